@@ -1,0 +1,7 @@
+"""``python -m deepfake``."""
+
+import sys
+
+from deepfake.cli import main
+
+sys.exit(main())

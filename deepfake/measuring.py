@@ -1,0 +1,84 @@
+"""A detector and a data set -> a long table of scores, from which every number is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from deepfake.calibration import calibrated_probability
+from deepfake.dataset import CLASS_NAMES, DatasetError, DatasetIndex
+from deepfake.detector import Detector
+from deepfake.evaluation import Evaluation, evaluate_scores
+from deepfake.scoring import score_files
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Scores of one detector on one data set.
+
+    Attributes:
+        table: ``image_id`` (path in the data set), ``split``, ``source``, ``label`` (Fake or Real),
+            ``p_fake`` (calibrated, 0..1); one row an image that could be read.
+        evaluation: the metrics at the detector's balanced threshold.
+        refused: (path, reason) of files that could not be read and are in no number.
+    """
+
+    table: pd.DataFrame
+    evaluation: Evaluation
+    refused: tuple[tuple[str, str], ...]
+
+
+def measure(
+    detector: Detector,
+    data: DatasetIndex,
+    *,
+    perturbed: bool = False,
+    n_bootstrap: int = 1000,
+    on_progress: Callable[[int], None] | None = None,
+) -> Measurement:
+    """Scores every image of a data set as a face crop (no face finding) and evaluates the scores.
+
+    Args:
+        detector: the detector.
+        data: labelled face crops.
+        perturbed: score the one perturbed copy of each image (``pipeline.perturbed_copy``).
+        n_bootstrap: resamples for the intervals.
+        on_progress: told after each batch how many images are done.
+
+    Raises:
+        DatasetError: code ``no_images``: not one image could be read.
+    """
+    refused: dict[int, str] = {}
+    logits = score_files(
+        detector.scorer,
+        detector.card.input,
+        data.paths(),
+        perturbed=perturbed,
+        on_refused=lambda row, reason: refused.update({row: reason.message}),
+        on_progress=on_progress,
+    )
+    good = ~np.isnan(logits)
+    if not good.any():
+        raise DatasetError(
+            "no_images", f"None of the {len(data)} images in {data.root} could be read; first: {refused[0]}"
+        )
+    rows = data.table[good]
+    labels = rows["label"].to_numpy()
+    p_fake = calibrated_probability(logits[good], detector.card.temperature)
+    table = pd.DataFrame(
+        {
+            "image_id": rows["path"].to_numpy(),
+            "split": rows["split"].to_numpy(),
+            "source": rows["source"].to_numpy(),
+            "label": [CLASS_NAMES[0] if label == 1 else CLASS_NAMES[1] for label in labels],
+            "p_fake": p_fake,
+        }
+    )
+    evaluation = evaluate_scores(
+        labels, p_fake, threshold=detector.card.thresholds.balanced, n_bootstrap=n_bootstrap
+    )
+    paths = data.table["path"]
+    return Measurement(table, evaluation, tuple((paths[row], why) for row, why in sorted(refused.items())))

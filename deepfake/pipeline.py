@@ -1,0 +1,183 @@
+"""Images on disk -> batches, for training and for measuring.
+
+Every random draw of a sample comes from (seed, epoch, row), so a run that is resumed at an epoch
+sees the same samples as one that was never interrupted, whatever the threads do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deepfake.augmentation import jpeg, perturb
+from deepfake.images import ImageRefused, load_image
+from deepfake.preprocessing import InputSpec, Pixels, resize, scaled
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How a training image is varied.
+
+    Attributes:
+        perturbed: share of samples put through ``augmentation.perturb``.
+        min_area: smallest share of the image that a random crop keeps; 1 turns cropping off.
+        recompressed: share of the samples not perturbed that get one JPEG pass of quality 40-95.
+        mirror: mirror half of the samples.
+    """
+
+    perturbed: float = 0.65
+    min_area: float = 0.45
+    recompressed: float = 0.3
+    mirror: bool = True
+
+
+def augment(pixels: Pixels, size: int, augmentation: Augmentation, rng: np.random.Generator) -> Pixels:
+    """One training sample of an image: crop, perturb, mirror, resize.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        size: side of the result in pixels.
+        augmentation: what to do how often.
+        rng: the only source of randomness.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    if augmentation.min_area < 1:
+        pixels = _random_crop(pixels, augmentation.min_area, rng)
+    if rng.random() < augmentation.perturbed:
+        pixels = perturb(pixels, rng)
+    elif rng.random() < augmentation.recompressed:
+        pixels = jpeg(pixels, int(rng.integers(40, 96)))
+    pixels = resize(pixels, size)
+    if augmentation.mirror and rng.random() < 0.5:
+        pixels = np.ascontiguousarray(pixels[:, ::-1])
+    return pixels
+
+
+def _random_crop(pixels: Pixels, min_area: float, rng: np.random.Generator) -> Pixels:
+    height, width = pixels.shape[:2]
+    share = rng.uniform(min_area, 1.0)
+    aspect = np.exp(rng.uniform(-0.15, 0.15))
+    crop_height = min(height, max(16, round(height * np.sqrt(share / aspect))))
+    crop_width = min(width, max(16, round(width * np.sqrt(share * aspect))))
+    top = int(rng.integers(0, height - crop_height + 1))
+    left = int(rng.integers(0, width - crop_width + 1))
+    return np.ascontiguousarray(pixels[top : top + crop_height, left : left + crop_width])
+
+
+def training_batches(
+    paths: Sequence[str],
+    targets: NDArray[np.float32],
+    spec: InputSpec,
+    augmentation: Augmentation | None,
+    *,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+) -> Any:
+    """One epoch of shuffled training batches as a ``tf.data.Dataset``.
+
+    Args:
+        paths: image files.
+        targets: (N, K) float32, what the loss compares with.
+        spec: the network's input.
+        augmentation: variations, or None for the plain image.
+        batch_size: images a batch; an incomplete last batch is left out when there are others.
+        seed, epoch: the samples and their order follow from these.
+
+    Returns:
+        Dataset of (images (B, size, size, 3) float32, targets (B, K) float32).
+    """
+    import tensorflow as tf
+
+    cv2.setNumThreads(0)  # tf.data runs the samples in parallel; OpenCV's own threads would fight it
+
+    def sample(row: NDArray[np.int64]) -> Pixels:
+        pixels = load_image(paths[int(row)]).pixels
+        if augmentation is None:
+            return resize(pixels, spec.size)
+        return augment(pixels, spec.size, augmentation, np.random.default_rng([seed, epoch, int(row)]))
+
+    def load(row: Any, target: Any) -> tuple[Any, Any]:
+        image = tf.numpy_function(sample, [row], tf.uint8, stateful=False)
+        return tf.ensure_shape(image, (spec.size, spec.size, 3)), target
+
+    order = np.random.default_rng([seed, epoch]).permutation(len(paths))
+    dataset = tf.data.Dataset.from_tensor_slices((order.astype(np.int64), targets[order]))
+    dataset = dataset.map(load, num_parallel_calls=4, deterministic=True)
+    dataset = dataset.batch(batch_size, drop_remainder=len(paths) >= batch_size)
+    dataset = dataset.map(lambda images, labels: (scaled(images, spec), labels))
+    return dataset.prefetch(4)
+
+
+def perturbed_copy(pixels: Pixels, sha256: str) -> Pixels:
+    """The one perturbed copy of an image: its draws follow from its content, so that anyone who
+    evaluates on perturbed images evaluates on the same ones."""
+    return perturb(pixels, np.random.default_rng(int(sha256[:16], 16)))
+
+
+def load_for_scoring(path: str, size: int, *, perturbed: bool) -> Pixels:
+    """A labelled face crop from disk as the network sees it when serving: (size, size, 3) uint8.
+
+    Raises:
+        ImageRefused: the file is not an image that can be used; the message names it.
+    """
+    try:
+        image = load_image(path)
+    except ImageRefused as refusal:
+        raise ImageRefused(refusal.code, f"{path}: {refusal.message}") from refusal
+    pixels = perturbed_copy(image.pixels, image.facts.sha256) if perturbed else image.pixels
+    return resize(pixels, size)
+
+
+def scoring_batches(
+    paths: Sequence[str],
+    size: int,
+    *,
+    perturbed: bool,
+    batch_size: int = 64,
+    on_refused: Callable[[int, ImageRefused], None] | None = None,
+) -> Iterator[Pixels]:
+    """uint8 batches (B, size, size, 3) in the order of ``paths``; decoding runs ahead of the caller.
+
+    Args:
+        paths: image files, each a face crop.
+        size: side of the result in pixels.
+        perturbed: the one perturbed copy of each image in its place.
+        batch_size: images a batch; the last may have fewer.
+        on_refused: told the row and the reason of a file that cannot be used, which becomes a black
+            image. None: such a file raises.
+
+    Raises:
+        ImageRefused: as ``load_for_scoring``, where ``on_refused`` is None.
+    """
+    cv2.setNumThreads(0)
+
+    def load(row: int) -> Pixels:
+        try:
+            return load_for_scoring(paths[row], size, perturbed=perturbed)
+        except ImageRefused as refusal:
+            if on_refused is None:
+                raise
+            on_refused(row, refusal)
+            return np.zeros((size, size, 3), np.uint8)
+
+    starts = range(0, len(paths), batch_size)
+    with ThreadPoolExecutor() as pool:
+
+        def submit(start: int) -> list[Any]:
+            return [pool.submit(load, row) for row in range(start, min(start + batch_size, len(paths)))]
+
+        waiting = [submit(start) for start in starts[:2]]
+        for place in range(len(starts)):
+            ready = waiting.pop(0)
+            if place + 2 < len(starts):
+                waiting.append(submit(starts[place + 2]))
+            yield np.stack([future.result() for future in ready])

@@ -1,0 +1,64 @@
+"""The one resize-and-scale, for training and serving alike."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a network expects; travels in its card.
+
+    Attributes:
+        size: side of the square input, in pixels.
+        scale, offset: a pixel v in 0..255 becomes ``v * scale + offset``.
+    """
+
+    size: int
+    scale: float = 1 / 127.5
+    offset: float = -1.0
+
+    def to_dict(self) -> dict[str, float]:
+        """The fields, ready for JSON."""
+        return asdict(self)
+
+
+def resize(pixels: Pixels, size: int) -> Pixels:
+    """Resizes to a square.
+
+    Pixel area relation when shrinking (no aliasing, which would look like a generator's trace),
+    bilinear when enlarging.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        size: side of the result.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    if pixels.shape[:2] == (size, size):
+        return pixels
+    shrinking = min(pixels.shape[:2]) > size
+    how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (size, size), interpolation=how), dtype=np.uint8)
+
+
+def to_batch(crops: list[Pixels], spec: InputSpec) -> Pixels:
+    """Square crops of any size -> one uint8 batch (N, size, size, 3); ``scaled`` makes it floats."""
+    return np.stack([resize(crop, spec.size) for crop in crops])
+
+
+def scaled(batch: Any, spec: InputSpec) -> Any:
+    """uint8 batch -> float32 batch in the network's range; takes a NumPy array or a tensor."""
+    if isinstance(batch, np.ndarray):
+        return batch.astype(np.float32) * np.float32(spec.scale) + np.float32(spec.offset)
+    import tensorflow as tf
+
+    return tf.cast(batch, tf.float32) * spec.scale + spec.offset

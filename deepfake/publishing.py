@@ -1,0 +1,189 @@
+"""A finished run -> a detector in ``models/``, calibrated, with its card."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deepfake import __version__
+from deepfake.calibration import (
+    calibrated_probability,
+    fit_temperature,
+    threshold_at_fpr,
+    threshold_balanced,
+    uncertain_band,
+)
+from deepfake.dataset import DatasetIndex
+from deepfake.errors import UserError
+from deepfake.measuring import Measurement
+from deepfake.registry import Card, Thresholds, load_card, models_folder
+from deepfake.runlog import read_settings, write_json
+from deepfake.score_table import write_scores
+from deepfake.scoring import compiled_scorer, score_files
+
+RELIABILITY = 0.95
+"""Outside the uncertain band at least this share of verdicts is right, on perturbed validation images."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CardTexts:
+    """What a card says in words; no number is written by hand.
+
+    Attributes:
+        description: one sentence: what the detector is for.
+        knows, does_not_know: kinds of fakes it was, and was not, trained on.
+        licence: of the training data, and what follows for the model.
+    """
+
+    description: str = ""
+    knows: tuple[str, ...] = ()
+    does_not_know: tuple[str, ...] = ()
+    licence: str = ""
+
+
+def publish(
+    run: Path, name: str, data: DatasetIndex, texts: CardTexts, *, say: Callable[[str], None] = print
+) -> Card:
+    """Calibrates a run's best network on perturbed Validation and puts it into the models folder.
+
+    Temperature (Guo et al., 2017), balanced threshold, 1 % false-alarm threshold and uncertain band
+    come from the perturbed copies of all Validation images, duplicates left out. A detector of the same
+    name is replaced, its evaluations dropped.
+
+    Args:
+        run: a run's folder with ``best.keras``.
+        name: the detector's name.
+        data: the data set the run was trained on.
+        texts: the card's words; empty ones get a plain default.
+        say: takes lines for the person who waits.
+
+    Raises:
+        UserError: code ``no_run`` or ``nothing_to_publish``.
+    """
+    import keras
+
+    recipe = read_settings(run)
+    kept = run / "best.keras"
+    if not kept.is_file():
+        raise UserError("nothing_to_publish", f"{run} holds no best.keras. Train at least one epoch first.")
+    network: Any = keras.saving.load_model(kept, compile=False, safe_mode=True)
+    data = data.without_duplicates()
+    validation, training = data.select(split="Validation"), data.select(split="Train")
+    say(f"Calibrating on {len(validation):,} perturbed validation images.")
+    logits = score_files(
+        compiled_scorer(network, recipe.serve_input), recipe.serve_input, validation.paths(), perturbed=True
+    )
+    labels = validation.table["label"].to_numpy()
+    temperature = fit_temperature(logits, labels)
+    p_fake = calibrated_probability(logits, temperature)
+    low, high = uncertain_band(labels, p_fake, RELIABILITY)
+    thresholds = Thresholds(
+        balanced=threshold_balanced(labels, p_fake),
+        few_false_alarms=threshold_at_fpr(labels, p_fake, 0.01),
+        uncertain_low=low,
+        uncertain_high=high,
+    )
+    sources = sorted(set(training.table["source"]) | set(training.table["generator"]) - {""})
+    folder = models_folder() / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("scores-*.csv"):
+        old.unlink()
+    waiting = folder / "model.part"
+    shutil.copyfile(kept, waiting)
+    waiting.replace(folder / "model.keras")
+    write_json(
+        folder / "card.json",
+        {
+            "name": name,
+            "description": texts.description
+            or f"Trained with the recipe {recipe.name} on {', '.join(sources)}.",
+            "knows": list(texts.knows) or [f"fakes like those of {source}" for source in sources],
+            "does_not_know": list(texts.does_not_know) or ["every other kind of fake"],
+            "classes": ["Fake", "Real"],
+            "positive": "Fake",
+            "architecture": recipe.architecture,
+            "parameters": int(network.count_params()),
+            "input": recipe.serve_input.to_dict(),
+            "temperature": temperature,
+            "thresholds": dataclasses.asdict(thresholds),
+            "calibrated_on": {
+                "split": "Validation",
+                "perturbed": True,
+                "images": len(validation),
+                "reliability_outside_band": RELIABILITY,
+            },
+            "sha256": hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest(),
+            "recipe": recipe.to_dict(),
+            "result": json.loads((run / "result.json").read_text(encoding="utf-8")),
+            "data": {
+                "sources": sources,
+                "train_images": len(training),
+                "validation_images": len(validation),
+                "licence": texts.licence or "Not stated.",
+            },
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "commit": _commit(),
+            "version": __version__,
+            "evaluations": [],
+        },
+    )
+    if not (models_folder() / "default.txt").exists():
+        (models_folder() / "default.txt").write_text(f"{name}\n", encoding="utf-8")
+    return load_card(name)
+
+
+def record(
+    card: Card, measurement: Measurement, *, data: str, split: str | None, perturbed: bool, command: str
+) -> Path:
+    """Writes a measurement into a detector's card and its scores beside it.
+
+    An earlier one of the same data, split and form is replaced.
+
+    Args:
+        card: the detector's.
+        measurement: from ``measuring.measure`` with this detector.
+        data: the data set's name, as it shall be shown.
+        split: the split measured, or None for all.
+        perturbed: whether perturbed copies were scored.
+        command: what was typed, with the data set's place left general.
+
+    Returns:
+        The score table's path.
+    """
+    words = [data, split or "all", "perturbed" if perturbed else ""]
+    slug = "-".join(word.lower().replace("/", "-").replace(" ", "-") for word in words if word)
+    scores = card.folder / f"scores-{slug}.csv"
+    write_scores(measurement.table, scores)
+    entry: dict[str, Any] = {
+        "data": data,
+        "split": split or "all",
+        "perturbed": perturbed,
+        "command": command,
+        "scores": scores.name,
+        "refused": len(measurement.refused),
+        **measurement.evaluation.to_dict(),
+    }
+    contents = dict(load_card(card.name).contents)
+    others = [known for known in contents["evaluations"] if known["scores"] != scores.name]
+    contents["evaluations"] = [*others, entry]
+    write_json(card.folder / "card.json", contents)
+    return scores
+
+
+def _commit() -> str:
+    """The commit of the code that runs, or "unknown" outside a checkout."""
+    where = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=where, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()

@@ -1,0 +1,170 @@
+"""The shipped detectors: ``models/NAME/`` with ``model.keras``, ``card.json`` and score tables.
+
+Only a ``.keras`` file whose SHA-256 stands in its card is loaded, with Keras' safe mode on: a model
+file can carry code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from deepfake.errors import UserError
+from deepfake.preprocessing import InputSpec
+
+OperatingPoint = Literal["balanced", "few_false_alarms"]
+OPERATING_POINTS: tuple[OperatingPoint, ...] = ("balanced", "few_false_alarms")
+CallName = Literal["real", "fake", "uncertain"]
+
+
+class ModelError(UserError):
+    """A detector is missing, damaged or not to be trusted."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where calibrated ``p_fake`` becomes a verdict.
+
+    Attributes:
+        balanced: maximises balanced accuracy on perturbed validation images.
+        few_false_alarms: at or above it at most 1 % of real validation images lie.
+        uncertain_low, uncertain_high: outside this band verdicts reach the reliability in the card.
+    """
+
+    balanced: float
+    few_false_alarms: float
+    uncertain_low: float
+    uncertain_high: float
+
+    def call(self, p_fake: float, point: OperatingPoint = "balanced") -> CallName:
+        """``fake``, ``real`` or, between the two, ``uncertain``."""
+        high = self.uncertain_high
+        if point == "few_false_alarms":
+            high = max(high, self.few_false_alarms)
+        if p_fake >= high:
+            return "fake"
+        return "real" if p_fake < self.uncertain_low else "uncertain"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a detector is and how it did; ``models/NAME/card.json``.
+
+    Attributes:
+        name: the folder's name.
+        architecture: see ``architectures.build``.
+        input: what the network takes.
+        temperature: logits are divided by it before the sigmoid (Guo et al., 2017).
+        thresholds: where a score becomes a verdict.
+        sha256: of ``model.keras``.
+        description: one sentence.
+        knows, does_not_know: kinds of fakes it was, and was not, trained on.
+        evaluations: one entry a data set and split: ``data``, ``split``, ``perturbed``, ``command``,
+            ``scores`` (file name) and the metrics of ``evaluation.Evaluation.to_dict``.
+        folder: where it lies.
+        contents: the whole JSON object.
+    """
+
+    name: str
+    architecture: str
+    input: InputSpec
+    temperature: float
+    thresholds: Thresholds
+    sha256: str
+    description: str
+    knows: tuple[str, ...]
+    does_not_know: tuple[str, ...]
+    evaluations: tuple[dict[str, Any], ...]
+    folder: Path
+    contents: dict[str, Any]
+
+
+def models_folder() -> Path:
+    """``$DEEPFAKE_MODELS``, or ``models`` beside the package."""
+    chosen = os.environ.get("DEEPFAKE_MODELS")
+    return Path(chosen) if chosen else Path(__file__).resolve().parent.parent / "models"
+
+
+def model_names() -> list[str]:
+    """Names of all detectors that have a card and a file."""
+    folder = models_folder()
+    if not folder.is_dir():
+        return []
+    return sorted(
+        p.name for p in folder.iterdir() if (p / "card.json").is_file() and (p / "model.keras").is_file()
+    )
+
+
+def default_name() -> str:
+    """The detector used where none is named: the one in ``models/default.txt``, else the first.
+
+    Raises:
+        ModelError: code ``no_models``.
+    """
+    names = model_names()
+    if not names:
+        raise ModelError(
+            "no_models",
+            f"There is no detector in {models_folder()}. Train one with 'python -m deepfake train' and --publish, "
+            "or set DEEPFAKE_MODELS to a folder that holds one.",
+        )
+    chosen = models_folder() / "default.txt"
+    name = chosen.read_text(encoding="utf-8").strip() if chosen.is_file() else names[0]
+    return name if name in names else names[0]
+
+
+def load_card(name: str | None = None) -> Card:
+    """Reads a detector's card.
+
+    Raises:
+        ModelError: codes ``no_models``, ``unknown_model``, ``bad_card``.
+    """
+    name = default_name() if name is None else name
+    if name not in model_names():
+        there = ", ".join(model_names()) or "none"
+        raise ModelError("unknown_model", f"There is no detector called '{name}'. Found: {there}.")
+    folder = models_folder() / name
+    try:
+        contents = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        return Card(
+            name=name,
+            architecture=contents["architecture"],
+            input=InputSpec(**contents["input"]),
+            temperature=float(contents["temperature"]),
+            thresholds=Thresholds(**contents["thresholds"]),
+            sha256=contents["sha256"],
+            description=contents["description"],
+            knows=tuple(contents["knows"]),
+            does_not_know=tuple(contents["does_not_know"]),
+            evaluations=tuple(contents["evaluations"]),
+            folder=folder,
+            contents=contents,
+        )
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ModelError(
+            "bad_card",
+            f"The card of the detector '{name}' cannot be read ({error!r}). Restore {folder}/card.json.",
+        ) from error
+
+
+def load_model(card: Card) -> Any:
+    """Loads a detector's network after checking its hash.
+
+    Raises:
+        ModelError: code ``wrong_hash``: the file is not the one that the card describes.
+    """
+    import keras
+
+    path = card.folder / "model.keras"
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != card.sha256:
+        raise ModelError(
+            "wrong_hash",
+            f"The file of the detector '{card.name}' is not the one its card describes, so it is not loaded. "
+            f"Expected SHA-256 {card.sha256[:12]}..., received {found[:12]}.... Restore {path}.",
+        )
+    return keras.saving.load_model(path, compile=False, safe_mode=True)

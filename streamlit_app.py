@@ -1,0 +1,12 @@
+"""The front door: ``streamlit run streamlit_app.py``. Lists the pages, nothing else."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+ICON = ":material/frame_inspect:"
+PAGES = [st.Page("pages/check.py", title="Check an image", icon=ICON, url_path="home", default=True)]
+# The first page lives at /; this keeps its deep link /check alive.
+ALIASES = [st.Page("pages/check.py", title="Check an image", url_path="check", visibility="hidden")]
+
+st.navigation([*PAGES, *ALIASES], position="top" if len(PAGES) > 1 else "hidden").run()

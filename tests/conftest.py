@@ -1,0 +1,92 @@
+"""Shared fixtures: small drawn images, a tiny data set, a tiny published detector, the real data."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def noise_image(seed: int = 0, height: int = 96, width: int = 96) -> np.ndarray:
+    """(height, width, 3) uint8 of coloured blotches."""
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
+    """The pixels as a file's bytes."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real images, or a skip that says what is missing."""
+    folder = os.environ.get("DEEPFAKE_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("needs real images: set DEEPFAKE_DATA to their folder")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train, Validation and Test with 16 Fake and 16 Real images each; Fake ones carry a bright square."""
+    root = tmp_path_factory.mktemp("tiny_dataset")
+    for place, split in enumerate(("Train", "Validation", "Test")):
+        for label in ("Fake", "Real"):
+            folder = root / split / label
+            folder.mkdir(parents=True)
+            for number in range(16):
+                pixels = noise_image(1000 * place + 2 * number + (label == "Fake"), 64, 64).copy()
+                if label == "Fake":
+                    pixels[20:44, 20:44] = 255 - pixels[20:44, 20:44] // 8
+                Image.fromarray(pixels).save(folder / f"{label.lower()}_{number}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models folder with one detector, ``tiny``: a small network with random weights."""
+    from deepfake.architectures import compact
+
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "tiny").mkdir()
+    model = compact(None, stages=((8, 1),), stem=8)
+    model.save(folder / "tiny" / "model.keras")
+    card = {
+        "name": "tiny",
+        "architecture": "compact",
+        "input": {"size": 64, "scale": 1 / 127.5, "offset": -1.0},
+        "temperature": 1.5,
+        "thresholds": {
+            "balanced": 0.5,
+            "few_false_alarms": 0.9,
+            "uncertain_low": 0.4,
+            "uncertain_high": 0.6,
+        },
+        "sha256": hashlib.sha256((folder / "tiny" / "model.keras").read_bytes()).hexdigest(),
+        "description": "A random network for tests.",
+        "knows": ["nothing"],
+        "does_not_know": ["everything"],
+        "evaluations": [],
+    }
+    (folder / "tiny" / "card.json").write_text(json.dumps(card))
+    (folder / "default.txt").write_text("tiny\n")
+    return folder
+
+
+@pytest.fixture
+def use_tiny_models(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Makes ``tiny`` the registry's only detector."""
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tiny_models))
+    return tiny_models
