@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-ICON = ":material/frame_inspect:"
-PAGES = [st.Page("pages/check.py", title="Check an image", icon=ICON, url_path="home", default=True)]
+# No icons here: Streamlit fetches a page's Material icon for the browser's tab from fonts.gstatic.com.
+PAGES = [st.Page("pages/check.py", title="Check an image", url_path="home", default=True)]
 # The first page lives at /; this keeps its deep link /check alive.
 ALIASES = [st.Page("pages/check.py", title="Check an image", url_path="check", visibility="hidden")]
 

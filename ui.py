@@ -1,4 +1,4 @@
-"""What every page shares: its set-up, and text that is never markup.
+"""What pages share: their set-up, text that is never markup, the detector's choice and its limits.
 
 A deep link on a fresh server runs a file of ``pages/`` without ``streamlit_app.py``, so each page sets
 itself up through this module.
@@ -6,12 +6,19 @@ itself up through this module.
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+import threading
 
+import numpy as np
 import streamlit as st
+from PIL import Image, ImageDraw
 from starlette.formparsers import MultiPartParser
 
 from deepfake.images import MAX_BYTES
+from deepfake.presentation import POINT_MEANINGS, POINT_WORDS
+from deepfake.registry import OPERATING_POINTS, CallName, Card, OperatingPoint
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&\"'/=^@])")
 ABOUT = (
@@ -19,17 +26,33 @@ ABOUT = (
     "A verdict is a hint from a statistical detector, not a proof."
 )
 
+logger = logging.getLogger("deepfake.pages")
+CALL_STYLES: dict[CallName, tuple[str, str]] = {
+    "fake": ("orange", ":material/warning:"),
+    "real": ("blue", ":material/check_circle:"),
+    "uncertain": ("gray", ":material/help:"),
+}
+
 
 def start_page(title: str) -> None:
     """Sets the browser's title and the layout, and draws the heading; the first call of every page."""
     st.set_page_config(
         page_title=f"{title} - deepfake detector",
-        page_icon=":material/frame_inspect:",
+        page_icon=tab_icon(),  # a Material icon here would be fetched from fonts.gstatic.com
         layout="wide",
         menu_items={"About": ABOUT},
     )
     keep_uploads_in_memory()
     st.header(title, anchor=False)
+
+
+def tab_icon() -> Image.Image:
+    """A face in a frame, 64 x 64 pixels, for the browser's tab."""
+    icon = Image.new("RGBA", (64, 64))
+    draw = ImageDraw.Draw(icon)
+    draw.rounded_rectangle((3, 3, 60, 60), radius=12, outline="#0F766E", width=6)
+    draw.ellipse((18, 16, 45, 47), fill="#0F766E")
+    return icon
 
 
 def keep_uploads_in_memory() -> None:
@@ -44,3 +67,64 @@ def plain(text: str) -> str:
     escaping. ``st.text`` shows those.
     """
     return _MARKUP.sub(r"\\\1", text)
+
+
+def ask_for_threshold() -> OperatingPoint:
+    """How careful to be; kept in the address, so that a link shows the same."""
+    return st.radio(
+        "When to say fake",
+        OPERATING_POINTS,
+        format_func=lambda point: POINT_WORDS[point],
+        captions=[POINT_MEANINGS[point] for point in OPERATING_POINTS],
+        key="threshold",
+        bind="query-params",
+    )
+
+
+def ask_for_detector(names: list[str], first: str) -> str:
+    """Which detector; asked only where there is a choice."""
+    if len(names) < 2:
+        return first
+    return st.selectbox("Detector", names, index=names.index(first), key="detector", bind="query-params")
+
+
+def show_card(card: Card) -> None:
+    """What the detector can and cannot tell, and what becomes of the uploads."""
+    st.space("small")
+    knows, not_known, privacy = st.columns(3, gap="medium")
+    knows.markdown("**What it was trained to notice**\n" + bullets(card.knows))
+    not_known.markdown("**What it does not know**\n" + bullets(card.does_not_know))
+    privacy.markdown(
+        "**Nothing is stored**\n\nPictures stay in this server's memory while the page is open and are "
+        "dropped when it is closed. They are not written to disk, not sent on and not used for training."
+    )
+    st.caption(f"Detector {plain(card.name)}: {plain(card.description)}")
+
+
+def bullets(lines: tuple[str, ...]) -> str:
+    """A Markdown list of plain texts."""
+    return "\n".join(["", *(f"- {plain(line)}" for line in lines)])
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> threading.Thread:
+    """Loads TensorFlow and the default detector behind the page's back, once per process.
+
+    Whoever needs them joins this thread first: two threads that import TensorFlow at once break it for good.
+    """
+    thread = threading.Thread(target=load_everything, name="warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def load_everything() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        from deepfake.detector import get_detector
+        from deepfake.faces import find_faces
+
+        blank = np.full((64, 64, 3), 128, np.uint8)
+        find_faces(blank)
+        get_detector().p_fake([blank])
+    except Exception:  # the first check meets it again and tells the person
+        logger.exception("The detector could not be warmed up.")

@@ -26,7 +26,8 @@ class FusedBatchNormalization(layers.BatchNormalization):
 
     Keras 3 computes moments and normalisation as separate operations; on a CPU they take as long as
     the convolutions. Same weights and, outside training, the same code as its parent: a trained
-    network is saved with the plain layer (see ``plain_copy``).
+    network is saved with the plain layer (``training`` copies the weights). The kernel's running
+    variance is the unbiased one, larger than its parent's by n / (n - 1) for n values a channel.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:

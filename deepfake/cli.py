@@ -26,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"deepfake: {error.message}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # the reader, `head` say, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -47,12 +50,12 @@ def _parser() -> argparse.ArgumentParser:
 def _add_train(commands: Any) -> None:
     train = commands.add_parser("train", help="train a detector on Train|Validation / Fake|Real folders")
     train.add_argument("data", type=Path, help="the data set's folder")
-    train.add_argument("--recipe", choices=sorted(RECIPES), default="compact")
+    train.add_argument("--recipe", choices=sorted(RECIPES), help="default: compact")
     train.add_argument("--run", required=True, metavar="NAME", help="the run's name; its folder is RUNS/NAME")
     train.add_argument("--runs", type=Path, default=Path("runs"), help="where runs live (default: runs)")
     train.add_argument("--epochs", type=_positive)
     train.add_argument("--batch-size", type=_positive)
-    train.add_argument("--learning-rate", type=float)
+    train.add_argument("--learning-rate", type=_positive_number)
     train.add_argument(
         "--weights", help="start of resnet50: imagenet (downloads once), none, or a notop .h5 file"
     )
@@ -109,9 +112,11 @@ def _train(options: argparse.Namespace) -> int:
     from deepfake.runlog import read_settings
 
     folder = options.runs / _plain_name(options.run)
-    recipe = read_settings(folder) if options.resume else RECIPES[options.recipe]
+    recipe = read_settings(folder) if options.resume else RECIPES[options.recipe or "compact"]
     names = ("epochs", "batch_size", "learning_rate", "weights", "precision", "seed")
     changes = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if options.recipe not in (None, recipe.name):
+        changes["recipe"] = options.recipe
     if changes and options.resume:
         raise UserError(
             "resume_changes", f"A resumed run keeps its settings. Leave out: {', '.join(sorted(changes))}."
@@ -155,6 +160,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     from deepfake.report_text import evaluation_lines
     from deepfake.score_table import write_scores
 
+    for file in (options.json, options.scores):
+        if file and not file.parent.is_dir():  # said now, not after the work
+            raise UserError("no_folder", f"There is no folder {file.parent} to write {file.name} into.")
     data = index_dataset(options.data).select(split=options.split, source=options.source)
     detector = get_detector(options.model)
     result = measure(detector, data, perturbed=options.perturbed, on_progress=_progress(len(data)))
@@ -242,6 +250,13 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, received {text}")
+    return value
+
+
+def _positive_number(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be above 0, received {text}")
     return value
 
 

@@ -81,7 +81,11 @@ class DatasetIndex:
         return [os.path.join(self.root, path) for path in self.table["path"]]  # noqa: PTH118 - 10x faster
 
     def hashes(self) -> list[str]:
-        """SHA-256 of each file's bytes, hexadecimal, in row order."""
+        """SHA-256 of each file's bytes, hexadecimal, in row order.
+
+        Raises:
+            DatasetError: code ``missing_file``: the manifest names a file that is not there.
+        """
         with ThreadPoolExecutor() as pool:
             return list(pool.map(_sha256, self.paths()))
 
@@ -130,6 +134,8 @@ def _read_manifest(manifest: Path) -> pd.DataFrame:
             "bad_manifest",
             f"{manifest} lacks the columns {sorted(missing)}. Received: {list(table.columns)}.",
         )
+    if table.empty:
+        raise DatasetError("no_images", f"{manifest} lists no images. Add a row for each image.")
     labels = table["label"].str.lower().map(_CLASS_LABELS)
     if labels.isna().any():
         odd = table.loc[labels.isna(), "label"].iloc[0]
@@ -140,9 +146,9 @@ def _read_manifest(manifest: Path) -> pd.DataFrame:
         raise DatasetError("bad_manifest", f"{manifest}: path '{odd}' leads out of the data set's folder.")
     split = table["split"].map(lambda name: _SPLIT_NAMES.get(str(name).lower(), name))
     table = table.assign(label=labels.astype(int), split=split)
-    for column in ("source", "generator"):
+    for column, usual in (("source", manifest.resolve().parent.name), ("generator", "")):
         if column not in table:
-            table[column] = ""
+            table[column] = usual
     return table[_COLUMNS].sort_values("path").reset_index(drop=True)
 
 
@@ -178,4 +184,11 @@ def _row(path: Path, root_name: str) -> tuple[str, str, int, str, str] | None:
 
 
 def _sha256(path: str) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise DatasetError(
+            "missing_file",
+            f"{path} belongs to the data set but cannot be read ({error.strerror}). "
+            "Restore it, or take its row out of manifest.csv.",
+        ) from error

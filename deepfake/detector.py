@@ -146,7 +146,7 @@ class Detector:
         )
 
 
-_loaded: dict[tuple[str, str], Detector] = {}
+_loaded: dict[tuple[Any, ...], Detector] = {}
 _lock = threading.Lock()
 
 
@@ -157,7 +157,8 @@ def get_detector(name: str | None = None) -> Detector:
         ModelError: it is missing or damaged.
     """
     card = load_card(name)
-    key = (str(card.folder), card.sha256)
+    # One published anew is another one, even where only its calibration changed.
+    key = (str(card.folder), card.sha256, card.input, card.temperature, card.thresholds)
     with _lock:
         if key not in _loaded:
             _loaded[key] = Detector(card)

@@ -40,11 +40,10 @@ CROP_LIFT = 0.05  # the face's centre lies this part of the crop's side above th
 
 # A picture already is a face crop when it is about square and a face this large is this near its middle.
 # Cameras rarely make squares: one that is only nearly square has to show a larger face.
-SQUARE_ASPECT, FACE_CROP_SIZE = (
-    1.02,
-    0.33,
-)  # longer / shorter side at most; face's long side / shorter at least
-NEARLY_SQUARE_ASPECT, FACE_CROP_SIZE_NEARLY = 1.25, 0.50
+SQUARE_ASPECT = 1.02  # longer / shorter side, at most
+FACE_CROP_SIZE = 0.33  # the face's long side / shorter side of a square picture, at least
+NEARLY_SQUARE_ASPECT = 1.25
+FACE_CROP_SIZE_NEARLY = 0.50
 FACE_CROP_OFFSET = 0.20  # distance of the centres, across and down / shorter side of the picture, at most
 
 _lock = threading.Lock()
@@ -77,7 +76,7 @@ class FaceScan:
             ``'no_face'``: ``faces`` is empty.
         turn: degrees (0, 90, 180, 270) by which the picture must be turned anticlockwise for its faces to
             stand upright; other than 0 only when nothing was found in the picture as it is. Boxes always
-            refer to the picture as given and no pixels are turned: the score of such a face means little.
+            refer to the picture as given; whoever scores a crop turns it by ``np.rot90(crop, turn // 90)``.
     """
 
     faces: tuple[Face, ...]

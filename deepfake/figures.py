@@ -25,7 +25,7 @@ CALL_COLOURS: Mapping[CallName, str] = {
     "real": REAL_COLOUR,
     "uncertain": UNCERTAIN_COLOUR,
 }
-CALL_TAGS: Mapping[CallName, str] = {"fake": "Fake?", "real": "Real", "uncertain": "Uncertain"}
+CALL_TAGS: Mapping[CallName, str] = {"fake": "Likely fake", "real": "Likely real", "uncertain": "Uncertain"}
 PREVIEW_SIDE = 1000
 
 
@@ -56,7 +56,8 @@ def draw_faces(
 ) -> Pixels:
     """The picture, shrunk to ``side``, with a numbered, labelled box around each face.
 
-    Numbers count from 1 in the order given. The verdict stands in the label and in the colour.
+    Numbers count from 1 in the order given. The verdict stands in the label and in the colour; a label much
+    wider than its box, which would cover other faces, is the number alone.
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
@@ -77,7 +78,7 @@ def draw_faces(
     canvas = Image.fromarray(small)
     drawing = ImageDraw.Draw(canvas)
     long_side = max(small.shape[:2])
-    line = max(1, round(long_side / 250))
+    line = max(1, round(long_side / 170))
     # Smallest first, so that the largest faces' labels end on top.
     for number in range(len(boxes), 0, -1):
         left, top, right, bottom = (round(edge * scale) for edge in boxes[number - 1])
@@ -86,11 +87,14 @@ def draw_faces(
         drawing.rectangle(rim, outline="white", width=line + 2)  # visible on any background
         outer = (left - line, top - line, right + line - 1, bottom + line - 1)
         drawing.rectangle(outer, outline=CALL_COLOURS[call], width=line)
-    font = ImageFont.load_default(size=max(11, round(long_side / 45)))
+    font = ImageFont.load_default(size=max(11, round(long_side / 30)))
     for number in range(len(boxes), 0, -1):
-        left, top, _, bottom = (round(edge * scale) for edge in boxes[number - 1])
+        left, top, right, bottom = (round(edge * scale) for edge in boxes[number - 1])
         call = calls[number - 1]
-        _draw_tag(drawing, font, f"{number} {CALL_TAGS[call]}", (left, top, bottom), call)
+        text = f"{number} {CALL_TAGS[call]}"
+        if len(boxes) > 1 and drawing.textlength(text, font=font) > 1.5 * (right - left):
+            text = str(number)
+        _draw_tag(drawing, font, text, (left, top, bottom), call)
     return np.asarray(canvas)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake.augmentation import jpeg, perturb
-from deepfake.images import ImageRefused, load_image
+from deepfake.images import ImageRefused, LoadedImage, load_image
 from deepfake.preprocessing import InputSpec, Pixels, resize, scaled
 
 
@@ -100,7 +100,7 @@ def training_batches(
     cv2.setNumThreads(0)  # tf.data runs the samples in parallel; OpenCV's own threads would fight it
 
     def sample(row: NDArray[np.int64]) -> Pixels:
-        pixels = load_image(paths[int(row)]).pixels
+        pixels = _load(paths[int(row)]).pixels
         if augmentation is None:
             return resize(pixels, spec.size)
         return augment(pixels, spec.size, augmentation, np.random.default_rng([seed, epoch, int(row)]))
@@ -129,12 +129,17 @@ def load_for_scoring(path: str, size: int, *, perturbed: bool) -> Pixels:
     Raises:
         ImageRefused: the file is not an image that can be used; the message names it.
     """
-    try:
-        image = load_image(path)
-    except ImageRefused as refusal:
-        raise ImageRefused(refusal.code, f"{path}: {refusal.message}") from refusal
+    image = _load(path)
     pixels = perturbed_copy(image.pixels, image.facts.sha256) if perturbed else image.pixels
     return resize(pixels, size)
+
+
+def _load(path: str) -> LoadedImage:
+    """As ``load_image``, but a refusal names the file."""
+    try:
+        return load_image(path)
+    except ImageRefused as refusal:
+        raise ImageRefused(refusal.code, f"{path}: {refusal.message}") from refusal
 
 
 def scoring_batches(

@@ -27,7 +27,7 @@ POINT_WORDS: Mapping[OperatingPoint, str] = {"balanced": "Balanced", "few_false_
 
 POINT_MEANINGS: Mapping[OperatingPoint, str] = {
     "balanced": "Missed fakes and false alarms weigh the same.",
-    "few_false_alarms": "Says fake only where at most 1 in 100 real test images would be called so. "
+    "few_false_alarms": "Says fake only where at most 1 in 100 real pictures kept out of training would be. "
     "More fakes stay uncertain.",
 }
 
@@ -108,6 +108,8 @@ def validation_scores(card: Card) -> pd.DataFrame | None:
 def context_sentence(scores: pd.DataFrame | None, verdict: Verdict) -> str:
     """What the probability meant on images with known answers; empty without a table.
 
+    They are not called test images: the thresholds were chosen on them.
+
     Args:
         scores: from ``validation_scores``.
         verdict: any; where no face was found the table does not apply, and the sentence says so.
@@ -115,16 +117,16 @@ def context_sentence(scores: pd.DataFrame | None, verdict: Verdict) -> str:
     from deepfake.score_table import verdict_context
 
     if verdict.scope == "no_face":
-        return "How test images with such a score turned out is not shown: all of them showed a face."
+        return "How other images with such a score turned out is not shown: all of them showed a face."
     if scores is None:
         return ""
     context = verdict_context(scores, verdict.p_fake)
     low, high = (round(100 * bound) for bound in context.interval)
     return (
-        f"Of {context.n:,} test images that scored like this, {context.n_fake:,} were fake "
+        f"Of {context.n:,} images kept out of training that scored like this, {context.n_fake:,} were fake "
         f"({context.confidence:.0%} interval: {low} to {high} %). "
-        f"Of all {len(scores):,} test images {percent(scores['label'].to_numpy().mean())} were fake; "
-        "where fakes are rarer, more such verdicts are false alarms."
+        f"Of all {len(scores):,} such images {percent(scores['label'].to_numpy().mean())} were fake; "
+        "where fakes are rarer or more common, the count would differ."
     ).replace("95%", "95 %")
 
 

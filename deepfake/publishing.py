@@ -73,6 +73,8 @@ def publish(
     kept = run / "best.keras"
     if not kept.is_file():
         raise UserError("nothing_to_publish", f"{run} holds no best.keras. Train at least one epoch first.")
+    outcome = run / "result.json"  # missing where the run was killed
+    result = json.loads(outcome.read_text(encoding="utf-8")) if outcome.is_file() else {"state": "killed"}
     network: Any = keras.saving.load_model(kept, compile=False, safe_mode=True)
     data = data.without_duplicates()
     validation, training = data.select(split="Validation"), data.select(split="Train")
@@ -90,7 +92,8 @@ def publish(
         uncertain_low=low,
         uncertain_high=high,
     )
-    sources = sorted(set(training.table["source"]) | set(training.table["generator"]) - {""})
+    named = (set(training.table["source"]) | set(training.table["generator"])) - {""}
+    sources = sorted(named) or [data.root.resolve().name]
     folder = models_folder() / name
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("scores-*.csv"):
@@ -121,7 +124,7 @@ def publish(
             },
             "sha256": hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest(),
             "recipe": recipe.to_dict(),
-            "result": json.loads((run / "result.json").read_text(encoding="utf-8")),
+            "result": result,
             "data": {
                 "sources": sources,
                 "train_images": len(training),

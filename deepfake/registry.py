@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,8 +110,8 @@ def default_name() -> str:
     if not names:
         raise ModelError(
             "no_models",
-            f"There is no detector in {models_folder()}. Train one with 'python -m deepfake train' and --publish, "
-            "or set DEEPFAKE_MODELS to a folder that holds one.",
+            f"There is no detector in {models_folder()}. Train one with 'python -m deepfake train' and "
+            "--publish, or set DEEPFAKE_MODELS to a folder that holds one.",
         )
     chosen = models_folder() / "default.txt"
     name = chosen.read_text(encoding="utf-8").strip() if chosen.is_file() else names[0]
@@ -132,15 +133,15 @@ def load_card(name: str | None = None) -> Card:
         contents = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         return Card(
             name=name,
-            architecture=contents["architecture"],
-            input=InputSpec(**contents["input"]),
-            temperature=float(contents["temperature"]),
-            thresholds=Thresholds(**contents["thresholds"]),
-            sha256=contents["sha256"],
-            description=contents["description"],
-            knows=tuple(contents["knows"]),
-            does_not_know=tuple(contents["does_not_know"]),
-            evaluations=tuple(contents["evaluations"]),
+            architecture=_checked(contents, "architecture", str),
+            input=InputSpec(**_numbers(contents, "input")),
+            temperature=_numbers(contents, "temperature")["temperature"],
+            thresholds=Thresholds(**_numbers(contents, "thresholds")),
+            sha256=_checked(contents, "sha256", str),
+            description=_checked(contents, "description", str),
+            knows=tuple(_checked(contents, "knows", list)),
+            does_not_know=tuple(_checked(contents, "does_not_know", list)),
+            evaluations=tuple(_checked(contents, "evaluations", list)),
             folder=folder,
             contents=contents,
         )
@@ -149,6 +150,23 @@ def load_card(name: str | None = None) -> Card:
             "bad_card",
             f"The card of the detector '{name}' cannot be read ({error!r}). Restore {folder}/card.json.",
         ) from error
+
+
+def _checked(contents: dict[str, Any], key: str, kind: type) -> Any:
+    if not isinstance(contents[key], kind):
+        raise TypeError(f"{key}: expected {kind.__name__}, received {contents[key]!r}")
+    return contents[key]
+
+
+def _numbers(contents: dict[str, Any], key: str) -> dict[str, Any]:
+    """A number, or an object of numbers; sizes and temperatures are above 0."""
+    given = contents[key]
+    values = given if isinstance(given, dict) else {key: given}
+    for name, value in values.items():
+        sound = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not sound or (name in ("size", "temperature") and value <= 0):
+            raise ValueError(f"{key}: {name} is {value!r}")
+    return values
 
 
 def load_model(card: Card) -> Any:

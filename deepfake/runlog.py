@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -56,7 +57,7 @@ class StepReporter(keras.callbacks.Callback):
             "step",
             epoch=self.epoch + 1,
             step=batch + 1,
-            loss=loss,
+            loss=loss if math.isfinite(loss) else None,  # JSON knows no NaN
             accuracy=accuracy,
             learning_rate=float(network.optimizer.learning_rate),
             images_per_second=round(rate, 1),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
@@ -73,7 +75,9 @@ def train(
         say: takes lines for the person who waits.
 
     Raises:
-        TrainingError: codes ``run_exists``, ``nothing_to_resume``, ``one_class``, ``diverged``.
+        TrainingError: codes ``run_exists``, ``nothing_to_resume``, ``one_class``, ``diverged``,
+            ``broken_image``.
+        ImageRefused: a validation image cannot be used.
         DatasetError: a split is missing.
     """
     _check_folder(folder, resume)
@@ -155,13 +159,7 @@ class _Run:
                     epoch=self.epoch,
                 )
                 reporter.epoch = self.epoch
-                fitted = self.model.fit(batches, verbose=0, callbacks=[reporter, self.average]).history
-                if not math.isfinite(fitted["loss"][-1]):
-                    raise TrainingError(
-                        "diverged",
-                        f"The loss became {fitted['loss'][-1]} in epoch {self.epoch + 1}. The best network so "
-                        "far is kept. Try again with a smaller --learning-rate.",
-                    )
+                fitted = self.fit(batches, [reporter, self.average])
                 self.epoch += 1
                 self.finish_epoch(validation, fitted, say)
             state = "finished"
@@ -170,12 +168,38 @@ class _Run:
             say("Stopped. The best network so far is kept; --resume goes on after the last whole epoch.")
         if not (self.folder / "best.keras").exists():
             self.keep_best()
+        self.close(state)
+        return TrainingResult(self.folder, state, self.epoch, self.best_epoch, self.best)
+
+    def fit(self, batches: Any, callbacks: list[Any]) -> dict[str, Any]:
+        """One epoch; what went wrong in it is said in words."""
+        try:
+            fitted = self.model.fit(batches, verbose=0, shuffle=False, callbacks=callbacks).history
+        except tf.errors.OpError as error:  # what a sample raises arrives wrapped in TensorFlow's own
+            reason = re.search(r"ImageRefused: (.*)", str(error))
+            if reason is None:
+                raise
+            self.close("failed")
+            raise TrainingError(
+                "broken_image", f"A training image cannot be used: {reason[1]} Repair or remove it."
+            ) from error
+        if not math.isfinite(fitted["loss"][-1]):
+            self.close("diverged")
+            kept = f"The network of epoch {self.best_epoch} is kept." if self.best_epoch else "None is kept."
+            raise TrainingError(
+                "diverged",
+                f"The loss became {fitted['loss'][-1]} in epoch {self.epoch + 1}. {kept} "
+                "Try again with a smaller --learning-rate.",
+            )
+        return fitted
+
+    def close(self, state: str) -> None:
+        """Says in the folder how the run ended: finished, stopped, diverged or failed."""
         self.log.add("end", state=state, epochs=self.epoch, best_epoch=self.best_epoch)
         write_json(
             self.folder / "result.json",
             {"state": state, "epochs": self.epoch, "best_epoch": self.best_epoch, "best": self.best},
         )
-        return TrainingResult(self.folder, state, self.epoch, self.best_epoch, self.best)
 
     def finish_epoch(
         self, validation: DatasetIndex, fitted: dict[str, Any], say: Callable[[str], None]
@@ -227,7 +251,7 @@ class _Run:
         waiting = self.folder / "state.part.npz"
         variables = [*self.model.variables, *self.model.optimizer.variables]
         arrays = {f"variable_{place}": np.asarray(value) for place, value in enumerate(variables)}
-        arrays |= {f"average_{place}": value for place, value in enumerate(self.average.weights())}
+        arrays |= {f"average_{place}": value for place, value in enumerate(self.average.averages)}
         kept = {
             "epoch": self.epoch,
             "best_epoch": self.best_epoch,
@@ -282,10 +306,15 @@ class WeightAverage(keras.callbacks.Callback):
         """The averaged weights, or the plain ones where there is no average."""
         return self.network.get_weights() if self._weights is None else self._weights
 
-    def restore(self, weights: list[NDArray[Any]], steps: int) -> None:
+    @property
+    def averages(self) -> list[NDArray[Any]]:
+        """What ``restore`` takes: the averaged weights, none before there is an average."""
+        return self._weights or []
+
+    def restore(self, averages: list[NDArray[Any]], steps: int) -> None:
         """Takes up a saved average."""
         self.steps = steps
-        self._weights = weights if self.decay else None
+        self._weights = averages if averages and self.decay else None
 
 
 def fastest_precision() -> str:
@@ -293,8 +322,6 @@ def fastest_precision() -> str:
 
     Without such instructions it is emulated, at less than half the speed.
     """
-    import tensorflow as tf
-
     if tf.config.list_physical_devices("GPU"):
         return "mixed_bfloat16"
     cpu = Path("/proc/cpuinfo")
@@ -305,7 +332,7 @@ def fastest_precision() -> str:
 def _check_folder(folder: Path, resume: bool) -> None:
     if resume and not (folder / "state.npz").is_file():
         raise TrainingError(
-            "nothing_to_resume", f"{folder} holds no completed epoch to go on from. Start without --resume."
+            "nothing_to_resume", f"{folder} holds no completed epoch to go on from. Start a new run."
         )
     if not resume and (folder / "settings.json").exists():
         raise TrainingError(

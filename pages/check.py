@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
@@ -15,9 +13,8 @@ from deepfake import presentation
 from deepfake.errors import UserError
 from deepfake.figures import draw_faces, jpeg_bytes, shrink
 from deepfake.images import MAX_BYTES, MAX_PIXELS, MIN_SIDE, ImageFacts, load_image
-from deepfake.presentation import CALL_WORDS, POINT_MEANINGS, POINT_WORDS, Outcome, percent
+from deepfake.presentation import CALL_WORDS, Outcome, percent
 from deepfake.registry import (
-    OPERATING_POINTS,
     CallName,
     Card,
     ModelError,
@@ -25,9 +22,8 @@ from deepfake.registry import (
     default_name,
     load_card,
     model_names,
-    models_folder,
 )
-from ui import plain, start_page
+from ui import CALL_STYLES, ask_for_detector, ask_for_threshold, plain, show_card, start_page, warm_up
 
 if TYPE_CHECKING:
     from deepfake.detector import Verdict
@@ -35,13 +31,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("deepfake.pages.check")
 
 MAX_FILES = 20
+SHOWN_HEIGHT = 560
 MAX_MIB = MAX_BYTES // 2**20
 ACCEPTED = ["image", "heic", "heif", "avif"]  # some browsers do not know the last three as images
-CALL_STYLES: dict[CallName, tuple[str, str]] = {
-    "fake": ("orange", ":material/warning:"),
-    "real": ("blue", ":material/check_circle:"),
-    "uncertain": ("gray", ":material/help:"),
-}
 FAULT = (
     "This picture could not be judged because of a fault in the program; the server's log says which. "
     "Other pictures are not affected."
@@ -54,6 +46,7 @@ class Slot(NamedTuple):
     upload: UploadedFile
     picture: DeltaGenerator
     verdict: DeltaGenerator
+    width: int
 
 
 # Results live as long as the visitor's session and are seen by no other.
@@ -72,6 +65,7 @@ def judge(
 
     Raises UserError.
     """
+    warm_up().join()
     from deepfake.detector import get_detector
     from deepfake.faces import crop
 
@@ -84,29 +78,6 @@ def judge(
     marked = jpeg_bytes(draw_faces(image.pixels, boxes, calls))
     faces = [jpeg_bytes(shrink(crop(image.pixels, face.crop), 160)) for face in verdict.faces]
     return verdict, meaning, marked, faces
-
-
-@st.cache_resource(show_spinner=False)
-def warm_up(folder: str, name: str) -> threading.Thread:
-    """Loads TensorFlow and the detector behind the page's back, once per process."""
-
-    def work() -> None:
-        import numpy as np
-
-        try:
-            from deepfake.detector import get_detector
-            from deepfake.faces import find_faces
-
-            blank = np.full((64, 64, 3), 128, np.uint8)
-            find_faces(blank)
-            get_detector(name).p_fake([blank])
-        except Exception:  # the first check meets it again and tells the person
-            logger.exception("The detector could not be warmed up.")
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    thread = threading.Thread(target=work, name="warm-up", daemon=True)
-    thread.start()
-    return thread
 
 
 def main() -> None:
@@ -126,15 +97,16 @@ def main() -> None:
         name = ask_for_detector(names, first)
     try:
         card = load_card(name)
+        hint = st.empty()  # cleared at once on upload, not when the run ends
         if uploads:
             show_results(uploads, card, point)
         else:
-            show_empty_state()
+            show_empty_state(hint)
     except ModelError as error:
         st.error(plain(error.message), icon=":material/error:")
         return
     show_card(card)
-    warm_up(str(models_folder()), name)
+    warm_up()
 
 
 def ask_for_pictures() -> list[UploadedFile]:
@@ -164,27 +136,8 @@ def clear_all() -> None:
     judge.clear()
 
 
-def ask_for_threshold() -> OperatingPoint:
-    """How careful to be; kept in the address, so that a link shows the same."""
-    return st.radio(
-        "When to say fake",
-        OPERATING_POINTS,
-        format_func=lambda point: POINT_WORDS[point],
-        captions=[POINT_MEANINGS[point] for point in OPERATING_POINTS],
-        key="threshold",
-        bind="query-params",
-    )
-
-
-def ask_for_detector(names: list[str], first: str) -> str:
-    """Which detector; asked only where there is a choice."""
-    if len(names) < 2:
-        return first
-    return st.selectbox("Detector", names, index=names.index(first), key="detector", bind="query-params")
-
-
-def show_empty_state() -> None:
-    with st.container(border=True):
+def show_empty_state(place: DeltaGenerator) -> None:
+    with place.container(border=True):
         st.markdown("**Nothing to check yet.** Drop one or several pictures above, or take a photograph.")
         st.markdown(
             f"- JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF; up to {MAX_MIB} MB, {MAX_PIXELS // 10**6} "
@@ -213,14 +166,20 @@ def show_results(uploads: list[UploadedFile], card: Card, point: OperatingPoint)
         except Exception as error:
             outcomes[upload.file_id] = show_refusal(card_box, upload.name, error)
             continue
-        left, right = card_box.columns(2, gap="medium")
+        left, right = card_box.columns([2, 3], gap="medium")
         picture = left.empty()
-        picture.image(small, width="stretch", alt="The picture as uploaded")
+        picture.image(small, width=shown_width(facts), alt="The picture as uploaded")
         left.caption(presentation.facts_line(facts))
-        slots.append(Slot(upload, picture, right.empty()))
+        slots.append(Slot(upload, picture, right.empty(), shown_width(facts)))
     for slot in slots:
         outcomes[slot.upload.file_id] = show_verdict(slot, card, point)
-    show_downloads(downloads, [outcomes[upload.file_id] for upload in uploads[:MAX_FILES]])
+    if slots:
+        show_downloads(downloads, [outcomes[upload.file_id] for upload in uploads[:MAX_FILES]])
+
+
+def shown_width(facts: ImageFacts) -> int:
+    """In pixels of the screen: small pictures are not blown up, tall ones not taller than a window."""
+    return max(1, min(facts.width, round(SHOWN_HEIGHT * facts.width / facts.height)))
 
 
 def show_refusal(place: DeltaGenerator, name: str, error: Exception) -> Outcome:
@@ -247,20 +206,22 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
     except Exception as error:
         return show_refusal(slot.verdict, upload.name, error)
     if verdict.faces:
-        slot.picture.image(marked, width="stretch", alt="The picture with the faces marked")
+        slot.picture.image(marked, width=slot.width, alt="The picture with the faces marked")
+    unknown = plain("; ".join(card.does_not_know))
     with slot.verdict.container():
         colour, icon = CALL_STYLES[verdict.verdict]
         st.subheader(f":{colour}[{icon} {CALL_WORDS[verdict.verdict]}]", anchor=False)
         st.markdown(f"Probability of fake: **{percent(verdict.p_fake)}**")
         if meaning:
             st.markdown(meaning)
-        st.caption(presentation.scope_line(verdict))
+        if verdict.scope != "no_face":  # a warning says it
+            st.caption(presentation.scope_line(verdict))
         for warning in verdict.warnings:
             st.warning(plain(warning), icon=":material/info:")
         if verdict.scope == "faces":
             show_faces(verdict, faces)
         if verdict.verdict == "real":
-            st.markdown("It would also say this of fakes it does not know:\n" + bullets(card.does_not_know))
+            st.caption(f"This does not rule out what the detector does not know: {unknown}.")
     return Outcome(upload.name, verdict)
 
 
@@ -268,11 +229,14 @@ def show_faces(verdict: Verdict, thumbnails: list[bytes]) -> None:
     """A row per face: number, picture, words, probability."""
     for number, (face, thumbnail) in enumerate(zip(verdict.faces, thumbnails, strict=True), start=1):
         colour, icon = CALL_STYLES[face.verdict]
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
             st.image(thumbnail, width=72, alt=f"Face {number}")
+            if len(thumbnails) == 1:
+                st.caption("The part of the picture that was judged")
+                continue
             st.markdown(
-                f"Face {number}  \n:{colour}[{icon} {CALL_WORDS[face.verdict]}], "
-                f"probability of fake {percent(face.p_fake)}"
+                f"Face {number}: :{colour}[{icon} {CALL_WORDS[face.verdict]}]  \n"
+                f"Probability of fake {percent(face.p_fake)}"
             )
 
 
@@ -294,24 +258,6 @@ def show_downloads(place: DeltaGenerator, outcomes: list[Outcome]) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
-
-
-def show_card(card: Card) -> None:
-    """What the detector can and cannot tell, and what becomes of the uploads."""
-    st.space("small")
-    knows, not_known, privacy = st.columns(3, gap="medium")
-    knows.markdown("**What it was trained to notice**\n" + bullets(card.knows))
-    not_known.markdown("**What it does not know**\n" + bullets(card.does_not_know))
-    privacy.markdown(
-        "**Nothing is stored**\n\nPictures stay in this server's memory while the page is open. "
-        "They are not written to disk, not sent on and not used for training."
-    )
-    st.caption(f"Detector {plain(card.name)}: {plain(card.description)}")
-
-
-def bullets(lines: tuple[str, ...]) -> str:
-    """A Markdown list of plain texts."""
-    return "\n".join(["", *(f"- {plain(line)}" for line in lines)])
 
 
 main()

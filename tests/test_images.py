@@ -553,11 +553,12 @@ def test_cmyk_goes_through_its_profile(format: str) -> None:
 
 def test_grey_goes_through_its_profile() -> None:
     grey = np.tile(np.arange(0, 4 * WIDTH, 4, dtype=np.uint8), (HEIGHT, 1))
-    profile = icc_profile(b"mntr", b"GRAY", b"XYZ ", {b"kTRC": curve(1.0)})
+    profile = icc_profile(b"mntr", b"GRAY", b"XYZ ", {b"kTRC": curve(1.8)})
     image = load_image(encode(Image.fromarray(grey), "PNG", icc_profile=profile))
-    light = grey / 255
+    light = (grey / 255) ** (461 / 256)  # the profile stores 1.8 in steps of 1/256
     expected = 255 * np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
     assert np.abs(image.pixels[..., 1] - expected).max() <= 2
+    assert np.abs(expected - grey).max() > 10
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw"])

@@ -1,0 +1,31 @@
+"""``python -m benchmarks [--json FILE]``: all comparisons in one run, as a table and as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def main() -> None:
+    """Runs all benchmarks."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    options = parser.parse_args()
+    from benchmarks import browser, folder
+
+    results = [*browser.run(), *folder.run()]
+    print(f"{'what':28} {'ours':>9} {'starting document':>18} {'ratio':>7}")
+    for result in results:
+        print(f"{result.name:28} {result.ours:7.2f} s {result.theirs:16.2f} s {result.ratio:6.1f}x")
+        print(f"    {result.details}")
+    if options.json:
+        options.json.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""What a person at the browser waits for: the first paint, and the verdict after an upload.
+
+The starting document's desktop window imports TensorFlow and loads its model before it shows, and
+judges a picture with ``load_img`` and ``model.predict``.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from benchmarks.common import ROOT, Result, drawn_photo, server
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
+    *("--disable-component-update", "--disable-sync"),
+]
+
+_DESKTOP_START = """
+import tensorflow
+from deepfake.architectures import resnet50
+resnet50(None)
+"""
+
+
+def run(uploads: int = 5) -> list[Result]:
+    """First paint of a cold server, then uploads to the warm one; each beside the desktop way."""
+    from playwright.sync_api import sync_playwright
+
+    start = time.perf_counter()
+    with sync_playwright() as play, play.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
+        page = browser.new_page()
+        start = time.perf_counter()
+        with server() as address:
+            page.goto(address)
+            page.get_by_test_id("stFileUploaderDropzone").first.wait_for()
+            painted = time.perf_counter() - start
+            waits = _uploads(page, uploads)
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", _DESKTOP_START], cwd=ROOT, check=True, capture_output=True)
+    desktop = time.perf_counter() - start
+    ours, theirs = statistics.median(waits[1:]), _desktop_verdict()
+    return [
+        Result(
+            "cold start to first paint",
+            painted,
+            desktop,
+            desktop / painted,
+            "start of the server process to the upload field on the page; against import and model",
+        ),
+        Result(
+            "upload to verdict, warm",
+            ours,
+            theirs,
+            theirs / ours,
+            f"median of {uploads - 1} pictures of 1,000 px through a browser, face finding included; "
+            "against load_img and predict of the whole picture",
+        ),
+    ]
+
+
+def _uploads(page: Any, uploads: int) -> list[float]:
+    """Seconds from handing a file over to its verdict; the first one waits for the warm-up."""
+    waits = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(uploads):
+            path = Path(folder) / f"{number}.jpg"
+            _photo(number).save(path, quality=90)
+            start = time.perf_counter()
+            page.locator("input[type=file]").first.set_input_files(path)
+            page.get_by_text(f"{number}.jpg").first.wait_for()
+            page.get_by_text("Probability of fake:").nth(number).wait_for(
+                timeout=120_000
+            )
+            waits.append(time.perf_counter() - start)
+    return waits
+
+
+def _photo(number: int) -> Image.Image:
+    """A photograph with a face where DEEPFAKE_DATA is set, else a drawn picture; 1,000 px wide."""
+    data = os.environ.get("DEEPFAKE_DATA")
+    folder = Path(data) / "photos" if data else None
+    if folder and folder.is_dir():
+        paths = sorted(folder.iterdir())
+        photo = Image.open(paths[number % len(paths)]).convert("RGB")
+        return photo.resize((1000, round(1000 * photo.height / photo.width)))
+    return drawn_photo(number, 1000)
+
+
+def _desktop_verdict() -> float:
+    import keras
+    import numpy as np
+
+    from deepfake.architectures import resnet50
+
+    model: Any = resnet50(None)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.jpg"
+        _photo(0).save(path, quality=90)
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            image = keras.utils.img_to_array(keras.utils.load_img(path, target_size=(128, 128))) / 255
+            model.predict(np.expand_dims(image, 0), verbose=0)
+            times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])

@@ -1,0 +1,106 @@
+"""What the benchmarks share: the starting document's network, image folders, a server of our own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Result:
+    """One comparison.
+
+    Attributes:
+        name: what was timed.
+        ours, theirs: medians in seconds; ``theirs`` is the starting document's way.
+        ratio: theirs / ours: above 1, ours is faster.
+        details: how, in words.
+    """
+
+    name: str
+    ours: float
+    theirs: float
+    ratio: float
+    details: str
+
+
+def compare(
+    name: str, ours: Callable[[], object], theirs: Callable[[], object], *, runs: int, details: str
+) -> Result:
+    """Times two ways in turn, a warm-up each first, and takes the median of the paired ratios."""
+    ours()
+    theirs()
+    pairs = [(_seconds(ours), _seconds(theirs)) for _ in range(runs)]
+    mine, other = (statistics.median(side) for side in zip(*pairs, strict=True))
+    return Result(name, mine, other, statistics.median(b / a for a, b in pairs), details)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+@contextlib.contextmanager
+def image_folder(images: int) -> Iterator[Path]:
+    """A folder Fake|Real of 256 px JPEGs: real ones where DEEPFAKE_DATA is set, else drawn ones."""
+    data = os.environ.get("DEEPFAKE_DATA")
+    source = Path(data) / "openforensics" / "Validation" if data else None
+    with tempfile.TemporaryDirectory() as place:
+        for label in ("Fake", "Real"):
+            folder = Path(place) / label
+            folder.mkdir()
+            if source and (source / label).is_dir():
+                for path in sorted((source / label).iterdir())[: images // 2]:
+                    (folder / path.name).symlink_to(path)
+                continue
+            for number in range(images // 2):
+                drawn_photo(number).save(folder / f"{number}.jpg", quality=90)
+        yield Path(place)
+
+
+def drawn_photo(seed: int, side: int = 256) -> Image.Image:
+    """Smooth blotches: compresses like a photograph."""
+    small = np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC)
+
+
+@contextlib.contextmanager
+def server() -> Iterator[str]:
+    """A running app on a free port of this machine; gives its address once it answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.headless", "true"),
+        *("--server.port", str(port), "--server.address", "127.0.0.1"),
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
+                break
+            time.sleep(0.05)
+        else:
+            raise RuntimeError("The server did not answer within 30 seconds.")
+        yield address
+    finally:
+        process.terminate()
+        process.wait(10)

@@ -1,0 +1,287 @@
+"""An image in, a verdict out; the face finder is replaced where finding faces is not the matter."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import encoded, noise_image
+
+from deepfake import detector as module
+from deepfake.calibration import calibrated_probability
+from deepfake.dataset import DatasetError, index_dataset
+from deepfake.detector import SMALL_FACE, Detector, get_detector
+from deepfake.evaluation import Evaluation
+from deepfake.faces import Box, Face, FaceScan, crop
+from deepfake.images import LoadedImage, load_image
+from deepfake.measuring import measure
+from deepfake.registry import ModelError, load_card
+from deepfake.report_text import evaluation_lines
+
+Finder = Callable[..., None]
+
+
+@pytest.fixture
+def find(monkeypatch: pytest.MonkeyPatch) -> Finder:
+    """Says what the face finder will find."""
+
+    def install(*boxes: Box, kind: Any = "faces", turn: int = 0) -> None:
+        found = tuple(Face(box, box, 0.99 - 0.01 * place) for place, box in enumerate(boxes))
+        monkeypatch.setattr(module, "find_faces", lambda _: FaceScan(found, kind, turn))
+
+    return install
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_models: Path) -> Detector:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEEPFAKE_MODELS", str(tiny_models))
+        return Detector(load_card())
+
+
+@pytest.fixture(scope="module")
+def picture() -> LoadedImage:
+    return load_image(encoded(noise_image(3, 160, 240)))
+
+
+LEFT, RIGHT, SMALL = (0, 0, 100, 100), (130, 40, 230, 140), (100, 0, 130, 30)
+
+
+def scoring(tiny: Detector, monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
+    monkeypatch.setattr(tiny, "p_fake", lambda crops: np.array(scores)[: len(crops)])
+
+
+def test_one_face(tiny: Detector, picture: LoadedImage, find: Finder) -> None:
+    find(LEFT)
+    verdict = tiny.check(picture)
+    (face,) = verdict.faces
+    assert face.box == face.crop == LEFT
+    assert face.confidence == 0.99
+    assert verdict.p_fake == face.p_fake == pytest.approx(float(tiny.p_fake([crop(picture.pixels, LEFT)])[0]))
+    assert verdict.verdict == face.verdict == tiny.card.thresholds.call(face.p_fake)
+    assert (verdict.width, verdict.height) == (240, 160)
+    assert verdict.sha256 == picture.facts.sha256
+    assert (verdict.model, verdict.scope, verdict.operating_point) == ("tiny", "faces", "balanced")
+    assert verdict.warnings == ()
+
+
+def test_the_worst_of_several_faces_decides(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find(LEFT, RIGHT)
+    scoring(tiny, monkeypatch, 0.1, 0.8)
+    verdict = tiny.check(picture)
+    assert [(face.box, face.p_fake, face.verdict) for face in verdict.faces] == [
+        (LEFT, 0.1, "real"),
+        (RIGHT, 0.8, "fake"),
+    ]
+    assert (verdict.p_fake, verdict.verdict) == (0.8, "fake")
+
+
+def test_operating_point(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find(LEFT)
+    scoring(tiny, monkeypatch, 0.8)
+    assert tiny.check(picture).verdict == "fake"
+    careful = tiny.check(picture, "few_false_alarms")
+    assert (careful.verdict, careful.operating_point) == ("uncertain", "few_false_alarms")
+
+
+@pytest.mark.parametrize("score", [0.01, 0.99])
+def test_no_face_is_never_more_than_uncertain(
+    score: float, tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find(kind="no_face")
+    scoring(tiny, monkeypatch, score)
+    verdict = tiny.check(picture)
+    assert (verdict.verdict, verdict.scope, verdict.faces, verdict.p_fake) == (
+        "uncertain",
+        "no_face",
+        (),
+        score,
+    )
+    assert len(verdict.warnings) == 1
+    assert "No face was found" in verdict.warnings[0]
+
+
+def test_no_face_scores_the_whole_picture(tiny: Detector, picture: LoadedImage, find: Finder) -> None:
+    find(kind="no_face")
+    assert tiny.check(picture).p_fake == pytest.approx(float(tiny.p_fake([picture.pixels])[0]))
+
+
+def test_small_faces_are_warned_of(tiny: Detector, picture: LoadedImage, find: Finder) -> None:
+    find(LEFT, SMALL)
+    (warning,) = tiny.check(picture).warnings
+    assert warning.startswith(f"1 of 2 faces are smaller than {SMALL_FACE} pixels")
+    edge = (0, 0, SMALL_FACE, SMALL_FACE)
+    find(edge)
+    assert tiny.check(picture).warnings == ()
+
+
+def test_turned_faces_are_scored_upright(tiny: Detector, picture: LoadedImage, find: Finder) -> None:
+    find(LEFT, turn=90)
+    verdict = tiny.check(picture)
+    upright = np.rot90(crop(picture.pixels, LEFT))
+    assert verdict.p_fake == pytest.approx(float(tiny.p_fake([np.ascontiguousarray(upright)])[0]))
+    assert verdict.faces[0].box == LEFT, "boxes refer to the picture as given"
+    (warning,) = verdict.warnings
+    assert "90 degrees" in warning
+
+
+def test_notes_of_the_picture_are_passed_on(tiny: Detector, picture: LoadedImage, find: Finder) -> None:
+    find(LEFT)
+    noted = dataclasses.replace(picture, notes=("First of 12 frames used.",))
+    assert tiny.check(noted).warnings == ("First of 12 frames used.",)
+
+
+def test_verdict_is_json(tiny: Detector, picture: LoadedImage, find: Finder) -> None:
+    find(LEFT, RIGHT)
+    verdict = tiny.check(picture)
+    told = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))
+    assert set(told) == {field.name for field in dataclasses.fields(verdict)}
+    assert told["faces"][1]["box"] == list(RIGHT)
+    assert told["faces"][0]["p_fake"] == verdict.faces[0].p_fake
+
+
+def test_scores_of_crops(tiny: Detector) -> None:
+    crops = [noise_image(seed, side, side) for seed, side in enumerate((40, 64, 120))]
+    together = tiny.p_fake(crops)
+    assert together.shape == (3,)
+    assert ((together > 0) & (together < 1)).all()
+    assert np.allclose(together, [tiny.p_fake([one])[0] for one in crops], atol=1e-6)
+    assert tiny.p_fake([]).shape == (0,)
+
+
+def test_scores_are_calibrated(tiny: Detector) -> None:
+    batch = np.stack([noise_image(seed, 64, 64) for seed in range(3)])
+    logits = tiny.scorer(batch)
+    assert np.allclose(tiny.p_fake(list(batch)), calibrated_probability(logits, 1.5))
+    assert np.allclose(tiny.p_fake(list(batch)), 1 / (1 + np.exp(-logits / 1.5)))
+
+
+@pytest.mark.usefixtures("use_tiny_models")
+def test_detector_is_loaded_once_by_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[str] = []
+    real = module.load_model
+
+    def counted(card: Any) -> Any:
+        loads.append(card.name)
+        return real(card)
+
+    monkeypatch.setattr(module, "load_model", counted)
+    monkeypatch.setattr(module, "_loaded", {})
+    found: list[tuple[Detector, float]] = []
+    pixels = noise_image(1, 64, 64)
+
+    def work() -> None:
+        mine = get_detector("tiny")
+        found.append((mine, float(mine.p_fake([pixels])[0])))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert loads == ["tiny"]
+    assert len({id(one) for one, _ in found}) == 1
+    assert len({score for _, score in found}) == 1
+    assert len(found) == 4
+    assert get_detector() is found[0][0]
+
+
+@pytest.mark.usefixtures("use_tiny_models")
+def test_unknown_detector() -> None:
+    with pytest.raises(ModelError) as caught:
+        get_detector("other")
+    assert caught.value.code == "unknown_model"
+
+
+# Measuring
+
+
+def test_measuring_scores_as_serving_does(
+    tiny: Detector, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, find: Finder
+) -> None:
+    data = index_dataset(tiny_dataset).select(split="Test")
+    done: list[int] = []
+    result = measure(tiny, data, n_bootstrap=0, on_progress=done.append)
+    assert done == [32]
+    assert list(result.table.columns) == ["image_id", "split", "source", "label", "p_fake"]
+    assert result.table["image_id"].tolist() == data.table["path"].tolist()
+    assert set(result.table["label"]) == {"Fake", "Real"}
+    assert (result.table["label"].eq("Fake") == data.table["label"].eq(1)).all()
+    assert result.evaluation.threshold == tiny.card.thresholds.balanced
+    find((0, 0, 64, 64), kind="face_crop")
+    for path, p_fake in list(zip(data.paths(), result.table["p_fake"], strict=True))[::8]:
+        assert tiny.check(load_image(path)).p_fake == pytest.approx(p_fake, abs=1e-6)
+
+
+def test_measuring_perturbed_copies_differs_and_repeats(tiny: Detector, tiny_dataset: Path) -> None:
+    data = index_dataset(tiny_dataset).select(split="Test")
+    clean, one, two = (
+        measure(tiny, data, perturbed=perturbed, n_bootstrap=0).table["p_fake"].to_numpy()
+        for perturbed in (False, True, True)
+    )
+    assert np.array_equal(one, two)
+    assert (clean != one).mean() > 0.8
+
+
+def test_measuring_leaves_out_what_cannot_be_read(tiny: Detector, tmp_path: Path) -> None:
+    for label in ("Fake", "Real"):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "b.png").write_bytes(encoded(noise_image(len(label), 64, 64)))
+    (tmp_path / "Fake" / "a.png").write_bytes(b"broken")
+    result = measure(tiny, index_dataset(tmp_path), n_bootstrap=0)
+    assert result.evaluation.n == len(result.table) == 2
+    assert not result.table["p_fake"].isna().any()
+    assert result.table["image_id"].tolist() == ["Fake/b.png", "Real/b.png"]
+    ((path, why),) = result.refused
+    assert path == "Fake/a.png"
+    assert why
+    for label in ("Fake", "Real"):
+        (tmp_path / label / "b.png").write_bytes(b"broken")
+    with pytest.raises(DatasetError) as caught:
+        measure(tiny, index_dataset(tmp_path))
+    assert caught.value.code == "no_images"
+    assert "3 images" in caught.value.message
+
+
+def evaluation_of(labels: list[int], scores: list[float]) -> Evaluation:
+    from deepfake.evaluation import evaluate_scores
+
+    return evaluate_scores(labels, scores, n_bootstrap=50)
+
+
+def test_evaluation_in_words() -> None:
+    text = evaluation_lines(evaluation_of([1, 1, 1, 0, 0], [0.9, 0.8, 0.3, 0.2, 0.6]))
+    assert "5 images (3 fake, 2 real), fake at p_fake >= 0.500" in text
+    lines = {line.split("  ")[0].strip(): line for line in text.splitlines()}
+    assert "0.6000" in lines["accuracy"]
+    assert "[" in lines["accuracy"]
+    rows = [line.split()[-2:] for line in text.splitlines() if line.startswith("  true")]
+    assert rows == [["2", "1"], ["1", "1"]]
+    assert "recall 0.6667" in lines["Fake: precision 0.6667, recall 0.6667, F1 0.6667, 3 images"]
+    assert "as the starting document computed them" in text
+
+
+def test_evaluation_of_one_class_in_words() -> None:
+    text = evaluation_lines(evaluation_of([1, 1], [0.9, 0.2]))
+    assert "2 images (2 fake, 0 real)" in text
+    assert "undefined" in text
+    assert "nan" not in text.lower()
+
+
+def test_measuring_real_images(tiny: Detector, real_data: Path) -> None:
+    data = index_dataset(real_data).select(source="hardfaces")
+    twenty = dataclasses.replace(data, table=data.table.groupby("label").head(10).reset_index(drop=True))
+    result = measure(tiny, twenty, n_bootstrap=20)
+    assert result.evaluation.n_fake == result.evaluation.n_real == 10
+    assert result.refused == ()
+    assert result.table["p_fake"].nunique() > 10

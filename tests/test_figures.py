@@ -1,0 +1,96 @@
+"""Faces drawn on pictures: right place, right colour, readable label, bounded size."""
+
+from __future__ import annotations
+
+import io
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageColor
+
+from deepfake import figures
+from deepfake.figures import CALL_COLOURS, draw_faces, jpeg_bytes, shrink
+
+
+def canvas(height: int, width: int, grey: int = 90) -> np.ndarray:
+    return np.full((height, width, 3), grey, np.uint8)
+
+
+def has_colour(pixels: np.ndarray, colour: str) -> np.ndarray:
+    return (pixels == np.array(ImageColor.getrgb(colour), np.uint8)).all(axis=2)
+
+
+@pytest.mark.parametrize("call", ["fake", "real", "uncertain"])
+def test_box_lies_around_the_face_in_the_colour_of_its_call(call):
+    before = canvas(400, 600)
+    drawn = draw_faces(before, [(100, 150, 200, 280)], [call])
+    assert drawn.shape == before.shape
+    assert (before == 90).all()  # the input is left alone
+    mine = has_colour(drawn, CALL_COLOURS[call])
+    for row, column in ((200, 99), (200, 200), (149, 150), (280, 150)):
+        assert mine[row, column], (row, column)
+    assert (drawn[155:275, 105:195] == 90).all()  # the face itself stays visible
+    others = [colour for name, colour in CALL_COLOURS.items() if name != call]
+    assert not any(has_colour(drawn, colour).any() for colour in others)
+
+
+def test_label_tells_the_verdict_without_its_colour(monkeypatch):
+    monkeypatch.setattr(figures, "CALL_COLOURS", dict.fromkeys(CALL_COLOURS, "#000000"))
+    box = [(100, 150, 200, 280)]
+    tags = [draw_faces(canvas(400, 600), box, [call])[:150] for call in ("fake", "real", "uncertain")]
+    assert not any(np.array_equal(tags[a], tags[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
+
+
+def test_faces_are_numbered_in_order():
+    two = draw_faces(canvas(400, 600), [(50, 150, 100, 200), (350, 150, 400, 200)], ["real", "real"])
+    assert not np.array_equal(two[:150, 50:150], two[:150, 350:450])
+
+
+@pytest.mark.parametrize("box", [(0, 0, 20, 20), (580, 380, 600, 400), (0, 0, 600, 400), (0, 390, 5, 400)])
+def test_label_stays_inside_the_picture(box):
+    drawn = draw_faces(canvas(400, 600), [box], ["fake"])
+    white = (drawn == 255).all(axis=2)
+    assert drawn.shape == (400, 600, 3)
+    assert white.sum() > 50  # the label's letters are there
+    assert has_colour(drawn, CALL_COLOURS["fake"]).sum() > 200
+
+
+def test_large_pictures_are_shrunk_and_boxes_with_them():
+    drawn = draw_faces(canvas(3000, 6000), [(3000, 1500, 4500, 2700)], ["fake"], side=600)
+    assert drawn.shape == (300, 600, 3)
+    assert has_colour(drawn, CALL_COLOURS["fake"])[200, 299]
+
+
+@pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (33, 32)])
+def test_extreme_shapes(size):
+    pixels = canvas(*size)
+    assert max(shrink(pixels).shape) <= figures.PREVIEW_SIDE
+    assert draw_faces(pixels, [(0, 0, 1, 1)], ["real"]).dtype == np.uint8
+
+
+def test_nothing_is_enlarged():
+    pixels = canvas(50, 40)
+    assert shrink(pixels) is pixels
+
+
+def test_counts_must_agree():
+    with pytest.raises(ValueError, match="Received 1 boxes and 0 calls"):
+        draw_faces(canvas(50, 50), [(0, 0, 9, 9)], [])
+
+
+def test_jpeg_carries_no_metadata():
+    image = Image.open(io.BytesIO(jpeg_bytes(canvas(40, 60))))
+    assert image.format == "JPEG"
+    assert image.size == (60, 40)
+    assert not image.getexif()
+
+
+def test_theme_has_the_same_colours():
+    path = Path(figures.__file__).parent.parent / ".streamlit" / "config.toml"
+    theme = tomllib.loads(path.read_text(encoding="utf-8"))["theme"]
+    for half in ("light", "dark"):
+        assert theme[half]["orangeColor"] == figures.FAKE_COLOUR
+        assert theme[half]["blueColor"] == figures.REAL_COLOUR
+    assert theme["light"]["grayColor"] == figures.UNCERTAIN_COLOUR

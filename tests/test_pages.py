@@ -1,0 +1,307 @@
+"""The pages as a person walks them: upload, replace, clear, switch; and everything that may be wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+from conftest import encoded, noise_image
+from starlette.formparsers import MultiPartParser
+from starlette.requests import Request
+from streamlit.testing.v1 import AppTest
+
+from deepfake.faces import Face, FaceScan
+from deepfake.images import MAX_BYTES
+
+ROOT = Path(__file__).resolve().parent.parent
+HOSTILE = [
+    "<b>*x*</b>.png",
+    "[a](http://example.com).png",
+    ":smile: $x$ www.example.com.png",
+    "![i](x.png).png",
+]
+PNG = encoded(noise_image(1))
+BROKEN = b"this is no picture"
+
+
+def page(path: str = "pages/check.py") -> AppTest:
+    return AppTest.from_file(str(ROOT / path), default_timeout=120)
+
+
+def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    app.file_uploader[0].set_value([(name, content, "image/png") for name, content in files]).run()
+    return app
+
+
+def headings(app: AppTest) -> list[str]:
+    return [element.value for element in app.subheader]
+
+
+def shown(app: AppTest) -> str:
+    """Everything on the page that is rendered as Markdown."""
+    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.subheader, app.header)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def texts(app: AppTest) -> list[str]:
+    return [element.value for element in app.text]
+
+
+@pytest.fixture
+def fixed(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
+    """Fixes the faces found and their scores; the list returned grows by one per picture scored."""
+
+    def fix(scores: list[float], kind: str = "faces") -> list[int]:
+        calls: list[int] = []
+        faces = tuple(
+            Face((10 * n, 10, 10 * n + 30, 60), (8 * n, 8, 8 * n + 48, 56), 0.99) for n in range(len(scores))
+        )
+        scan = FaceScan(faces if kind != "no_face" else (), kind)  # pyright: ignore[reportArgumentType]
+        monkeypatch.setattr("deepfake.detector.find_faces", lambda pixels: scan)
+
+        def p_fake(self, crops):
+            calls.append(len(crops))
+            return np.array(scores[: len(crops)])
+
+        monkeypatch.setattr("deepfake.detector.Detector.p_fake", p_fake)
+        return calls
+
+    return fix
+
+
+@pytest.mark.parametrize("path", ["streamlit_app.py", "pages/check.py"])
+def test_every_script_stands_alone(use_tiny_models, path):
+    app = page(path).run()
+    assert not app.exception
+    assert app.header[0].value == "Check an image"
+    assert "Nothing to check yet" in shown(app)
+    assert "Nothing is stored" in shown(app)
+    assert "nothing" in shown(app)  # what the card says the detector knows
+    assert "everything" in shown(app)  # and does not
+    assert not app.button  # nothing to clear
+    assert not app.camera_input  # the browser asks for the camera only when a person wants it
+    assert not app.selectbox  # one detector is no choice
+
+
+def test_first_paint_imports_no_tensorflow(use_tiny_models):
+    """Only the thread behind the page's back may import it; here it fails there, and the page stands."""
+    script = """
+import sys, threading
+asked = []
+class Spy:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in {'tensorflow', 'keras', 'mtcnn'}:
+            asked.append(threading.current_thread().name)
+            raise ImportError('not here')
+sys.meta_path.insert(0, Spy())
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file('streamlit_app.py', default_timeout=60).run()
+assert not app.exception, app.exception
+assert any('Nothing to check yet' in element.value for element in app.markdown)
+[thread.join() for thread in threading.enumerate() if thread.name == 'warm-up']
+assert asked, 'nothing was warmed up'
+assert set(asked) == {'warm-up'}, asked
+assert 'tensorflow' not in sys.modules
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_a_picture_gets_a_verdict_from_the_real_network(use_tiny_models):
+    app = upload(page().run(), ("noise.png", PNG))
+    assert not app.exception
+    assert not app.error
+    assert headings(app) == [":gray[:material/help: Uncertain]"]  # no face in coloured blotches
+    assert "No face was found" in app.warning[0].value
+    assert "96 x 96 pixels, PNG" in shown(app)
+    assert texts(app) == ["noise.png"]
+    assert "Nothing to check yet" not in shown(app)
+
+
+@pytest.mark.parametrize(
+    ("score", "words"), [(0.97, "Likely fake"), (0.03, "Likely real"), (0.5, "Uncertain")]
+)
+def test_words_come_first_then_the_probability(fixed, score, words):
+    fixed([score])
+    app = upload(page().run(), ("a.png", PNG))
+    assert words in headings(app)[0]
+    assert f"Probability of fake: **{score:.0%}**".replace("%", " %") in shown(app)
+    assert ("does not rule out what the detector does not know: everything" in shown(app)) == (score < 0.4)
+
+
+def test_each_face_has_its_own_words_and_the_worst_decides(fixed):
+    fixed([0.02, 0.95, 0.5])
+    app = upload(page().run(), ("a.png", PNG))
+    assert "Likely fake" in headings(app)[0]
+    faces = [element.value for element in app.markdown if element.value.startswith("Face ")]
+    assert ["Likely real" in faces[0], "Likely fake" in faces[1], "Uncertain" in faces[2]] == [True] * 3
+    assert ["2 %" in faces[0], "95 %" in faces[1], "50 %" in faces[2]] == [True] * 3
+
+
+def test_one_broken_file_spoils_nothing(fixed):
+    fixed([0.97])
+    app = upload(page().run(), ("broken.png", BROKEN), ("good.png", PNG), ("empty.png", b""))
+    assert not app.exception
+    assert len(headings(app)) == 1
+    assert texts(app) == ["broken.png", "good.png", "empty.png"]
+    assert len(app.error) == 2
+    assert "not a picture" in app.error[0].value
+    assert "Traceback" not in shown(app)
+
+
+def test_a_fault_in_one_picture_is_a_sentence_and_no_more(fixed, monkeypatch, caplog):
+    fixed([0.97])
+    from deepfake.detector import Detector
+
+    check = Detector.check
+
+    def faulty(self, image, point):
+        if image.facts.width == 40:
+            raise RuntimeError("secret detail")
+        return check(self, image, point)
+
+    monkeypatch.setattr(Detector, "check", faulty)
+    app = upload(page().run(), ("odd.png", encoded(noise_image(2, 40, 40))), ("good.png", PNG))
+    assert not app.exception
+    assert len(headings(app)) == 1
+    assert "fault in the program" in app.error[0].value
+    assert "secret detail" not in shown(app)
+    assert "secret detail" in caplog.text
+
+
+def test_replacing_shows_the_new_picture_only(fixed):
+    calls = fixed([0.97])
+    app = upload(page().run(), ("first.png", PNG))
+    upload(app, ("second.png", encoded(noise_image(7))))
+    assert texts(app) == ["second.png"]
+    assert len(headings(app)) == 1
+    assert len(calls) == 2
+
+
+def test_removing_the_last_file_brings_the_empty_state_back(fixed):
+    fixed([0.97])
+    app = upload(page().run(), ("first.png", PNG))
+    app.file_uploader[0].set_value(None).run()
+    assert "Nothing to check yet" in shown(app)
+    assert not headings(app)
+
+
+def test_clear_all_empties_uploads_and_camera(fixed):
+    fixed([0.97])
+    app = upload(page().run(), ("first.png", PNG))
+    app.toggle[0].set_value(True).run()
+    app.button[0].click().run()
+    assert not app.exception
+    assert "Nothing to check yet" in shown(app)
+    assert not headings(app)
+    assert not app.camera_input
+    upload(app, ("again.png", PNG))
+    assert len(headings(app)) == 1
+
+
+def test_camera_picture_is_judged(fixed):
+    fixed([0.97])
+    app = page().run()
+    app.toggle[0].set_value(True).run()
+    app.camera_input[0].upload("camera.jpg", encoded(noise_image(1), "JPEG")).run()
+    assert "Likely fake" in headings(app)[0]
+
+
+def test_threshold_rejudges_without_another_upload(fixed):
+    calls = fixed([0.7])
+    app = upload(page().run(), ("a.png", PNG))
+    assert "Likely fake" in headings(app)[0]
+    app.radio[0].set_value("few_false_alarms").run()
+    assert "Uncertain" in headings(app)[0]
+    before = len(calls)
+    app.radio[0].set_value("balanced").run()
+    assert "Likely fake" in headings(app)[0]
+    assert len(calls) == before  # remembered, not computed again
+
+
+@pytest.mark.parametrize(("asked", "got"), [("Few false alarms", "few_false_alarms"), ("<b>", "balanced")])
+def test_threshold_from_the_address(use_tiny_models, asked, got):
+    app = page()
+    app.query_params["threshold"] = asked
+    app.run()
+    assert not app.exception
+    assert app.radio[0].value == got
+
+
+def test_choice_of_detector(fixed, tiny_models, tmp_path, monkeypatch):
+    fixed([0.7])
+    for name in ("one", "two"):
+        shutil.copytree(tiny_models / "tiny", tmp_path / name)
+    card = json.loads((tmp_path / "two" / "card.json").read_text())
+    card["thresholds"]["uncertain_high"] = 0.8
+    (tmp_path / "two" / "card.json").write_text(json.dumps(card))
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
+    app = upload(page().run(), ("a.png", PNG))
+    assert app.selectbox[0].value == "one"
+    assert "Likely fake" in headings(app)[0]
+    app.selectbox[0].set_value("two").run()
+    assert "Uncertain" in headings(app)[0]
+
+
+def test_no_detector_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
+    app = page().run()
+    assert not app.exception
+    assert "There is no detector in" in app.error[0].value
+    assert not app.file_uploader
+
+
+@pytest.mark.parametrize("damage", ["model.keras", "card.json"])
+def test_damaged_detector_is_a_sentence(tiny_models, tmp_path, monkeypatch, damage):
+    shutil.copytree(tiny_models / "tiny", tmp_path / "tiny")
+    (tmp_path / "tiny" / damage).write_bytes(b"{}")
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
+    app = upload(page().run(), ("a.png", PNG))
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "Restore" in app.error[0].value
+    assert not headings(app)
+
+
+@pytest.mark.parametrize("content", [PNG, BROKEN])
+def test_file_names_are_never_markup(fixed, content):
+    fixed([0.02])
+    app = upload(page().run(), *((name, content) for name in HOSTILE))
+    assert not app.exception
+    assert texts(app) == HOSTILE
+    assert not any(name[:6] in shown(app) for name in HOSTILE)
+
+
+def test_more_files_than_it_takes(fixed):
+    calls = fixed([0.97])
+    small = encoded(noise_image(3, 64, 64))
+    app = upload(page().run(), *((f"{n}.png", small) for n in range(22)))
+    assert "22 pictures were received; the first 20 are judged" in app.warning[0].value
+    assert len(headings(app)) == len(calls) == 20
+
+
+def test_uploads_stay_in_memory_while_they_arrive(use_tiny_models, monkeypatch):
+    monkeypatch.setattr(MultiPartParser, "spool_max_size", 2**20)
+    page().run()
+    boundary = b"--b\r\nContent-Disposition: form-data; name=f; filename=f.jpg\r\n\r\n"
+    body = boundary + bytes(MAX_BYTES) + b"\r\n--b--\r\n"
+
+    async def on_disk() -> bool:
+        async def receive():
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        headers = [(b"content-type", b"multipart/form-data; boundary=b")]
+        form = await Request({"type": "http", "headers": headers}, receive).form()
+        return form["f"].file._rolled  # pyright: ignore[reportAttributeAccessIssue]
+
+    assert anyio.run(on_disk) is False

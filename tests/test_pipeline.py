@@ -1,0 +1,208 @@
+"""Batches for training and measuring: what is random follows from (seed, epoch, row) alone."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import encoded, noise_image
+
+from deepfake import pipeline
+from deepfake.dataset import index_dataset
+from deepfake.images import ImageRefused, load_image
+from deepfake.pipeline import (
+    Augmentation,
+    augment,
+    load_for_scoring,
+    perturbed_copy,
+    scoring_batches,
+    training_batches,
+)
+from deepfake.preprocessing import InputSpec, Pixels, scaled, to_batch
+
+SPEC = InputSpec(32)
+
+
+@pytest.fixture
+def paths(tiny_dataset: Path) -> list[str]:
+    """Ten images, five of each class."""
+    both = index_dataset(tiny_dataset).select(split="Test").paths()
+    return both[:5] + both[-5:]
+
+
+def epoch_of(paths: list[str], augmentation: Augmentation | None = None, **changes: Any) -> tuple[Any, Any]:
+    """All images and targets of one epoch; a target is its image's row number."""
+    settings = {"batch_size": 5, "seed": 3, "epoch": 0} | changes
+    targets = np.arange(len(paths), dtype=np.float32)[:, None]
+    batches = list(training_batches(paths, targets, SPEC, augmentation, **settings))
+    return np.concatenate([np.asarray(b[0]) for b in batches]), np.concatenate(
+        [np.asarray(b[1]) for b in batches]
+    )
+
+
+def test_augmented_samples_have_the_right_form() -> None:
+    strong = Augmentation(perturbed=1.0, min_area=0.2)
+    for seed, shape in enumerate([(64, 64), (20, 90), (90, 20), (16, 16), (200, 150)]):
+        for size in (32, 96):
+            sample = augment(noise_image(seed, *shape), size, strong, np.random.default_rng(seed))
+            assert sample.shape == (size, size, 3)
+            assert sample.dtype == np.uint8
+            assert sample.flags.c_contiguous
+
+
+def test_augment_leaves_its_input_alone() -> None:
+    pixels = noise_image(4, 64, 64)
+    before = pixels.copy()
+    for seed in range(8):
+        augment(pixels, 64, Augmentation(perturbed=1.0), np.random.default_rng(seed))
+    assert np.array_equal(pixels, before)
+
+
+def test_augmentation_of_nothing_changes_nothing() -> None:
+    off = Augmentation(perturbed=0.0, min_area=1.0, recompressed=0.0, mirror=False)
+    pixels = noise_image(4, 64, 64)
+    assert np.array_equal(augment(pixels, 64, off, np.random.default_rng(0)), pixels)
+
+
+def test_mirror_alone() -> None:
+    only = Augmentation(perturbed=0.0, min_area=1.0, recompressed=0.0, mirror=True)
+    pixels = noise_image(4, 64, 64)
+    mirrored = 0
+    for seed in range(60):
+        sample = augment(pixels, 64, only, np.random.default_rng(seed))
+        plain = np.array_equal(sample, pixels)
+        assert plain or np.array_equal(sample, pixels[:, ::-1])
+        mirrored += not plain
+    assert 15 < mirrored < 45
+
+
+def test_crops_keep_at_least_the_smallest_area(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, ...]] = []
+    monkeypatch.setattr(pipeline, "resize", lambda pixels, size: seen.append(pixels.shape) or pixels)
+    cropping = Augmentation(perturbed=0.0, min_area=0.45, recompressed=0.0, mirror=False)
+    for seed in range(200):
+        augment(noise_image(0, 100, 120), 64, cropping, np.random.default_rng(seed))
+    areas = [height * width / 12000 for height, width, _ in seen]
+    assert min(areas) > 0.40  # a crop that the frame cuts short loses a little
+    assert min(areas) < 0.55
+    assert max(areas) > 0.9
+
+
+def test_share_of_perturbed_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = {"perturb": 0, "jpeg": 0}
+
+    def counted(name: str) -> Any:
+        def call(pixels: Pixels, *_: Any) -> Pixels:
+            count[name] += 1
+            return pixels
+
+        return call
+
+    monkeypatch.setattr(pipeline, "perturb", counted("perturb"))
+    monkeypatch.setattr(pipeline, "jpeg", counted("jpeg"))
+    for seed in range(1000):
+        augment(np.zeros((16, 16, 3), np.uint8), 16, Augmentation(), np.random.default_rng(seed))
+    assert count["perturb"] == pytest.approx(650, abs=60)
+    assert count["jpeg"] == pytest.approx(105, abs=40)
+
+
+def test_epoch_holds_every_image_once_and_shuffled(paths: list[str]) -> None:
+    images, targets = epoch_of(paths)
+    assert images.shape == (10, 32, 32, 3)
+    assert images.dtype == np.float32
+    assert images.min() >= -1
+    assert images.max() <= 1
+    order = targets[:, 0].astype(int).tolist()
+    assert sorted(order) == list(range(10))
+    assert order != list(range(10))
+
+
+def test_targets_stay_with_their_images_and_training_sees_what_serving_sees(paths: list[str]) -> None:
+    images, targets = epoch_of(paths)
+    for image, row in zip(images, targets[:, 0].astype(int), strict=True):
+        served = load_for_scoring(paths[row], 32, perturbed=False)
+        assert np.array_equal(served, to_batch([load_image(paths[row]).pixels], SPEC)[0])
+        assert np.allclose(image, scaled(served[None], SPEC)[0], atol=1e-6)
+
+
+def test_same_seed_and_epoch_give_the_same_samples(paths: list[str]) -> None:
+    first, order = epoch_of(paths, Augmentation())
+    again, order_again = epoch_of(paths, Augmentation())
+    assert np.array_equal(first, again)
+    assert np.array_equal(order, order_again)
+
+
+def test_samples_do_not_depend_on_threads(paths: list[str]) -> None:
+    images, targets = epoch_of(paths, Augmentation())
+    for image, row in zip(images, targets[:, 0].astype(int), strict=True):
+        alone = augment(load_image(paths[row]).pixels, 32, Augmentation(), np.random.default_rng([3, 0, row]))
+        assert np.allclose(image, scaled(alone[None], SPEC)[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("change", [{"epoch": 1}, {"seed": 4}])
+def test_another_epoch_or_seed_gives_other_samples(paths: list[str], change: dict[str, int]) -> None:
+    first, order = epoch_of(paths, Augmentation())
+    other, other_order = epoch_of(paths, Augmentation(), **change)
+    assert not np.array_equal(order, other_order)
+    by_row = [images[np.argsort(rows[:, 0])] for images, rows in ((first, order), (other, other_order))]
+    different = [not np.array_equal(one, two) for one, two in zip(*by_row, strict=True)]
+    assert sum(different) >= 8
+
+
+def test_incomplete_last_batch_is_left_out_when_there_are_others(paths: list[str]) -> None:
+    assert len(epoch_of(paths, batch_size=4)[0]) == 8
+    assert len(epoch_of(paths, batch_size=64)[0]) == 10
+
+
+def test_perturbed_copy_follows_from_the_content(tmp_path: Path) -> None:
+    data = encoded(noise_image(5, 64, 64))
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(data)
+    one, two = (load_for_scoring(str(tmp_path / name), 64, perturbed=True) for name in ("a.png", "b.png"))
+    assert np.array_equal(one, two)
+    pixels, sha256 = load_image(data).pixels, hashlib.sha256(data).hexdigest()
+    assert np.array_equal(one, perturbed_copy(pixels, sha256))
+    assert not np.array_equal(one, pixels)
+    assert not np.array_equal(one, perturbed_copy(pixels, hashlib.sha256(b"other").hexdigest()))
+
+
+def test_scoring_keeps_the_order_and_the_last_partial_batch(paths: list[str]) -> None:
+    batches = list(scoring_batches(paths, 32, perturbed=False, batch_size=4))
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+    expected = [load_for_scoring(path, 32, perturbed=False) for path in paths]
+    assert np.array_equal(np.concatenate(batches), np.stack(expected))
+    assert list(scoring_batches([], 32, perturbed=False)) == []
+
+
+def test_refused_files_are_told_and_become_black(paths: list[str], tmp_path: Path) -> None:
+    broken, missing = tmp_path / "broken.jpg", tmp_path / "missing.jpg"
+    broken.write_bytes(b"no picture")
+    mixed = [paths[0], str(broken), paths[1], str(missing)]
+    told: dict[int, ImageRefused] = {}
+    (batch,) = scoring_batches(mixed, 32, perturbed=False, on_refused=told.__setitem__)
+    assert sorted(told) == [1, 3]
+    assert told[3].code == "not_found"
+    assert str(broken) in told[1].message
+    assert not batch[[1, 3]].any()
+    assert np.array_equal(batch[2], load_for_scoring(paths[1], 32, perturbed=False))
+    with pytest.raises(ImageRefused, match=r"broken\.jpg"):
+        list(scoring_batches(mixed, 32, perturbed=False))
+
+
+def test_a_reader_that_stops_early_leaves_no_threads(paths: list[str]) -> None:
+    before = threading.active_count()
+    batches = scoring_batches(paths, 32, perturbed=False, batch_size=2)
+    next(batches)
+    batches.close()  # pyright: ignore[reportAttributeAccessIssue] - it is a generator
+    assert threading.active_count() == before
+
+
+def test_broken_training_image_is_named(paths: list[str], tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    with pytest.raises(Exception, match=r"broken\.jpg"):
+        epoch_of([*paths, str(broken)], batch_size=11)

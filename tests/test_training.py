@@ -1,0 +1,475 @@
+"""Recipes, the log of a run, and runs end to end on a tiny data set with a tiny network."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import encoded, noise_image
+
+from deepfake import training
+from deepfake.architectures import compact
+from deepfake.dataset import DatasetError, DatasetIndex, index_dataset
+from deepfake.errors import UserError
+from deepfake.preprocessing import InputSpec
+from deepfake.recipes import RECIPES, Recipe
+from deepfake.runlog import RunLog, StepReporter, read_data_folder, read_settings, write_json
+from deepfake.training import TrainingError, WeightAverage, train
+
+TINY = Recipe(
+    "tiny",
+    "compact",
+    InputSpec(32),
+    InputSpec(40),
+    epochs=2,
+    batch_size=8,
+    learning_rate=3e-3,
+    schedule="cosine",
+    warmup=0.5,
+    optimizer="adamw",
+    weight_decay=0.05,
+    perturbed=0.5,
+    min_area=0.6,
+    ema=0.9,
+    validation_images=16,
+    precision="float32",
+)
+
+
+@pytest.fixture(autouse=True)
+def tiny_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every run trains a network of one small stage."""
+
+    def build(name: str, *, size: int | None = None, weights: Any = None, fused: bool = False) -> Any:
+        if name == "resnet50":  # its output form, not its size
+            hidden = keras.layers.GlobalAveragePooling2D()(inputs := keras.Input((size, size, 3)))
+            return keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(hidden))
+        return compact(size, stages=((8, 1),), stem=8, fused=fused)
+
+    monkeypatch.setattr(training, "build", build)
+    monkeypatch.setattr(StepReporter, "LOG_SECONDS", 0.0)
+    monkeypatch.setattr(StepReporter, "SAY_SECONDS", 0.0)
+    yield
+    keras.mixed_precision.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="module")
+def data(tiny_dataset: Path) -> DatasetIndex:
+    return index_dataset(tiny_dataset)
+
+
+def quiet(_: str) -> None:
+    """For those who do not wait."""
+
+
+def recipe(**changes: Any) -> Recipe:
+    return dataclasses.replace(TINY, **changes)
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    def no_nan(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    lines = (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line, parse_constant=no_nan) for line in lines]
+
+
+def load(folder: Path) -> Any:
+    return keras.saving.load_model(folder / "best.keras", compile=False, safe_mode=True)
+
+
+# Recipes
+
+
+def test_recipes_survive_json() -> None:
+    for known in RECIPES.values():
+        assert Recipe.from_dict(json.loads(json.dumps(known.to_dict()))) == known
+
+
+def test_recipe_of_the_starting_document() -> None:
+    seed = RECIPES["seed"]
+    assert (seed.architecture, seed.epochs, seed.batch_size, seed.learning_rate) == ("resnet50", 2, 64, 1e-3)
+    assert seed.train_input == seed.serve_input == InputSpec(128, 1 / 255, 0.0)
+    assert (seed.optimizer, seed.schedule, seed.ema, seed.perturbed) == ("adam", "constant", 0.0, None)
+
+
+def test_our_recipe_varies_its_images_and_serves_larger_ones() -> None:
+    ours = RECIPES["compact"]
+    assert ours.architecture == "compact"
+    assert ours.perturbed is not None
+    assert ours.serve_input.size > ours.train_input.size
+    assert {known.name for known in RECIPES.values()} == set(RECIPES)
+
+
+# The log
+
+
+def test_log_appends_whole_lines(tmp_path: Path) -> None:
+    log = RunLog(tmp_path)
+    log.add("start", note="Zeile\nzwei ü")
+    RunLog(tmp_path).add("end", state="finished")
+    first, second = events(tmp_path)
+    assert first["type"] == "start"
+    assert first["note"] == "Zeile\nzwei ü"
+    assert second["state"] == "finished"
+    assert second["time"] >= first["time"] > 1.6e9
+
+
+def test_json_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1}
+    write_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 2}
+    assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_no_run_in_a_folder(tmp_path: Path) -> None:
+    for read in (read_settings, read_data_folder):
+        with pytest.raises(UserError) as caught:
+            read(tmp_path / "none")
+        assert caught.value.code == "no_run"
+
+
+# The averaged weights
+
+
+def test_average_follows_the_weights() -> None:
+    model: Any = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    average = WeightAverage(model, 0.999)
+    model.set_weights([np.array([[1.0]])])
+    assert average.weights()[0].item() == 1.0, "before there is an average: the weights"
+    for step in range(80):
+        model.set_weights([np.array([[float(step)]])])
+        average.on_train_batch_end(step)
+    value = average.weights()[0].item()
+    assert 60 < value < 79, "it lags behind, but has left its start"
+    off = WeightAverage(model, 0.0)
+    for step in range(80):
+        off.on_train_batch_end(step)
+    assert off.weights()[0].item() == 79.0
+
+
+# A whole run
+
+
+@pytest.fixture(scope="module")
+def finished(data: DatasetIndex, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A run of two epochs and what it said."""
+    folder, said = tmp_path_factory.mktemp("runs") / "whole", []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            training,
+            "build",
+            lambda name, *, size=None, weights=None, fused=False: compact(
+                size, stages=((8, 1),), stem=8, fused=fused
+            ),
+        )
+        patch.setattr(StepReporter, "LOG_SECONDS", 0.0)
+        patch.setattr(StepReporter, "SAY_SECONDS", 0.0)
+        train(data, TINY, folder, say=said.append)
+    return folder, said
+
+
+def test_run_folder_tells_what_happened(finished: tuple[Path, list[str]], data: DatasetIndex) -> None:
+    folder, said = finished
+    names = {"settings.json", "events.jsonl", "result.json", "best.keras", "state.npz"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert read_settings(folder) == TINY
+    assert read_data_folder(folder) == data.root
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["state"], result["epochs"]) == ("finished", 2)
+    assert result["best_epoch"] in {1, 2}
+    assert set(result["best"]) == {"clean", "perturbed"}
+    assert any("images/s" in line for line in said)
+    assert sum(line.startswith("epoch") and "confusion" in line for line in said) == 2
+
+
+def test_events_of_a_run(finished: tuple[Path, list[str]]) -> None:
+    told = events(finished[0])
+    kinds = [event["type"] for event in told]
+    assert kinds == ["start", *["step"] * 4, "epoch", *["step"] * 4, "epoch", "end"]
+    start, step, epoch, end = told[0], told[1], told[5], told[-1]
+    assert start["train_images"] == 32
+    assert start["validation_images"] == 16
+    assert start["steps_per_epoch"] == 4
+    assert start["precision"] == "float32"
+    assert start["first_epoch"] == 1
+    assert (step["epoch"], step["step"], told[6]["epoch"]) == (1, 1, 2)
+    assert step["loss"] > 0
+    assert 0 <= step["accuracy"] <= 1
+    assert step["images_per_second"] > 0
+    rates = [event["learning_rate"] for event in told if event["type"] == "step"]
+    assert max(rates) == pytest.approx(3e-3, rel=0.2)
+    assert rates[-1] < rates[2], "cosine"
+    assert set(epoch["train"]) == {"loss", "accuracy"}
+    clean = epoch["validation"]["clean"]
+    assert set(clean) == {"accuracy", "loss", "roc_auc", "confusion_matrix"}
+    (a, b), (c, d) = clean["confusion_matrix"]
+    assert (a + b, c + d) == (8, 8)
+    assert clean["accuracy"] == pytest.approx((a + d) / 16)
+    assert (end["state"], end["epochs"]) == ("finished", 2)
+
+
+def test_kept_network_takes_any_size_and_holds_no_layer_of_ours(finished: tuple[Path, list[str]]) -> None:
+    model = load(finished[0])
+    assert {type(layer).__module__.partition(".")[0] for layer in model.layers} == {"keras"}
+    assert model.dtype_policy.name == "float32"
+    for size in (32, 40):
+        assert model(np.zeros((1, size, size, 3), np.float32)).shape == (1, 1)
+
+
+def test_kept_network_is_the_one_that_was_measured(
+    finished: tuple[Path, list[str]], data: DatasetIndex
+) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    from deepfake.scoring import compiled_scorer, score_files
+
+    folder, _ = finished
+    validation = training._balanced_sample(data.select(split="Validation"), 16)
+    scorer = compiled_scorer(load(folder), TINY.serve_input)
+    logits = score_files(scorer, TINY.serve_input, validation.paths(), perturbed=True)
+    best = json.loads((folder / "result.json").read_text())["best"]["perturbed"]
+    assert roc_auc_score(validation.table["label"], logits) == pytest.approx(best["roc_auc"])
+    assert [[int((logits[validation.table["label"] == 1] >= 0).sum())]][0][0] == best["confusion_matrix"][0][
+        0
+    ]
+
+
+@pytest.mark.parametrize("batch_size", [8, 2], ids=["before_the_first_average", "with_an_average"])
+def test_resumed_run_equals_an_uninterrupted_one(
+    batch_size: int,
+    data: DatasetIndex,
+    finished: tuple[Path, list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings, uninterrupted = recipe(batch_size=batch_size), finished[0]
+    if settings != TINY:
+        uninterrupted = tmp_path / "whole"
+        train(data, settings, uninterrupted, say=quiet)
+
+    real_batches, epochs = training.training_batches, []
+
+    def noted(*arguments: Any, **settings: Any) -> Any:
+        epochs.append(settings["epoch"])
+        return real_batches(*arguments, **settings)
+
+    monkeypatch.setattr(training, "training_batches", noted)
+    real_fit, fits = training._Run.fit, []
+
+    def stops_in_epoch_2(self: Any, *arguments: Any) -> Any:
+        fits.append(1)
+        if len(fits) == 2:
+            raise KeyboardInterrupt
+        return real_fit(self, *arguments)
+
+    monkeypatch.setattr(training._Run, "fit", stops_in_epoch_2)
+    halved = train(data, settings, tmp_path / "halved", say=quiet)
+    assert (halved.state, halved.epochs, halved.best_epoch) == ("stopped", 1, 1)
+    resumed = train(data, settings, tmp_path / "halved", resume=True, say=quiet)
+    assert (resumed.state, resumed.epochs) == ("finished", 2)
+    assert epochs == [0, 1, 1], "each epoch has its own samples"
+
+    whole, halves = np.load(uninterrupted / "state.npz"), np.load(tmp_path / "halved" / "state.npz")
+    assert set(whole.files) == set(halves.files)
+    steps = 2 * (32 // batch_size)
+    assert any(name.startswith("average_") for name in whole.files) == (steps >= WeightAverage.EVERY)
+    for name in whole.files:
+        if name != "kept":
+            assert np.allclose(whole[name], halves[name], rtol=1e-4, atol=1e-5), name
+    one, two = json.loads(str(whole["kept"])), json.loads(str(halves["kept"]))
+    assert (one["epoch"], one["best_epoch"], one["steps"]) == (two["epoch"], two["best_epoch"], two["steps"])
+    kinds = [event["type"] for event in events(tmp_path / "halved")]
+    assert kinds.count("start") == kinds.count("end") == kinds.count("epoch") == 2
+
+
+def test_stop_within_an_epoch_keeps_the_best(
+    data: DatasetIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    before: list[bytes] = []
+    real = WeightAverage.on_train_batch_end
+
+    def stop(self: WeightAverage, batch: int, logs: Any = None) -> None:
+        real(self, batch, logs)
+        if self.steps == 6:  # the second step of epoch 2
+            before.append((tmp_path / "run" / "best.keras").read_bytes())
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(WeightAverage, "on_train_batch_end", stop)
+    result = train(data, TINY, tmp_path / "run", say=said.append)
+    assert (result.state, result.epochs, result.best_epoch) == ("stopped", 1, 1)
+    assert (tmp_path / "run" / "best.keras").read_bytes() == before[0]
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["state"] == "stopped"
+    assert events(tmp_path / "run")[-1]["state"] == "stopped"
+    assert "--resume" in said[-1]
+
+
+def test_stop_before_the_first_epoch_ends(
+    data: DatasetIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(WeightAverage, "on_train_batch_end", stop)
+    result = train(data, TINY, tmp_path / "run", say=quiet)
+    assert (result.state, result.epochs, result.best_epoch, result.best) == ("stopped", 0, 0, {})
+    assert load(tmp_path / "run").count_params() > 0
+    with pytest.raises(TrainingError) as caught:
+        train(data, TINY, tmp_path / "run", resume=True, say=quiet)
+    assert caught.value.code == "nothing_to_resume"
+
+
+def test_learns_what_a_tiny_network_can_learn(data: DatasetIndex, tmp_path: Path) -> None:
+    learning = recipe(epochs=8, learning_rate=1e-2, perturbed=None, ema=0.0, weight_decay=0.0, batch_size=4)
+    result = train(data, learning, tmp_path / "run", say=quiet)
+    assert set(result.best) == {"clean"}
+    assert result.best["clean"]["roc_auc"] > 0.9
+    losses = [event["train"]["loss"] for event in events(tmp_path / "run") if event["type"] == "epoch"]
+    assert losses[-1] < losses[0] / 2
+
+
+def test_two_column_network_learns_to_call_fake_fake(data: DatasetIndex, tmp_path: Path) -> None:
+    softmax = recipe(
+        architecture="resnet50",
+        epochs=6,
+        learning_rate=0.1,
+        perturbed=None,
+        ema=0.0,
+        optimizer="adam",
+        schedule="constant",
+        serve_input=InputSpec(32),
+    )
+    result = train(data, softmax, tmp_path / "run", say=quiet)
+    assert result.best["clean"]["roc_auc"] > 0.9
+    assert load(tmp_path / "run").output_shape == (None, 2)
+
+
+# What is refused
+
+
+def test_a_run_is_not_written_over(data: DatasetIndex, finished: tuple[Path, list[str]]) -> None:
+    before = (finished[0] / "events.jsonl").read_bytes()
+    with pytest.raises(TrainingError) as caught:
+        train(data, TINY, finished[0], say=quiet)
+    assert caught.value.code == "run_exists"
+    assert "--resume" in caught.value.message
+    assert (finished[0] / "events.jsonl").read_bytes() == before
+
+
+def test_nothing_to_resume(data: DatasetIndex, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError) as caught:
+        train(data, TINY, tmp_path / "none", resume=True, say=quiet)
+    assert caught.value.code == "nothing_to_resume"
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("split", ["Train", "Validation"])
+def test_one_class_teaches_nothing(split: str, data: DatasetIndex, tmp_path: Path) -> None:
+    table = data.table[(data.table["split"] != split) | (data.table["label"] == 1)]
+    with pytest.raises(TrainingError) as caught:
+        train(DatasetIndex(data.root, table.reset_index(drop=True)), TINY, tmp_path / "run", say=quiet)
+    assert caught.value.code == "one_class"
+    assert split in caught.value.message
+
+
+def test_a_split_is_missing(data: DatasetIndex, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError) as caught:
+        train(data.select(split="Train"), TINY, tmp_path / "run", say=quiet)
+    assert caught.value.code == "no_such_split"
+
+
+def test_diverged_run_says_so(data: DatasetIndex, tmp_path: Path) -> None:
+    wild = recipe(learning_rate=1e30, schedule="constant", optimizer="adam")
+    with pytest.raises(TrainingError) as caught:
+        train(data, wild, tmp_path / "run", say=quiet)
+    assert caught.value.code == "diverged"
+    assert "--learning-rate" in caught.value.message
+    assert "None is kept" in caught.value.message
+    assert events(tmp_path / "run")[-1]["state"] == "diverged"
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["state"] == "diverged"
+    assert not (tmp_path / "run" / "best.keras").exists()
+
+
+def test_broken_training_image_is_named(data: DatasetIndex, tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    for split in ("Train", "Validation"):
+        for number, label in enumerate(("Fake", "Real")):
+            (root / split / label).mkdir(parents=True)
+            picture = encoded(noise_image(10 * number + len(split), 40, 40))
+            (root / split / label / "a.png").write_bytes(picture)
+    (root / "Train" / "Real" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
+    with pytest.raises(TrainingError) as caught:
+        train(index_dataset(root), TINY, tmp_path / "run", say=quiet)
+    assert caught.value.code == "broken_image"
+    assert "broken.png" in caught.value.message
+    assert "Traceback" not in caught.value.message
+    assert events(tmp_path / "run")[-1]["state"] == "failed"
+
+
+# Parts
+
+
+def test_validation_sample_is_balanced_and_always_the_same() -> None:
+    labels = [1] * 300 + [0] * 100
+    table = pd.DataFrame(
+        {"path": [f"{n:03}.jpg" for n in range(400)], "split": "Validation", "label": labels}
+    )
+    data = DatasetIndex(Path("set"), table.assign(source="", generator=""))
+    sample = training._balanced_sample(data, 100)
+    assert sample.table["label"].value_counts().to_dict() == {0: 50, 1: 50}
+    assert sample.table.equals(training._balanced_sample(data, 100).table)
+    assert sample.table["path"].is_monotonic_increasing
+    assert training._balanced_sample(data, None) is data
+    assert training._balanced_sample(data, 400) is data
+    scarce = training._balanced_sample(data, 300)
+    assert scarce.table["label"].value_counts().to_dict() == {0: 100, 1: 150}
+
+
+def test_duplicates_are_left_out_of_training(data: DatasetIndex, tmp_path: Path) -> None:
+    table = data.table[data.table["split"] != "Test"]
+    doubled = pd.concat([table, table[table["split"] == "Validation"].assign(split="Train")])
+    train(
+        DatasetIndex(data.root, doubled.reset_index(drop=True)), recipe(epochs=1), tmp_path / "run", say=quiet
+    )
+    assert events(tmp_path / "run")[0]["train_images"] == 32
+
+
+def test_learning_rate_warms_up_and_falls() -> None:
+    model: Any = compact(stages=((8, 1),), stem=8)
+    training._compile(model, recipe(epochs=4, warmup=0.5), steps=100)
+    schedule = model.optimizer._learning_rate
+    rates = [float(schedule(step)) for step in (0, 25, 50, 225, 399)]
+    assert rates[0] == pytest.approx(3e-3 / 25)
+    assert rates[0] < rates[1] < rates[2] == pytest.approx(3e-3)
+    assert rates[3] == pytest.approx(1.5e-3, rel=0.02)
+    assert rates[4] < 1e-6
+    decayed = [v for v in model.trainable_variables if model.optimizer._use_weight_decay(v)]
+    assert {v.path.split("/")[-1] for v in decayed} == {"kernel"}
+
+
+def test_fastest_precision_is_one_keras_knows() -> None:
+    assert training.fastest_precision() in {"float32", "mixed_bfloat16"}
+
+
+def test_steps_report_no_number_that_json_lacks(tmp_path: Path) -> None:
+    class Network:
+        class optimizer:
+            learning_rate = 0.1
+
+    reporter = StepReporter(RunLog(tmp_path), TINY, 4, quiet)
+    reporter.set_model(Network())
+    reporter.on_train_batch_end(0, {"loss": math.nan, "accuracy": 0.5})
+    assert events(tmp_path)[0]["loss"] is None
