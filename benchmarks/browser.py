@@ -78,9 +78,7 @@ def _uploads(page: Any, uploads: int) -> list[float]:
             start = time.perf_counter()
             page.locator("input[type=file]").first.set_input_files(path)
             page.get_by_text(f"{number}.jpg").first.wait_for()
-            page.get_by_text("Probability of fake:").nth(number).wait_for(
-                timeout=120_000
-            )
+            page.get_by_text("Probability of fake:").nth(number).wait_for(timeout=120_000)
             waits.append(time.perf_counter() - start)
     return waits
 

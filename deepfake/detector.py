@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from deepfake.calibration import calibrated_probability
 from deepfake.faces import Box, crop, find_faces
 from deepfake.images import LoadedImage
 from deepfake.preprocessing import Pixels, to_batch
-from deepfake.registry import CallName, Card, OperatingPoint, load_card, load_model
+from deepfake.registry import CallName, Card, OperatingPoint, Thresholds, load_card, load_model
 from deepfake.scoring import compiled_scorer
 
 Scope = Literal["faces", "face_crop", "no_face"]
@@ -69,6 +69,12 @@ class Verdict:
     scope: Scope
     operating_point: OperatingPoint
 
+    def at(self, point: OperatingPoint, thresholds: Thresholds) -> Verdict:
+        """The same scores called at an operating point; no network is asked."""
+        faces = tuple(replace(face, verdict=thresholds.call(face.p_fake, point)) for face in self.faces)
+        call: CallName = "uncertain" if self.scope == "no_face" else thresholds.call(self.p_fake, point)
+        return replace(self, verdict=call, faces=faces, operating_point=point)
+
     def to_dict(self) -> dict[str, Any]:
         """The fields, ready for JSON."""
         return asdict(self)
@@ -112,9 +118,7 @@ class Detector:
         crops = [np.rot90(crop(image.pixels, face.crop), scan.turn // 90) for face in scan.faces]
         crops = crops or [image.pixels]
         scores = [float(score) for score in self.p_fake(crops)]
-        calls: list[CallName] = [self.card.thresholds.call(score, point) for score in scores]
         if scan.kind == "no_face":
-            calls = ["uncertain"]
             warnings.append(
                 "No face was found, so the whole picture was scored. The detector was trained on faces only: "
                 "the number means little here."
@@ -123,18 +127,18 @@ class Detector:
             warnings.append(f"The faces were found after turning the picture by {scan.turn} degrees.")
         small = sum(min(part.shape[:2]) < SMALL_FACE for part in crops)
         if small and scan.faces:
+            which = "The face" if len(crops) == 1 else f"{small} of {len(crops)} faces"
             warnings.append(
-                f"{small} of {len(crops)} faces are smaller than {SMALL_FACE} pixels across; "
+                f"{which} had fewer than {SMALL_FACE} pixels to a side when cut out: "
                 "too little detail is left for a sound verdict."
             )
         faces = tuple(
-            FaceVerdict(face.box, face.crop, score, call, face.confidence)
-            for face, score, call in zip(scan.faces, scores, calls, strict=False)
+            FaceVerdict(face.box, face.crop, score, "uncertain", face.confidence)
+            for face, score in zip(scan.faces, scores, strict=False)  # no face: one score, no face
         )
-        worst = int(np.argmax(scores))
-        return Verdict(
-            p_fake=scores[worst],
-            verdict=calls[worst],
+        scored = Verdict(
+            p_fake=max(scores),
+            verdict="uncertain",
             faces=faces,
             warnings=tuple(warnings),
             model=self.card.name,
@@ -144,6 +148,7 @@ class Detector:
             scope=scan.kind,
             operating_point=point,
         )
+        return scored.at(point, self.card.thresholds)
 
 
 _loaded: dict[tuple[Any, ...], Detector] = {}

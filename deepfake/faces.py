@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import cv2
 import numpy as np
 
+from deepfake.runtime import import_tensorflow
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -284,6 +286,7 @@ def _finder() -> MTCNN:
 
 def _load() -> MTCNN:
     """MTCNN from the weights inside the package."""
+    import_tensorflow()
     from mtcnn import MTCNN
     from mtcnn.stages import StageONet, StagePNet, StageRNet
 

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from deepfake.faces import Box
+from deepfake.preprocessing import Pixels
+from deepfake.presentation import CALL_WORDS
 from deepfake.registry import CallName
-
-Pixels = NDArray[np.uint8]
-Box = tuple[int, int, int, int]
 
 # Vermillion and blue of the palette by Okabe and Ito (2008), told apart with every common colour
 # blindness, and a grey whose lightness differs from both. .streamlit/config.toml repeats them.
@@ -25,7 +24,6 @@ CALL_COLOURS: Mapping[CallName, str] = {
     "real": REAL_COLOUR,
     "uncertain": UNCERTAIN_COLOUR,
 }
-CALL_TAGS: Mapping[CallName, str] = {"fake": "Likely fake", "real": "Likely real", "uncertain": "Uncertain"}
 PREVIEW_SIDE = 1000
 
 
@@ -91,7 +89,7 @@ def draw_faces(
     for number in range(len(boxes), 0, -1):
         left, top, right, bottom = (round(edge * scale) for edge in boxes[number - 1])
         call = calls[number - 1]
-        text = f"{number} {CALL_TAGS[call]}"
+        text = f"{number} {CALL_WORDS[call]}"
         if len(boxes) > 1 and drawing.textlength(text, font=font) > 1.5 * (right - left):
             text = str(number)
         _draw_tag(drawing, font, text, (left, top, bottom), call)

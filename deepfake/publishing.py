@@ -71,10 +71,12 @@ def publish(
 
     recipe = read_settings(run)
     kept = run / "best.keras"
-    if not kept.is_file():
-        raise UserError("nothing_to_publish", f"{run} holds no best.keras. Train at least one epoch first.")
     outcome = run / "result.json"  # missing where the run was killed
     result = json.loads(outcome.read_text(encoding="utf-8")) if outcome.is_file() else {"state": "killed"}
+    if not kept.is_file() or result.get("best_epoch") == 0:
+        raise UserError(
+            "nothing_to_publish", f"{run} holds no network of a whole epoch. Train at least one epoch first."
+        )
     network: Any = keras.saving.load_model(kept, compile=False, safe_mode=True)
     data = data.without_duplicates()
     validation, training = data.select(split="Validation"), data.select(split="Train")

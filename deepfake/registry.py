@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from deepfake.errors import UserError
 from deepfake.preprocessing import InputSpec
+from deepfake.runtime import import_tensorflow
 
 OperatingPoint = Literal["balanced", "few_false_alarms"]
 OPERATING_POINTS: tuple[OperatingPoint, ...] = ("balanced", "few_false_alarms")
@@ -175,6 +176,7 @@ def load_model(card: Card) -> Any:
     Raises:
         ModelError: code ``wrong_hash``: the file is not the one that the card describes.
     """
+    import_tensorflow()
     import keras
 
     path = card.folder / "model.keras"

@@ -11,6 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from deepfake import presentation
 from deepfake.errors import UserError
+from deepfake.faces import Box
 from deepfake.figures import draw_faces, jpeg_bytes, shrink
 from deepfake.images import MAX_BYTES, MAX_PIXELS, MIN_SIDE, ImageFacts, load_image
 from deepfake.presentation import CALL_WORDS, Outcome, percent
@@ -58,10 +59,8 @@ def preview(file_id: str, _content: bytes) -> tuple[bytes, ImageFacts]:
 
 
 @st.cache_data(scope="session", max_entries=4 * MAX_FILES, show_spinner=False)
-def judge(
-    file_id: str, model: str, model_sha256: str, point: OperatingPoint, _content: bytes
-) -> tuple[Verdict, str, bytes, list[bytes]]:
-    """The verdict, what it means, a small JPEG with the faces marked, and one of each face.
+def judge(file_id: str, model: str, model_sha256: str, _content: bytes) -> tuple[Verdict, str, list[bytes]]:
+    """The verdict at the balanced threshold, what it means, and a small JPEG of each face.
 
     Raises UserError.
     """
@@ -71,13 +70,16 @@ def judge(
 
     image = load_image(_content)
     detector = get_detector(model)
-    verdict = detector.check(image, point)
+    verdict = detector.check(image)
     meaning = presentation.context_sentence(presentation.validation_scores(detector.card), verdict)
-    boxes = [face.box for face in verdict.faces]
-    calls: list[CallName] = [face.verdict for face in verdict.faces]
-    marked = jpeg_bytes(draw_faces(image.pixels, boxes, calls))
     faces = [jpeg_bytes(shrink(crop(image.pixels, face.crop), 160)) for face in verdict.faces]
-    return verdict, meaning, marked, faces
+    return verdict, meaning, faces
+
+
+@st.cache_data(scope="session", max_entries=2 * MAX_FILES, show_spinner=False)
+def marked(file_id: str, boxes: list[Box], calls: list[CallName], _content: bytes) -> bytes:
+    """A small JPEG of an upload with its faces marked."""
+    return jpeg_bytes(draw_faces(load_image(_content).pixels, boxes, calls))
 
 
 def main() -> None:
@@ -134,6 +136,7 @@ def clear_all() -> None:
     st.session_state["turn"] += 1
     preview.clear()
     judge.clear()
+    marked.clear()
 
 
 def show_empty_state(place: DeltaGenerator) -> None:
@@ -198,15 +201,17 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
     upload = slot.upload
     try:
         with slot.verdict, st.spinner("Looking for faces and judging them"):
-            verdict, meaning, marked, faces = judge(
-                upload.file_id, card.name, card.sha256, point, upload.getvalue()
-            )
+            judged, meaning, faces = judge(upload.file_id, card.name, card.sha256, upload.getvalue())
+        verdict = judged.at(point, card.thresholds)
+        boxes = [face.box for face in verdict.faces]
+        calls: list[CallName] = [face.verdict for face in verdict.faces]
+        picture = marked(upload.file_id, boxes, calls, upload.getvalue())
     except ModelError:
         raise
     except Exception as error:
         return show_refusal(slot.verdict, upload.name, error)
     if verdict.faces:
-        slot.picture.image(marked, width=slot.width, alt="The picture with the faces marked")
+        slot.picture.image(picture, width=slot.width, alt="The picture with the faces marked")
     unknown = plain("; ".join(card.does_not_know))
     with slot.verdict.container():
         colour, icon = CALL_STYLES[verdict.verdict]

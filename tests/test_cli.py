@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -333,6 +335,21 @@ def test_interrupt_is_no_traceback(
 
     monkeypatch.setattr(detector_module.Detector, "check", stop)
     assert call(capsys, "predict", photos)[0] == 130
+
+
+@pytest.mark.usefixtures("small_training")
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
+def test_kill_stops_training_as_an_interrupt_does(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def wait(*_: Any, **__: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+        raise AssertionError("went on")
+
+    monkeypatch.setattr(training, "train", wait)
+    status, _, err = call(capsys, "train", tiny_dataset, "--run", "a", "--runs", tmp_path)
+    assert (status, err) == (130, "Stopped.\n")
 
 
 # as a person would

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +93,10 @@ def test_operating_point(
     assert tiny.check(picture).verdict == "fake"
     careful = tiny.check(picture, "few_false_alarms")
     assert (careful.verdict, careful.operating_point) == ("uncertain", "few_false_alarms")
+    assert careful.faces[0].verdict == "uncertain"
+    assert careful.at("balanced", tiny.card.thresholds) == tiny.check(picture)
+    find(kind="no_face")
+    assert tiny.check(picture).at("balanced", tiny.card.thresholds).verdict == "uncertain"
 
 
 @pytest.mark.parametrize("score", [0.01, 0.99])
@@ -119,7 +124,10 @@ def test_no_face_scores_the_whole_picture(tiny: Detector, picture: LoadedImage, 
 def test_small_faces_are_warned_of(tiny: Detector, picture: LoadedImage, find: Finder) -> None:
     find(LEFT, SMALL)
     (warning,) = tiny.check(picture).warnings
-    assert warning.startswith(f"1 of 2 faces are smaller than {SMALL_FACE} pixels")
+    assert warning.startswith("1 of 2 faces")
+    assert f"{SMALL_FACE} pixels" in warning
+    find(SMALL)
+    assert tiny.check(picture).warnings[0].startswith("The face ")
     edge = (0, 0, SMALL_FACE, SMALL_FACE)
     find(edge)
     assert tiny.check(picture).warnings == ()
@@ -194,6 +202,19 @@ def test_detector_is_loaded_once_by_many_threads(monkeypatch: pytest.MonkeyPatch
     assert len({score for _, score in found}) == 1
     assert len(found) == 4
     assert get_detector() is found[0][0]
+
+
+def test_detector_published_anew_is_another_one(
+    tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_models, tmp_path / "models")
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
+    before = get_detector()
+    path = tmp_path / "models" / "tiny" / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"temperature": 3.0}))
+    after = get_detector()
+    assert (before.card.temperature, after.card.temperature) == (1.5, 3.0)
+    assert get_detector() is after
 
 
 @pytest.mark.usefixtures("use_tiny_models")

@@ -206,6 +206,11 @@ def test_what_cannot_be_published(run: Path, data: DatasetIndex, tmp_path: Path,
     with pytest.raises(UserError) as caught:
         publish(tmp_path / "none", "one", data, CardTexts(), say=quiet)
     assert caught.value.code == "no_run"
+    (run / "result.json").write_text(json.dumps({"state": "stopped", "epochs": 0, "best_epoch": 0}))
+    with pytest.raises(UserError) as caught:
+        published(run, data)
+    assert caught.value.code == "nothing_to_publish"
+    (run / "result.json").unlink()
     (run / "best.keras").unlink()
     with pytest.raises(UserError) as caught:
         published(run, data)
