@@ -30,6 +30,7 @@ _SPLIT_NAMES = {
     "dev": "Validation",
     "test": "Test",
     "testing": "Test",
+    "all": "All",
 }
 _CLASS_LABELS = {"fake": 1, "real": 0}
 _COLUMNS = ["path", "split", "label", "source", "generator"]

@@ -1,15 +1,11 @@
-"""What a run writes about itself: append-only events, and lines for the person who waits."""
+"""What a run writes about itself: settings, and append-only events."""
 
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import keras
 
 from deepfake.errors import UserError
 from deepfake.recipes import Recipe
@@ -26,50 +22,6 @@ class RunLog:
         line = json.dumps({"type": kind, "time": round(time.time(), 3), **values})
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
-
-
-class StepReporter(keras.callbacks.Callback):
-    """Logs and says how the steps go, at a bounded rate."""
-
-    LOG_SECONDS = 2.0
-    SAY_SECONDS = 30.0
-
-    def __init__(self, log: RunLog, recipe: Recipe, steps: int, say: Callable[[str], None]) -> None:
-        super().__init__()
-        self.log, self.recipe, self.steps, self.say = log, recipe, steps, say
-        self.epoch = 0
-        self._started = time.monotonic()
-        self._done = 0
-        self._logged = self._said = self._started
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Counts a step; now and then tells about it."""
-        self._done += 1
-        now = time.monotonic()
-        if now - self._logged < self.LOG_SECONDS:
-            return
-        self._logged = now
-        logs = logs or {}
-        network: Any = self.model
-        loss, accuracy = float(logs.get("loss", 0.0)), float(logs.get("accuracy", 0.0))
-        rate = self._done * self.recipe.batch_size / (now - self._started)
-        self.log.add(
-            "step",
-            epoch=self.epoch + 1,
-            step=batch + 1,
-            loss=loss if math.isfinite(loss) else None,  # JSON knows no NaN
-            accuracy=accuracy,
-            learning_rate=float(network.optimizer.learning_rate),
-            images_per_second=round(rate, 1),
-        )
-        if now - self._said >= self.SAY_SECONDS:
-            self._said = now
-            left = (self.recipe.epochs - self.epoch) * self.steps - batch - 1
-            seconds = left * self.recipe.batch_size / rate
-            self.say(
-                f"epoch {self.epoch + 1}/{self.recipe.epochs}, step {batch + 1}/{self.steps}: "
-                f"loss {loss:.4f}, accuracy {accuracy:.4f}, {rate:.0f} images/s, {seconds / 60:.0f} min left"
-            )
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from deepfake.architectures import build
+from deepfake.callbacks import StepReporter, WeightAverage
 from deepfake.dataset import DatasetIndex
 from deepfake.errors import UserError
+from deepfake.optimisation import compile_for, fastest_precision
 from deepfake.pipeline import Augmentation, training_batches
 from deepfake.recipes import Recipe
-from deepfake.runlog import RunLog, StepReporter, write_json
+from deepfake.runlog import RunLog, write_json
 from deepfake.scoring import compiled_scorer, score_files
 
 
@@ -106,7 +108,7 @@ def train(
         recipe.architecture, size=recipe.serve_input.size if recipe.architecture == "resnet50" else None
     )
     steps = max(1, len(training) // recipe.batch_size)
-    _compile(model, recipe, steps)
+    compile_for(model, recipe, steps)
     log = RunLog(folder)
     run = _Run(model, served, recipe, folder, log)
     if resume:
@@ -160,7 +162,6 @@ class _Run:
                 )
                 reporter.epoch = self.epoch
                 fitted = self.fit(batches, [reporter, self.average])
-                self.epoch += 1
                 self.finish_epoch(validation, fitted, say)
             state = "finished"
         except KeyboardInterrupt:
@@ -205,16 +206,18 @@ class _Run:
         self, validation: DatasetIndex, fitted: dict[str, Any], say: Callable[[str], None]
     ) -> None:
         """Measures, keeps the best, saves what resuming needs."""
+        number = self.epoch + 1  # an epoch counts once its state is saved
         self.served.set_weights(self.average.weights())
         measured = {"clean": self.measure(validation, perturbed=False)}
         if self.recipe.perturbed is not None:
             measured["perturbed"] = self.measure(validation, perturbed=True)
         train_part = {name: float(values[-1]) for name, values in fitted.items()}
-        self.log.add("epoch", epoch=self.epoch, train=train_part, validation=measured)
+        self.log.add("epoch", epoch=number, train=train_part, validation=measured)
         chosen = measured.get("perturbed", measured["clean"])
         if not self.best or chosen["roc_auc"] > self.best.get("perturbed", self.best["clean"])["roc_auc"]:
-            self.best, self.best_epoch = measured, self.epoch
+            self.best, self.best_epoch = measured, number
             self.keep_best()
+        self.epoch = number
         self.save_state()
         words = "; ".join(
             f"{name} accuracy {part['accuracy']:.4f}, AUC {part['roc_auc']:.4f}"
@@ -273,62 +276,6 @@ class _Run:
         self.epoch, self.best_epoch, self.best = kept["epoch"], kept["best_epoch"], kept["best"]
 
 
-class WeightAverage(keras.callbacks.Callback):
-    """Exponential moving average of all weights, normalisation statistics included.
-
-    Polyak and Juditsky, Acceleration of stochastic approximation by averaging (1992). Updated every
-    eighth step with the decay to its eighth power, which costs next to nothing.
-    """
-
-    EVERY = 8
-
-    def __init__(self, model: keras.Model, decay: float) -> None:
-        super().__init__()
-        self.network, self.decay, self.steps = model, decay, 0
-        self._weights: list[NDArray[Any]] | None = None
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Moves the average towards the weights."""
-        self.steps += 1
-        if not self.decay or self.steps % self.EVERY:
-            return
-        current = self.network.get_weights()
-        if self._weights is None:
-            self._weights = current
-            return
-        # Early averages forget their random start faster.
-        keep = min(self.decay, (1 + self.steps) / (10 + self.steps)) ** self.EVERY
-        self._weights = [
-            keep * average + (1 - keep) * value for average, value in zip(self._weights, current, strict=True)
-        ]
-
-    def weights(self) -> list[NDArray[Any]]:
-        """The averaged weights, or the plain ones where there is no average."""
-        return self.network.get_weights() if self._weights is None else self._weights
-
-    @property
-    def averages(self) -> list[NDArray[Any]]:
-        """What ``restore`` takes: the averaged weights, none before there is an average."""
-        return self._weights or []
-
-    def restore(self, averages: list[NDArray[Any]], steps: int) -> None:
-        """Takes up a saved average."""
-        self.steps = steps
-        self._weights = averages if averages and self.decay else None
-
-
-def fastest_precision() -> str:
-    """``mixed_bfloat16`` where the processor multiplies bfloat16 itself, else ``float32``.
-
-    Without such instructions it is emulated, at less than half the speed.
-    """
-    if tf.config.list_physical_devices("GPU"):
-        return "mixed_bfloat16"
-    cpu = Path("/proc/cpuinfo")
-    flags = cpu.read_text() if cpu.exists() else ""
-    return "mixed_bfloat16" if "amx_bf16" in flags or "avx512_bf16" in flags else "float32"
-
-
 def _check_folder(folder: Path, resume: bool) -> None:
     if resume and not (folder / "state.npz").is_file():
         raise TrainingError(
@@ -339,30 +286,6 @@ def _check_folder(folder: Path, resume: bool) -> None:
             "run_exists", f"{folder} already holds a run. Give another name, or --resume to go on with it."
         )
     folder.mkdir(parents=True, exist_ok=True)
-
-
-def _compile(model: Any, recipe: Recipe, steps: int) -> None:
-    rate: Any = recipe.learning_rate
-    if recipe.schedule == "cosine":
-        warmup = round(recipe.warmup * steps)
-        rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=recipe.learning_rate / 25 if warmup else recipe.learning_rate,
-            decay_steps=max(1, recipe.epochs * steps - warmup),
-            warmup_target=recipe.learning_rate if warmup else None,
-            warmup_steps=warmup,
-        )
-    if recipe.optimizer == "adamw":
-        optimizer: Any = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    else:
-        optimizer = keras.optimizers.Adam(rate)
-    if recipe.architecture == "resnet50":
-        model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
-    else:
-        loss = keras.losses.BinaryCrossentropy(from_logits=True)
-        accuracy = keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")
-        model.compile(optimizer, loss, metrics=[accuracy], jit_compile=False)
-    optimizer.build(model.trainable_variables)
 
 
 def _targets(data: DatasetIndex, recipe: Recipe) -> NDArray[np.float32]:

@@ -17,12 +17,14 @@ from conftest import encoded, noise_image
 
 from deepfake import training
 from deepfake.architectures import compact
+from deepfake.callbacks import StepReporter, WeightAverage
 from deepfake.dataset import DatasetError, DatasetIndex, index_dataset
 from deepfake.errors import UserError
+from deepfake.optimisation import compile_for
 from deepfake.preprocessing import InputSpec
 from deepfake.recipes import RECIPES, Recipe
-from deepfake.runlog import RunLog, StepReporter, read_data_folder, read_settings, write_json
-from deepfake.training import TrainingError, WeightAverage, train
+from deepfake.runlog import RunLog, read_data_folder, read_settings, write_json
+from deepfake.training import TrainingError, train
 
 TINY = Recipe(
     "tiny",
@@ -449,7 +451,7 @@ def test_duplicates_are_left_out_of_training(data: DatasetIndex, tmp_path: Path)
 
 def test_learning_rate_warms_up_and_falls() -> None:
     model: Any = compact(stages=((8, 1),), stem=8)
-    training._compile(model, recipe(epochs=4, warmup=0.5), steps=100)
+    compile_for(model, recipe(epochs=4, warmup=0.5), steps=100)
     schedule = model.optimizer._learning_rate
     rates = [float(schedule(step)) for step in (0, 25, 50, 225, 399)]
     assert rates[0] == pytest.approx(3e-3 / 25)
