@@ -84,7 +84,7 @@ def marked(file_id: str, boxes: list[Box], calls: list[CallName], _content: byte
 
 def main() -> None:
     start_page("Check an image")
-    st.write("Is the face in a photograph real, or was it swapped or generated? Drop a picture to find out.")
+    st.write("Do the faces in a photograph look real or faked, and how sure is the detector?")
     try:
         names = model_names()
         first = default_name()
