@@ -5,7 +5,7 @@ PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test test-all lint types browser bench clean
+.PHONY: app test test-slow lint types browser bench clean
 
 app: $(VENV)/.app
 	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
@@ -13,8 +13,8 @@ app: $(VENV)/.app
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
-test-all: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not browser"
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
 
 browser: $(VENV)/.dev
 	$(BIN)/python -m pytest -m browser

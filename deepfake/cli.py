@@ -76,6 +76,7 @@ def _add_publish(commands: Any) -> None:
         "--knows", action="append", default=[], metavar="KIND", help="a kind of fake (repeat)"
     )
     publish.add_argument("--does-not-know", action="append", default=[], metavar="KIND")
+    publish.add_argument("--false-alarms", default="", help="which real pictures it tends to call fake")
     publish.add_argument("--licence", default="", help="of the training data")
     publish.set_defaults(command=_publish)
 
@@ -145,7 +146,7 @@ def _publish(options: argparse.Namespace) -> int:
     texts = CardTexts()
     if hasattr(options, "knows"):
         knows, does_not_know = tuple(options.knows), tuple(options.does_not_know)
-        texts = CardTexts(options.description, knows, does_not_know, options.licence)
+        texts = CardTexts(options.description, knows, does_not_know, options.licence, options.false_alarms)
     data = index_dataset(options.data or read_data_folder(options.run))
     card = publish(options.run, _plain_name(options.name), data, texts, say=_say)
     _say(f"Published as {card.folder}: temperature {card.temperature:.2f}, {card.thresholds}")

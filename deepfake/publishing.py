@@ -40,12 +40,14 @@ class CardTexts:
         description: one sentence: what the detector is for.
         knows, does_not_know: kinds of fakes it was, and was not, trained on.
         licence: of the training data, and what follows for the model.
+        false_alarms: which real pictures it tends to call fake.
     """
 
     description: str = ""
     knows: tuple[str, ...] = ()
     does_not_know: tuple[str, ...] = ()
     licence: str = ""
+    false_alarms: str = ""
 
 
 def publish(
@@ -111,6 +113,7 @@ def publish(
             or f"Trained with the recipe {recipe.name} on {', '.join(sources)}.",
             "knows": list(texts.knows) or [f"fakes like those of {source}" for source in sources],
             "does_not_know": list(texts.does_not_know) or ["every other kind of fake"],
+            "false_alarms": texts.false_alarms,
             "classes": ["Fake", "Real"],
             "positive": "Fake",
             "architecture": recipe.architecture,

@@ -69,6 +69,7 @@ class Card:
             ``scores`` (file name) and the metrics of ``evaluation.Evaluation.to_dict``.
         folder: where it lies.
         contents: the whole JSON object.
+        false_alarms: which real pictures it tends to call fake, in a sentence; may be empty.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Card:
     evaluations: tuple[dict[str, Any], ...]
     folder: Path
     contents: dict[str, Any]
+    false_alarms: str = ""
 
 
 def models_folder() -> Path:
@@ -145,6 +147,7 @@ def load_card(name: str | None = None) -> Card:
             evaluations=tuple(_checked(contents, "evaluations", list)),
             folder=folder,
             contents=contents,
+            false_alarms=str(contents.get("false_alarms", "")),
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError(

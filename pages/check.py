@@ -225,6 +225,8 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
             st.warning(plain(warning), icon=":material/info:")
         if verdict.scope == "faces":
             show_faces(verdict, faces)
+        if verdict.verdict == "fake" and card.false_alarms:
+            st.caption(plain(card.false_alarms))
         if verdict.verdict == "real":
             st.caption(f"This does not rule out what the detector does not know: {unknown}.")
     return Outcome(upload.name, verdict)

@@ -141,6 +141,8 @@ def test_deep_link_on_a_fresh_server_then_the_whole_walk(page, address, tmp_path
     expect(page).to_have_url(re.compile(r"[?&]threshold=Few"))
     expect(verdict(page)).to_have_count(1, timeout=WAIT_MS)
 
+    # Until the run has ended the button still offers the table of the run before.
+    expect(page.locator("[data-test-script-state=notRunning]")).to_be_attached(timeout=WAIT_MS)
     with page.expect_download() as download:
         page.get_by_role("button", name="Verdicts as CSV").click()
     lines = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()

@@ -165,7 +165,7 @@ def test_a_fault_in_one_picture_is_a_sentence_and_no_more(fixed, monkeypatch, ca
 
     check = Detector.check
 
-    def faulty(self, image, point):
+    def faulty(self, image, point="balanced"):
         if image.facts.width == 40:
             raise RuntimeError("secret detail")
         return check(self, image, point)

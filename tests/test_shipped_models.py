@@ -1,0 +1,70 @@
+"""What is in ``models/`` is what the cards say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepfake.dataset import DatasetIndex, index_dataset
+from deepfake.evaluation import evaluate_scores
+from deepfake.registry import default_name, load_card, load_model, model_names, models_folder
+from deepfake.score_table import read_scores
+
+NAMES = model_names()
+
+
+def test_a_detector_is_shipped_and_is_the_default() -> None:
+    assert default_name() in NAMES
+    assert (models_folder() / "default.txt").read_text(encoding="utf-8").strip() == default_name()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_file_is_the_cards_and_holds_plain_layers_only(name: str) -> None:
+    card = load_card(name)
+    assert (card.folder / "model.keras").stat().st_size <= 30 * 2**20
+    model = load_model(card)  # checks the hash
+    assert model.count_params() == card.contents["parameters"]
+    assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
+    assert model.optimizer is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_in_the_card_follow_from_its_scores(name: str) -> None:
+    card = load_card(name)
+    assert card.evaluations
+    for entry in card.evaluations:
+        scores = read_scores(card.folder / entry["scores"])
+        again = evaluate_scores(
+            scores["label"], scores["p_fake"], threshold=card.thresholds.balanced, n_bootstrap=0
+        ).to_dict()
+        for metric in ("n", "confusion_matrix"):
+            assert again[metric] == entry[metric]
+        for metric in ("accuracy", "roc_auc", "average_precision", "ece", "brier", "tpr_at_fpr_1pct"):
+            assert again[metric] == pytest.approx(entry[metric], abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_scores_can_be_reproduced(name: str, real_data: Path) -> None:
+    """Up to 60 images of each recorded score table that lie in the real data score as recorded."""
+    from deepfake.detector import get_detector
+    from deepfake.measuring import measure
+
+    detector, data = get_detector(name), index_dataset(real_data)
+    known = set(data.table["path"])
+    compared = 0
+    for entry in detector.card.evaluations:
+        scores = read_scores(detector.card.folder / entry["scores"]).set_index("image_id")
+        chosen = [image for image in scores.index if image in known][::17][:60]
+        if not chosen:
+            continue
+        rows = data.table[data.table["path"].isin(chosen)].reset_index(drop=True)
+        again = measure(
+            detector, DatasetIndex(data.root, rows), perturbed=entry["perturbed"], n_bootstrap=0
+        ).table.set_index("image_id")
+        recorded = scores.loc[again.index, "p_fake"].to_numpy()
+        np.testing.assert_allclose(again["p_fake"].to_numpy(), recorded, atol=2e-3)
+        compared += len(chosen)
+    assert compared > 0
