@@ -26,6 +26,11 @@ ABOUT = (
     "A verdict is a hint from a statistical detector, not a proof."
 )
 
+NAVIGATED = "navigated"
+"""Key in the session's state: this run has come through the navigation."""
+LINKS = {"pages/check.py": "Check an image", "pages/evaluation.py": "Evaluation"}
+"""The pages in their order, by file."""
+
 logger = logging.getLogger("deepfake.pages")
 CALL_STYLES: dict[CallName, tuple[str, str]] = {
     "fake": ("orange", ":material/warning:"),
@@ -43,7 +48,16 @@ def start_page(title: str) -> None:
         menu_items={"About": ABOUT},
     )
     keep_uploads_in_memory()
+    if not st.session_state.pop(NAVIGATED, False):
+        show_links()
     st.header(title, anchor=False)
+
+
+def show_links() -> None:
+    """Links to all pages, where a deep link ran this one without the navigation of ``streamlit_app.py``."""
+    with st.container(horizontal=True):
+        for path, title in LINKS.items():
+            st.page_link(path, label=title)
 
 
 def tab_icon() -> Image.Image:
