@@ -6,6 +6,7 @@ itself up through this module.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image, ImageDraw
 from starlette.formparsers import MultiPartParser
+from streamlit.errors import StreamlitPageNotFoundError
 
 from deepfake.images import MAX_BYTES
 from deepfake.presentation import POINT_MEANINGS, POINT_WORDS
@@ -55,8 +57,8 @@ def start_page(title: str) -> None:
 
 def show_links() -> None:
     """Links to all pages, where a deep link ran this one without the navigation of ``streamlit_app.py``."""
-    with st.container(horizontal=True):
-        for path, title in LINKS.items():
+    with contextlib.suppress(StreamlitPageNotFoundError), st.container(horizontal=True):
+        for path, title in LINKS.items():  # none where a page was itself given to `streamlit run`
             st.page_link(path, label=title)
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from deepfake import evaluation_texts as texts
 from deepfake.breakdown import Part, breakdown_table, gaps
-from deepfake.curves import OneClassError, det_points, thin
+from deepfake.curves import OneClassError
 from deepfake.errors import UserError
 from deepfake.evaluation_charts import (
     DOT_TITLES,
@@ -145,37 +145,34 @@ def show_curves(evaluation: OpenedEvaluation, metrics: ThresholdMetrics, card: C
     }
     left, right = st.columns(2, gap="large")
     try:
-        points = evaluation.points
+        roc, precision, det = evaluation.roc, evaluation.precision_recall, evaluation.det
     except OneClassError as error:
         left.info(plain(error.message), icon=":material/info:")
     else:
         with left:
             st.subheader("ROC", anchor=False)
             st.caption(
-                "How many fakes are found against how many real pictures are called fake. Up left is good."
+                "How many fakes are found against how many real pictures are called fake. Up left is good; "
+                "the dotted line is guessing."
             )
             chart(
-                roc_figure(points, metrics, marks),
+                roc_figure(roc, metrics, marks),
                 f"{title} ROC",
                 "ROC curve: fakes found against false alarms",
             )
-            download_later("ROC as CSV", lambda: thin(points, "false_alarm_rate", "recall"), f"{title} roc")
+            download("ROC as CSV", roc, f"{title} roc")
         with right:
             st.subheader("Precision and recall", anchor=False)
             st.caption("How many of the pictures called fake are fake, against how many fakes are found.")
             chart(
-                precision_recall_figure(points, metrics, marks),
+                precision_recall_figure(precision, metrics, marks),
                 f"{title} precision recall",
                 "Precision-recall curve: share of fakes among those called fake, against fakes found",
             )
-            download_later(
-                "Precision and recall as CSV",
-                lambda: thin(points, "recall", "precision"),
-                f"{title} precision",
-            )
+            download("Precision and recall as CSV", precision, f"{title} precision")
         left, right = st.columns(2, gap="large")
         with left:
-            show_det(points, metrics, marks, title)
+            show_det(det, metrics, marks, title)
     with right:
         st.subheader("Scores of each class", anchor=False)
         st.caption(
@@ -196,10 +193,10 @@ def show_det(
     st.caption("Fakes missed against false alarms; the axes stretch small rates. Down left is good.")
     figure = det_figure(points, metrics, marks)
     if figure is None:
-        st.info("Some threshold makes no error at all here, so there is nothing to trade off.")
+        st.info("Too few thresholds make both kinds of errors here to draw a curve.")
         return
     chart(figure, f"{title} DET", "Detection error trade-off: fakes missed against false alarms")
-    download_later("Both errors as CSV", lambda: thin(det_points(points), "x", "y"), f"{title} det")
+    download("Both errors as CSV", points, f"{title} det")
 
 
 def show_calibration(evaluation: OpenedEvaluation, metrics: ThresholdMetrics, card: Card) -> None:
@@ -291,6 +288,7 @@ def show_parts(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> No
         hide_index=True,
         column_config=part_columns(),
         alt="The same numbers for every evaluation and source",
+        placeholder="",
     )
     st.caption("Empty where a class that the number needs is missing. The CSV holds the intervals too.")
     download("Table as CSV", table, "by source")

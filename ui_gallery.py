@@ -73,6 +73,7 @@ def show_rows(shown: pd.DataFrame, start: int, total: int) -> None:
             }
         ),
         hide_index=True,
+        height="content",
         column_config={
             "Rank": st.column_config.NumberColumn(width="small"),
             "Picture": st.column_config.TextColumn(width="medium"),

@@ -30,7 +30,9 @@ def confusion_figure(metrics: ThresholdMetrics) -> go.Figure:
         total = sum(counts)
         for column, count in enumerate(counts):
             share = count / total if total else 0.0
-            # Rectangles and not a heat map: each class has its own colour, and the words keep the theme's.
+            # Rectangles and not Plotly's heat map, which has one scale of colours for all cells. They are
+            # opaque, so that the words are read alike in light and dark.
+            red, green, blue = _tint(colour, 0.08 + 0.92 * share)
             figure.add_shape(
                 type="rect",
                 x0=column - 0.49,
@@ -38,20 +40,24 @@ def confusion_figure(metrics: ThresholdMetrics) -> go.Figure:
                 y0=row - 0.48,
                 y1=row + 0.48,
                 line={"color": colour, "width": 1},
-                fillcolor=_faint(colour, 0.05 + 0.6 * share),
+                fillcolor=f"rgb({red},{green},{blue})",
                 layer="below",
             )
             shown = f"<b>{count:,}</b><br>{share:.1%}" if total else "<b>0</b><br>no such pictures"
-            figure.add_annotation(x=column, y=row, text=shown, showarrow=False, font={"size": 16})
+            bright = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 120
+            font = {"size": 16, "color": "#111111" if bright else "#FFFFFF"}
+            figure.add_annotation(x=column, y=row, text=shown, showarrow=False, font=font)
     bare = {"showgrid": False, "fixedrange": True, "tickvals": [0, 1], "range": [-0.5, 1.5]}
     figure.update_xaxes(side="top", ticktext=["Called fake", "Called real"], title=None, **bare)
     figure.update_yaxes(ticktext=["Real", "Fake"], **bare)
     return figure
 
 
-def _faint(colour: str, opacity: float) -> str:
-    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{opacity})"
+def _tint(colour: str, strength: float) -> tuple[int, int, int]:
+    """A colour on white: 0 is white, 1 the colour itself."""
+    parts = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    red, green, blue = (round(255 + strength * (part - 255)) for part in parts)
+    return red, green, blue
 
 
 def histogram_figure(histogram: pd.DataFrame, threshold: float) -> go.Figure:

@@ -8,12 +8,13 @@ import pandas as pd
 import plotly.graph_objects as go
 from scipy.special import ndtri
 
-from deepfake.curves import det_points, thin
+from deepfake.curves import thin
 from deepfake.plotting import ACCENT_COLOUR, NEUTRAL_COLOUR, base_figure, share_axis
 from deepfake.threshold_metrics import ThresholdMetrics
 
 MARK_SYMBOLS = ("circle-open", "square-open", "diamond-open", "triangle-up-open")
 DET_TICKS = (0.0001, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
+CURVE_HEIGHT = 430
 _HOVER = {
     "recall": "fakes found %{y:.1%}",
     "false_alarm_rate": "false alarms %{x:.2%}",
@@ -30,8 +31,8 @@ def roc_figure(
         now: the threshold chosen, drawn as a filled mark.
         marks: further thresholds by name, drawn as open marks.
     """
-    figure = base_figure("Real pictures called fake (% of Real)", "Fakes found (% of Fake)")
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=_dotted(), name="Guessing", hoverinfo="skip")
+    figure = base_figure("Real pictures called fake (% of Real)", "Fakes found (% of Fake)", CURVE_HEIGHT)
+    _add_guessing(figure, 0, 1)
     drawn = thin(points, "false_alarm_rate", "recall")
     _add_curve(figure, drawn["false_alarm_rate"], drawn["recall"], drawn["threshold"], *_HOVER.values())
     _add_marks(figure, now, marks, lambda m: (m.false_alarm_rate.share, m.recall.share))
@@ -47,12 +48,10 @@ def precision_recall_figure(
 
     Args: as for ``roc_figure``.
     """
-    figure = base_figure("Fakes found (% of Fake)", "Fakes among those called fake (%)")
+    figure = base_figure("Fakes found (% of Fake)", "Fakes among those called fake (%)", CURVE_HEIGHT)
     last = points.iloc[-1]
     base = float(last["precision"])
-    figure.add_scatter(
-        x=[0, 1], y=[base, base], mode="lines", line=_dotted(), name="Guessing", hoverinfo="skip"
-    )
+    _add_guessing(figure, base, base)
     drawn = thin(points, "recall", "precision")
     _add_curve(
         figure,
@@ -70,19 +69,20 @@ def precision_recall_figure(
 
 
 def det_figure(
-    points: pd.DataFrame, now: ThresholdMetrics, marks: Mapping[str, ThresholdMetrics] | None = None
+    kept: pd.DataFrame, now: ThresholdMetrics, marks: Mapping[str, ThresholdMetrics] | None = None
 ) -> go.Figure | None:
     """Fakes missed against false alarms on normal-deviate axes (Martin et al., 1997).
 
-    Args: as for ``roc_figure``.
+    Args:
+        kept: from ``curves.det_points``.
+        now, marks: as for ``roc_figure``.
 
     Returns:
         None where the classes are told apart without an error: both errors are then never above 0.
     """
-    kept = det_points(points)
     if len(kept) < 2:
         return None
-    figure = base_figure("Real pictures called fake (% of Real)", "Fakes missed (% of Fake)")
+    figure = base_figure("Real pictures called fake (% of Real)", "Fakes missed (% of Fake)", CURVE_HEIGHT)
     drawn = thin(kept, "x", "y")
     customdata = drawn[["threshold", "false_alarm_rate", "miss_rate"]].to_numpy()
     figure.add_scatter(
@@ -92,6 +92,7 @@ def det_figure(
         mode="lines",
         line={"color": ACCENT_COLOUR, "width": 2.5, "shape": "linear"},
         name="All thresholds",
+        showlegend=False,
         hovertemplate="threshold %{customdata[0]:.3f}<br>false alarms %{customdata[1]:.2%}"
         "<br>fakes missed %{customdata[2]:.1%}<extra></extra>",
     )
@@ -138,8 +139,17 @@ def coverage_risk_figure(table: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def _dotted() -> dict[str, object]:
-    return {"color": NEUTRAL_COLOUR, "dash": "dot", "width": 1.5}
+def _add_guessing(figure: go.Figure, left: float, right: float) -> None:
+    line = {"color": NEUTRAL_COLOUR, "dash": "dot", "width": 1.5}
+    figure.add_scatter(
+        x=[0, 1],
+        y=[left, right],
+        mode="lines",
+        line=line,
+        name="Guessing",
+        hoverinfo="skip",
+        showlegend=False,
+    )
 
 
 def _add_curve(figure: go.Figure, x: pd.Series, y: pd.Series, thresholds: pd.Series, *lines: str) -> None:
@@ -150,6 +160,7 @@ def _add_curve(figure: go.Figure, x: pd.Series, y: pd.Series, thresholds: pd.Ser
         mode="lines",
         line={"color": ACCENT_COLOUR, "width": 2.5},
         name="All thresholds",
+        showlegend=False,
         hovertemplate="<br>".join(["threshold %{customdata:.3f}", *lines]) + "<extra></extra>",
     )
 

@@ -10,7 +10,7 @@ import pandas as pd
 from deepfake.breakdown import Part, parts_of, sorted_scores
 from deepfake.calibration import reliability_table, threshold_at_fpr, threshold_balanced
 from deepfake.cells import SortedTable, sort_table
-from deepfake.curves import operating_points, score_histogram
+from deepfake.curves import det_points, operating_points, score_histogram, thin
 from deepfake.recorded import Recorded, read_recorded_scores
 from deepfake.registry import Card
 from deepfake.strict_metrics import StrictMetrics, strict_metrics
@@ -46,6 +46,21 @@ class OpenedEvaluation:
     def points(self) -> pd.DataFrame:
         """``curves.operating_points``; raises OneClassError where they are undefined."""
         return operating_points(self.scores)
+
+    @cached_property
+    def roc(self) -> pd.DataFrame:
+        """The points of the ROC curve that are drawn."""
+        return thin(self.points, "false_alarm_rate", "recall")
+
+    @cached_property
+    def precision_recall(self) -> pd.DataFrame:
+        """The points of the precision-recall curve that are drawn."""
+        return thin(self.points, "recall", "precision")
+
+    @cached_property
+    def det(self) -> pd.DataFrame:
+        """The points of the DET curve that are drawn; none where no threshold makes both errors."""
+        return thin(det_points(self.points), "x", "y")
 
     @cached_property
     def histogram(self) -> pd.DataFrame:
