@@ -154,6 +154,8 @@ def headline_table(recorded: Recorded, strict: StrictMetrics | None) -> pd.DataF
 
 def interval_sentence(recorded: Recorded, strict: StrictMetrics | None) -> str:
     """How the intervals were made, and what they do not cover."""
+    if not recorded.intervals and strict is None:
+        return "No intervals were recorded."
     resamples = f"{recorded.n_bootstrap:,}"
     if strict is not None and strict.n_bootstrap != recorded.n_bootstrap:
         resamples += f" (EER and 0.1 %: {strict.n_bootstrap:,})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,17 @@ def recorded_evaluations(card: Card) -> tuple[tuple[Recorded, ...], tuple[str, .
                 "Run 'python -m deepfake evaluate' with --record again."
             )
     return tuple(good), tuple(bad)
+
+
+def first_shown(evaluations: Sequence[Recorded]) -> Recorded:
+    """The evaluation to show where none is asked for: of a Test as it is, else of both classes, else any.
+
+    Args:
+        evaluations: at least one.
+    """
+    both = [each for each in evaluations if not each.one_class]
+    plain = [each for each in both if each.split == "Test" and not each.perturbed]
+    return [*plain, *both, *evaluations][0]
 
 
 def _recorded(card: Card, entry: dict[str, Any]) -> Recorded:

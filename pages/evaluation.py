@@ -7,7 +7,7 @@ import streamlit as st
 from deepfake.errors import UserError
 from deepfake.evaluation_texts import shown_rate, threshold_sentence
 from deepfake.evaluation_view import OpenedEvaluation
-from deepfake.recorded import Recorded, recorded_evaluations
+from deepfake.recorded import Recorded, first_shown, recorded_evaluations
 from deepfake.registry import Card, default_name, load_card, model_names
 from deepfake.threshold_metrics import ThresholdMetrics, at_threshold
 from ui import ask_for_detector, plain, start_page
@@ -57,17 +57,17 @@ def show_empty_state(card: Card) -> None:
 
 
 def ask_for_evaluation(evaluations: tuple[Recorded, ...]) -> Recorded:
-    """Which recorded evaluation; kept in the address. The last one is first: the one recorded latest."""
+    """Which recorded evaluation; kept in the address."""
     by_title = {each.title: each for each in evaluations}
     title = st.selectbox(
         "Evaluated on",
         list(by_title),
-        index=len(by_title) - 1,
+        index=list(by_title).index(first_shown(evaluations).title),
         key="evaluation",
         bind="query-params",
         on_change=lambda: st.session_state.pop("page", None),
     )
-    return by_title.get(title, evaluations[-1])
+    return by_title.get(title, first_shown(evaluations))
 
 
 def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Recorded) -> None:

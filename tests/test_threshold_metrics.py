@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,14 +55,12 @@ def test_equals_scikit_learn(threshold):
     assert metrics.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, called))
     assert metrics.f1 == pytest.approx(f1_score(labels, called))
     assert metrics.accuracy.share == pytest.approx((labels == called).mean())
-    theirs = classification_report(
-        labels, called, labels=[1, 0], target_names=["Fake", "Real"], output_dict=True, zero_division=0
-    )  # pyright: ignore[reportCallIssue, reportArgumentType]
+    settings: dict[str, Any] = {"labels": [1, 0], "target_names": ["Fake", "Real"], "zero_division": 0}
+    theirs: Any = classification_report(labels, called, output_dict=True, **settings)
     names = ["Fake", "Real", "macro avg", "weighted avg"]
     for name, row in zip(names, report_table(metrics).to_dict("records"), strict=True):
-        expected = theirs[name]  # pyright: ignore[reportArgumentType, reportCallIssue, reportIndexIssue]
         got = (row["precision"], row["recall"], row["f1"], row["images"])
-        assert got == pytest.approx(tuple(expected.values()))  # pyright: ignore[reportAttributeAccessIssue]
+        assert got == pytest.approx(tuple(theirs[name].values()))
 
 
 def test_one_class_has_no_number_that_compares():
@@ -118,16 +117,17 @@ def test_parts_by_source_and_generator():
     labels, p_fake = scores(300)
     sources = np.where(np.arange(300) % 3 == 0, "x", "y")
     table = score_table(labels, p_fake, source=sources, generator=np.where(labels == 1, "gan", ""))
-    rows = breakdown_table(parts_of("Set", table), 0.4).set_index("part")
+    found = breakdown_table(parts_of("Set", table), 0.4).set_index("part")
+    rows: dict[str, dict[str, float]] = found.to_dict("index")  # pyright: ignore[reportAssignmentType]
     parts = ["source x", "source y", "generator not named", "generator gan"]
-    assert list(rows.index) == ["Set", *(f"Set: {part}" for part in parts)]
+    assert list(rows) == ["Set", *(f"Set: {part}" for part in parts)]
     part = sources == "x"
-    assert rows.loc["Set: source x", "auc"] == pytest.approx(roc_auc_score(labels[part], p_fake[part]))
+    assert rows["Set: source x"]["auc"] == pytest.approx(roc_auc_score(labels[part], p_fake[part]))
     expected = ((p_fake >= 0.4) == labels)[part].mean()
-    assert rows.loc["Set: source x", "accuracy"] == pytest.approx(expected)
-    assert np.isnan(rows.loc["Set: generator gan", "auc"])
-    assert np.isnan(rows.loc["Set: generator gan", "false_alarm_rate"])
-    assert (rows["accuracy_low"] < rows["accuracy"]).all()
+    assert rows["Set: source x"]["accuracy"] == pytest.approx(expected)
+    assert np.isnan(rows["Set: generator gan"]["auc"])
+    assert np.isnan(rows["Set: generator gan"]["false_alarm_rate"])
+    assert (found["accuracy_low"] < found["accuracy"]).all()
 
 
 def recorded(split: str, perturbed: bool, data: str = "Set") -> Recorded:
