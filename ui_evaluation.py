@@ -317,9 +317,8 @@ def show_gaps(good: Sequence[tuple[Recorded, SortedScores]], metrics: ThresholdM
             "Validation and its Test."
         )
         return
-    data = {recorded.title: recorded.data for recorded, _ in good}
     for gap in found:
-        sentence = plain(texts.gap_sentence(gap, data[gap.before]))
+        sentence = plain(texts.gap_sentence(gap, f"{gap.before} to {gap.after}"))
         if gap.alarm:
             st.warning(sentence, icon=":material/trending_down:")
         else:

@@ -113,7 +113,7 @@ class Gap:
 
 
 def gaps(evaluations: Sequence[tuple[Recorded, SortedScores]], threshold: float) -> list[Gap]:
-    """Every gap between evaluations of one data set that have both classes, at one threshold."""
+    """Every gap between evaluations of one data set (by the first word of its title) at one threshold."""
     found = []
     for kind, first, second in _pairs(evaluations):
         gap = _gap(kind, first, second, threshold)
@@ -129,15 +129,24 @@ def _pairs(evaluations: Sequence[Scored]) -> Iterator[tuple[GapKind, Scored, Sco
     for first in evaluations:
         for second in evaluations:
             one, other = first[0], second[0]
-            if one.data != other.data:
+            if _family(one) != _family(other):
                 continue
-            if one.split == other.split and (one.perturbed, other.perturbed) == (False, True):
+            if (
+                one.data == other.data
+                and one.split == other.split
+                and (one.perturbed, other.perturbed) == (False, True)
+            ):
                 yield "altered", first, second
             if (one.split, other.split) == ("Validation", "Test"):
                 if one.perturbed == other.perturbed:
                     yield "test", first, second
                 elif one.perturbed:
                     yield "altered_to_test", first, second
+
+
+def _family(recorded: Recorded) -> str:
+    """The title's first word: 'Faces' and 'Faces sample' are parts of one data set."""
+    return recorded.data.lower().partition(" ")[0]
 
 
 def _gap(kind: GapKind, first: Scored, second: Scored, threshold: float) -> Gap | None:
