@@ -5,8 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 # No icons here: Streamlit fetches a page's Material icon for the browser's tab from fonts.gstatic.com.
-PAGES = [st.Page("pages/check.py", title="Check an image", url_path="home", default=True)]
+PAGES = [
+    st.Page("pages/check.py", title="Check an image", url_path="home", default=True),
+    st.Page("pages/evaluation.py", title="Evaluation", url_path="evaluation"),
+]
 # The first page lives at /; this keeps its deep link /check alive.
 ALIASES = [st.Page("pages/check.py", title="Check an image", url_path="check", visibility="hidden")]
 
+st.session_state["navigated"] = True  # see ui.start_page
 st.navigation([*PAGES, *ALIASES], position="top" if len(PAGES) > 1 else "hidden").run()

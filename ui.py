@@ -6,6 +6,7 @@ itself up through this module.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image, ImageDraw
 from starlette.formparsers import MultiPartParser
+from streamlit.errors import StreamlitPageNotFoundError
 
 from deepfake.images import MAX_BYTES
 from deepfake.presentation import POINT_MEANINGS, POINT_WORDS
@@ -25,6 +27,11 @@ ABOUT = (
     "Tells photographs of real faces from deepfakes, and shows how sure it is. "
     "A verdict is a hint from a statistical detector, not a proof."
 )
+
+NAVIGATED = "navigated"
+"""Key in the session's state: this run has come through the navigation."""
+LINKS = {"pages/check.py": "Check an image", "pages/evaluation.py": "Evaluation"}
+"""The pages in their order, by file."""
 
 logger = logging.getLogger("deepfake.pages")
 CALL_STYLES: dict[CallName, tuple[str, str]] = {
@@ -43,7 +50,16 @@ def start_page(title: str) -> None:
         menu_items={"About": ABOUT},
     )
     keep_uploads_in_memory()
+    if not st.session_state.pop(NAVIGATED, False):
+        show_links()
     st.header(title, anchor=False)
+
+
+def show_links() -> None:
+    """Links to all pages, where a deep link ran this one without the navigation of ``streamlit_app.py``."""
+    with contextlib.suppress(StreamlitPageNotFoundError), st.container(horizontal=True):
+        for path, title in LINKS.items():  # none where a page was itself given to `streamlit run`
+            st.page_link(path, label=title)
 
 
 def tab_icon() -> Image.Image:

@@ -1,4 +1,4 @@
-"""The command line: ``python -m deepfake train | publish | evaluate | predict``."""
+"""The command line: ``python -m deepfake train | publish | evaluate | compare | predict``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake import __version__
+from deepfake.cli_compare import add_compare
 from deepfake.errors import UserError
 from deepfake.recipes import RECIPES
 
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_publish(commands)
     _add_evaluate(commands)
+    add_compare(commands)
     _add_predict(commands)
     return parser
 

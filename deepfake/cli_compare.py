@@ -1,0 +1,141 @@
+"""The command ``python -m deepfake compare``: detectors against each other, from their score files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepfake.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from deepfake.comparison import Comparison, PairComparison
+
+_TITLES = {"accuracy": "accuracy", "roc_auc": "ROC AUC", "average_precision": "average precision"}
+
+
+def add_compare(commands: Any) -> None:
+    """Add the command to the subparsers of the command line."""
+    parser = commands.add_parser(
+        "compare", help="compare detectors on the same images, from the score files that evaluate writes"
+    )
+    parser.add_argument("scores", type=Path, nargs="+", metavar="SCORES.csv", help="two files or more")
+    parser.add_argument(
+        "--names",
+        nargs="+",
+        metavar="NAME",
+        help="of the detectors, one for each file (default: names of files or folders)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        nargs="+",
+        default=[0.5],
+        metavar="P",
+        help="fake when p_fake >= P: one for all files, or one for each (default: 0.5)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers; - for the terminal")
+    parser.set_defaults(command=run_compare)
+
+
+def run_compare(options: argparse.Namespace) -> int:
+    """Compare the score files of the command line; returns the exit status 0.
+
+    Raises:
+        UserError: a file that cannot be read or written, names or thresholds that do not match the files, or
+            tables that `deepfake.comparison.compare` refuses.
+    """
+    to_terminal = str(options.json) == "-"
+    if options.json and not to_terminal and not options.json.parent.is_dir():  # said now, not after the work
+        folder = options.json.parent
+        raise UserError("no_folder", f"There is no folder {folder} to write {options.json.name} into.")
+    names = _names(options.scores, options.names)
+    cuts = options.threshold * len(names) if len(options.threshold) == 1 else options.threshold
+    if len(cuts) != len(names):
+        raise UserError(
+            "bad_thresholds",
+            f"Give one threshold, or one for each of {len(names)} files. Received {len(cuts)}.",
+        )
+    from deepfake.comparison import compare
+
+    tables = {name: _read(path) for name, path in zip(names, options.scores, strict=True)}
+    result = compare(tables, dict(zip(names, cuts, strict=True)))
+    text = json.dumps(result.to_dict(), indent=2)
+    if options.json and not to_terminal:
+        try:
+            options.json.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UserError("not_written", f"{options.json} cannot be written: {error.strerror}.") from error
+    print(text if to_terminal else comparison_lines(result), flush=True)
+    return 0
+
+
+def comparison_lines(result: Comparison) -> str:
+    """The detectors, then every pair: differences with intervals, McNemar's test, the agreement table."""
+    lines = [f"{result.n} common images ({result.n_fake} fake, {result.n_real} real)"]
+    for name in result.names:
+        shown = ", ".join(f"{title} {_number(result.metrics[name][key])}" for key, title in _TITLES.items())
+        lines.append(f"{name}: {shown}; fake at p_fake >= {result.thresholds[name]:.3f}")
+    for pair in result.pairs:
+        lines += ["", *_pair_lines(pair)]
+    if result.n_bootstrap:
+        how = f"paired stratified bootstrap, {result.n_bootstrap} resamples"
+        lines += ["", f"[{result.confidence * 100:.0f} % intervals: {how}]"]
+    return _printable([*lines, *result.notes])
+
+
+def _pair_lines(pair: PairComparison) -> list[str]:
+    lines = [f"{pair.a} minus {pair.b}"]
+    for key, title in _TITLES.items():
+        found = pair.differences[key]
+        interval = f"  [{found.interval[0]:+.4f}, {found.interval[1]:+.4f}]" if found.interval else ""
+        lines.append(f"  {title:18} {_number(found.value, '+')}{interval}")
+    test, agreement = pair.mcnemar, pair.agreement
+    statistic = "" if test.statistic is None else f", chi-square {test.statistic:.2f}"
+    p = f"p = {test.p_value:.4f}" if test.p_value >= 0.0001 else "p < 0.0001"
+    return [
+        *lines,
+        f"  McNemar's test     {p}{statistic} ({test.method}, {test.discordant} images right for one only)",
+        f"  both right {agreement.both_right}, only {pair.a} {agreement.only_a_right}, "
+        f"only {pair.b} {agreement.only_b_right}, both wrong {agreement.both_wrong}",
+    ]
+
+
+def _number(value: float | None, sign: str = "") -> str:
+    return "undefined" if value is None else f"{value:{sign}.4f}"
+
+
+def _printable(lines: Sequence[str]) -> str:
+    """Names come from files: none of them may steer the terminal."""
+    return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
+
+
+def _names(paths: Sequence[Path], given: Sequence[str] | None) -> list[str]:
+    """Names for the files: those given, or the first of file name, folder and path that tells all apart."""
+    if given is not None and len(given) != len(paths):
+        raise UserError("bad_names", f"Give one name for each of {len(paths)} files. Received {len(given)}.")
+    folders = [path.resolve().parent.name for path in paths]
+    found = [[path.stem for path in paths], folders, [str(path) for path in paths]]
+    choices = found if given is None else [given]
+    for choice in choices:
+        if len(set(choice)) == len(paths):
+            return list(choice)
+    raise UserError(
+        "bad_names",
+        f"The names {', '.join(choices[-1])} do not tell the files apart. "
+        "Give each file once, and each a name of its own with --names.",
+    )
+
+
+def _read(path: Path) -> pd.DataFrame:
+    from deepfake.score_table import EvaluationError, read_scores
+
+    try:
+        return read_scores(path)
+    except EvaluationError as error:
+        message = error.message if str(path) in error.message else f"{path}: {error.message}"
+        raise EvaluationError(error.code, message) from error

@@ -1,0 +1,259 @@
+"""Two or more detectors on the same images: which is better, how surely, and where they differ.
+
+Everything rests on score tables (see `deepfake.score_table`); no network runs. Fake is the positive class,
+and every difference is A minus B.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from deepfake.paired import PAIRED_METRICS, McNemar, mcnemar, paired_metrics
+from deepfake.score_join import ComparisonError, common_images
+
+CONFIDENCE = 0.95
+LOGIT_LIMIT = 1e-6  # scores are moved this far from 0 and 1 before their logits are averaged
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A metric of A minus that of B; None where it is undefined.
+
+    Attributes:
+        value: the difference on these images.
+        interval: 95 % (low, high) by paired stratified bootstrap, percentiles; None also without resamples.
+    """
+
+    value: float | None
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How many images both detectors, only one, or neither called rightly; they sum to all images."""
+
+    both_right: int
+    only_a_right: int
+    only_b_right: int
+    both_wrong: int
+
+
+@dataclass(frozen=True)
+class PairComparison:
+    """Detector `a` against detector `b`; `differences` has the names of `deepfake.paired.PAIRED_METRICS`."""
+
+    a: str
+    b: str
+    differences: dict[str, Difference]
+    agreement: Agreement
+    mcnemar: McNemar
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Detectors on the images that all of them scored.
+
+    Attributes:
+        names: of the detectors, in the order given.
+        thresholds: of each detector; accuracy, agreement and McNemar's test depend on them.
+        n, n_fake, n_real: common images.
+        left_out: for each detector, its images that are not in all tables.
+        metrics: for each detector, the metrics of `PAIRED_METRICS` on the common images; None: undefined.
+        pairs: every two detectors once, the earlier one as A.
+        confidence, n_bootstrap: of the intervals.
+        notes: sentences for a person: what was left out, what is undefined, what misleads.
+    """
+
+    names: tuple[str, ...]
+    thresholds: dict[str, float]
+    n: int
+    n_fake: int
+    n_real: int
+    left_out: dict[str, int]
+    metrics: dict[str, dict[str, float | None]]
+    pairs: tuple[PairComparison, ...]
+    confidence: float
+    n_bootstrap: int
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same, ready for JSON: attribute names as keys, intervals as [low, high]."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {key: plain(item) for key, item in value.items()}
+            return [plain(item) for item in value] if isinstance(value, tuple) else value
+
+        return plain(asdict(self))
+
+
+def compare(
+    tables: Mapping[str, pd.DataFrame],
+    thresholds: Mapping[str, float],
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare detectors on the images that all of them scored.
+
+    Args:
+        tables: two or more score tables by the detector's name; rows are matched by image_id.
+        thresholds: for each name, fake when p_fake >= threshold; 0 to 1, or the next number above 1.
+        n_bootstrap: resamples; 0 for no intervals.
+        seed: of the resampling; the same seed gives the same intervals.
+
+    Raises:
+        ComparisonError: fewer than two tables, an unsound table, no common image, a label that differs
+            between tables, a missing threshold, or a setting out of range.
+    """
+    if n_bootstrap < 0:
+        raise ComparisonError(
+            "bad_setting", f"The number of resamples must be 0 or more. Received {n_bootstrap}."
+        )
+    common = common_images(tables)
+    scores = common.scores
+    names = tuple(tables)
+    cuts = np.array([_threshold(name, thresholds) for name in names])
+    labels = common.images["label"].to_numpy(np.int64)
+    observed, resampled = paired_metrics(labels, scores, cuts, n_bootstrap, seed)
+    right = (scores >= cuts[:, None]) == (labels == 1)
+    pairs = []
+    for a, b in combinations(range(len(names)), 2):
+        only_a, only_b = int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())
+        both = int((right[a] & right[b]).sum())
+        agreement = Agreement(both, only_a, only_b, labels.size - both - only_a - only_b)
+        differences = _differences(observed[a] - observed[b], resampled[a] - resampled[b])
+        pairs.append(PairComparison(names[a], names[b], differences, agreement, mcnemar(only_a, only_b)))
+    n_fake = int(labels.sum())
+    metrics = {
+        name: {metric: _defined(value) for metric, value in zip(PAIRED_METRICS, row, strict=True)}
+        for name, row in zip(names, observed, strict=True)
+    }
+    return Comparison(
+        names,
+        dict(zip(names, cuts.tolist(), strict=True)),
+        labels.size,
+        n_fake,
+        labels.size - n_fake,
+        common.left_out,
+        metrics,
+        tuple(pairs),
+        CONFIDENCE,
+        int(n_bootstrap),
+        (*common.notes, *_notes(labels, pairs)),
+    )
+
+
+def differing_images(
+    a: pd.DataFrame, b: pd.DataFrame, thresholds: tuple[float, float] = (0.5, 0.5)
+) -> pd.DataFrame:
+    """The common images of two score tables, those on which the scores differ most first.
+
+    Returns:
+        image_id, split, source, label (1 = Fake), p_fake_a, p_fake_b, difference (p_fake_a - p_fake_b, -1 to
+        1), right_a, right_b (called rightly at the thresholds of A and B); sorted by the size of the
+        difference, equal ones in the order of A.
+
+    Raises:
+        ComparisonError: as `compare`.
+    """
+    common = common_images({"A": a, "B": b})
+    p_a, p_b = common.scores
+    cuts = dict(zip("AB", thresholds, strict=True))
+    fake = common.images["label"].to_numpy() == 1
+    table = common.images.assign(
+        p_fake_a=p_a,
+        p_fake_b=p_b,
+        difference=p_a - p_b,
+        right_a=(p_a >= _threshold("A", cuts)) == fake,
+        right_b=(p_b >= _threshold("B", cuts)) == fake,
+    )
+    return table.iloc[np.argsort(-np.abs(p_a - p_b), kind="stable")].reset_index(drop=True)
+
+
+def mean_of_logits(
+    tables: Mapping[str, pd.DataFrame], temperatures: Mapping[str, float] | None = None
+) -> pd.DataFrame:
+    """An ensemble: sigmoid of the mean of the detectors' logits, on the images that all of them scored.
+
+    Args:
+        tables: two or more score tables by name. Scores are moved 1e-6 inwards from 0 and 1, so that no
+            detector outvotes all others by being certain.
+        temperatures: for each name, what to divide its logits by (Guo et al., 2017; see
+            `deepfake.calibration.fit_temperature`); 1 where none is given, as for scores that are calibrated.
+
+    Returns:
+        a score table: image_id, split, source, label (1 = Fake), p_fake, in the order of the first table.
+
+    Raises:
+        ComparisonError: as `compare`; ``bad_setting`` for a temperature that is not above 0 or has no table.
+    """
+    given = dict(temperatures or {})
+    for name, value in given.items():
+        if name not in tables or not 0 < value < float("inf"):
+            raise ComparisonError(
+                "bad_setting",
+                f"A temperature must be above 0 and belong to one of {', '.join(tables)}. "
+                f"Received {value} for {name}.",
+            )
+    common = common_images(tables)
+    divisors = np.array([given.get(name, 1.0) for name in tables])
+    logits = logit(np.clip(common.scores, LOGIT_LIMIT, 1 - LOGIT_LIMIT)) / divisors[:, None]
+    return common.images.assign(p_fake=expit(logits.mean(axis=0)))
+
+
+def _threshold(name: str, thresholds: Mapping[str, float]) -> float:
+    value = thresholds.get(name)
+    if value is None or not 0 <= value <= np.nextafter(1.0, 2.0):
+        raise ComparisonError(
+            "bad_setting", f"The threshold of {name} must lie in 0 to 1. Received {value}. Give one for each."
+        )
+    return float(value)
+
+
+def _defined(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _differences(observed: NDArray[np.float64], resampled: NDArray[np.float64]) -> dict[str, Difference]:
+    """From (M,) and (M, B) differences of A and B."""
+    found = {}
+    for name, value, values in zip(PAIRED_METRICS, observed, resampled, strict=True):
+        interval = None
+        if values.size and not np.isnan(value):
+            low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+            interval = (float(low), float(high))
+        found[name] = Difference(_defined(value), interval)
+    return found
+
+
+def _notes(labels: NDArray[np.int64], pairs: list[PairComparison]) -> list[str]:
+    notes = []
+    if labels.min() == labels.max():
+        only, other = ("Fake", "Real") if labels[0] == 1 else ("Real", "Fake")
+        notes.append(
+            f"All {labels.size} common images are {only}: ROC AUC and average precision, and their "
+            f"differences, are undefined without images labelled {other}."
+        )
+    for pair in pairs:
+        still = [
+            name.replace("_", " ")
+            for name, found in pair.differences.items()
+            if found.interval and found.interval[0] == found.interval[1]
+        ]
+        if still:
+            notes.append(
+                f"{pair.a} and {pair.b}: resampling never changes the difference in {', '.join(still)}; an "
+                "interval without width is no proof of certainty."
+            )
+    if len(pairs) > 1:
+        notes.append(
+            f"{len(pairs)} pairs were tested: p-values and intervals are for each pair by itself, not "
+            "corrected for their number."
+        )
+    return notes

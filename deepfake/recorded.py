@@ -1,0 +1,166 @@
+"""The evaluations that stand in a detector's card, and the scores behind them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from deepfake.errors import UserError
+from deepfake.registry import Card
+from deepfake.score_table import read_scores
+
+
+class RecordError(UserError):
+    """A recorded evaluation that cannot be opened; code ``bad_record`` or ``other_scores``."""
+
+
+@dataclass(frozen=True)
+class StartingDocument:
+    """What the project's starting document reported of its own detector, on the whole official Test."""
+
+    accuracy: float = 0.89
+    roc_auc_hard_labels: float = 0.891
+    average_precision_hard_labels: float = 0.860
+    images: int = 10_905
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One evaluation of a detector, as its card holds it.
+
+    Attributes:
+        data, split: the data set and its part; ``all`` for the whole.
+        perturbed: altered copies were scored: recompressed, blurred, recoloured and the like.
+        command: what makes it again.
+        scores: the score table's file; it may be missing.
+        n, n_fake, n_real: images.
+        threshold: at which accuracy, balanced_accuracy and f1 hold.
+        numbers: by the names of ``evaluation.Evaluation``; None where undefined or not recorded.
+        intervals: (low, high) by the same names, where there is one.
+        seed_protocol: the numbers as the starting document computed them, by ``SeedProtocol``'s names.
+        confidence: of the intervals.
+        n_bootstrap: resamples behind them.
+        notes: sentences for a person.
+    """
+
+    data: str
+    split: str
+    perturbed: bool
+    command: str
+    scores: Path
+    n: int
+    n_fake: int
+    n_real: int
+    threshold: float
+    numbers: dict[str, float | None]
+    intervals: dict[str, tuple[float, float]]
+    seed_protocol: dict[str, float | None]
+    confidence: float
+    n_bootstrap: int
+    notes: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """Data set, split and form in words."""
+        return describe(self.data, self.split, self.perturbed)
+
+    @property
+    def one_class(self) -> str | None:
+        """Fake or Real where all images are of that class."""
+        if self.n_fake and self.n_real:
+            return None
+        return "Fake" if self.n_fake else "Real"
+
+
+def describe(data: str, split: str, perturbed: bool) -> str:
+    """An evaluation's title.
+
+    >>> describe("Faces", "Test", True), describe("Faces", "all", False)
+    ('Faces, Test, altered copies', 'Faces')
+    """
+    words = [data, *([split] if split != "all" else []), *(["altered copies"] if perturbed else [])]
+    return ", ".join(words)
+
+
+def recorded_evaluations(card: Card) -> tuple[tuple[Recorded, ...], tuple[str, ...]]:
+    """The evaluations of a card, in its order, and a sentence for each entry that cannot be understood."""
+    good, bad = [], []
+    for number, entry in enumerate(card.evaluations, start=1):
+        try:
+            good.append(_recorded(card, entry))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            bad.append(
+                f"Evaluation {number} in the card of '{card.name}' cannot be read ({error!r}). "
+                "Run 'python -m deepfake evaluate' with --record again."
+            )
+    return tuple(good), tuple(bad)
+
+
+def first_shown(evaluations: Sequence[Recorded]) -> Recorded:
+    """The evaluation to show where none is asked for: of a Test as it is, else of both classes, else any.
+
+    Args:
+        evaluations: at least one.
+    """
+    both = [each for each in evaluations if not each.one_class]
+    plain = [each for each in both if each.split == "Test" and not each.perturbed]
+    return [*plain, *both, *evaluations][0]
+
+
+def _recorded(card: Card, entry: dict[str, Any]) -> Recorded:
+    name = str(entry["scores"])
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise ValueError(f"scores: {name!r} is not a file's name")
+    names = ("accuracy", "balanced_accuracy", "roc_auc", "average_precision", "f1", "tpr_at_fpr_1pct")
+    return Recorded(
+        data=str(entry["data"]),
+        split=str(entry["split"]),
+        perturbed=bool(entry["perturbed"]),
+        command=str(entry.get("command", "")),
+        scores=card.folder / name,
+        n=int(entry["n"]),
+        n_fake=int(entry["n_fake"]),
+        n_real=int(entry["n_real"]),
+        threshold=float(entry["threshold"]),
+        numbers={key: _number(entry.get(key)) for key in (*names, "eer", "ece", "brier", "log_loss")},
+        intervals={
+            key: (float(pair[0]), float(pair[1]))
+            for key, pair in entry["intervals"].items()
+            if pair is not None
+        },
+        seed_protocol={key: _number(value) for key, value in entry["seed_protocol"].items()},
+        confidence=float(entry.get("confidence", 0.95)),
+        n_bootstrap=int(entry.get("n_bootstrap", 0)),
+        notes=tuple(str(note) for note in entry.get("notes", ())),
+    )
+
+
+def _number(value: Any) -> float | None:
+    if value is None:
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def read_recorded_scores(recorded: Recorded) -> pd.DataFrame:
+    """The score table behind a recorded evaluation.
+
+    Raises:
+        EvaluationError: the file is missing, unreadable or unsound.
+        RecordError: ``other_scores``: it holds other images than the card's numbers were computed from.
+    """
+    table = read_scores(recorded.scores)
+    n_fake = int(table["label"].sum())
+    found, expected = (len(table) - n_fake, n_fake), (recorded.n_real, recorded.n_fake)
+    if found != expected:
+        raise RecordError(
+            "other_scores",
+            f"{recorded.scores.name} does not belong to the card's numbers: it holds {found[1]:,} Fake and "
+            f"{found[0]:,} Real images, expected {expected[1]:,} and {expected[0]:,}. Evaluate again.",
+        )
+    return table

@@ -1,0 +1,157 @@
+"""Evaluation: how good a detector is, on what, and what a threshold costs. No network runs here."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from deepfake.errors import UserError
+from deepfake.evaluation_texts import shown_rate, threshold_sentence
+from deepfake.evaluation_view import OpenedEvaluation
+from deepfake.recorded import Recorded, first_shown, recorded_evaluations
+from deepfake.registry import Card, default_name, load_card, model_names
+from deepfake.threshold_metrics import ThresholdMetrics, at_threshold
+from ui import ask_for_detector, plain, start_page
+from ui_evaluation import opened, show_calibration, show_curves, show_overview, show_parts
+from ui_gallery import show_images
+
+TABS = ["Overview", "Curves", "Calibration", "By source", "Images"]
+
+
+def main() -> None:
+    start_page("Evaluation")
+    st.write("How good is a detector, on which pictures, and what does a stricter or looser threshold cost?")
+    try:
+        names = model_names()
+        first = default_name()
+        chooser, which = st.columns(2, gap="medium")
+        with chooser:
+            name = ask_for_detector(names, first)
+        card = load_card(name)
+    except UserError as error:
+        st.error(plain(error.message), icon=":material/error:")
+        return
+    evaluations, complaints = recorded_evaluations(card)
+    for complaint in complaints:
+        st.warning(plain(complaint), icon=":material/info:")
+    if not evaluations:
+        show_empty_state(card)
+        return
+    with which if len(names) > 1 else chooser:
+        recorded = ask_for_evaluation(evaluations)
+    show_evaluation(card, evaluations, recorded)
+
+
+def show_empty_state(card: Card) -> None:
+    with st.container(border=True):
+        st.markdown(f"**No evaluation of {plain(card.name)} is recorded yet.**")
+        st.markdown(
+            "Measure it on a folder of labelled face crops (Test/Fake, Test/Real); the numbers then stand "
+            "here:"
+        )
+        st.code(
+            f"python -m deepfake evaluate DATA --split Test --model {card.name} "
+            '--record "Name of the data set"',
+            language="bash",
+            wrap_lines=True,
+        )
+
+
+def ask_for_evaluation(evaluations: tuple[Recorded, ...]) -> Recorded:
+    """Which recorded evaluation; kept in the address."""
+    by_title = {each.title: each for each in evaluations}
+    title = st.selectbox(
+        "Evaluated on",
+        list(by_title),
+        index=list(by_title).index(first_shown(evaluations).title),
+        key="evaluation",
+        bind="query-params",
+        on_change=lambda: st.session_state.pop("page", None),
+    )
+    return by_title.get(title, first_shown(evaluations))
+
+
+def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Recorded) -> None:
+    """The scores' numbers where the scores can be read, else the card's alone."""
+    kinds = f"{recorded.n_fake:,} fake, {recorded.n_real:,} real"
+    st.caption(
+        f"Detector {plain(card.name)}: {plain(card.description)} Evaluated on {plain(recorded.title)}: "
+        f"{recorded.n:,} pictures ({kinds})."
+    )
+    if recorded.one_class:
+        st.info(
+            f"All of these pictures are {recorded.one_class}. What compares the two classes (ROC AUC, "
+            "average precision, balanced accuracy, equal error rate and the curves) is undefined for them.",
+            icon=":material/info:",
+        )
+    try:
+        evaluation = opened(recorded)
+    except UserError as error:
+        st.error(plain(error.message), icon=":material/error:")
+        st.write("The numbers below are those that stand in the detector's card.")
+        show_overview(recorded, None, None)
+        return
+    metrics = at_threshold(evaluation.scores, ask_for_threshold(card, evaluation))
+    show_costs(metrics)
+    overview, curves, calibration, parts, images = st.tabs(TABS, key="tab", bind="query-params")
+    # Only the open tab is drawn, which keeps a move of the threshold quick.
+    if overview.open:
+        with overview:
+            show_overview(recorded, evaluation, metrics)
+    if curves.open:
+        with curves:
+            show_curves(evaluation, metrics, card)
+    if calibration.open:
+        with calibration:
+            show_calibration(evaluation, metrics, card)
+    if parts.open:
+        with parts:
+            show_parts(evaluations, metrics)
+    if images.open:
+        with images:
+            show_images(evaluation, metrics)
+
+
+def ask_for_threshold(card: Card, evaluation: OpenedEvaluation) -> float:
+    """The slider, kept in the address, and buttons that set it."""
+    # Another detector has other scores: its own threshold is the one to start from.
+    start = min(card.thresholds.balanced, 1.0)
+    if st.session_state.get("threshold_of", card.name) != card.name:
+        st.session_state["t"] = start
+    st.session_state["threshold_of"] = card.name
+    with st.container(border=True):
+        threshold = st.slider(
+            "Threshold: pictures that score at or above it are called fake",
+            0.0,
+            1.0,
+            start,
+            step=0.001,
+            format="%.3f",
+            key="t",
+            bind="query-params",
+            help="The score is the detector's probability that a picture is fake. A lower threshold finds "
+            "more fakes and raises more false alarms. Nothing is scored again when you move it.",
+        )
+        with st.container(horizontal=True):
+            for number, (title, value) in enumerate(evaluation.thresholds(card).items()):
+                st.button(
+                    f"{title} ({value:.3f})", key=f"jump-{number}", on_click=set_threshold, args=(value,)
+                )
+    return float(threshold)
+
+
+def set_threshold(value: float) -> None:
+    st.session_state["t"] = value
+
+
+def show_costs(metrics: ThresholdMetrics) -> None:
+    """What the threshold costs, in one sentence and its shares."""
+    st.markdown(f"**{plain(threshold_sentence(metrics))}**")
+    st.caption(
+        plain(
+            f"Fakes found: {shown_rate(metrics.recall)}. Real pictures called fake: "
+            f"{shown_rate(metrics.false_alarm_rate)}. Called rightly: {shown_rate(metrics.accuracy)}."
+        )
+    )
+
+
+main()

@@ -1,0 +1,116 @@
+"""The page Evaluation's images: those of one cell of the confusion matrix, surest first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from deepfake.cells import CELL_MEANINGS, CELLS, CellName, cell_images, data_folder, image_file
+from deepfake.errors import UserError
+from deepfake.evaluation_view import OpenedEvaluation
+from deepfake.figures import jpeg_bytes, shrink
+from deepfake.images import load_image
+from deepfake.threshold_metrics import ThresholdMetrics
+from ui_evaluation import download_later
+
+PER_PAGE = 24
+THUMBNAIL = 150
+
+
+def show_images(evaluation: OpenedEvaluation, metrics: ThresholdMetrics) -> None:
+    """A choice of cell, a page of its images, and all of them as CSV."""
+    counts: dict[CellName, int] = {
+        "missed": metrics.missed,
+        "false_alarms": metrics.false_alarms,
+        "found": metrics.found,
+        "passed": metrics.passed,
+    }
+    # The address holds the words, so they stay free of counts.
+    cell: CellName = st.segmented_control(
+        "Pictures to show",
+        list(CELLS),
+        format_func=lambda name: CELLS[name],
+        default="missed",
+        key="cell",
+        bind="query-params",
+        required=True,
+        on_change=lambda: st.session_state.pop("page", None),
+    )
+    rows = cell_images(evaluation.by_class, metrics.threshold, cell)
+    st.markdown(f"**{CELLS[cell]}: {counts[cell]:,}.** {CELL_MEANINGS[cell]}")
+    if rows.empty:
+        st.info("There is none at this threshold.", icon=":material/info:")
+        return
+    pages = -(-len(rows) // PER_PAGE)
+    page = 1
+    if pages > 1:
+        page = st.pagination(pages, key="page", bind="query-params")
+    start = (min(page, pages) - 1) * PER_PAGE
+    shown = rows.iloc[start : start + PER_PAGE]
+    show_thumbnails(shown)
+    show_rows(shown, start, len(rows))
+    name = f"{evaluation.recorded.title} {CELLS[cell]}"
+    download_later(f"All {len(rows):,} as CSV", lambda: rows.assign(label=words(rows)), name)
+
+
+def words(rows: pd.DataFrame) -> list[str]:
+    return ["Fake" if label == 1 else "Real" for label in rows["label"]]
+
+
+def show_rows(shown: pd.DataFrame, start: int, total: int) -> None:
+    st.caption(f"{start + 1:,} to {start + len(shown):,} of {total:,}")
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "Rank": range(start + 1, start + len(shown) + 1),
+                "Picture": shown["image_id"].to_numpy(),
+                "Probability of fake": shown["p_fake"].to_numpy(),
+                "In truth": words(shown),
+                "Source": shown["source"].to_numpy(),
+                "Split": shown["split"].to_numpy(),
+            }
+        ),
+        hide_index=True,
+        height="content",
+        column_config={
+            "Rank": st.column_config.NumberColumn(width="small"),
+            "Picture": st.column_config.TextColumn(width="medium"),
+            "Probability of fake": st.column_config.NumberColumn(format="%.4f"),
+        },
+        alt="Pictures of this cell with their scores",
+    )
+
+
+def show_thumbnails(shown: pd.DataFrame) -> None:
+    """The images themselves, where the data set is on this computer."""
+    root = data_folder()
+    if root is None:
+        st.caption("The data set is not present on this server, so names and scores are shown only.")
+        return
+    files = [
+        (str(name), float(p_fake), image_file(root, str(name), str(source)))
+        for name, p_fake, source in zip(shown["image_id"], shown["p_fake"], shown["source"], strict=True)
+    ]
+    if not any(path for *_, path in files):
+        st.caption("None of these pictures lies in the data folder of this server.")
+        return
+    with st.container(horizontal=True, gap="small"):
+        for image_id, p_fake, path in files:
+            small = thumbnail(str(path), path.stat().st_mtime_ns) if path else None
+            with st.container(width=THUMBNAIL, gap=None):
+                if small is None:
+                    st.caption("Not there")
+                else:
+                    st.image(small, width=THUMBNAIL, alt=f"Picture with a score of {p_fake:.3f}")
+                st.text(f"{p_fake:.3f} {Path(image_id).name}", width=THUMBNAIL)
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def thumbnail(path: str, modified: int) -> bytes | None:
+    """A small JPEG, or None where the file cannot be read."""
+    try:
+        return jpeg_bytes(shrink(load_image(path).pixels, 2 * THUMBNAIL))
+    except (UserError, OSError):
+        return None
