@@ -122,6 +122,7 @@ def context_sentence(scores: pd.DataFrame | None, verdict: Verdict) -> str:
         return ""
     context = verdict_context(scores, verdict.p_fake)
     low, high = (round(100 * bound) for bound in context.interval)
+    were = "was" if context.n_fake == 1 else "were"
     return (
         f"Of {context.n:,} images kept out of training that scored like this, {context.n_fake:,} {'was' if context.n_fake == 1 else 'were'} fake "
         f"({context.confidence:.0%} interval: {low} to {high} %). "
