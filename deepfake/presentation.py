@@ -124,7 +124,7 @@ def context_sentence(scores: pd.DataFrame | None, verdict: Verdict) -> str:
     low, high = (round(100 * bound) for bound in context.interval)
     were = "was" if context.n_fake == 1 else "were"
     return (
-        f"Of {context.n:,} images kept out of training that scored like this, {context.n_fake:,} {'was' if context.n_fake == 1 else 'were'} fake "
+        f"Of {context.n:,} images kept out of training that scored like this, {context.n_fake:,} {were} fake "
         f"({context.confidence:.0%} interval: {low} to {high} %). "
         f"Of all {len(scores):,} such images {percent(scores['label'].to_numpy().mean())} were fake; "
         "where fakes are rarer or more common, the count would differ."
