@@ -165,10 +165,10 @@ def test_a_fault_in_one_picture_is_a_sentence_and_no_more(fixed, monkeypatch, ca
 
     check = Detector.check
 
-    def faulty(self, image, point="balanced"):
+    def faulty(self, image):
         if image.facts.width == 40:
             raise RuntimeError("secret detail")
-        return check(self, image, point)
+        return check(self, image)
 
     monkeypatch.setattr(Detector, "check", faulty)
     app = upload(page().run(), ("odd.png", encoded(noise_image(2, 40, 40))), ("good.png", PNG))
