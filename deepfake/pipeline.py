@@ -28,13 +28,13 @@ class Augmentation:
         perturbed: share of samples put through ``augmentation.perturb``.
         min_area: smallest share of the image that a random crop keeps; 1 turns cropping off.
         recompressed: share of the samples not perturbed that get one JPEG pass of quality 40-95.
-        mirror: mirror half of the samples.
+        flip: mirror half of the samples.
     """
 
     perturbed: float = 0.65
     min_area: float = 0.45
     recompressed: float = 0.3
-    mirror: bool = True
+    flip: bool = True
 
 
 def augment(pixels: Pixels, size: int, augmentation: Augmentation, rng: np.random.Generator) -> Pixels:
@@ -56,7 +56,7 @@ def augment(pixels: Pixels, size: int, augmentation: Augmentation, rng: np.rando
     elif rng.random() < augmentation.recompressed:
         pixels = jpeg(pixels, int(rng.integers(40, 96)))
     pixels = resize(pixels, size)
-    if augmentation.mirror and rng.random() < 0.5:
+    if augmentation.flip and rng.random() < 0.5:
         pixels = np.ascontiguousarray(pixels[:, ::-1])
     return pixels
 

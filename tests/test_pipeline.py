@@ -63,13 +63,13 @@ def test_augment_leaves_its_input_alone() -> None:
 
 
 def test_augmentation_of_nothing_changes_nothing() -> None:
-    off = Augmentation(perturbed=0.0, min_area=1.0, recompressed=0.0, mirror=False)
+    off = Augmentation(perturbed=0.0, min_area=1.0, recompressed=0.0, flip=False)
     pixels = noise_image(4, 64, 64)
     assert np.array_equal(augment(pixels, 64, off, np.random.default_rng(0)), pixels)
 
 
 def test_mirror_alone() -> None:
-    only = Augmentation(perturbed=0.0, min_area=1.0, recompressed=0.0, mirror=True)
+    only = Augmentation(perturbed=0.0, min_area=1.0, recompressed=0.0, flip=True)
     pixels = noise_image(4, 64, 64)
     mirrored = 0
     for seed in range(60):
@@ -83,7 +83,7 @@ def test_mirror_alone() -> None:
 def test_crops_keep_at_least_the_smallest_area(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, ...]] = []
     monkeypatch.setattr(pipeline, "resize", lambda pixels, size: seen.append(pixels.shape) or pixels)
-    cropping = Augmentation(perturbed=0.0, min_area=0.45, recompressed=0.0, mirror=False)
+    cropping = Augmentation(perturbed=0.0, min_area=0.45, recompressed=0.0, flip=False)
     for seed in range(200):
         augment(noise_image(0, 100, 120), 64, cropping, np.random.default_rng(seed))
     areas = [height * width / 12000 for height, width, _ in seen]

@@ -28,6 +28,7 @@ FIELDS = {
     "description",
     "knows",
     "does_not_know",
+    "false_alarms",
     "classes",
     "positive",
     "architecture",
