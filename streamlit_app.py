@@ -13,4 +13,4 @@ PAGES = [
 ALIASES = [st.Page("pages/check.py", title="Check an image", url_path="check", visibility="hidden")]
 
 st.session_state["navigated"] = True  # see ui.start_page
-st.navigation([*PAGES, *ALIASES], position="top" if len(PAGES) > 1 else "hidden").run()
+st.navigation([*PAGES, *ALIASES], position="top").run()

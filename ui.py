@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import re
 import threading
 
@@ -126,7 +125,7 @@ def bullets(lines: tuple[str, ...]) -> str:
 def warm_up() -> threading.Thread:
     """Loads TensorFlow and the default detector behind the page's back, once per process.
 
-    Whoever needs them joins this thread first: two threads that import TensorFlow at once break it for good.
+    Whoever needs them joins this thread first rather than load them beside it.
     """
     thread = threading.Thread(target=load_everything, name="warm-up", daemon=True)
     thread.start()
@@ -134,7 +133,6 @@ def warm_up() -> threading.Thread:
 
 
 def load_everything() -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         from deepfake.detector import get_detector
         from deepfake.faces import find_faces

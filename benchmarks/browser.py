@@ -36,7 +36,6 @@ def run(uploads: int = 5) -> list[Result]:
     """First paint of a cold server, then uploads to the warm one; each beside the desktop way."""
     from playwright.sync_api import sync_playwright
 
-    start = time.perf_counter()
     with sync_playwright() as play, play.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
         page = browser.new_page()
         start = time.perf_counter()

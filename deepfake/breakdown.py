@@ -10,7 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from deepfake.recorded import Recorded
-from deepfake.threshold_metrics import Rate, SortedScores, at_threshold, auc_with_interval
+from deepfake.threshold_metrics import Rate, SortedScores, at_threshold, auc_with_interval, sort_scores
 
 GROUPS = ("source", "generator", "split")
 ALARM_POINTS = 0.03
@@ -45,9 +45,7 @@ def parts_of(title: str, table: pd.DataFrame) -> list[Part]:
 
 def sorted_scores(table: pd.DataFrame) -> SortedScores:
     """The sorted scores of a sound score table."""
-    by_class = table.sort_values("p_fake").set_index("label")["p_fake"]
-    fake, real = (by_class[by_class.index == label].to_numpy() for label in (1, 0))
-    return SortedScores(fake, real)
+    return sort_scores(table["label"], table["p_fake"])
 
 
 def breakdown_table(parts: Sequence[Part], threshold: float) -> pd.DataFrame:
