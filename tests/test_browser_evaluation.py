@@ -45,10 +45,14 @@ def test_deep_link_then_threshold_then_false_alarms(page, address, evaluated):
     expect(page.locator(".js-plotly-plot")).to_have_count(1)
 
     slider = page.get_by_role("slider", name=SLIDER)
+    # A run still under way would set the slider back between the presses.
+    expect(page.locator("[data-test-script-state=notRunning]")).to_be_attached()
     slider.focus()
     for _ in range(4):
         slider.press("PageDown")  # a tenth of the range each
     expect(page.get_by_text("A threshold of 0.500 finds")).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"[?&]t=0.1\b"))  # all four presses have arrived
+    expect(page.get_by_text("A threshold of 0.100 finds")).to_be_visible()
     said = page.get_by_text(re.compile(r"A threshold of 0\.\d+ finds")).inner_text()
     threshold = float(re.findall(r"threshold of (0\.\d+)", said)[0])
     assert threshold < 0.5
