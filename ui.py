@@ -7,17 +7,23 @@ itself up through this module.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import re
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
 from PIL import Image, ImageDraw
 from starlette.formparsers import MultiPartParser
 from streamlit.errors import StreamlitPageNotFoundError
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from deepfake.images import MAX_BYTES
+from deepfake.archives import MAX_ARCHIVE_BYTES
+from deepfake.feedback import feedback_folder
 from deepfake.presentation import POINT_MEANINGS, POINT_WORDS
 from deepfake.registry import OPERATING_POINTS, CallName, Card, OperatingPoint
 
@@ -29,7 +35,16 @@ ABOUT = (
 
 NAVIGATED = "navigated"
 """Key in the session's state: this run has come through the navigation."""
-LINKS = {"pages/check.py": "Check an image", "pages/evaluation.py": "Evaluation"}
+LINKS = {
+    "pages/check.py": "Check an image",
+    "pages/batch.py": "Check many",
+    "pages/video.py": "Check a video",
+    "pages/dataset.py": "Dataset",
+    "pages/training.py": "Training",
+    "pages/evaluation.py": "Evaluation",
+    "pages/robustness.py": "Robustness",
+    "pages/about.py": "About",
+}
 """The pages in their order, by file."""
 
 logger = logging.getLogger("deepfake.pages")
@@ -72,7 +87,15 @@ def tab_icon() -> Image.Image:
 
 def keep_uploads_in_memory() -> None:
     """Stops the web server from spooling uploads above 1 MB to a temporary file while they arrive."""
-    MultiPartParser.spool_max_size = max(MultiPartParser.spool_max_size, MAX_BYTES + 2**20)
+    MultiPartParser.spool_max_size = max(MultiPartParser.spool_max_size, MAX_ARCHIVE_BYTES + 2**20)
+
+
+def forget_uploads(uploads: Sequence[UploadedFile]) -> None:
+    """Lets uploads go at once; Streamlit itself keeps them until the session ends."""
+    context = get_script_run_ctx()
+    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        for upload in uploads:
+            context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
 
 
 def plain(text: str) -> str:
@@ -112,6 +135,7 @@ def show_card(card: Card) -> None:
     privacy.markdown(
         "**Nothing is stored**\n\nPictures stay in this server's memory while the page is open and are "
         "dropped when it is closed. They are not written to disk, not sent on and not used for training."
+        + (" One that you leave with an answer to a verdict is kept." if feedback_folder() else "")
     )
     st.caption(f"Detector {plain(card.name)}: {plain(card.description)}")
 
@@ -139,6 +163,10 @@ def load_everything() -> None:
 
         blank = np.full((64, 64, 3), 128, np.uint8)
         find_faces(blank)
-        get_detector().p_fake([blank])
+        get_detector().judge([blank])
+        # After each run of a page Streamlit collects garbage twice, which goes through every object of
+        # TensorFlow's and holds up all visitors for half a second: from now on it passes over those.
+        gc.collect()
+        gc.freeze()
     except Exception:  # the first check meets it again and tells the person
         logger.exception("The detector could not be warmed up.")

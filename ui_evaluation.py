@@ -1,43 +1,59 @@
-"""The parts of the page Evaluation: numbers, curves, calibration, and all evaluations of a detector."""
+"""The parts of the page Evaluation: headline numbers, and all evaluations of a detector."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from deepfake import evaluation_texts as texts
-from deepfake.breakdown import Part, breakdown_table, gaps
-from deepfake.curves import OneClassError
+from deepfake.breakdown import Part, breakdown_table, comparable, gaps
 from deepfake.errors import UserError
 from deepfake.evaluation_charts import (
     DOT_TITLES,
     confusion_figure,
     dot_figure,
-    histogram_figure,
-    reliability_figure,
 )
-from deepfake.evaluation_figures import coverage_risk_figure, det_figure, precision_recall_figure, roc_figure
 from deepfake.evaluation_view import OpenedEvaluation, open_evaluation
-from deepfake.plotting import SaveFormat, file_stem, plot_config
-from deepfake.recorded import Recorded
-from deepfake.registry import Card
-from deepfake.selective import coverage_risk
+from deepfake.recorded import Recorded, first_shown
 from deepfake.strict_metrics import StrictMetrics
-from deepfake.threshold_metrics import SortedScores, ThresholdMetrics, at_threshold, report_table
+from deepfake.threshold_metrics import SortedScores, ThresholdMetrics, report_table
 from ui import plain
+from ui_charts import ask_for_format, chart, download
 
 SHARES = ("precision", "recall", "f1")
+ROWS_SHOWN = 30
+"""Of the table by source; a longer one scrolls."""
 
 
 def opened(recorded: Recorded) -> OpenedEvaluation:
     """The evaluation with its scores, read once for all visitors. Raises UserError."""
+    return _opened(recorded, version(recorded))
+
+
+def ask_for_evaluation(
+    label: str, evaluations: Sequence[Recorded], on_change: Callable[[], None] | None = None
+) -> Recorded:
+    """Which recorded evaluation; kept in the address. ``evaluations`` must not be empty."""
+    by_title = {each.title: each for each in evaluations}
+    first = first_shown(evaluations)
+    title = st.selectbox(
+        label,
+        list(by_title),
+        index=list(by_title).index(first.title),
+        key="evaluation",
+        bind="query-params",
+        on_change=on_change,
+    )
+    return by_title.get(title, first)
+
+
+def version(recorded: Recorded) -> tuple[int, int] | None:
+    """What changes when the score file does; None where there is none."""
     file = recorded.scores
     facts = file.stat() if file.is_file() else None
-    return _opened(recorded, (facts.st_mtime_ns, facts.st_size) if facts else None)
+    return (facts.st_mtime_ns, facts.st_size) if facts else None
 
 
 # Shared, not copied: 100,000 rows would take longer to copy than all numbers to compute. Never changed.
@@ -48,12 +64,13 @@ def _opened(recorded: Recorded, version: tuple[int, int] | None) -> OpenedEvalua
 
 def strict_numbers(evaluation: OpenedEvaluation) -> StrictMetrics | None:
     """EER and fakes found at 0.1 % false alarms with intervals, computed once."""
-    facts = evaluation.recorded.scores.stat()
-    return _strict(str(evaluation.recorded.scores), facts.st_mtime_ns, facts.st_size, evaluation)
+    return _strict(str(evaluation.recorded.scores), version(evaluation.recorded), evaluation)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Computing intervals")
-def _strict(path: str, modified: int, size: int, _evaluation: OpenedEvaluation) -> StrictMetrics | None:
+def _strict(
+    path: str, version: tuple[int, int] | None, _evaluation: OpenedEvaluation
+) -> StrictMetrics | None:
     return _evaluation.strict()
 
 
@@ -62,6 +79,7 @@ def show_overview(
 ) -> None:
     """What the threshold does, headline numbers, and the starting document's."""
     if metrics is not None:
+        ask_for_format()
         show_confusion(metrics, recorded)
     st.subheader("Headline numbers", anchor=False)
     strict = strict_numbers(evaluation) if evaluation is not None else None
@@ -136,115 +154,19 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
         download("Report as CSV", report, f"{recorded.title} report")
 
 
-def show_curves(evaluation: OpenedEvaluation, metrics: ThresholdMetrics, card: Card) -> None:
-    """ROC, precision-recall, DET and the histogram, with marks at the thresholds."""
-    title = evaluation.recorded.title
-    ask_for_format()
-    marks = {
-        name: at_threshold(evaluation.scores, value) for name, value in evaluation.thresholds(card).items()
-    }
-    left, right = st.columns(2, gap="large")
-    try:
-        roc, precision, det = evaluation.roc, evaluation.precision_recall, evaluation.det
-    except OneClassError as error:
-        left.info(plain(error.message), icon=":material/info:")
-    else:
-        with left:
-            st.subheader("ROC", anchor=False)
-            st.caption(
-                "How many fakes are found against how many real pictures are called fake. Up left is good; "
-                "the dotted line is guessing."
-            )
-            chart(
-                roc_figure(roc, metrics, marks),
-                f"{title} ROC",
-                "ROC curve: fakes found against false alarms",
-            )
-            download("ROC as CSV", roc, f"{title} roc")
-        with right:
-            st.subheader("Precision and recall", anchor=False)
-            st.caption("How many of the pictures called fake are fake, against how many fakes are found.")
-            chart(
-                precision_recall_figure(precision, metrics, marks),
-                f"{title} precision recall",
-                "Precision-recall curve: share of fakes among those called fake, against fakes found",
-            )
-            download("Precision and recall as CSV", precision, f"{title} precision")
-        left, right = st.columns(2, gap="large")
-        with left:
-            show_det(det, metrics, marks, title)
-    with right:
-        st.subheader("Scores of each class", anchor=False)
-        st.caption(
-            "Where the scores lie. Fakes left of the threshold are missed; real ones right raise alarms."
-        )
-        chart(
-            histogram_figure(evaluation.histogram, metrics.threshold),
-            f"{title} scores",
-            "Histogram of the scores of fake and of real pictures with the threshold",
-        )
-        download("Scores of each class as CSV", evaluation.histogram, f"{title} histogram")
-
-
-def show_det(
-    points: pd.DataFrame, metrics: ThresholdMetrics, marks: dict[str, ThresholdMetrics], title: str
-) -> None:
-    st.subheader("Both errors (DET)", anchor=False)
-    st.caption("Fakes missed against false alarms; the axes stretch small rates. Down left is good.")
-    figure = det_figure(points, metrics, marks)
-    if figure is None:
-        st.info("Too few thresholds make both kinds of errors here to draw a curve.")
-        return
-    chart(figure, f"{title} DET", "Detection error trade-off: fakes missed against false alarms")
-    download("Both errors as CSV", points, f"{title} det")
-
-
-def show_calibration(evaluation: OpenedEvaluation, metrics: ThresholdMetrics, card: Card) -> None:
-    """Whether a score of 80 % means that 80 % are fake."""
-    recorded = evaluation.recorded
-    ask_for_format()
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        st.subheader("Reliability", anchor=False)
-        chart(
-            reliability_figure(evaluation.reliability),
-            f"{recorded.title} reliability",
-            "Reliability diagram: share of fakes against score, bin by bin",
-        )
-        download("Reliability as CSV", evaluation.reliability, f"{recorded.title} reliability")
-    with right:
-        st.subheader("How to read it", anchor=False)
-        values, unit = recorded.numbers, "number"
-        st.markdown(
-            "Each dot holds the pictures of one range of scores. On the dotted line a score can be taken "
-            "at its word: of the pictures scored 80 %, 80 % are fake. Below the line the "
-            "detector cries fake too easily, above it too seldom. Long lines rest on few pictures.\n\n"
-            f"- Calibration error (ECE): **{texts.shown(values['ece'], unit)}**\n"
-            f"- Brier score: **{texts.shown(values['brier'], unit)}**\n"
-            f"- Temperature: **{card.temperature:.2f}**, fitted on validation pictures; "
-            + plain("above 1 it tones the detector's certainty down, below 1 up.")
-            + "\n- It holds for this mix: "
-            + plain(f"{100 * recorded.n_fake / recorded.n:.0f} % of these pictures are fake.")
-        )
-    left, _ = st.columns([3, 2], gap="large")
-    with left:
-        show_abstaining(evaluation, metrics)
-
-
-def show_abstaining(evaluation: OpenedEvaluation, metrics: ThresholdMetrics) -> None:
-    """Coverage against risk."""
-    table = coverage_risk(evaluation.table["label"], evaluation.table["p_fake"], metrics.threshold)
-    st.subheader("What abstaining buys", anchor=False)
-    st.caption(
-        "If only the most certain pictures were judged and the rest called uncertain: how many of those "
-        f"judged would be judged wrongly. Certain means far from the threshold of {metrics.threshold:.3f}."
-    )
-    chart(
-        coverage_risk_figure(table),
-        f"{evaluation.recorded.title} abstaining",
-        "Errors among the pictures judged against the share of pictures judged",
-    )
-    download("Abstaining as CSV", table, f"{evaluation.recorded.title} abstaining")
+def show_gap_alarms(recorded: Recorded, evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> None:
+    """A warning for each large fall from or to the evaluation shown."""
+    scored = []
+    for each in evaluations:
+        if comparable(recorded, each):
+            try:
+                scored.append((each, opened(each).scores))
+            except UserError:  # the tab By source says why
+                continue
+    for gap in gaps(scored, metrics.threshold):
+        if gap.alarm and recorded.title in (gap.before, gap.after):
+            sentence = texts.gap_sentence(gap, f"{gap.before} to {gap.after}")
+            st.warning(plain(sentence), icon=":material/trending_down:")
 
 
 def show_parts(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> None:
@@ -286,6 +208,7 @@ def show_parts(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> No
             **{name: 100 * table[name] for name in ("accuracy", "recall", "false_alarm_rate")}
         ),
         hide_index=True,
+        height="content" if len(table) <= ROWS_SHOWN else 400,
         column_config=part_columns(),
         alt="The same numbers for every evaluation and source",
         placeholder="",
@@ -325,34 +248,3 @@ def show_gaps(good: Sequence[tuple[Recorded, SortedScores]], metrics: ThresholdM
             st.markdown(f"- {sentence}")
     st.caption(plain(texts.GAP_RULE))
     download("Gaps as CSV", texts.gaps_table(found), "gaps")
-
-
-def ask_for_format() -> None:
-    """As what the button at a chart saves it."""
-    st.segmented_control(
-        "Save charts as", ["png", "svg"], format_func=str.upper, default="png", key="save-as", required=True,
-        help="The camera at the upper right of a chart saves it.",
-    )  # fmt: skip
-
-
-def chart(figure: go.Figure, name: str, alt: str) -> None:
-    """A figure in the page's theme, with a name for screen readers."""
-    kind: SaveFormat = st.session_state.get("save-as", "png")
-    st.plotly_chart(figure, theme="streamlit", config=plot_config(name, kind), alt=alt, key=f"chart-{name}")
-
-
-def download(label: str, table: pd.DataFrame, name: str) -> None:
-    download_later(label, lambda: table, name)
-
-
-def download_later(label: str, table: Callable[[], pd.DataFrame], name: str) -> None:
-    """A button that makes a CSV when it is pressed."""
-    st.download_button(
-        label,
-        lambda: texts.csv_bytes(table()),
-        f"{file_stem(name)}.csv",
-        "text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-        key=f"download-{name}",
-    )

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from deepfake.cells import CELL_MEANINGS, CELLS, CellName, cell_images, data_folder, image_file
+from deepfake.cells import CELL_MEANINGS, CELLS, CellName, cell_images, find_image
+from deepfake.data_roots import allowed_roots
 from deepfake.errors import UserError
 from deepfake.evaluation_view import OpenedEvaluation
 from deepfake.figures import jpeg_bytes, shrink
-from deepfake.images import load_image
+from deepfake.recorded import Recorded
+from deepfake.recorded_images import scored_pixels
 from deepfake.threshold_metrics import ThresholdMetrics
-from ui_evaluation import download_later
+from ui_charts import download_later
+from ui_linked import ADDRESS, link_to_check
 
 PER_PAGE = 24
 THUMBNAIL = 150
 
 
-def show_images(evaluation: OpenedEvaluation, metrics: ThresholdMetrics) -> None:
+def show_images(evaluation: OpenedEvaluation, metrics: ThresholdMetrics, detector: str) -> None:
     """A choice of cell, a page of its images, and all of them as CSV."""
     counts: dict[CellName, int] = {
         "missed": metrics.missed,
@@ -43,19 +47,25 @@ def show_images(evaluation: OpenedEvaluation, metrics: ThresholdMetrics) -> None
     if rows.empty:
         st.info("There is none at this threshold.", icon=":material/info:")
         return
-    pages = -(-len(rows) // PER_PAGE)
-    page = 1
-    if pages > 1:
-        page = st.pagination(pages, key="page", bind="query-params")
-    start = (min(page, pages) - 1) * PER_PAGE
-    shown = rows.iloc[start : start + PER_PAGE]
-    show_thumbnails(shown)
+    start, shown = one_page(rows)
+    show_thumbnails(shown, [f"{p_fake:.3f}" for p_fake in shown["p_fake"]], evaluation.recorded, detector)
     show_rows(shown, start, len(rows))
     name = f"{evaluation.recorded.title} {CELLS[cell]}"
     download_later(f"All {len(rows):,} as CSV", lambda: rows.assign(label=words(rows)), name)
 
 
+def one_page(rows: pd.DataFrame) -> tuple[int, pd.DataFrame]:
+    """The rows of the page that is asked for, and the place of the first among all."""
+    pages = -(-len(rows) // PER_PAGE)
+    page = 1
+    if pages > 1:
+        page = st.pagination(pages, key="page", bind="query-params")
+    start = (min(page, pages) - 1) * PER_PAGE
+    return start, rows.iloc[start : start + PER_PAGE]
+
+
 def words(rows: pd.DataFrame) -> list[str]:
+    """Each image's true class."""
     return ["Fake" if label == 1 else "Real" for label in rows["label"]]
 
 
@@ -83,34 +93,45 @@ def show_rows(shown: pd.DataFrame, start: int, total: int) -> None:
     )
 
 
-def show_thumbnails(shown: pd.DataFrame) -> None:
-    """The images themselves, where the data set is on this computer."""
-    root = data_folder()
-    if root is None:
+def show_thumbnails(rows: pd.DataFrame, captions: Sequence[str], recorded: Recorded, detector: str) -> None:
+    """The images themselves, where the data set is on this computer, each with a link to the check page.
+
+    Args:
+        rows: of a score table.
+        captions: a line for each image; its file's name follows.
+        recorded: the evaluation.
+        detector: whose evaluation it is.
+    """
+    if not allowed_roots():
         st.caption("The data set is not present on this server, so names and scores are shown only.")
         return
     files = [
-        (str(name), float(p_fake), image_file(root, str(name), str(source)))
-        for name, p_fake, source in zip(shown["image_id"], shown["p_fake"], shown["source"], strict=True)
+        (str(name), caption, find_image(str(name), str(source), recorded.folder))
+        for name, source, caption in zip(rows["image_id"], rows["source"], captions, strict=True)
     ]
     if not any(path for *_, path in files):
         st.caption("None of these pictures lies in the data folder of this server.")
         return
+    if recorded.perturbed:
+        st.caption("Shown are the altered copies, as they were scored.")
     with st.container(horizontal=True, gap="small"):
-        for image_id, p_fake, path in files:
-            small = thumbnail(str(path), path.stat().st_mtime_ns) if path else None
+        for image_id, caption, path in files:
+            small = thumbnail(str(path), path.stat().st_mtime_ns, recorded.perturbed) if path else None
             with st.container(width=THUMBNAIL, gap=None):
                 if small is None:
                     st.caption("Not there")
                 else:
-                    st.image(small, width=THUMBNAIL, alt=f"Picture with a score of {p_fake:.3f}")
-                st.text(f"{p_fake:.3f} {Path(image_id).name}", width=THUMBNAIL)
+                    st.image(small, width=THUMBNAIL, alt=f"Picture: {caption}")
+                st.text(f"{caption} {Path(image_id).name}", width=THUMBNAIL)
+                if small is not None:
+                    query = dict(zip(ADDRESS, (image_id, recorded.title, detector), strict=True))
+                    link_to_check("Check it", {"detector": detector, **query})
 
 
 @st.cache_data(max_entries=500, show_spinner=False)
-def thumbnail(path: str, modified: int) -> bytes | None:
-    """A small JPEG, or None where the file cannot be read."""
+def thumbnail(path: str, modified: int, perturbed: bool) -> bytes | None:
+    """A small JPEG of what was scored, or None where the file cannot be read."""
     try:
-        return jpeg_bytes(shrink(load_image(path).pixels, 2 * THUMBNAIL))
+        return jpeg_bytes(shrink(scored_pixels(Path(path), perturbed=perturbed), 2 * THUMBNAIL))
     except (UserError, OSError):
         return None

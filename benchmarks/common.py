@@ -80,27 +80,47 @@ def drawn_photo(seed: int, side: int = 256) -> Image.Image:
     return Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC)
 
 
-@contextlib.contextmanager
-def server() -> Iterator[str]:
-    """A running app on a free port of this machine; gives its address once it answers."""
+def photo(number: int, side: int = 1000) -> Image.Image:
+    """A photograph with a face where DEEPFAKE_DATA is set, else a drawn picture; ``side`` pixels wide."""
+    data = os.environ.get("DEEPFAKE_DATA")
+    folder = Path(data) / "photos" if data else None
+    if folder and folder.is_dir():
+        paths = sorted(folder.iterdir())
+        found = Image.open(paths[number % len(paths)]).convert("RGB")
+        return found.resize((side, round(side * found.height / found.width)))
+    return drawn_photo(number, side)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def server(script: str = "streamlit_app.py") -> Iterator[str]:
+    """A running app on a free port of this machine; gives its address once it answers."""
+    port = free_port()
     command = [
-        *(sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.headless", "true"),
+        *(sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true"),
         *("--server.port", str(port), "--server.address", "127.0.0.1"),
     ]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
+        for _ in range(1200):
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
                 break
             time.sleep(0.05)
         else:
-            raise RuntimeError("The server did not answer within 30 seconds.")
+            raise RuntimeError("The server did not answer within 60 seconds.")
         yield address
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:  # in the middle of TensorFlow on a busy machine
+            process.kill()
+            process.wait()

@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras import layers
 
 from deepfake.errors import UserError
+from deepfake.registry import load_card, load_model
 
 
 class ArchitectureError(UserError):
@@ -145,20 +146,55 @@ def build(
 ) -> keras.Model:
     """A network by its name, ``resnet50`` or ``compact``.
 
+    ``weights`` is what ``resnet50`` takes, or, for ``compact``, the name of a detector to start from.
+
     Raises:
         ArchitectureError: code ``unknown_architecture``, and what the networks raise.
+        ModelError: ``weights`` of a compact network is not the name of a sound detector.
     """
     if name == "resnet50":
         return resnet50(weights, size or 128)
     if name == "compact":
+        model = compact(size, fused=fused)
         if weights not in (None, "none"):
-            raise ArchitectureError(
-                "weights_not_loaded", f"The compact network starts from random weights. Received: {weights}."
-            )
-        return compact(size, fused=fused)
+            _start_from(model, weights)
+        return model
     raise ArchitectureError(
         "unknown_architecture", f"Unknown network '{name}'. Expected 'resnet50' or 'compact'."
     )
+
+
+def _start_from(model: keras.Model, detector: str) -> None:
+    """Gives a compact network the weights of a published detector."""
+    card = load_card(detector)
+    try:
+        model.set_weights(load_model(card).get_weights())
+    except ValueError as error:
+        raise ArchitectureError(
+            "weights_not_loaded",
+            f"The detector '{detector}' is not a compact network of this shape ({card.architecture}, "
+            f"{card.contents.get('parameters', '?')} parameters), so training cannot start from it.",
+        ) from error
+
+
+def freeze_stages(model: keras.Model, stages: int) -> None:
+    """Keeps the weights of a compact network's stem and first ``stages`` stages as they are in training.
+
+    Raises:
+        ArchitectureError: code ``not_freezable``: another network, or not so many stages.
+    """
+    if stages == 0:
+        return
+    sums = [place for place, layer in enumerate(model.layers) if isinstance(layer, layers.Add)]
+    if model.name != "compact" or not 0 < stages < len(COMPACT_STAGES):
+        raise ArchitectureError(
+            "not_freezable",
+            f"{stages} stages of {model.name} cannot be frozen. Expected 0 to {len(COMPACT_STAGES) - 1} "
+            "stages of the network 'compact'.",
+        )
+    last = sums[sum(blocks for _, blocks in COMPACT_STAGES[:stages]) - 1]
+    for layer in model.layers[: last + 1]:
+        layer.trainable = False
 
 
 def fake_logit(outputs: Any) -> Any:
@@ -170,8 +206,9 @@ def fake_logit(outputs: Any) -> Any:
     Returns:
         (N,) float32 logits of Fake; the sigmoid of it is ``p_fake``.
     """
-    outputs = tf.cast(outputs, tf.float32)
+    outputs = keras.ops.cast(outputs, "float32")
     if outputs.shape[-1] == 1:
         return outputs[:, 0]
     tiny = np.finfo(np.float32).tiny
-    return tf.math.log(tf.maximum(outputs[:, 0], tiny)) - tf.math.log(tf.maximum(outputs[:, 1], tiny))
+    logs: Any = keras.ops.log(keras.ops.maximum(outputs, tiny))
+    return logs[:, 0] - logs[:, 1]

@@ -127,19 +127,24 @@ def _pairs(evaluations: Sequence[Scored]) -> Iterator[tuple[GapKind, Scored, Sco
     for first in evaluations:
         for second in evaluations:
             one, other = first[0], second[0]
-            if _family(one) != _family(other):
+            if not comparable(one, other):
                 continue
-            if (
-                one.data == other.data
-                and one.split == other.split
-                and (one.perturbed, other.perturbed) == (False, True)
-            ):
+            if (one.data, one.split, one.source) == (other.data, other.split, other.source) and (
+                one.perturbed,
+                other.perturbed,
+            ) == (False, True):
                 yield "altered", first, second
             if (one.split, other.split) == ("Validation", "Test"):
                 if one.perturbed == other.perturbed:
                     yield "test", first, second
                 elif one.perturbed:
                     yield "altered_to_test", first, second
+
+
+def comparable(one: Recorded, other: Recorded) -> bool:
+    """Whether two evaluations are of parts of one data set, as far as their titles tell."""
+    same_source = not (one.source and other.source) or one.source == other.source
+    return _family(one) == _family(other) and same_source
 
 
 def _family(recorded: Recorded) -> str:

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, ndtri
 
 from deepfake.score_table import (
@@ -108,6 +108,30 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     found = minimize_scalar(log_loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6})
     # The bounded search never tries the bounds themselves.
     return math.exp(min((float(found.x), low, high), key=log_loss))
+
+
+def fit_temperature_and_bias(logits: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
+    """T and b for which sigmoid(logit / T + b) has the least log loss (Platt scaling, Platt 1999).
+
+    A temperature alone cannot mend scores that are all too high or all too low, as those of perturbed images
+    are. T keeps to `TEMPERATURE_BOUNDS`, so that order, and so ROC AUC, does not change.
+
+    Args, raises: as `fit_temperature`.
+    """
+    z, truth = check_numbers(logits, "logits"), check_labels(labels)
+    start = fit_temperature(z, truth)  # checks the input too
+    sign = np.where(truth == 1, -1.0, 1.0)
+
+    def log_loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        scale, bias = values
+        margin = sign * (z * scale + bias)
+        slope = sign * expit(margin) / z.size
+        return float(np.logaddexp(0.0, margin).mean()), np.array([(slope * z).sum(), slope.sum()])
+
+    low, high = TEMPERATURE_BOUNDS
+    bounds = [(1 / high, 1 / low), (-50.0, 50.0)]
+    found = minimize(log_loss, [1 / start, 0.0], jac=True, bounds=bounds, method="L-BFGS-B", tol=1e-12)
+    return float(1 / found.x[0]), float(found.x[1])
 
 
 def calibrated_probability(logits: ArrayLike, temperature: float, bias: float = 0.0) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from deepfake.recipes import Recipe
 from deepfake.runlog import RunLog
+from deepfake.usage import Usage
 
 
 class WeightAverage(keras.callbacks.Callback):
@@ -33,7 +34,8 @@ class WeightAverage(keras.callbacks.Callback):
         self.steps += 1
         if not self.decay or self.steps % self.EVERY:
             return
-        current = self.network.get_weights()
+        network: Any = self.model  # with JAX this, unlike self.network, holds the weights of this step
+        current = network.get_weights()
         if self._weights is None:
             self._weights = current
             return
@@ -68,6 +70,7 @@ class StepReporter(keras.callbacks.Callback):
         super().__init__()
         self.log, self.recipe, self.steps, self.say = log, recipe, steps, say
         self.epoch = 0
+        self._usage = Usage()
         self._started = time.monotonic()
         self._done = 0
         self._logged = self._said = self._started
@@ -91,6 +94,7 @@ class StepReporter(keras.callbacks.Callback):
             accuracy=accuracy,
             learning_rate=float(network.optimizer.learning_rate),
             images_per_second=round(rate, 1),
+            **self._usage.sample(),
         )
         if now - self._said >= self.SAY_SECONDS:
             self._said = now

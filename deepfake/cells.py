@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from deepfake.data_roots import allowed_roots
 from deepfake.images import IMAGE_EXTENSIONS
 
 CellName = Literal["missed", "false_alarms", "found", "passed"]
@@ -56,20 +56,24 @@ def cell_images(table: SortedTable, threshold: float, cell: CellName) -> pd.Data
     return rows.iloc[cut:][::-1]
 
 
-def data_folder() -> Path | None:
-    """``$DEEPFAKE_DATA`` where it is set and there."""
-    chosen = os.environ.get("DEEPFAKE_DATA")
-    return Path(chosen) if chosen and Path(chosen).is_dir() else None
+def find_image(image_id: str, source: str = "", folder: str = "") -> Path | None:
+    """The file of an image below one of ``data_roots.allowed_roots``, or None; see ``image_file``."""
+    for root in allowed_roots():
+        found = image_file(root, image_id, source, folder)
+        if found is not None:
+            return found
+    return None
 
 
-def image_file(root: Path, image_id: str, source: str = "") -> Path | None:
-    """The file of an image below a folder, or None.
+def image_file(root: Path, image_id: str, source: str = "", folder: str = "") -> Path | None:
+    """The file of an image below a root, or None.
 
-    It is looked for as ROOT/image_id, then as ROOT/source/image_id. Names come from a file, so whatever leads
-    out of the folder, by ``..``, as an absolute path or through a link, is not opened, nor is what has no
-    image's extension.
+    It is looked for as ROOT/folder/image_id, ROOT/image_id and ROOT/source/image_id. Names come from a file,
+    so whatever leads out of the root, by ``..``, as an absolute path or through a link, is not opened, nor is
+    what has no image's extension.
     """
-    for name in (image_id, f"{source}/{image_id}" if source else ""):
+    for start in dict.fromkeys((folder, "", source)):
+        name = f"{start}/{image_id}" if start else image_id
         parts = PurePosixPath(name.replace("\\", "/"))
         unsafe = not name or "\0" in name or parts.is_absolute() or ".." in parts.parts or ":" in name
         if unsafe or parts.suffix.lower() not in IMAGE_EXTENSIONS:

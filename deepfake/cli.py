@@ -1,9 +1,10 @@
-"""The command line: ``python -m deepfake train | publish | evaluate | compare | predict``."""
+"""The command line: ``python -m deepfake COMMAND``."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
 import json
 import os
 import signal
@@ -14,14 +15,27 @@ from typing import Any
 
 from deepfake import __version__
 from deepfake.cli_compare import add_compare
+from deepfake.cli_data import add_data
+from deepfake.cli_gather import add_gather
+from deepfake.cli_index import add_index
+from deepfake.cli_predict import add_predict
+from deepfake.cli_report import add_report
+from deepfake.cli_robustness import add_robustness
+from deepfake.cli_serve import add_serve
+from deepfake.cli_video import add_video
 from deepfake.errors import UserError
-from deepfake.recipes import RECIPES
+from deepfake.lines import Place
+from deepfake.names import plain_name
+from deepfake.recipes import RECIPES, Recipe, with_image_size
+from deepfake.runlog import write_json
+
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status (0 good, 1 something was refused, 2 wrong usage)."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    options = _parser().parse_args(arguments)
+    options = command_parser().parse_args(arguments)
     try:
         return options.command(options)
     except UserError as error:
@@ -33,19 +47,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, `head` say, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.errno not in _NOT_WRITTEN:
+            raise
+        place = f": {error.filename}" if error.filename else ""
+        print(f"deepfake: What came of it cannot be written ({error.strerror}{place}).", file=sys.stderr)
+        return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """Of all commands."""
     parser = argparse.ArgumentParser(
         prog="python -m deepfake", description="Tell photographs of real faces from deepfakes."
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_gather(commands)
     _add_train(commands)
     _add_publish(commands)
     _add_evaluate(commands)
     add_compare(commands)
-    _add_predict(commands)
+    add_robustness(commands)
+    add_data(commands)
+    add_index(commands)
+    add_predict(commands)
+    add_video(commands)
+    add_report(commands)
+    add_serve(commands)
     return parser
 
 
@@ -54,16 +82,61 @@ def _add_train(commands: Any) -> None:
     train.add_argument("data", type=Path, help="the data set's folder")
     train.add_argument("--recipe", choices=sorted(RECIPES), help="default: compact")
     train.add_argument("--run", required=True, metavar="NAME", help="the run's name; its folder is RUNS/NAME")
-    train.add_argument("--runs", type=Path, default=Path("runs"), help="where runs live (default: runs)")
+    train.add_argument(
+        "--runs", type=Path, help="where runs live (default: $DEEPFAKE_RUNS, or runs beside the package)"
+    )
     train.add_argument("--epochs", type=_positive)
     train.add_argument("--batch-size", type=_positive)
     train.add_argument("--learning-rate", type=_positive_number)
+    train.add_argument("--image-size", type=_image_size, help="side of the training input in pixels (32-512)")
     train.add_argument(
-        "--weights", help="start of resnet50: imagenet (downloads once), none, or a notop .h5 file"
+        "--perturbed",
+        type=_share,
+        metavar="SHARE",
+        help="share of training images that are perturbed, 0-1; none turns all variation of images off",
+    )
+    train.add_argument(
+        "--patience", type=_positive, metavar="N", help="end after N epochs without a better one"
+    )
+    train.add_argument(
+        "--weights",
+        help="start of resnet50: imagenet (downloads once), none, or a notop .h5 file; compact: a detector",
+    )
+    train.add_argument(
+        "--frozen-stages",
+        type=int,
+        metavar="N",
+        help="compact: the stem and the first N stages keep the weights they start from (0-3)",
     )
     train.add_argument("--precision", choices=["auto", "float32", "mixed_bfloat16"])
     train.add_argument("--seed", type=int)
     train.add_argument("--resume", action="store_true", help="go on after the last completed epoch")
+    train.add_argument("--at-once", action="store_true", help="do not wait for other runs to end")
+    train.add_argument(
+        "--estimate",
+        action="store_true",
+        help="train nothing; measure a few steps and print steps, seconds and memory as JSON",
+    )
+    train.add_argument(
+        "--tensorboard", action="store_true", help="write TensorBoard event files into RUN/tensorboard too"
+    )
+    train.add_argument(
+        "--distributed",
+        type=_address,
+        metavar="HOST:PORT",
+        help="train with other processes, on this or other machines, that are started with the same command; "
+        "process 0 listens here and keeps the run (needs JAX; see docs/several-devices.md)",
+    )
+    train.add_argument(
+        "--processes", type=_positive, default=2, metavar="N", help="--distributed: how many (default: 2)"
+    )
+    train.add_argument(
+        "--process",
+        type=int,
+        default=0,
+        metavar="I",
+        help="--distributed: which this is, from 0 (default: 0)",
+    )
     train.add_argument("--publish", metavar="NAME", help="afterwards, make it the detector models/NAME")
     train.set_defaults(command=_train)
 
@@ -93,45 +166,46 @@ def _add_evaluate(commands: Any) -> None:
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write all numbers; - for the terminal")
     evaluate.add_argument("--scores", type=Path, metavar="FILE", help="write the score of each image as CSV")
     evaluate.add_argument(
+        "--progress", type=Path, metavar="FILE", help="keep how far it is in FILE, as JSON: done and total"
+    )
+    evaluate.add_argument(
         "--record", metavar="TITLE", help="write it into the detector's card under this title"
     )
     evaluate.set_defaults(command=_evaluate)
 
 
-def _add_predict(commands: Any) -> None:
-    predict = commands.add_parser("predict", help="judge photographs; folders are walked")
-    predict.add_argument("paths", type=Path, nargs="+", metavar="PATH")
-    predict.add_argument("--model", metavar="NAME", help="the detector (default: the default one)")
-    predict.add_argument("--json", action="store_true", help="one JSON object a line")
-    predict.add_argument(
-        "--few-false-alarms", action="store_true", help="call fewer real faces fake, miss more fakes"
-    )
-    predict.set_defaults(command=_predict)
-
-
 def _train(options: argparse.Namespace) -> int:
-    from deepfake import training
-    from deepfake.dataset import index_dataset
-    from deepfake.runlog import read_settings
-
-    folder = options.runs / _plain_name(options.run)
-    recipe = read_settings(folder) if options.resume else RECIPES[options.recipe or "compact"]
-    names = ("epochs", "batch_size", "learning_rate", "weights", "precision", "seed")
-    changes = {name: value for name in names if (value := getattr(options, name)) is not None}
-    if options.recipe not in (None, recipe.name):
-        changes["recipe"] = options.recipe
-    if changes and options.resume:
-        raise UserError(
-            "resume_changes", f"A resumed run keeps its settings. Leave out: {', '.join(sorted(changes))}."
-        )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` stops as Ctrl-C does
-    result = training.train(
-        index_dataset(options.data),
-        dataclasses.replace(recipe, **changes),
-        folder,
-        resume=options.resume,
-        say=_say,
-    )
+    from deepfake.dataset import index_dataset
+    from deepfake.run_process import attended
+    from deepfake.runs import runs_folder
+
+    place = _place(options)
+    if place and place.process:
+        from deepfake.following import follow
+
+        follow(index_dataset(options.data), place, _say)
+    folder = (options.runs or runs_folder()) / plain_name(options.run)
+    recipe = _chosen_recipe(options, folder)
+    data = index_dataset(options.data)
+    if options.estimate:
+        from deepfake.run_estimate import estimate
+
+        print(json.dumps(estimate(data, recipe).to_dict(), indent=2))
+        return 0
+    with attended(folder, recipe, data.root.resolve(), at_once=options.at_once, say=_say):
+        from deepfake import training
+        from deepfake.leading import leading
+
+        listeners: list[Callable[[dict[str, Any]], None]] = []
+        if options.tensorboard:
+            from deepfake.tensorboard_files import EventFiles
+
+            listeners.append(EventFiles(folder / "tensorboard").add)
+        with leading(place, _say) as leader:
+            result = training.train(
+                data, recipe, folder, resume=options.resume, say=_say, listeners=listeners, leader=leader
+            )
     kept = f"kept epoch {result.best_epoch}: {result.folder}/best.keras"
     _say(f"{result.state} after {result.epochs} epochs; {kept}")
     if options.publish:
@@ -140,17 +214,67 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
+def _place(options: argparse.Namespace) -> Place | None:
+    """Where this process of a distributed run stands; None for a run of one process."""
+    if options.distributed is None:
+        return None
+    if options.estimate or not 0 <= options.process < options.processes:
+        raise UserError(
+            "bad_process",
+            f"--process is from 0 to {options.processes - 1}, received {options.process}."
+            if not options.estimate
+            else "--estimate measures one process. Leave out --distributed.",
+        )
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    host, port = options.distributed
+    return Place(host, port, options.processes, options.process)
+
+
+def _chosen_recipe(options: argparse.Namespace, folder: Path) -> Recipe:
+    """The recipe with what was typed; that of the run where it is resumed, which may not differ."""
+    from deepfake.runlog import read_settings
+
+    recipe = read_settings(folder) if options.resume else RECIPES[options.recipe or "compact"]
+    names = (
+        *("epochs", "batch_size", "learning_rate", "weights"),
+        *("frozen_stages", "precision", "seed", "patience"),
+    )
+    changes = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if options.perturbed is not None:
+        changes["perturbed"] = options.perturbed if options.perturbed >= 0 else None
+    changed = dataclasses.replace(recipe, **changes)
+    if options.image_size is not None:
+        changed = with_image_size(changed, options.image_size)
+    if not options.resume:
+        return changed
+    differing = [name for name in changes if getattr(changed, name) != getattr(recipe, name)]
+    if options.recipe not in (None, recipe.name):
+        differing.append("recipe")
+    if options.image_size not in (None, recipe.train_input.size):
+        differing.append("image_size")
+    if differing:
+        raise UserError(
+            "resume_changes",
+            f"A resumed run keeps its settings. Leave out: {', '.join(sorted(differing))}.",
+        )
+    return recipe
+
+
 def _publish(options: argparse.Namespace) -> int:
     from deepfake.dataset import index_dataset
     from deepfake.publishing import CardTexts, publish
-    from deepfake.runlog import read_data_folder
+    from deepfake.run_publishing import publishing
+    from deepfake.runlog import read_data_folder, read_settings
 
+    read_settings(options.run)  # what is no run is refused before anything is written there
     texts = CardTexts()
     if hasattr(options, "knows"):
         knows, does_not_know = tuple(options.knows), tuple(options.does_not_know)
         texts = CardTexts(options.description, knows, does_not_know, options.licence, options.false_alarms)
+    name = plain_name(options.name)
     data = index_dataset(options.data or read_data_folder(options.run))
-    card = publish(options.run, _plain_name(options.name), data, texts, say=_say)
+    with publishing(options.run, name):
+        card = publish(options.run, name, data, texts, say=_say)
     _say(f"Published as {card.folder}: temperature {card.temperature:.2f}, {card.thresholds}")
     return 0
 
@@ -160,15 +284,18 @@ def _evaluate(options: argparse.Namespace) -> int:
     from deepfake.detector import get_detector
     from deepfake.measuring import measure
     from deepfake.publishing import record
+    from deepfake.recorded import below_roots
     from deepfake.report_text import evaluation_lines
     from deepfake.score_table import write_scores
 
-    for file in (options.json, options.scores):
+    for file in (options.json, options.scores, options.progress):
         if file and not file.parent.is_dir():  # said now, not after the work
             raise UserError("no_folder", f"There is no folder {file.parent} to write {file.name} into.")
     data = index_dataset(options.data).select(split=options.split, source=options.source)
     detector = get_detector(options.model)
-    result = measure(detector, data, perturbed=options.perturbed, on_progress=_progress(len(data)))
+    result = measure(
+        detector, data, perturbed=options.perturbed, on_progress=_progress(len(data), options.progress)
+    )
     for path, why in result.refused:
         print(f"left out {path}: {why}", file=sys.stderr)
     if options.scores:
@@ -182,6 +309,8 @@ def _evaluate(options: argparse.Namespace) -> int:
             split=options.split,
             perturbed=options.perturbed,
             command=command,
+            source=options.source,
+            folder=below_roots(options.data),
         )
     text = json.dumps({"model": detector.card.name, **result.evaluation.to_dict()}, indent=2)
     if options.json and str(options.json) != "-":
@@ -190,56 +319,16 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _predict(options: argparse.Namespace) -> int:
-    from deepfake.detector import get_detector
-    from deepfake.images import ImageRefused, list_image_files, load_image
-
-    detector = get_detector(options.model)
-    failed = False
-    for given in options.paths:
-        files = list_image_files(given) if given.is_dir() else [given]
-        if not files:
-            failed = True
-            _refuse(options, given, "no_images", "This folder holds no images.")
-        for path in files:
-            try:
-                verdict = detector.check(
-                    load_image(path), "few_false_alarms" if options.few_false_alarms else "balanced"
-                )
-            except ImageRefused as refusal:
-                failed = True
-                _refuse(options, path, refusal.code, refusal.message)
-                continue
-            if options.json:
-                _say(json.dumps({"path": str(path), **verdict.to_dict()}))
-            else:
-                faces = f"{len(verdict.faces)} face{'s' * (len(verdict.faces) != 1)}"
-                notes = f"  ({' '.join(verdict.warnings)})" if verdict.warnings else ""
-                _say(
-                    f"{verdict.verdict:9}  p_fake {verdict.p_fake:.3f}  {faces:8}  {_printable(path)}{notes}"
-                )
-    return 1 if failed else 0
-
-
-def _refuse(options: argparse.Namespace, path: Path, code: str, message: str) -> None:
-    if options.json:
-        _say(json.dumps({"path": str(path), "error": {"code": code, "message": message}}))
-    else:
-        print(f"refused    {_printable(path)}: {message}", file=sys.stderr)
-
-
-def _printable(path: Path) -> str:
-    """A name that cannot steer the terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(path))
-
-
 def _shown(options: argparse.Namespace) -> str:
     words = [f" --{name} {value}" for name in ("split", "source") if (value := getattr(options, name))]
     return "".join(words) + (" --perturbed" if options.perturbed else "")
 
 
-def _progress(total: int) -> Callable[[int], None] | None:
-    """Writes how far it is, on a terminal only."""
+def _progress(total: int, file: Path | None = None) -> Callable[[int], None] | None:
+    """Writes how far it is: into a file, else on a terminal only."""
+    if file is not None:
+        write_json(file, {"done": 0, "total": total})
+        return lambda done: write_json(file, {"done": done, "total": total})
     if not sys.stderr.isatty():
         return None
     return lambda done: print(f"\r{done}/{total} images", end="\n" if done == total else "", file=sys.stderr)
@@ -256,6 +345,13 @@ def _positive(text: str) -> int:
     return value
 
 
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+        raise argparse.ArgumentTypeError(f"must be HOST:PORT, received {text}")
+    return host, int(port)
+
+
 def _positive_number(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
@@ -263,11 +359,16 @@ def _positive_number(text: str) -> float:
     return value
 
 
-def _plain_name(name: str) -> str:
-    """A name that is safe as a folder's name."""
-    if not name or name.startswith(".") or not all(c.isalnum() or c in "-_." for c in name):
-        raise UserError(
-            "bad_name",
-            f"'{name}' cannot be a name. Use letters, digits, '-', '_' and '.', not starting with '.'.",
-        )
-    return name
+def _image_size(text: str) -> int:
+    value = int(text)
+    if not 32 <= value <= 512:
+        raise argparse.ArgumentTypeError(f"must be from 32 to 512, received {text}")
+    return value
+
+
+def _share(text: str) -> float:
+    """0..1; -1 stands for none."""
+    value = -1.0 if text == "none" else float(text)
+    if text != "none" and not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 1 or none, received {text}")
+    return value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,23 @@ if TYPE_CHECKING:
 
     from deepfake.comparison import Comparison, PairComparison
 
-_TITLES = {"accuracy": "accuracy", "roc_auc": "ROC AUC", "average_precision": "average precision"}
+_TITLES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "tpr_at_fpr_1pct": "found at 1 % FPR",
+    "brier": "Brier score",
+}
+USUAL_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A detector's threshold and where it comes from, in words."""
+
+    value: float
+    origin: str
 
 
 def add_compare(commands: Any) -> None:
@@ -34,9 +51,14 @@ def add_compare(commands: Any) -> None:
         "--threshold",
         type=float,
         nargs="+",
-        default=[0.5],
         metavar="P",
-        help="fake when p_fake >= P: one for all files, or one for each (default: 0.5)",
+        help="fake when p_fake >= P: one for all files, or one for each (default: the balanced threshold of "
+        "the detector whose folder a file lies in; 0.5 for other files)",
+    )
+    parser.add_argument(
+        "--ensemble",
+        action="store_true",
+        help="add the mean of the detectors' calibrated logits as one more detector",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers; - for the terminal")
     parser.set_defaults(command=run_compare)
@@ -46,40 +68,76 @@ def run_compare(options: argparse.Namespace) -> int:
     """Compare the score files of the command line; returns the exit status 0.
 
     Raises:
-        UserError: a file that cannot be read or written, names or thresholds that do not match the files, or
-            tables that `deepfake.comparison.compare` refuses.
+        UserError: a file or card that cannot be read, a file that cannot be written, names or thresholds
+            that do not match the files, or tables that `deepfake.comparison.compare` refuses.
     """
     to_terminal = str(options.json) == "-"
     if options.json and not to_terminal and not options.json.parent.is_dir():  # said now, not after the work
         folder = options.json.parent
         raise UserError("no_folder", f"There is no folder {folder} to write {options.json.name} into.")
     names = _names(options.scores, options.names)
-    cuts = options.threshold * len(names) if len(options.threshold) == 1 else options.threshold
-    if len(cuts) != len(names):
-        raise UserError(
-            "bad_thresholds",
-            f"Give one threshold, or one for each of {len(names)} files. Received {len(cuts)}.",
-        )
+    chosen = _thresholds(names, options.scores, options.threshold)
     from deepfake.comparison import compare
+    from deepfake.ensemble import ENSEMBLE, ensemble_threshold, mean_of_logits
 
     tables = {name: _read(path) for name, path in zip(names, options.scores, strict=True)}
-    result = compare(tables, dict(zip(names, cuts, strict=True)))
-    text = json.dumps(result.to_dict(), indent=2)
+    if options.ensemble:
+        if ENSEMBLE in tables:
+            raise UserError("bad_names", f"A detector is called {ENSEMBLE} too. Rename it with --names.")
+        tables[ENSEMBLE] = mean_of_logits(tables)
+        chosen[ENSEMBLE] = Threshold(
+            ensemble_threshold([cut.value for cut in chosen.values()]), "mean of the thresholds' logits"
+        )
+    result = compare(tables, {name: cut.value for name, cut in chosen.items()})
+    origins = {name: cut.origin for name, cut in chosen.items()}
+    text = json.dumps({**result.to_dict(), "threshold_origins": origins}, indent=2)
     if options.json and not to_terminal:
         try:
             options.json.write_text(text + "\n", encoding="utf-8")
         except OSError as error:
             raise UserError("not_written", f"{options.json} cannot be written: {error.strerror}.") from error
-    print(text if to_terminal else comparison_lines(result), flush=True)
+    print(text if to_terminal else comparison_lines(result, origins), flush=True)
     return 0
 
 
-def comparison_lines(result: Comparison) -> str:
-    """The detectors, then every pair: differences with intervals, McNemar's test, the agreement table."""
+def _thresholds(
+    names: Sequence[str], files: Sequence[Path], given: Sequence[float] | None
+) -> dict[str, Threshold]:
+    """A threshold for each name: those given, or each detector's own."""
+    if given is None:
+        return {name: _own_threshold(file) for name, file in zip(names, files, strict=True)}
+    cuts = [*given] * len(names) if len(given) == 1 else [*given]
+    if len(cuts) != len(names):
+        raise UserError(
+            "bad_thresholds",
+            f"Give one threshold, or one for each of {len(names)} files. Received {len(cuts)}.",
+        )
+    return {name: Threshold(cut, "given") for name, cut in zip(names, cuts, strict=True)}
+
+
+def _own_threshold(file: Path) -> Threshold:
+    from deepfake.registry import load_card, model_names, models_folder
+
+    folder = file.resolve().parent
+    if folder.parent == models_folder().resolve() and folder.name in model_names():
+        return Threshold(
+            load_card(folder.name).thresholds.balanced, f"balanced, of the card of {folder.name}"
+        )
+    return Threshold(USUAL_THRESHOLD, "no card beside the file")
+
+
+def comparison_lines(result: Comparison, origins: Mapping[str, str]) -> str:
+    """The detectors, then every pair: differences with intervals, McNemar's test, the agreement table.
+
+    Args:
+        result: from ``comparison.compare``.
+        origins: where each detector's threshold comes from, in words.
+    """
     lines = [f"{result.n} common images ({result.n_fake} fake, {result.n_real} real)"]
     for name in result.names:
         shown = ", ".join(f"{title} {_number(result.metrics[name][key])}" for key, title in _TITLES.items())
-        lines.append(f"{name}: {shown}; fake at p_fake >= {result.thresholds[name]:.3f}")
+        cut = f"{result.thresholds[name]:.3f} ({origins[name]})"
+        lines.append(f"{name}: {shown}; fake at p_fake >= {cut}")
     for pair in result.pairs:
         lines += ["", *_pair_lines(pair)]
     if result.n_bootstrap:

@@ -12,21 +12,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 
-from deepfake.paired import PAIRED_METRICS, McNemar, mcnemar, paired_metrics
-from deepfake.score_join import ComparisonError, common_images
+from deepfake.paired import PAIRED_METRICS, McNemar, PairedResamples, draw_resamples, mcnemar
+from deepfake.score_join import CommonImages, ComparisonError, common_images
 
 CONFIDENCE = 0.95
-LOGIT_LIMIT = 1e-6  # scores are moved this far from 0 and 1 before their logits are averaged
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A metric of A minus that of B; None where it is undefined.
+class Estimate:
+    """A metric, or a metric of A minus that of B; None where it is undefined.
 
     Attributes:
-        value: the difference on these images.
+        value: on these images.
         interval: 95 % (low, high) by paired stratified bootstrap, percentiles; None also without resamples.
     """
 
@@ -50,7 +48,7 @@ class PairComparison:
 
     a: str
     b: str
-    differences: dict[str, Difference]
+    differences: dict[str, Estimate]
     agreement: Agreement
     mcnemar: McNemar
 
@@ -65,6 +63,7 @@ class Comparison:
         n, n_fake, n_real: common images.
         left_out: for each detector, its images that are not in all tables.
         metrics: for each detector, the metrics of `PAIRED_METRICS` on the common images; None: undefined.
+        intervals: of these, 95 % (low, high) by the same resamples; None: undefined, or no resamples.
         pairs: every two detectors once, the earlier one as A.
         confidence, n_bootstrap: of the intervals.
         notes: sentences for a person: what was left out, what is undefined, what misleads.
@@ -77,6 +76,7 @@ class Comparison:
     n_real: int
     left_out: dict[str, int]
     metrics: dict[str, dict[str, float | None]]
+    intervals: dict[str, dict[str, tuple[float, float] | None]]
     pairs: tuple[PairComparison, ...]
     confidence: float
     n_bootstrap: int
@@ -91,6 +91,69 @@ class Comparison:
             return [plain(item) for item in value] if isinstance(value, tuple) else value
 
         return plain(asdict(self))
+
+
+@dataclass(frozen=True)
+class PreparedComparison:
+    """Detectors on common images, resampled once: `compare` at any thresholds takes milliseconds.
+
+    Attributes:
+        names: of the detectors.
+        common: the images that all of them scored.
+        resamples: drawn with the seed given.
+    """
+
+    names: tuple[str, ...]
+    common: CommonImages
+    resamples: PairedResamples
+
+    def at(self, thresholds: Mapping[str, float]) -> Comparison:
+        """The comparison at one threshold for each detector; raises as `compare`."""
+        cuts = np.array([_threshold(name, thresholds) for name in self.names])
+        labels = self.resamples.labels
+        observed, resampled = self.resamples.at(cuts)
+        right = (self.common.scores >= cuts[:, None]) == (labels == 1)
+        pairs = []
+        for a, b in combinations(range(len(self.names)), 2):
+            only_a, only_b = int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())
+            both = int((right[a] & right[b]).sum())
+            agreement = Agreement(both, only_a, only_b, labels.size - both - only_a - only_b)
+            differences = _estimates(observed[a] - observed[b], resampled[a] - resampled[b])
+            test = mcnemar(only_a, only_b)
+            pairs.append(PairComparison(self.names[a], self.names[b], differences, agreement, test))
+        n_fake = int(labels.sum())
+        found = {
+            name: _estimates(values, draws)
+            for name, values, draws in zip(self.names, observed, resampled, strict=True)
+        }
+        return Comparison(
+            self.names,
+            dict(zip(self.names, cuts.tolist(), strict=True)),
+            labels.size,
+            n_fake,
+            labels.size - n_fake,
+            self.common.left_out,
+            {name: {key: one.value for key, one in row.items()} for name, row in found.items()},
+            {name: {key: one.interval for key, one in row.items()} for name, row in found.items()},
+            tuple(pairs),
+            CONFIDENCE,
+            len(self.resamples.weights),
+            (*self.common.notes, *_notes(labels, pairs)),
+        )
+
+
+def prepare(tables: Mapping[str, pd.DataFrame], n_bootstrap: int = 1000, seed: int = 0) -> PreparedComparison:
+    """Matches score tables by image and draws the resamples; the slow part of `compare`.
+
+    Args, raises: as `compare`.
+    """
+    if n_bootstrap < 0:
+        raise ComparisonError(
+            "bad_setting", f"The number of resamples must be 0 or more. Received {n_bootstrap}."
+        )
+    common = common_images(tables)
+    labels = common.images["label"].to_numpy(np.int64)
+    return PreparedComparison(tuple(tables), common, draw_resamples(labels, common.scores, n_bootstrap, seed))
 
 
 def compare(
@@ -111,42 +174,7 @@ def compare(
         ComparisonError: fewer than two tables, an unsound table, no common image, a label that differs
             between tables, a missing threshold, or a setting out of range.
     """
-    if n_bootstrap < 0:
-        raise ComparisonError(
-            "bad_setting", f"The number of resamples must be 0 or more. Received {n_bootstrap}."
-        )
-    common = common_images(tables)
-    scores = common.scores
-    names = tuple(tables)
-    cuts = np.array([_threshold(name, thresholds) for name in names])
-    labels = common.images["label"].to_numpy(np.int64)
-    observed, resampled = paired_metrics(labels, scores, cuts, n_bootstrap, seed)
-    right = (scores >= cuts[:, None]) == (labels == 1)
-    pairs = []
-    for a, b in combinations(range(len(names)), 2):
-        only_a, only_b = int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())
-        both = int((right[a] & right[b]).sum())
-        agreement = Agreement(both, only_a, only_b, labels.size - both - only_a - only_b)
-        differences = _differences(observed[a] - observed[b], resampled[a] - resampled[b])
-        pairs.append(PairComparison(names[a], names[b], differences, agreement, mcnemar(only_a, only_b)))
-    n_fake = int(labels.sum())
-    metrics = {
-        name: {metric: _defined(value) for metric, value in zip(PAIRED_METRICS, row, strict=True)}
-        for name, row in zip(names, observed, strict=True)
-    }
-    return Comparison(
-        names,
-        dict(zip(names, cuts.tolist(), strict=True)),
-        labels.size,
-        n_fake,
-        labels.size - n_fake,
-        common.left_out,
-        metrics,
-        tuple(pairs),
-        CONFIDENCE,
-        int(n_bootstrap),
-        (*common.notes, *_notes(labels, pairs)),
-    )
+    return prepare(tables, n_bootstrap, seed).at(thresholds)
 
 
 def differing_images(
@@ -176,37 +204,6 @@ def differing_images(
     return table.iloc[np.argsort(-np.abs(p_a - p_b), kind="stable")].reset_index(drop=True)
 
 
-def mean_of_logits(
-    tables: Mapping[str, pd.DataFrame], temperatures: Mapping[str, float] | None = None
-) -> pd.DataFrame:
-    """An ensemble: sigmoid of the mean of the detectors' logits, on the images that all of them scored.
-
-    Args:
-        tables: two or more score tables by name. Scores are moved 1e-6 inwards from 0 and 1, so that no
-            detector outvotes all others by being certain.
-        temperatures: for each name, what to divide its logits by (Guo et al., 2017; see
-            `deepfake.calibration.fit_temperature`); 1 where none is given, as for scores that are calibrated.
-
-    Returns:
-        a score table: image_id, split, source, label (1 = Fake), p_fake, in the order of the first table.
-
-    Raises:
-        ComparisonError: as `compare`; ``bad_setting`` for a temperature that is not above 0 or has no table.
-    """
-    given = dict(temperatures or {})
-    for name, value in given.items():
-        if name not in tables or not 0 < value < float("inf"):
-            raise ComparisonError(
-                "bad_setting",
-                f"A temperature must be above 0 and belong to one of {', '.join(tables)}. "
-                f"Received {value} for {name}.",
-            )
-    common = common_images(tables)
-    divisors = np.array([given.get(name, 1.0) for name in tables])
-    logits = logit(np.clip(common.scores, LOGIT_LIMIT, 1 - LOGIT_LIMIT)) / divisors[:, None]
-    return common.images.assign(p_fake=expit(logits.mean(axis=0)))
-
-
 def _threshold(name: str, thresholds: Mapping[str, float]) -> float:
     value = thresholds.get(name)
     if value is None or not 0 <= value <= np.nextafter(1.0, 2.0):
@@ -220,15 +217,15 @@ def _defined(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _differences(observed: NDArray[np.float64], resampled: NDArray[np.float64]) -> dict[str, Difference]:
-    """From (M,) and (M, B) differences of A and B."""
+def _estimates(observed: NDArray[np.float64], resampled: NDArray[np.float64]) -> dict[str, Estimate]:
+    """From (M,) and (M, B) metrics or differences of metrics."""
     found = {}
     for name, value, values in zip(PAIRED_METRICS, observed, resampled, strict=True):
         interval = None
         if values.size and not np.isnan(value):
             low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
             interval = (float(low), float(high))
-        found[name] = Difference(_defined(value), interval)
+        found[name] = Estimate(_defined(value), interval)
     return found
 
 

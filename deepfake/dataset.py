@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from deepfake.errors import UserError
-from deepfake.images import IMAGE_EXTENSIONS, list_image_files
+from deepfake.images import IMAGE_EXTENSIONS, walk_images
 
 CLASS_NAMES = ("Fake", "Real")
 """Classes in folder order; the columns of a two-column softmax stand in this order."""
@@ -49,10 +52,12 @@ class DatasetIndex:
         table: one row an image, ordered by path: ``path`` (relative to ``root``, forward slashes),
             ``split`` (Train, Validation, Test or the folder's own name), ``label`` (1 Fake, 0 Real),
             ``source`` and ``generator`` (from ``manifest.csv``, else the folder's name and "").
+        notes: sentences for a person: a class is missing, a folder could not be read.
     """
 
     root: Path
     table: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.table)
@@ -110,7 +115,8 @@ def index_dataset(root: str | os.PathLike[str]) -> DatasetIndex:
     which become the source.
 
     Raises:
-        DatasetError: codes ``not_found``, ``not_a_folder``, ``no_images``, ``bad_manifest``.
+        DatasetError: codes ``not_found``, ``not_a_folder``, ``no_images``, ``bad_manifest``,
+            ``unreadable_folder``.
     """
     folder = Path(root)
     if not folder.exists():
@@ -120,11 +126,11 @@ def index_dataset(root: str | os.PathLike[str]) -> DatasetIndex:
     if not folder.is_dir():
         raise DatasetError("not_a_folder", f"{folder} is a file; a data set is a folder of images.")
     manifest = folder / "manifest.csv"
-    table = _read_manifest(manifest) if manifest.is_file() else _read_folders(folder)
-    return DatasetIndex(folder, table)
+    table, notes = _read_manifest(manifest) if manifest.is_file() else _read_folders(folder)
+    return DatasetIndex(folder, table, notes)
 
 
-def _read_manifest(manifest: Path) -> pd.DataFrame:
+def _read_manifest(manifest: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     try:
         table = pd.read_csv(manifest, dtype=str, keep_default_na=False)
     except (ValueError, OSError) as error:
@@ -150,30 +156,55 @@ def _read_manifest(manifest: Path) -> pd.DataFrame:
     for column, usual in (("source", manifest.resolve().parent.name), ("generator", "")):
         if column not in table:
             table[column] = usual
-    return table[_COLUMNS].sort_values("path").reset_index(drop=True)
+    table = table[_COLUMNS].sort_values("path").reset_index(drop=True)
+    return table, _notes(table, (), 0)
+
+
+def splits_in_order(names: Iterable[object]) -> list[str]:
+    """Each split once: Train, Validation, Test, then others by the alphabet.
+
+    >>> splits_in_order(["Cross", "Test", "Train", "Test"])
+    ['Train', 'Test', 'Cross']
+    """
+    there = {str(name) for name in names}
+    return [split for split in SPLITS if split in there] + sorted(there.difference(SPLITS))
 
 
 def _leads_out(path: object) -> bool:
     return Path(str(path)).is_absolute() or ".." in Path(str(path)).parts
 
 
-def _read_folders(folder: Path) -> pd.DataFrame:
-    files = list_image_files(folder)
-    rows = [row for file in files if (row := _row(file.relative_to(folder), folder.name)) is not None]
-    if not rows:
-        raise DatasetError(
-            "no_images",
-            f"No labelled images in {folder}: {len(files)} image files were looked at "
-            f"({', '.join(sorted(IMAGE_EXTENSIONS))}), none in a folder called Fake or Real. "
-            "Expected Train/Fake, Train/Real, Validation/Fake ... or Fake and Real alone.",
-        )
-    return pd.DataFrame(rows, columns=_COLUMNS).sort_values("path").reset_index(drop=True)
+def _read_folders(folder: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    looked_at, odd_names, unreadable = 0, 0, []
+    for place, names in walk_images(str(folder), unreadable.append):
+        looked_at += len(names)
+        parts = Path(place).relative_to(folder).parts
+        label, split, source = _meaning(parts, folder.name)
+        if label is None:
+            continue
+        before = "".join(f"{part}/" for part in parts)
+        paths = [path for name in names if _is_text(path := before + name)]
+        odd_names += len(names) - len(paths)
+        columns["path"] += paths
+        for column, value in (("split", split), ("label", label), ("source", source), ("generator", "")):
+            columns[column] += [value] * len(paths)
+    if not columns["path"]:
+        raise _no_images(folder, looked_at, unreadable)
+    table = pd.DataFrame(columns, columns=_COLUMNS)
+    order = np.argsort(np.array(columns["path"], object), kind="stable")
+    return table.iloc[order].reset_index(drop=True), _notes(table, unreadable, odd_names)
 
 
-def _row(path: Path, root_name: str) -> tuple[str, str, int, str, str] | None:
-    """A file's row, or None where no folder above it names a class."""
+def class_or_split(name: str) -> bool:
+    """Whether a folder of this name is a class or a split."""
+    return name.lower() in _CLASS_LABELS or name.lower() in _SPLIT_NAMES
+
+
+def _meaning(parts: Sequence[str], root_name: str) -> tuple[int | None, str, str]:
+    """Label, split and source of the files in a folder; no label where no folder names a class."""
     split, label, source = "All", None, root_name
-    for part in path.parts[:-1]:
+    for part in parts:
         name = part.lower()
         if name in _CLASS_LABELS:
             label = _CLASS_LABELS[name]
@@ -181,7 +212,55 @@ def _row(path: Path, root_name: str) -> tuple[str, str, int, str, str] | None:
             split = _SPLIT_NAMES[name]
         elif label is None:
             source = part
-    return None if label is None else (path.as_posix(), split, label, source, "")
+    return label, split, source
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name is valid Unicode; others can be neither stored in a table nor shown."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _no_images(folder: Path, looked_at: int, unreadable: Sequence[str]) -> DatasetError:
+    if str(folder) in unreadable:
+        return DatasetError(
+            "unreadable_folder",
+            f"{folder} may not be read: permission was denied. Give the app the right to read it.",
+        )
+    try:
+        there = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and _is_text(entry.name))
+    except OSError:
+        there = []
+    found = f" Folders found: {', '.join(there[:12])}{', ...' if len(there) > 12 else ''}." if there else ""
+    return DatasetError(
+        "no_images",
+        f"No labelled images in {folder}: {looked_at} image files were looked at "
+        f"({', '.join(sorted(IMAGE_EXTENSIONS))}), none in a folder called Fake or Real.{found} "
+        "Expected Train/Fake, Train/Real, Validation/Fake ... or Fake and Real alone, or a manifest.csv.",
+    )
+
+
+def _notes(table: pd.DataFrame, unreadable: Sequence[str], odd_names: int) -> tuple[str, ...]:
+    """What a person should know before trusting the index."""
+    notes = []
+    if unreadable:
+        more = f" and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
+        notes.append(f"The folder {unreadable[0]}{more} may not be read and was left out.")
+    if odd_names:
+        notes.append(
+            f"{odd_names:,} files have names that are not valid Unicode and were left out. Rename them."
+        )
+    for split, labels in table.groupby("split")["label"]:
+        if labels.nunique() < 2:
+            has, lacks = ("Fake", "Real") if labels.iloc[0] else ("Real", "Fake")
+            notes.append(
+                f"The split {split} has {has} images only: there is none in a folder {lacks}. "
+                "Training and most measures need both."
+            )
+    return tuple(notes)
 
 
 def _sha256(path: str) -> str:

@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import average_precision_score, classification_report, log_loss, roc_auc_score
 
-from deepfake.bootstrap import bootstrap_intervals, count_scores, weighted_metrics
+from deepfake.bootstrap import (
+    bootstrap_intervals,
+    count_scores,
+    equal_error_rates,
+    error_curves,
+    weighted_metrics,
+)
 from deepfake.score_table import EvaluationError, check_scores, check_share, wilson_interval
 
 CLASS_ORDER = ("Fake", "Real")
@@ -169,13 +175,7 @@ def _equal_error_rate(fake: NDArray[np.int64], real: NDArray[np.int64]) -> float
     """From (U,) counts at rising scores; None unless both classes have images."""
     if fake.sum() == 0 or real.sum() == 0:
         return None
-    # Operating points as the threshold rises past each score: missed fakes go 0 -> 1, false alarms 1 -> 0.
-    missed = np.concatenate([[0], np.cumsum(fake)]) / fake.sum()
-    alarms = 1 - np.concatenate([[0], np.cumsum(real)]) / real.sum()
-    after = int(np.argmax(missed >= alarms))
-    gap_before, gap_after = (alarms - missed)[after - 1], (missed - alarms)[after]
-    step = gap_before / (gap_before + gap_after)
-    return float(missed[after - 1] + step * (missed[after] - missed[after - 1]))
+    return float(equal_error_rates(*error_curves(fake[None], real[None]))[0])
 
 
 def _report(truth: NDArray[np.int64], called: NDArray[np.int64]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -98,18 +99,27 @@ def histogram_figure(histogram: pd.DataFrame, threshold: float) -> go.Figure:
     return figure
 
 
-def reliability_figure(table: pd.DataFrame) -> go.Figure:
+def reliability_figure(tables: Mapping[str, pd.DataFrame]) -> go.Figure:
     """What a score says against what was true.
 
     Args:
-        table: from ``calibration.reliability_table``.
+        tables: from ``calibration.reliability_table``, by name; the last is drawn in the accent colour.
     """
     figure = base_figure("Score: mean probability of Fake in the bin (%)", "Of these, fake in truth (%)")
-    filled = table[table["n"] > 0]
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"color": NEUTRAL_COLOUR, "dash": "dot", "width": 1.5},
         name="Perfectly calibrated", hoverinfo="skip",
     )  # fmt: skip
+    for number, (name, table) in enumerate(tables.items(), start=1):
+        _add_reliability(figure, name, table, last=number == len(tables))
+    figure.update_xaxes(**share_axis())
+    figure.update_yaxes(**share_axis())
+    return figure
+
+
+def _add_reliability(figure: go.Figure, name: str, table: pd.DataFrame, *, last: bool) -> None:
+    filled = table[table["n"] > 0]
+    colour = ACCENT_COLOUR if last else NEUTRAL_COLOUR
     figure.add_scatter(
         x=filled["mean_p_fake"],
         y=filled["share_fake"],
@@ -118,21 +128,18 @@ def reliability_figure(table: pd.DataFrame) -> go.Figure:
             "symmetric": False,
             "array": filled["share_high"] - filled["share_fake"],
             "arrayminus": filled["share_fake"] - filled["share_low"],
-            "color": ACCENT_COLOUR,
+            "color": colour,
             "thickness": 1.5,
         },
         customdata=filled[["n", "share_low", "share_high"]],
         mode="lines+markers",
-        line={"color": ACCENT_COLOUR, "width": 1.5},
-        marker={"color": ACCENT_COLOUR, "size": 9},
-        name="This evaluation, with 95 % intervals",
+        line={"color": colour, "width": 1.5, "dash": "solid" if last else "dash"},
+        marker={"color": colour, "size": 9 if last else 7, "symbol": "circle" if last else "square-open"},
+        name=name,
         hovertemplate="mean score %{x:.1%}<br>fake in truth %{y:.1%} "
         "(95 % interval %{customdata[1]:.1%} to %{customdata[2]:.1%})<br>%{customdata[0]:,} pictures"
         "<extra></extra>",
     )
-    figure.update_xaxes(**share_axis())
-    figure.update_yaxes(**share_axis())
-    return figure
 
 
 def dot_figure(table: pd.DataFrame, metric: str) -> go.Figure:

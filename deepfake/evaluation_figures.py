@@ -32,7 +32,7 @@ def roc_figure(
         marks: further thresholds by name, drawn as open marks.
     """
     figure = base_figure("Real pictures called fake (% of Real)", "Fakes found (% of Fake)", CURVE_HEIGHT)
-    _add_guessing(figure, 0, 1)
+    add_guessing(figure, 0, 1)
     drawn = thin(points, "false_alarm_rate", "recall")
     _add_curve(figure, drawn["false_alarm_rate"], drawn["recall"], drawn["threshold"], *_HOVER.values())
     _add_marks(figure, now, marks, lambda m: (m.false_alarm_rate.share, m.recall.share))
@@ -51,7 +51,7 @@ def precision_recall_figure(
     figure = base_figure("Fakes found (% of Fake)", "Fakes among those called fake (%)", CURVE_HEIGHT)
     last = points.iloc[-1]
     base = float(last["precision"])
-    _add_guessing(figure, base, base)
+    add_guessing(figure, base, base)
     drawn = thin(points, "recall", "precision")
     _add_curve(
         figure,
@@ -97,13 +97,13 @@ def det_figure(
         "<br>fakes missed %{customdata[2]:.1%}<extra></extra>",
     )
 
-    def place(metrics: ThresholdMetrics) -> tuple[float | None, float | None]:
-        alarms, recall = metrics.false_alarm_rate.share, metrics.recall.share
-        if alarms is None or recall is None or not (0 < alarms < 1 and 0 < recall < 1):
-            return None, None
-        return float(ndtri(alarms)), float(ndtri(1 - recall))
+    _add_marks(figure, now, marks, deviates)
+    set_deviate_axes(figure, kept)
+    return figure
 
-    _add_marks(figure, now, marks, place)
+
+def set_deviate_axes(figure: go.Figure, kept: pd.DataFrame) -> None:
+    """Both axes of a DET figure in normal deviates, with shares as ticks, wide enough for the points."""
     for update, column in ((figure.update_xaxes, "x"), (figure.update_yaxes, "y")):
         low, high = float(kept[column].min()), float(kept[column].max())
         ticks = [tick for tick in DET_TICKS if low - 0.5 <= ndtri(tick) <= high + 0.5]
@@ -113,7 +113,6 @@ def det_figure(
             ticktext=[f"{100 * tick:g}%" for tick in ticks],
             range=[low - 0.2, high + 0.2],
         )
-    return figure
 
 
 def coverage_risk_figure(table: pd.DataFrame) -> go.Figure:
@@ -139,7 +138,8 @@ def coverage_risk_figure(table: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def _add_guessing(figure: go.Figure, left: float, right: float) -> None:
+def add_guessing(figure: go.Figure, left: float, right: float) -> None:
+    """A dotted line from the left to the right edge of a figure of shares: what guessing gives."""
     line = {"color": NEUTRAL_COLOUR, "dash": "dot", "width": 1.5}
     figure.add_scatter(
         x=[0, 1],
@@ -166,6 +166,14 @@ def _add_curve(figure: go.Figure, x: pd.Series, y: pd.Series, thresholds: pd.Ser
 
 
 Place = tuple[float | None, float | None]
+
+
+def deviates(metrics: ThresholdMetrics) -> Place:
+    """Where a threshold lies on DET axes; (None, None) where it makes no error of one kind."""
+    alarms, recall = metrics.false_alarm_rate.share, metrics.recall.share
+    if alarms is None or recall is None or not (0 < alarms < 1 and 0 < recall < 1):
+        return None, None
+    return float(ndtri(alarms)), float(ndtri(1 - recall))
 
 
 def _add_marks(

@@ -8,7 +8,8 @@ from functools import cached_property
 import pandas as pd
 
 from deepfake.breakdown import Part, parts_of, sorted_scores
-from deepfake.calibration import reliability_table, threshold_at_fpr, threshold_balanced
+from deepfake.calibration import threshold_at_fpr, threshold_balanced
+from deepfake.calibration_quality import CalibrationQuality, before_and_after
 from deepfake.cells import SortedTable, sort_table
 from deepfake.curves import det_points, operating_points, score_histogram, thin
 from deepfake.recorded import Recorded, read_recorded_scores
@@ -68,14 +69,13 @@ class OpenedEvaluation:
         return score_histogram(self.scores)
 
     @cached_property
-    def reliability(self) -> pd.DataFrame:
-        """``calibration.reliability_table``."""
-        return reliability_table(self.table["label"], self.table["p_fake"])
-
-    @cached_property
     def parts(self) -> list[Part]:
         """``breakdown.parts_of``."""
         return parts_of(self.recorded.title, self.table)
+
+    @cached_property
+    def _calibrations(self) -> dict[object, tuple[CalibrationQuality, CalibrationQuality]]:
+        return {}
 
     @cached_property
     def own_thresholds(self) -> dict[str, float]:
@@ -87,6 +87,13 @@ class OpenedEvaluation:
         if self.scores.real.size:
             found["1 % false alarms here"] = min(threshold_at_fpr(labels, p_fake, 0.01), 1.0)
         return found
+
+    def calibration(self, card: Card) -> tuple[CalibrationQuality, CalibrationQuality]:
+        """``calibration_quality.before_and_after`` of these scores, computed once: no threshold is in it."""
+        key = (card.temperature, card.contents.get("bias", 0.0))
+        if key not in self._calibrations:
+            self._calibrations[key] = before_and_after(self.table, card)
+        return self._calibrations[key]
 
     def strict(self) -> StrictMetrics | None:
         """``strict_metrics`` of these scores; takes a second or more."""

@@ -7,20 +7,14 @@ below was chosen on OpenForensics crops and on whole photographs.
 
 from __future__ import annotations
 
-import importlib.resources
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
 
-from deepfake.runtime import import_tensorflow
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mtcnn import MTCNN
+from deepfake.face_cascade import FaceCascade
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels, right and bottom exclusive
 Kind = Literal["faces", "face_crop", "no_face"]
@@ -49,7 +43,7 @@ FACE_CROP_SIZE_NEARLY = 0.50
 FACE_CROP_OFFSET = 0.20  # distance of the centres, across and down / shorter side of the picture, at most
 
 _lock = threading.Lock()
-_loaded: list[MTCNN] = []
+_loaded: list[FaceCascade] = []
 
 
 @dataclass(frozen=True)
@@ -134,6 +128,27 @@ def find_faces(pixels: np.ndarray) -> FaceScan:
     return FaceScan(faces, "faces", turn)
 
 
+def find_landmarks(pixels: np.ndarray) -> np.ndarray | None:
+    """Eyes, nose and mouth's corners of the one face in a picture.
+
+    Args:
+        pixels: uint8 array (H, W, 3), RGB.
+
+    Returns:
+        (5, 2) float32, x and y as shares of width and height; None where there is not exactly one
+        upright face.
+    """
+    height, width = pixels.shape[:2]
+    rows = [
+        row
+        for row in _finder()(pixels)
+        if is_face(max(row[3] - row[1], row[4] - row[2]), min(height, width), row[5])
+    ]
+    if len(rows) != 1 or not _upright(rows[0][6:11], rows[0][11:16]):
+        return None
+    return np.stack([rows[0][6:11] / width, rows[0][11:16] / height], axis=1).astype(np.float32)
+
+
 def crop(pixels: np.ndarray, box: Box) -> np.ndarray:
     """Cut a box out of a picture.
 
@@ -213,16 +228,8 @@ def _search(pixels: np.ndarray, longest: int) -> list[_Found]:
         return []
     if scale < 1:
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    # Columns: picture, left, top, right, bottom, confidence, five x, five y (eyes, nose, mouth corners).
-    rows = _finder().detect_faces(
-        np.ascontiguousarray(pixels),
-        box_format="xyxy",
-        output_type="numpy",
-        min_face_size=20,
-        threshold_onet=MIN_CONFIDENCE_LARGE,
-    )
     found = []
-    for row in np.asarray(rows, dtype=np.float64).reshape(-1, 16):
+    for row in _finder()(pixels):
         left, top, right, bottom, confidence = row[1:6]
         if not is_face(max(right - left, bottom - top), min(size), confidence):
             continue
@@ -276,35 +283,9 @@ def _area(box: Box) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _finder() -> MTCNN:
+def _finder() -> FaceCascade:
     """The networks, loaded once."""
     with _lock:
         if not _loaded:
-            _loaded.append(_load())
+            _loaded.append(FaceCascade(MIN_CONFIDENCE_LARGE))
         return _loaded[0]
-
-
-def _load() -> MTCNN:
-    """MTCNN from the weights inside the package."""
-    import_tensorflow()
-    from mtcnn import MTCNN
-    from mtcnn.stages import StageONet, StagePNet, StageRNet
-
-    # By name alone, mtcnn would first unpickle a file of that name in the working directory.
-    weights = importlib.resources.files("mtcnn") / "assets" / "weights"
-    stages: Any = [
-        StagePNet(weights=str(weights / "pnet.lz4")),
-        StageRNet(weights=str(weights / "rnet.lz4")),
-        StageONet(weights=str(weights / "onet.lz4")),
-    ]
-    for stage, side in zip(stages, (None, 24, 48), strict=True):
-        stage._model = _compiled(stage.model, side)
-    return MTCNN(stages=stages)
-
-
-def _compiled(network: Any, side: int | None) -> Callable[[Any], Any]:
-    """The network as one graph for all batch sizes: two to three times as fast as layer by layer."""
-    import tensorflow as tf
-
-    signature = [tf.TensorSpec([None, side, side, 3], tf.float32)]  # pyright: ignore[reportCallIssue]
-    return tf.function(network.__call__, input_signature=signature)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from deepfake.faces import Box
 from deepfake.preprocessing import Pixels
@@ -94,6 +94,26 @@ def draw_faces(
             text = str(number)
         _draw_tag(drawing, font, text, (left, top, bottom), call)
     return np.asarray(canvas)
+
+
+def draw_heat(crop: Pixels, heat: np.ndarray, opacity: float, side: int = 320) -> Pixels:
+    """A crop with a map over it: Fake's colour where it speaks for Fake, Real's where for Real.
+
+    Args:
+        crop: (H, W, 3) uint8 RGB.
+        heat: (h, w) in [-1, 1], above 0 for Fake; brought to the crop's size.
+        opacity: 0..1 of the strongest places.
+        side: of the result, in pixels.
+
+    Returns:
+        (side, side, 3) uint8.
+    """
+    small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+    large = np.clip(cv2.resize(heat.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC), -1, 1)
+    fake, real = (np.array(ImageColor.getrgb(name), np.float32) for name in (FAKE_COLOUR, REAL_COLOUR))
+    colour = np.where(large[..., None] > 0, fake, real)
+    cover = np.abs(large)[..., None] * opacity
+    return np.rint(small * (1 - cover) + colour * cover).astype(np.uint8)
 
 
 def _draw_tag(

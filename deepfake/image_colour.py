@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from deepfake.image_headers import has_alpha
+from deepfake.image_structure import MAX_PROFILE_BYTES
 
 BACKGROUND = (255, 255, 255)
 """Transparent areas are laid over this colour (RGB): white, as most pages and viewers show them."""
@@ -109,6 +110,8 @@ def _managed(image: Image.Image, icc: object, notes: list[str]) -> Image.Image:
     ink = image.mode == "CMYK"
     if isinstance(icc, bytes) and icc:
         try:
+            if len(icc) > MAX_PROFILE_BYTES:
+                raise ValueError(f"a profile of {len(icc)} bytes")
             converted = _through_profile(image, icc)
         except Exception:  # whatever a broken profile provokes; the picture itself is sound
             notes.append("The embedded colour profile cannot be used and was ignored; colours may be off.")

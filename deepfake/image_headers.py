@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 
 from deepfake.image_signatures import count_gif_frames, count_tiff_pages
+from deepfake.image_structure import exif_overload
 
 # TIFF and EXIF tags
 _SUBFILE_TYPE, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 254, 258, 259, 262, 274
@@ -55,10 +56,22 @@ def exif_orientation(image: Image.Image) -> int:
     if image.format == "HEIF":
         return 1
     try:
-        value = image.getexif().get(_ORIENTATION, 1)
+        value = sound_exif(image).get(_ORIENTATION, 1)
     except Exception:  # damaged metadata says nothing; the picture itself is sound
         return 1
     return value if value in range(1, 9) else 1
+
+
+def sound_exif(image: Image.Image) -> Image.Exif:
+    """The EXIF tags; none where reading them would take gigabytes.
+
+    Raises:
+        Exception: whatever Pillow raises on damaged EXIF.
+    """
+    block = image.info.get("exif")
+    if block is None and (text := image.info.get("Raw profile type exif")):
+        block = bytes.fromhex("".join(text.split("\n")[3:]))
+    return Image.Exif() if exif_overload(block) else image.getexif()
 
 
 def has_exif(image: Image.Image, data: bytes) -> bool:

@@ -13,6 +13,7 @@ import os
 import stat
 import threading
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,13 @@ from deepfake.image_headers import (
     tiff_refusal,
 )
 from deepfake.image_signatures import identify, looks_cut
+from deepfake.image_structure import overload
+from deepfake.public_demo import capped
 
-MAX_BYTES = 32 * 1024 * 1024
-"""Largest file accepted, in bytes (32 MiB)."""
-MAX_PIXELS = 64_000_000
-"""Largest picture accepted, in pixels (64 million)."""
+MAX_BYTES = capped(32, 8) * 1024 * 1024
+"""Largest file accepted, in bytes (32 MiB; 8 in a public demo)."""
+MAX_PIXELS = capped(64_000_000, 16_000_000)
+"""Largest picture accepted, in pixels (64 million; 16 in a public demo)."""
 MIN_SIDE = 32
 """Smallest side accepted, in pixels."""
 IMAGE_EXTENSIONS: frozenset[str] = frozenset(
@@ -206,6 +209,8 @@ def _reader_for(data: bytes) -> str:
 def _decode(data: bytes, reader: str, max_pixels: int, min_side: int) -> LoadedImage:
     if reader == "HEIC":
         _register_heif()
+    if excess := overload(data, reader):
+        raise _overloaded(excess)
     if reader in ("JPEG", "AVIF", "HEIC") and looks_cut(data, reader):
         raise _truncated()  # their decoders may fill in what is missing
     with Image.open(io.BytesIO(data), formats=["HEIF" if reader == "HEIC" else reader]) as image:
@@ -220,7 +225,7 @@ def _decode(data: bytes, reader: str, max_pixels: int, min_side: int) -> LoadedI
         colour, notes = to_rgb(image, bits)
         if reader != "TIFF":
             orientation = exif_orientation(image)
-            colour = colour.transpose(_TURNS[orientation]) if orientation in _TURNS else colour
+            colour = upright(colour, orientation)
         frames = count_frames(image, data)
     if frames > 1 and image.format != "MPO":  # a phone's JPEG with a gain map or a preview is no surprise
         notes.insert(0, _frames_note(reader, frames))
@@ -241,6 +246,11 @@ def _decode(data: bytes, reader: str, max_pixels: int, min_side: int) -> LoadedI
         has_exif=exif,
     )
     return LoadedImage(pixels, facts, tuple(notes))
+
+
+def upright(image: Image.Image, orientation: int) -> Image.Image:
+    """The picture with an EXIF orientation of 1-8 undone."""
+    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
 
 
 def _register_heif() -> None:
@@ -299,6 +309,14 @@ def _too_many_pixels(max_pixels: int, size: tuple[int, int] | None = None) -> Im
     )
 
 
+def _overloaded(excess: str) -> ImageRefused:
+    return ImageRefused(
+        "unreadable",
+        f"The file is built in an unusual way that would keep this program busy: it has {excess}. "
+        "Open it in an image editor and save it as JPEG or PNG.",
+    )
+
+
 def _failure(data: bytes, reader: str, error: Exception) -> ImageRefused:
     if isinstance(error, MemoryError):
         return ImageRefused("unreadable", "There is not enough memory for this picture. Use a smaller one.")
@@ -327,19 +345,50 @@ def list_image_files(path: str | os.PathLike[str]) -> list[Path]:
         return [root]
     if not root.is_dir():
         raise ImageRefused("not_found", "There is no such file or folder. Check the path.")
-    found: list[Path] = []
-    seen: set[tuple[int, int]] = set()
-    for folder, below, names in os.walk(root, followlinks=True):
-        status = Path(folder).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            below.clear()
+    return sorted(Path(folder, name) for folder, names in walk_images(str(root)) for name in names)
+
+
+def walk_images(
+    root: str, on_unreadable: Callable[[str], None] | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """Every folder from ``root`` down with the names of the image files in it; rules of ``list_image_files``.
+
+    Text in place of ``Path`` objects: 200,000 files take a quarter of a second, not twenty.
+
+    Args:
+        root: a folder.
+        on_unreadable: told each folder that cannot be listed.
+    """
+    waiting, seen = [root], set()
+    while waiting:
+        folder = waiting.pop()
+        names: list[str] = []
+        try:
+            status = os.stat(folder)  # noqa: PTH116
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                below = _sort_entries(entries, names)
+        except OSError:
+            if on_unreadable is not None:
+                on_unreadable(folder)
             continue
-        seen.add((status.st_dev, status.st_ino))
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        found += [
-            file
-            for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_EXTENSIONS  # noqa: PTH122
-            if (file := Path(folder, name)).is_file()
-        ]
-    return sorted(found)
+        waiting += sorted(below, reverse=True)
+        yield folder, sorted(names)
+
+
+def _sort_entries(entries: Iterator[os.DirEntry[str]], names: list[str]) -> list[str]:
+    """Adds the image files' names to ``names``; returns the folders' paths."""
+    below = []
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        try:
+            if entry.is_dir():
+                below.append(entry.path)
+            elif os.path.splitext(entry.name)[1].lower() in IMAGE_EXTENSIONS and entry.is_file():  # noqa: PTH122
+                names.append(entry.name)
+        except OSError:  # a link in a circle
+            continue
+    return below

@@ -67,7 +67,7 @@ def measure(
         )
     rows = data.table[good]
     labels = rows["label"].to_numpy()
-    p_fake = calibrated_probability(logits[good], detector.card.temperature)
+    p_fake = calibrated_probability(logits[good], detector.card.temperature, detector.card.bias)
     table = pd.DataFrame(
         {
             "image_id": rows["path"].to_numpy(),

@@ -45,10 +45,11 @@ def compile_for(model: Any, recipe: Recipe, steps: int) -> None:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     else:
         optimizer = keras.optimizers.Adam(rate)
+    compiled = keras.backend.backend() == "jax"  # which knows no graph between single steps and a program
     if recipe.architecture == "resnet50":
-        model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+        model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"], jit_compile=compiled)
     else:
         loss = keras.losses.BinaryCrossentropy(from_logits=True)
         accuracy = keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")
-        model.compile(optimizer, loss, metrics=[accuracy], jit_compile=False)
+        model.compile(optimizer, loss, metrics=[accuracy], jit_compile=compiled)
     optimizer.build(model.trainable_variables)

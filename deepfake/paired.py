@@ -8,7 +8,10 @@ from scipy.special import bdtr, chdtrc
 
 from deepfake.bootstrap import BLOCK_CELLS, ScoreCounts, resample, weighted_metrics
 
-PAIRED_METRICS = ("accuracy", "roc_auc", "average_precision")
+THRESHOLD_METRICS = ("accuracy", "balanced_accuracy")
+FREE_METRICS = ("roc_auc", "average_precision", "tpr_at_fpr_1pct", "brier")
+"""Those that no threshold moves."""
+PAIRED_METRICS = (*THRESHOLD_METRICS, *FREE_METRICS)
 EXACT_BELOW = 25  # images that only one of the two got right
 EXACT, CHI_SQUARE = "exact binomial", "chi-square with continuity correction"
 
@@ -43,31 +46,70 @@ def mcnemar(only_a: int, only_b: int) -> McNemar:
     return McNemar(n, float(statistic), float(chdtrc(1, statistic)), CHI_SQUARE)
 
 
-class _Ranked:
-    """One detector's scores, prepared for many weightings of the images."""
+@dataclass(frozen=True)
+class PairedResamples:
+    """Resamples of N images that K detectors scored; a threshold is a product with them, not a new draw.
 
-    def __init__(self, p_fake: NDArray[np.float64], threshold: float) -> None:
-        self.order = np.argsort(p_fake, kind="stable")
-        self.scores, self.starts = np.unique(p_fake[self.order], return_index=True)
-        self.threshold = threshold
+    Attributes:
+        labels: (N,) 1 = Fake, 0 = Real.
+        scores: (K, N) p_fake of each detector in [0, 1].
+        weights: (B, N) uint8, how often each resample holds each image.
+        observed: (K, F) `FREE_METRICS` on the images themselves; NaN for one class alone.
+        resampled: (K, F, B) the same on each resample.
+    """
 
-    def metrics(self, fake: NDArray[np.int64], real: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(len(PAIRED_METRICS), B) from (B, N) weights of the images; NaN where undefined."""
-        fakes, reals = (
-            np.add.reduceat(weights[:, self.order], self.starts, axis=1) for weights in (fake, real)
+    labels: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    weights: NDArray[np.uint8]
+    observed: NDArray[np.float64]
+    resampled: NDArray[np.float64]
+
+    def at(self, thresholds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """All of `PAIRED_METRICS` at (K,) thresholds (fake when p_fake >= threshold).
+
+        Returns:
+            (K, M) observed and (K, M, B) resampled; NaN for one class alone.
+        """
+        right = (self.scores >= thresholds[:, None]) == (self.labels == 1)
+        seen = _shares_right(right, self.labels, np.ones((1, self.labels.size), np.uint8))
+        drawn = _shares_right(right, self.labels, self.weights)
+        return (
+            np.concatenate([seen[..., 0], self.observed], axis=1),
+            np.concatenate([drawn, self.resampled], axis=1),
         )
-        found = weighted_metrics(self.scores, fakes, reals, self.threshold)
-        return np.stack([found[name] for name in PAIRED_METRICS])
 
 
-def paired_metrics(
-    labels: NDArray[np.int64],
-    scores: NDArray[np.float64],
-    thresholds: NDArray[np.float64],
-    n_bootstrap: int,
-    seed: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Metrics of K detectors on the same images, and on the same resamples of these images.
+def _shares_right(
+    right: NDArray[np.bool_], labels: NDArray[np.int64], weights: NDArray[np.uint8]
+) -> NDArray[np.float64]:
+    """(K, 2, B) accuracy and balanced accuracy from (K, N) right calls and (B, N) weights."""
+    sizes, hits = [], []
+    for label in (1, 0):
+        of_class = labels == label
+        sizes.append(int(of_class.sum()))
+        hits.append(np.einsum("kn,bn->kb", right[:, of_class].astype(np.int64), weights[:, of_class]))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a resample has as many of each class as there are
+        balanced = (
+            (hits[0] / sizes[0] + hits[1] / sizes[1]) / 2 if all(sizes) else np.full(hits[0].shape, np.nan)
+        )
+    return np.stack([(hits[0] + hits[1]) / sum(sizes), balanced], axis=1)
+
+
+def _free_metrics(
+    p_fake: NDArray[np.float64], fake: NDArray[np.int64], real: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(F, B) from one detector's (N,) scores and (B, N) weights of the images; NaN where undefined."""
+    order = np.argsort(p_fake, kind="stable")
+    scores, starts = np.unique(p_fake[order], return_index=True)
+    fakes, reals = (np.add.reduceat(weights[:, order], starts, axis=1) for weights in (fake, real))
+    found = weighted_metrics(scores, fakes, reals, 0.5)
+    return np.stack([found[name] for name in FREE_METRICS])
+
+
+def draw_resamples(
+    labels: NDArray[np.int64], scores: NDArray[np.float64], n_bootstrap: int, seed: int
+) -> PairedResamples:
+    """Draws resamples of the images and measures on each what needs no threshold.
 
     Each resample draws as many Fake and as many Real images as there are, with replacement (stratified), and
     gives every detector the same images: what makes an image hard for all cancels in a difference (Efron and
@@ -76,23 +118,21 @@ def paired_metrics(
     Args:
         labels: (N,) 1 = Fake, 0 = Real.
         scores: (K, N) p_fake of each detector in [0, 1].
-        thresholds: (K,) fake when p_fake >= threshold.
         n_bootstrap: resamples, 0 or more.
         seed: of the resampling.
-
-    Returns:
-        (K, M) observed and (K, M, n_bootstrap) resampled, M as `PAIRED_METRICS`; NaN for one class alone.
     """
-    ranked = [_Ranked(p, float(threshold)) for p, threshold in zip(scores, thresholds, strict=True)]
     # Every image is a 'score' of its own here: a resample weighs images, not one detector's scores.
     images = ScoreCounts(np.arange(labels.size, dtype=np.float64), labels, 1 - labels)
-    observed = np.stack([one.metrics(images.fake[None], images.real[None])[:, 0] for one in ranked])
-    resampled = np.empty((len(ranked), len(PAIRED_METRICS), n_bootstrap))
+    observed = np.stack([_free_metrics(p, images.fake[None], images.real[None])[:, 0] for p in scores])
+    resampled = np.empty((len(scores), len(FREE_METRICS), n_bootstrap))
+    # An image is drawn at most n times of n; 255 of that many is never met above n = 255.
+    weights = np.empty((n_bootstrap, labels.size), np.uint8)
     rng = np.random.default_rng(seed)
     block = max(1, BLOCK_CELLS // labels.size)
     for start in range(0, n_bootstrap, block):
         stop = min(start + block, n_bootstrap)
         fake, real = resample(images, stop - start, rng)
-        for k, one in enumerate(ranked):
-            resampled[k, :, start:stop] = one.metrics(fake, real)
-    return observed, resampled
+        weights[start:stop] = fake + real
+        for k, p_fake in enumerate(scores):
+            resampled[k, :, start:stop] = _free_metrics(p_fake, fake, real)
+    return PairedResamples(labels, scores, weights, observed, resampled)

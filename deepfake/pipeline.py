@@ -1,6 +1,6 @@
 """Images on disk -> batches, for training and for measuring.
 
-Every random draw of a sample comes from (seed, epoch, row), so a run that is resumed at an epoch
+Every random draw of a sample comes from its own seeds, so a run that is resumed at an epoch
 sees the same samples as one that was never interrupted, whatever the threads do.
 """
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake.augmentation import jpeg, perturb
+from deepfake.blending import Landmarks, self_blend
 from deepfake.images import ImageRefused, LoadedImage, load_image
 from deepfake.preprocessing import InputSpec, Pixels, resize, scaled
 
@@ -35,6 +36,40 @@ class Augmentation:
     min_area: float = 0.45
     recompressed: float = 0.3
     flip: bool = True
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image as an epoch of training shows it.
+
+    Attributes:
+        path: the file.
+        fake: what it is taken for: 1 Fake, 0 Real.
+        augmentation: its variations, or None for the plain image.
+        draw: seeds its randomness.
+        landmarks: given where the image is a photograph to be made a fake by ``blending.self_blend``.
+    """
+
+    path: str
+    fake: float
+    augmentation: Augmentation | None
+    draw: tuple[int, ...]
+    landmarks: Landmarks | None = None
+
+
+def training_pixels(sample: Sample, size: int) -> Pixels:
+    """A sample's pixels, (size, size, 3) uint8.
+
+    Raises:
+        ImageRefused: as ``load_for_scoring``.
+    """
+    rng = np.random.default_rng(sample.draw)
+    pixels = _load(sample.path).pixels
+    if sample.landmarks is not None:
+        pixels = self_blend(pixels, sample.landmarks, rng)
+    if sample.augmentation is None:
+        return resize(pixels, size)
+    return augment(pixels, size, sample.augmentation, rng)
 
 
 def augment(pixels: Pixels, size: int, augmentation: Augmentation, rng: np.random.Generator) -> Pixels:
@@ -72,47 +107,34 @@ def _random_crop(pixels: Pixels, min_area: float, rng: np.random.Generator) -> P
     return np.ascontiguousarray(pixels[top : top + crop_height, left : left + crop_width])
 
 
-def training_batches(
-    paths: Sequence[str],
-    targets: NDArray[np.float32],
-    spec: InputSpec,
-    augmentation: Augmentation | None,
-    *,
-    batch_size: int,
-    seed: int,
-    epoch: int,
-) -> Any:
-    """One epoch of shuffled training batches as a ``tf.data.Dataset``.
+def training_batches(samples: Sequence[Sample], spec: InputSpec, *, batch_size: int, columns: int = 1) -> Any:
+    """One epoch of training batches, in the order given, as a ``tf.data.Dataset``.
 
     Args:
-        paths: image files.
-        targets: (N, K) float32, what the loss compares with.
+        samples: from ``sampling.epoch_samples``.
         spec: the network's input.
-        augmentation: variations, or None for the plain image.
         batch_size: images a batch; an incomplete last batch is left out when there are others.
-        seed, epoch: the samples and their order follow from these.
+        columns: 1 for the label of Fake, 2 for one-hot in the order Fake, Real.
 
     Returns:
-        Dataset of (images (B, size, size, 3) float32, targets (B, K) float32).
+        Dataset of (images (B, size, size, 3) float32, targets (B, columns) float32).
     """
     import tensorflow as tf
 
     cv2.setNumThreads(0)  # tf.data runs the samples in parallel; OpenCV's own threads would fight it
 
-    def sample(row: NDArray[np.int64]) -> Pixels:
-        pixels = _load(paths[int(row)]).pixels
-        if augmentation is None:
-            return resize(pixels, spec.size)
-        return augment(pixels, spec.size, augmentation, np.random.default_rng([seed, epoch, int(row)]))
+    def pixels(place: NDArray[np.int64]) -> Pixels:
+        return training_pixels(samples[int(place)], spec.size)
 
-    def load(row: Any, target: Any) -> tuple[Any, Any]:
-        image = tf.numpy_function(sample, [row], tf.uint8, stateful=False)
+    def load(place: Any, target: Any) -> tuple[Any, Any]:
+        image = tf.numpy_function(pixels, [place], tf.uint8, stateful=False)
         return tf.ensure_shape(image, (spec.size, spec.size, 3)), target
 
-    order = np.random.default_rng([seed, epoch]).permutation(len(paths))
-    dataset = tf.data.Dataset.from_tensor_slices((order.astype(np.int64), targets[order]))
+    fake = np.array([sample.fake for sample in samples], np.float32)[:, None]
+    targets = np.hstack([fake, 1 - fake]) if columns == 2 else fake
+    dataset = tf.data.Dataset.from_tensor_slices((np.arange(len(samples)), targets))
     dataset = dataset.map(load, num_parallel_calls=4, deterministic=True)
-    dataset = dataset.batch(batch_size, drop_remainder=len(paths) >= batch_size)
+    dataset = dataset.batch(batch_size, drop_remainder=len(samples) >= batch_size)
     dataset = dataset.map(lambda images, labels: (scaled(images, spec), labels))
     return dataset.prefetch(4)
 

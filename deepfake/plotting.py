@@ -10,6 +10,14 @@ import plotly.graph_objects as go
 ACCENT_COLOUR = "#14998C"
 """Of a detector's own curve: stands out on white and on near-black; neither Fake's nor Real's colour."""
 NEUTRAL_COLOUR = "#8B94A1"
+DETECTOR_STYLES = (
+    (ACCENT_COLOUR, "solid"),
+    ("#C2569B", "dash"),
+    ("#B7791F", "dot"),
+    ("#7C6BD6", "dashdot"),
+    ("#5F8A2B", "longdash"),
+)
+"""Colour and dash of detectors drawn together, in their order; told apart without colour too."""
 
 SaveFormat = Literal["png", "svg"]
 

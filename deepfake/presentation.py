@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from deepfake.registry import CallName, Card, OperatingPoint
+from deepfake.registry import CallName, OperatingPoint
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
     import pandas as pd
@@ -30,6 +30,12 @@ POINT_MEANINGS: Mapping[OperatingPoint, str] = {
     "few_false_alarms": "Says fake only where at most 1 in 100 real pictures kept out of training would be. "
     "More fakes stay uncertain.",
 }
+
+PICTURE_FAULT = (
+    "This picture could not be judged because of a fault in the program; the server's log says which. "
+    "Other pictures are not affected."
+)
+"""In place of a verdict that failed through no fault of the file."""
 
 
 @dataclass(frozen=True)
@@ -85,24 +91,22 @@ def scope_line(verdict: Verdict) -> str:
         return "The picture is a close-up of one face; it was judged as it is."
     if n == 1:
         return "1 face found and judged."
+    if verdict.stress:
+        return f"{n} faces found and judged. One fake face makes the picture fake; it is real if all are."
     return f"{n} faces found and judged. The verdict is that of the face most likely fake."
 
 
-def validation_scores(card: Card) -> pd.DataFrame | None:
-    """The detector's own scores of images with known answers, as a score table.
-
-    Those of perturbed validation images, which are nearest to what people upload: resized, recompressed
-    and edited. None where the card names no such table, or it cannot be read.
-    """
-    from deepfake.score_table import EvaluationError, read_scores
-
-    for entry in card.evaluations:
-        if entry.get("split") == "Validation" and entry.get("perturbed") and entry.get("scores"):
-            try:
-                return read_scores(card.folder / str(entry["scores"]))
-            except EvaluationError:
-                continue
-    return None
+def stress_line(verdict: Verdict) -> str:
+    """Why the stress test made faces uncertain; empty where it was not run or left them as they were."""
+    lines = []
+    for number, test in enumerate(verdict.stress, start=1):
+        if not test.stable:
+            who = f"Face {number}" if len(verdict.stress) > 1 else "The face"
+            alone = CALL_WORDS[test.call].lower()
+            lines.append(f"{who} would be called {alone} by its score alone. {test.sentence()}")
+    if not lines:
+        return ""
+    return " ".join(["Uncertain after the stress test.", *lines])
 
 
 def context_sentence(scores: pd.DataFrame | None, verdict: Verdict) -> str:
@@ -111,7 +115,7 @@ def context_sentence(scores: pd.DataFrame | None, verdict: Verdict) -> str:
     They are not called test images: the thresholds were chosen on them.
 
     Args:
-        scores: from ``validation_scores``.
+        scores: from ``recorded.validation_scores``.
         verdict: any; where no face was found the table does not apply, and the sentence says so.
     """
     from deepfake.score_table import verdict_context
@@ -131,33 +135,63 @@ def context_sentence(scores: pd.DataFrame | None, verdict: Verdict) -> str:
     ).replace("95%", "95 %")
 
 
+def context_example(scores: pd.DataFrame | None, p_fake: float = 0.8) -> str:
+    """How images that scored about this turned out; empty without a table."""
+    from deepfake.score_table import verdict_context
+
+    if scores is None:
+        return ""
+    context = verdict_context(scores, p_fake)
+    return (
+        f"Of the {context.n:,} images kept out of training that scored nearest to {percent(p_fake)} "
+        f"({percent(context.low)} to {percent(context.high)}), {context.n_fake:,} were fake, "
+        f"that is {percent(context.share_fake)}."
+    )
+
+
 def outcomes_json(outcomes: Sequence[Outcome]) -> str:
     """A JSON list with an object per file: ``file``, and the fields of ``Verdict`` or ``refusal``."""
     return json.dumps([_row(outcome) for outcome in outcomes], indent=2, ensure_ascii=False)
 
 
 def outcomes_csv(outcomes: Sequence[Outcome]) -> str:
-    """A CSV table with a row per file; faces as a count, warnings in one cell.
+    """The table of ``write_outcomes_csv`` as text."""
+    text = io.StringIO()
+    write_outcomes_csv(outcomes, text)
+    return text.getvalue()
+
+
+def write_outcomes_csv(outcomes: Iterable[Outcome], file: TextIO) -> None:
+    """A CSV table with a row per file, each written as it comes; faces as a count, warnings in one cell,
+    ``stress`` as stable, not stable, or empty where the test was not run.
 
     A cell that a spreadsheet would take for a formula is led by an apostrophe.
     """
-    names = ("file", "verdict", "p_fake", "faces", "scope", "operating_point", "model", "width", "height")
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*names, "sha256", "warnings", "refusal"], restval="", lineterminator="\n")
+    names: tuple[str, ...] = ("file", "verdict", "p_fake", "faces", "scope", "operating_point")
+    names += ("model", "width", "height", "sha256", "warnings", "refusal", "stress")
+    writer: csv.DictWriter[str] = csv.DictWriter(
+        file, names, restval="", extrasaction="ignore", lineterminator="\n"
+    )
     writer.writeheader()
     for outcome in outcomes:
         row = _row(outcome)
         row["faces"] = len(row["faces"]) if "faces" in row else ""
         row["warnings"] = " ".join(row.get("warnings", ()))
+        row["stress"] = _stability(outcome.verdict)
         row["p_fake"] = f"{row['p_fake']:.4f}" if "p_fake" in row else ""
         writer.writerow({key: _cell(value) for key, value in row.items()})
-    return text.getvalue()
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:
     if outcome.verdict is None:
         return {"file": outcome.file, "refusal": outcome.refusal}
     return {"file": outcome.file, **outcome.verdict.to_dict()}
+
+
+def _stability(verdict: Verdict | None) -> str:
+    if verdict is None or not verdict.stress:
+        return ""
+    return "stable" if all(test.stable for test in verdict.stress) else "not stable"
 
 
 def _cell(value: Any) -> Any:

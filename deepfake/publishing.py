@@ -13,23 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from deepfake import __version__
-from deepfake.calibration import (
-    calibrated_probability,
-    fit_temperature,
-    threshold_at_fpr,
-    threshold_balanced,
-    uncertain_band,
-)
+from deepfake.calibrating import calibrate
 from deepfake.dataset import DatasetIndex
 from deepfake.errors import UserError
 from deepfake.measuring import Measurement
-from deepfake.registry import Card, Thresholds, load_card, models_folder
+from deepfake.recorded import CALIBRATION_SCORES, describe, scores_name
+from deepfake.registry import Card, load_card, models_folder
 from deepfake.runlog import read_settings, write_json
 from deepfake.score_table import write_scores
-from deepfake.scoring import compiled_scorer, score_files
-
-RELIABILITY = 0.95
-"""Outside the uncertain band at least this share of verdicts is right, on perturbed validation images."""
+from deepfake.scoring import compiled_scorer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +45,9 @@ class CardTexts:
 def publish(
     run: Path, name: str, data: DatasetIndex, texts: CardTexts, *, say: Callable[[str], None] = print
 ) -> Card:
-    """Calibrates a run's best network on perturbed Validation and puts it into the models folder.
+    """Calibrates a run's best network on Validation (``calibrating``) and puts it into the models folder.
 
-    Temperature (Guo et al., 2017), balanced threshold, 1 % false-alarm threshold and uncertain band
-    come from the perturbed copies of all Validation images, duplicates left out. A detector of the same
-    name is replaced, its evaluations dropped.
+    A detector of the same name is replaced, its evaluations dropped.
 
     Args:
         run: a run's folder with ``best.keras``.
@@ -82,26 +72,16 @@ def publish(
     network: Any = keras.saving.load_model(kept, compile=False, safe_mode=True)
     data = data.without_duplicates()
     validation, training = data.select(split="Validation"), data.select(split="Train")
-    say(f"Calibrating on {len(validation):,} perturbed validation images.")
-    logits = score_files(
-        compiled_scorer(network, recipe.serve_input), recipe.serve_input, validation.paths(), perturbed=True
-    )
-    labels = validation.table["label"].to_numpy()
-    temperature = fit_temperature(logits, labels)
-    p_fake = calibrated_probability(logits, temperature)
-    low, high = uncertain_band(labels, p_fake, RELIABILITY)
-    thresholds = Thresholds(
-        balanced=threshold_balanced(labels, p_fake),
-        few_false_alarms=threshold_at_fpr(labels, p_fake, 0.01),
-        uncertain_low=low,
-        uncertain_high=high,
-    )
+    say("Calibrating on validation images.")
+    spec = recipe.serve_input
+    calibration = calibrate(compiled_scorer(network, spec), spec, validation, recipe)
     named = (set(training.table["source"]) | set(training.table["generator"])) - {""}
     sources = sorted(named) or [data.root.resolve().name]
     folder = models_folder() / name
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("scores-*.csv"):
         old.unlink()
+    write_scores(calibration.scores, folder / CALIBRATION_SCORES)
     waiting = folder / "model.part"
     shutil.copyfile(kept, waiting)
     waiting.replace(folder / "model.keras")
@@ -119,14 +99,8 @@ def publish(
             "architecture": recipe.architecture,
             "parameters": int(network.count_params()),
             "input": recipe.serve_input.to_dict(),
-            "temperature": temperature,
-            "thresholds": dataclasses.asdict(thresholds),
-            "calibrated_on": {
-                "split": "Validation",
-                "perturbed": True,
-                "images": len(validation),
-                "reliability_outside_band": RELIABILITY,
-            },
+            **calibration.fitted(),
+            "calibrated_on": calibration.to_dict(),
             "sha256": hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest(),
             "recipe": recipe.to_dict(),
             "result": result,
@@ -148,11 +122,19 @@ def publish(
 
 
 def record(
-    card: Card, measurement: Measurement, *, data: str, split: str | None, perturbed: bool, command: str
+    card: Card,
+    measurement: Measurement,
+    *,
+    data: str,
+    split: str | None,
+    perturbed: bool,
+    command: str,
+    source: str | None = None,
+    folder: str = "",
 ) -> Path:
     """Writes a measurement into a detector's card and its scores beside it.
 
-    An earlier one of the same data, split and form is replaced.
+    An earlier one of the same title (``recorded.describe``) is replaced.
 
     Args:
         card: the detector's.
@@ -161,28 +143,51 @@ def record(
         split: the split measured, or None for all.
         perturbed: whether perturbed copies were scored.
         command: what was typed, with the data set's place left general.
+        source: the source measured, or None for all.
+        folder: the data set's folder below one of ``data_roots.allowed_roots``; empty where it is in none.
 
     Returns:
         The score table's path.
+
+    Raises:
+        UserError: code ``not_written``: the models folder cannot be written.
     """
-    words = [data, split or "all", "perturbed" if perturbed else ""]
-    slug = "-".join(word.lower().replace("/", "-").replace(" ", "-") for word in words if word)
-    scores = card.folder / f"scores-{slug}.csv"
-    write_scores(measurement.table, scores)
+    contents = dict(load_card(card.name).contents)
+    title = describe(data, split or "all", perturbed, source or "")
+    others = [known for known in contents["evaluations"] if _title(known) != title]
+    taken = {known["scores"] for known in others if isinstance(known, dict) and "scores" in known}
+    file_title = f"{describe(data, split or 'all', False, source or '')}{' perturbed' if perturbed else ''}"
+    scores = card.folder / scores_name(file_title, taken)
     entry: dict[str, Any] = {
         "data": data,
         "split": split or "all",
+        "source": source or "",
+        "folder": folder,
         "perturbed": perturbed,
         "command": command,
         "scores": scores.name,
         "refused": len(measurement.refused),
         **measurement.evaluation.to_dict(),
     }
-    contents = dict(load_card(card.name).contents)
-    others = [known for known in contents["evaluations"] if known["scores"] != scores.name]
     contents["evaluations"] = [*others, entry]
-    write_json(card.folder / "card.json", contents)
+    try:
+        write_scores(measurement.table, scores)
+        write_json(card.folder / "card.json", contents)
+    except OSError as error:
+        raise UserError(
+            "not_written",
+            f"The evaluation cannot be recorded: {error.filename or card.folder} cannot be written "
+            f"({error.strerror}). Make the folder writable, or keep the scores elsewhere with --scores.",
+        ) from error
     return scores
+
+
+def _title(entry: Any) -> str:
+    """An entry's title; empty where it is none of ours."""
+    try:
+        return describe(entry["data"], entry["split"], bool(entry["perturbed"]), entry.get("source") or "")
+    except (TypeError, KeyError, AttributeError):
+        return ""
 
 
 def _commit() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from deepfake.preprocessing import InputSpec
@@ -25,9 +25,18 @@ class Recipe:
         perturbed, min_area: see ``pipeline.Augmentation``; both are off in ``seed``.
         ema: decay per step of the averaged weights that are measured and kept; 0 turns it off.
         validation_images: at most this many validation images are measured after an epoch (balanced).
-        weights: start of the network: None, ``imagenet`` or a path.
+        weights: start of the network: None, ``imagenet`` or a path; for ``compact`` the name of a detector.
         precision: ``auto``, ``float32`` or ``mixed_bfloat16``.
         seed: of every random draw.
+        shares: how large a part of an epoch each source of the data set gets, half of it each class, as
+            weights by source name; None shows every image once an epoch. The best epoch is then the one
+            with the highest mean over sources of ROC AUC, clean and perturbed.
+        epoch_images: samples of an epoch where there are ``shares``.
+        source_perturbed: ``perturbed`` of single sources.
+        blended: part of a source's fakes that are self-blended photographs (see ``blending``).
+        frozen_stages: ``compact``: the stem and this many stages keep the weights they started from. A
+            step is then a good deal faster, for going on with a detector that has learnt what they hold.
+        patience: the run ends after this many epochs without a better one; None goes through all.
     """
 
     name: str
@@ -48,6 +57,12 @@ class Recipe:
     weights: str | None = None
     precision: str = "auto"
     seed: int = 0
+    shares: dict[str, float] | None = None
+    epoch_images: int | None = None
+    source_perturbed: dict[str, float] | None = None
+    blended: float = 0.0
+    frozen_stages: int = 0
+    patience: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, ready for JSON."""
@@ -60,25 +75,63 @@ class Recipe:
         return cls(**{**values, **inputs})
 
 
+def with_image_size(recipe: Recipe, size: int) -> Recipe:
+    """The recipe for training at another size; that of serving keeps its proportion to it.
+
+    Args:
+        recipe: the recipe.
+        size: side of the training input in pixels.
+    """
+    served = round(size * recipe.serve_input.size / recipe.train_input.size)
+    return replace(
+        recipe,
+        train_input=replace(recipe.train_input, size=size),
+        serve_input=replace(recipe.serve_input, size=served),
+    )
+
+
 _SEED_INPUT = InputSpec(128, scale=1 / 255, offset=0.0)
+
+_COMPACT = Recipe(
+    "compact",
+    "compact",
+    InputSpec(160),
+    InputSpec(192),
+    epochs=16,
+    learning_rate=3e-3,
+    schedule="cosine",
+    warmup=0.5,
+    optimizer="adamw",
+    weight_decay=0.05,
+    perturbed=0.65,
+    min_area=0.45,
+    ema=0.999,
+    validation_images=2000,
+)
 
 RECIPES: dict[str, Recipe] = {
     "seed": Recipe("seed", "resnet50", _SEED_INPUT, _SEED_INPUT, epochs=2, precision="float32"),
-    "compact": Recipe(
-        "compact",
-        "compact",
-        InputSpec(160),
-        InputSpec(192),
-        epochs=16,
-        learning_rate=3e-3,
-        schedule="cosine",
-        warmup=0.5,
-        optimizer="adamw",
-        weight_decay=0.05,
-        perturbed=0.65,
-        min_area=0.45,
-        ema=0.999,
-        validation_images=2000,
+    "compact": _COMPACT,
+    "faces": replace(
+        _COMPACT,
+        name="faces",
+        epochs=30,
+        learning_rate=2e-3,
+        perturbed=0.12,
+        validation_images=2400,
+        weights="openforensics",
+        shares={
+            "openforensics": 0.41,
+            "faces140k": 0.22,
+            "people": 0.15,
+            "celeba": 0.12,
+            "studio": 0.07,
+            "photoshop": 0.03,
+        },
+        epoch_images=24_000,
+        source_perturbed={"openforensics": 0.65},
+        blended=0.12,
     ),
 }
-"""``seed`` is the starting document's training; ``compact`` is ours."""
+"""``seed`` is the starting document's training; ``compact`` is ours, ``faces`` is ours on several
+kinds of fakes (``models/faces.toml``)."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from deepfake.data_roots import allowed_roots
 from deepfake.errors import UserError
 from deepfake.registry import Card
 from deepfake.score_table import read_scores
+
+CALIBRATION_SCORES = "scores-calibration.csv"
+"""Beside ``model.keras``: the scores of the images that the detector was calibrated on."""
 
 
 class RecordError(UserError):
@@ -46,6 +53,8 @@ class Recorded:
         confidence: of the intervals.
         n_bootstrap: resamples behind them.
         notes: sentences for a person.
+        source: the one source of the data set that was measured; empty for all.
+        folder: the data set's folder below one of ``data_roots.allowed_roots``; empty where unknown.
     """
 
     data: str
@@ -63,11 +72,13 @@ class Recorded:
     confidence: float
     n_bootstrap: int
     notes: tuple[str, ...]
+    source: str = ""
+    folder: str = ""
 
     @property
     def title(self) -> str:
-        """Data set, split and form in words."""
-        return describe(self.data, self.split, self.perturbed)
+        """Data set, split, source and form in words."""
+        return describe(self.data, self.split, self.perturbed, self.source)
 
     @property
     def one_class(self) -> str | None:
@@ -77,14 +88,40 @@ class Recorded:
         return "Fake" if self.n_fake else "Real"
 
 
-def describe(data: str, split: str, perturbed: bool) -> str:
-    """An evaluation's title.
+def describe(data: str, split: str, perturbed: bool, source: str = "") -> str:
+    """An evaluation's title; the source is named unless the data set's name begins with it.
 
     >>> describe("Faces", "Test", True), describe("Faces", "all", False)
     ('Faces, Test, altered copies', 'Faces')
+    >>> describe("Faces", "Test", False, "web"), describe("Web faces", "Test", False, "web")
+    ('Faces, Test, web', 'Web faces, Test')
     """
-    words = [data, *([split] if split != "all" else []), *(["altered copies"] if perturbed else [])]
-    return ", ".join(words)
+    named = f"{data} ".lower().startswith(f"{source} ".lower())
+    words = [data, split if split != "all" else "", "" if named else source]
+    return ", ".join(word for word in [*words, "altered copies" if perturbed else ""] if word)
+
+
+def scores_name(title: str, taken: Collection[str]) -> str:
+    """A plain name for the score file of an evaluation, none of those taken by others.
+
+    >>> scores_name("Faces, Test", ()), scores_name("Faces; test", {"scores-faces-test.csv"})
+    ('scores-faces-test.csv', 'scores-faces-test-2.csv')
+    """
+    stem = "scores-" + (re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:80] or "evaluation")
+    name, number = f"{stem}.csv", 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}.csv"
+    return name
+
+
+def below_roots(path: Path) -> str:
+    """The path of a folder relative to the root that holds it, '.' for a root itself; '' if none holds it."""
+    folder = path.resolve()
+    for root in allowed_roots():
+        if folder.is_relative_to(root):
+            return folder.relative_to(root).as_posix()
+    return ""
 
 
 def recorded_evaluations(card: Card) -> tuple[tuple[Recorded, ...], tuple[str, ...]]:
@@ -120,6 +157,8 @@ def _recorded(card: Card, entry: dict[str, Any]) -> Recorded:
     return Recorded(
         data=str(entry["data"]),
         split=str(entry["split"]),
+        source=str(entry.get("source") or ""),
+        folder=str(entry.get("folder") or ""),
         perturbed=bool(entry["perturbed"]),
         command=str(entry.get("command", "")),
         scores=card.folder / name,
@@ -154,7 +193,7 @@ def read_recorded_scores(recorded: Recorded) -> pd.DataFrame:
         EvaluationError: the file is missing, unreadable or unsound.
         RecordError: ``other_scores``: it holds other images than the card's numbers were computed from.
     """
-    table = read_scores(recorded.scores)
+    table = _scores(recorded.scores)
     n_fake = int(table["label"].sum())
     found, expected = (len(table) - n_fake, n_fake), (recorded.n_real, recorded.n_fake)
     if found != expected:
@@ -163,4 +202,44 @@ def read_recorded_scores(recorded: Recorded) -> pd.DataFrame:
             f"{recorded.scores.name} does not belong to the card's numbers: it holds {found[1]:,} Fake and "
             f"{found[0]:,} Real images, expected {expected[1]:,} and {expected[0]:,}. Evaluate again.",
         )
+    right = int(((table["p_fake"] >= recorded.threshold) == (table["label"] == 1)).sum())
+    accuracy = recorded.numbers["accuracy"]
+    if accuracy is not None and abs(right / len(table) - accuracy) > 0.5 / len(table):
+        raise RecordError(
+            "other_scores",
+            f"{recorded.scores.name} does not belong to the card's numbers: its scores give an accuracy of "
+            f"{right / len(table):.4f}, the card says {accuracy:.4f}. Evaluate again.",
+        )
     return table
+
+
+def _scores(path: Path) -> pd.DataFrame:
+    """The table in a file, parsed once for as long as it stays as it is: every verdict asks for one."""
+    try:
+        status = path.stat()
+    except OSError:
+        return read_scores(path)  # which says what is wrong
+    return _parsed(path, status.st_mtime_ns, status.st_size).copy()
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(path: Path, changed: int, size: int) -> pd.DataFrame:
+    return read_scores(path)
+
+
+def validation_scores(card: Card) -> pd.DataFrame | None:
+    """The detector's own scores of images with known answers, as a score table.
+
+    Those of the images it was calibrated on, chosen to be like what people upload (``calibrating``);
+    of a detector without such a table, those of perturbed validation images. None where there is neither, or
+    it cannot be read.
+    """
+    with contextlib.suppress(UserError):
+        return _scores(card.folder / CALIBRATION_SCORES)
+    for recorded in recorded_evaluations(card)[0]:
+        if recorded.split == "Validation" and recorded.perturbed:
+            try:
+                return read_recorded_scores(recorded)
+            except UserError:
+                continue
+    return None

@@ -44,12 +44,15 @@ class Thresholds:
 
     def call(self, p_fake: float, point: OperatingPoint = "balanced") -> CallName:
         """``fake``, ``real`` or, between the two, ``uncertain``."""
-        high = self.uncertain_high
-        if point == "few_false_alarms":
-            high = max(high, self.few_false_alarms)
-        if p_fake >= high:
+        if p_fake >= self.fake_from(point):
             return "fake"
         return "real" if p_fake < self.uncertain_low else "uncertain"
+
+    def fake_from(self, point: OperatingPoint = "balanced") -> float:
+        """The lowest ``p_fake`` that is called fake."""
+        if point == "few_false_alarms":
+            return max(self.uncertain_high, self.few_false_alarms)
+        return self.uncertain_high
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Card:
         architecture: see ``architectures.build``.
         input: what the network takes.
         temperature: logits are divided by it before the sigmoid (Guo et al., 2017).
+        bias: is then added to them (Platt, 1999).
         thresholds: where a score becomes a verdict.
         sha256: of ``model.keras``.
         description: one sentence.
@@ -85,6 +89,7 @@ class Card:
     folder: Path
     contents: dict[str, Any]
     false_alarms: str = ""
+    bias: float = 0.0
 
 
 def models_folder() -> Path:
@@ -148,6 +153,7 @@ def load_card(name: str | None = None) -> Card:
             folder=folder,
             contents=contents,
             false_alarms=str(contents.get("false_alarms", "")),
+            bias=_numbers({"bias": 0.0} | contents, "bias")["bias"],
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError(
@@ -177,7 +183,8 @@ def load_model(card: Card) -> Any:
     """Loads a detector's network after checking its hash.
 
     Raises:
-        ModelError: code ``wrong_hash``: the file is not the one that the card describes.
+        ModelError: code ``wrong_hash``: the file is not the one that the card describes;
+            ``unreadable``: Keras refuses it, for instance as it carries code.
     """
     import_tensorflow()
     import keras
@@ -190,4 +197,11 @@ def load_model(card: Card) -> Any:
             f"The file of the detector '{card.name}' is not the one its card describes, so it is not loaded. "
             f"Expected SHA-256 {card.sha256[:12]}..., received {found[:12]}.... Restore {path}.",
         )
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises nearly anything
+        raise ModelError(
+            "unreadable",
+            f"The detector '{card.name}' cannot be loaded by this version of Keras, or its file carries "
+            "code, which is not run. Publish it again from its run.",
+        ) from error

@@ -44,20 +44,6 @@ def coverage_risk(labels: ArrayLike, p_fake: ArrayLike, threshold: float = 0.5) 
     return pd.DataFrame({"coverage": n[rows] / n[-1], "risk": risk[rows], "n": n[rows]})
 
 
-def aurc(labels: ArrayLike, p_fake: ArrayLike, threshold: float = 0.5) -> float:
-    """Area under the risk-coverage curve (Geifman, Uziel and El-Yaniv, 2019): 0 is best, below 1.
-
-    The mean of the risks when deciding on the surest 1, 2, ..., N images; among equally sure images, the
-    expected risk of taking them in random order. All points count, not only the rows of `coverage_risk`. It
-    falls with the error rate too: of two detectors, the lower one need not be better at knowing when it errs.
-
-    Args, raises: as `coverage_risk`.
-    """
-    size, wrong = _groups(labels, p_fake, threshold)
-    expected_errors = np.cumsum(np.repeat(wrong / size, size))
-    return float((expected_errors / np.arange(1, expected_errors.size + 1)).mean())
-
-
 def _groups(
     labels: ArrayLike, p_fake: ArrayLike, threshold: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deepfake.bootstrap import BLOCK_CELLS, count_scores, resample
+from deepfake.bootstrap import count_scores, equal_error_rates, error_curves, resampled_metrics
 from deepfake.score_table import check_scores
+
+MAX_FPR = 0.001
 
 
 @dataclass(frozen=True)
@@ -51,39 +53,20 @@ def strict_metrics(
         return None
     counts = count_scores(truth, p)
     observed = _numbers(counts.fake[None], counts.real[None])
-    rng = np.random.default_rng(seed)
-    block = max(1, BLOCK_CELLS // counts.scores.size)
-    parts = [
-        _numbers(*resample(counts, min(block, n_bootstrap - start), rng))
-        for start in range(0, n_bootstrap, block)
-    ]
-    values = np.concatenate(parts, axis=1)
-    (low_tpr, low_eer), (high_tpr, high_eer) = np.quantile(values, [0.025, 0.975], axis=1)
+    resampled = resampled_metrics(counts, _numbers, n_bootstrap, seed)
+    bounds = {name: np.quantile(values, [0.025, 0.975]) for name, values in resampled.items()}
     return StrictMetrics(
-        tpr_at_fpr_0_1pct=float(observed[0, 0]),
-        eer=float(observed[1, 0]),
-        intervals={
-            "tpr_at_fpr_0_1pct": (float(low_tpr), float(high_tpr)),
-            "eer": (float(low_eer), float(high_eer)),
-        },
+        tpr_at_fpr_0_1pct=float(observed["tpr_at_fpr_0_1pct"][0]),
+        eer=float(observed["eer"][0]),
+        intervals={name: (float(low), float(high)) for name, (low, high) in bounds.items()},
         n_bootstrap=n_bootstrap,
     )
 
 
-def _numbers(fake: NDArray[np.int64], real: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(2, B): share found at 0.1 % false alarms and equal error rate, from (B, U) counts at rising scores."""
-    start = np.zeros((fake.shape[0], 1))
-    n_fake, n_real = fake.sum(axis=1, keepdims=True), real.sum(axis=1, keepdims=True)
-    # Before the first score everything is fake, after the last one nothing.
-    missed = np.concatenate([start, np.cumsum(fake, axis=1)], axis=1) / n_fake
-    alarms = 1 - np.concatenate([start, np.cumsum(real, axis=1)], axis=1) / n_real
-    # Whole numbers: 1 - 999 / 1000 is a little above 0.001.
-    allowed = n_real - np.concatenate([start, np.cumsum(real, axis=1)], axis=1) <= 0.001 * n_real + 1e-9
-    found = np.where(allowed, 1 - missed, 0).max(axis=1)
-    rows = np.arange(fake.shape[0])
-    after = np.argmax(missed >= alarms, axis=1)
-    gap_before = (alarms - missed)[rows, after - 1]
-    gap_after = (missed - alarms)[rows, after]
-    step = gap_before / (gap_before + gap_after)
-    rate = missed[rows, after - 1] + step * (missed[rows, after] - missed[rows, after - 1])
-    return np.stack([found, rate])
+def _numbers(fake: NDArray[np.int64], real: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """(B,) of each, from (B, U) counts at rising scores."""
+    missed, alarms = error_curves(fake, real)
+    return {
+        "tpr_at_fpr_0_1pct": np.where(alarms <= MAX_FPR, 1 - missed, 0).max(axis=1),
+        "eer": equal_error_rates(missed, alarms),
+    }

@@ -2,39 +2,37 @@
 
 A run's folder holds ``settings.json``; ``events.jsonl`` (append-only; a line every few seconds of
 steps, a line an epoch); ``state.npz`` (everything that ``resume`` needs, at an epoch's end);
-``best.keras`` (the best network by perturbed validation, without optimiser); ``result.json``.
+``best.keras`` (the best network by perturbed validation, without optimiser); ``summary.txt`` (its layers);
+``result.json``.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
-import pandas as pd
-import tensorflow as tf
-from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, roc_auc_score
+from scipy.special import expit
 
-from deepfake.architectures import build
 from deepfake.callbacks import StepReporter, WeightAverage
 from deepfake.dataset import DatasetIndex
+from deepfake.epochs import epoch_batches, fit_epoch, networks, precision_of
 from deepfake.errors import UserError
-from deepfake.optimisation import compile_for, fastest_precision
-from deepfake.pipeline import Augmentation, training_batches
+from deepfake.group import samples_digest
+from deepfake.interrupts import held_back
+from deepfake.landmarks import read_landmarks
+from deepfake.leading import Leader
 from deepfake.recipes import Recipe
+from deepfake.run_checkpoint import assign, read_checkpoint, write_checkpoint
+from deepfake.run_failures import explained
 from deepfake.runlog import RunLog, write_json
+from deepfake.sampling import epoch_samples
 from deepfake.scoring import compiled_scorer, score_files
-
-
-class TrainingError(UserError):
-    """A run cannot start, go on or resume."""
+from deepfake.training_data import TrainingError, prepared
+from deepfake.validating import merit, strip_of, validation_numbers
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,8 @@ def train(
     *,
     resume: bool = False,
     say: Callable[[str], None] = print,
+    listeners: Sequence[Callable[[dict[str, Any]], None]] = (),
+    leader: Leader | None = None,
 ) -> TrainingResult:
     """Trains a network on ``Train`` and keeps the epoch that is best on ``Validation``.
 
@@ -75,46 +75,35 @@ def train(
         folder: the run's folder, made if missing.
         resume: go on after the last completed epoch of this folder's run.
         say: takes lines for the person who waits.
+        listeners: told of every event of the run's log.
+        leader: where several processes train together, this one is process 0 (see ``group``).
 
     Raises:
-        TrainingError: codes ``run_exists``, ``nothing_to_resume``, ``one_class``, ``diverged``,
-            ``broken_image``.
+        TrainingError: codes ``run_exists``, ``nothing_to_resume``, ``bad_state``, ``one_class``,
+            ``diverged``, ``broken_image``.
+        UserError: ``disk_full``, ``out_of_memory`` or ``data_gone`` (see ``run_failures``).
+        SamplingError: the recipe's shares do not fit the data.
+        ModelError: the detector to start from is missing or damaged.
         ImageRefused: a validation image cannot be used.
         DatasetError: a split is missing.
     """
     _check_folder(folder, resume)
-    data = data.without_duplicates()
-    training, validation = data.select(split="Train"), data.select(split="Validation")
-    for part in (training, validation):
-        if part.table["label"].nunique() < 2:
-            raise TrainingError(
-                "one_class",
-                f"{part.root}, {part.table['split'].iloc[0]}: only one class has images. "
-                "Both Fake and Real are needed.",
-            )
-    validation = _balanced_sample(validation, recipe.validation_images)
-
-    keras.utils.set_random_seed(recipe.seed)
-    precision = recipe.precision if recipe.precision != "auto" else fastest_precision()
-    keras.mixed_precision.set_dtype_policy(precision)
-    model: Any = build(
-        recipe.architecture,
-        size=recipe.train_input.size if recipe.architecture == "resnet50" else None,
-        weights=None if resume else recipe.weights,
-        fused=keras.backend.backend() == "tensorflow",
-    )
-    keras.mixed_precision.set_dtype_policy("float32")
-    served = build(
-        recipe.architecture, size=recipe.serve_input.size if recipe.architecture == "resnet50" else None
-    )
-    steps = max(1, len(training) // recipe.batch_size)
-    compile_for(model, recipe, steps)
-    log = RunLog(folder)
-    run = _Run(model, served, recipe, folder, log)
+    training, validation = prepared(data, recipe)
+    landmarks = read_landmarks(training.root) if recipe.blended else {}
+    if leader:
+        first = samples_digest(epoch_samples(training, recipe, 0, landmarks), training.root)
+        settled = replace(recipe, precision=precision_of(recipe))
+        leader.begin(settled.to_dict(), first, recipe.batch_size)
+    model, served, precision, steps = networks(training, recipe, resume=resume, group=leader)
+    log = RunLog(folder, listeners)
+    run = _Run(model, served, recipe, folder, log, leader=leader)
     if resume:
         run.load_state()
     else:
         write_json(folder / "settings.json", {"recipe": recipe.to_dict(), "data": str(data.root)})
+    if leader:
+        leader.last_word = lambda failure: run.close("failed", failure)
+        leader.spread(model)
     log.add(
         "start",
         first_epoch=run.epoch + 1,
@@ -123,43 +112,59 @@ def train(
         parameters=model.count_params(),
         precision=precision,
         steps_per_epoch=steps,
+        batch_size=recipe.batch_size,
+        strip=strip_of(validation)[["path", "label"]].to_dict("records"),
     )
+    _write_summary(model, folder)
     say(
         f"{recipe.architecture}: {model.count_params():,} parameters, {precision}; "
         f"{len(training):,} training and {len(validation):,} validation images, {steps} steps an epoch"
     )
-    return run.go(training, validation, steps, say)
+    return run.go(training, validation, steps, say, landmarks)
+
+
+def _write_summary(model: Any, folder: Path) -> None:
+    lines: list[str] = []
+    model.summary(print_fn=lines.append, line_length=100)
+    (folder / "summary.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 class _Run:
     """The state that epochs change."""
 
-    def __init__(self, model: Any, served: Any, recipe: Recipe, folder: Path, log: RunLog) -> None:
+    def __init__(
+        self,
+        model: Any,
+        served: Any,
+        recipe: Recipe,
+        folder: Path,
+        log: RunLog,
+        *,
+        leader: Leader | None = None,
+    ) -> None:
+        self.leader = leader
         self.model, self.served, self.recipe, self.folder, self.log = model, served, recipe, folder, log
         self.average = WeightAverage(model, recipe.ema)
         self.scorer = compiled_scorer(served, recipe.serve_input)
         self.epoch = 0
         self.best_epoch = 0
         self.best: dict[str, Any] = {}
+        self.strip: dict[str, list[float]] = {}
 
     def go(
-        self, training: DatasetIndex, validation: DatasetIndex, steps: int, say: Callable[[str], None]
+        self,
+        training: DatasetIndex,
+        validation: DatasetIndex,
+        steps: int,
+        say: Callable[[str], None],
+        landmarks: Any,
     ) -> TrainingResult:
         """All epochs that are left."""
         recipe = self.recipe
-        targets = _targets(training, recipe)
         reporter = StepReporter(self.log, recipe, steps, say)
         try:
-            while self.epoch < recipe.epochs:
-                batches = training_batches(
-                    training.paths(),
-                    targets,
-                    recipe.train_input,
-                    _augmentation(recipe),
-                    batch_size=recipe.batch_size,
-                    seed=recipe.seed,
-                    epoch=self.epoch,
-                )
+            while self.epoch < recipe.epochs and not self.out_of_patience():
+                batches = epoch_batches(training, recipe, self.epoch, landmarks, self.leader)
                 reporter.epoch = self.epoch
                 fitted = self.fit(batches, [reporter, self.average])
                 self.finish_epoch(validation, fitted, say)
@@ -167,6 +172,12 @@ class _Run:
         except KeyboardInterrupt:
             state = "stopped"
             say("Stopped. The best network so far is kept; --resume goes on after the last whole epoch.")
+        except Exception as error:
+            failure = self.lost(error) or explained(error, training.root)
+            self.close("diverged" if failure.code == "diverged" else "failed", failure)
+            if failure is error or failure.code == "unexpected":
+                raise
+            raise failure from error
         if not (self.folder / "best.keras").exists():
             self.keep_best()
         self.close(state)
@@ -174,18 +185,9 @@ class _Run:
 
     def fit(self, batches: Any, callbacks: list[Any]) -> dict[str, Any]:
         """One epoch; what went wrong in it is said in words."""
-        try:
-            fitted = self.model.fit(batches, verbose=0, shuffle=False, callbacks=callbacks).history
-        except tf.errors.OpError as error:  # what a sample raises arrives wrapped in TensorFlow's own
-            reason = re.search(r"ImageRefused: (.*)", str(error))
-            if reason is None:
-                raise
-            self.close("failed")
-            raise TrainingError(
-                "broken_image", f"A training image cannot be used: {reason[1]} Repair or remove it."
-            ) from error
+        with self.leader.epoch(self.epoch) if self.leader else nullcontext():
+            fitted = fit_epoch(self.model, batches, callbacks, self.leader)
         if not math.isfinite(fitted["loss"][-1]):
-            self.close("diverged")
             kept = f"The network of epoch {self.best_epoch} is kept." if self.best_epoch else "None is kept."
             raise TrainingError(
                 "diverged",
@@ -194,9 +196,20 @@ class _Run:
             )
         return fitted
 
-    def close(self, state: str) -> None:
+    def lost(self, error: Exception) -> UserError | None:
+        """The end of another process, where that is the reason of an error."""
+        return self.leader.loss() if self.leader and not isinstance(error, UserError) else None
+
+    def out_of_patience(self) -> bool:
+        """Whether the last ``patience`` epochs brought no better one."""
+        return self.recipe.patience is not None and self.epoch - self.best_epoch >= self.recipe.patience
+
+    def close(self, state: str, failure: UserError | None = None) -> None:
         """Says in the folder how the run ended: finished, stopped, diverged or failed."""
-        self.log.add("end", state=state, epochs=self.epoch, best_epoch=self.best_epoch)
+        (self.folder / "reserve").unlink(missing_ok=True)  # room for these lines where the disk is full
+        reason = {"code": failure.code, "message": failure.message} if failure else {}
+        early = {"early": True} if state == "finished" and self.epoch < self.recipe.epochs else {}
+        self.log.add("end", state=state, epochs=self.epoch, best_epoch=self.best_epoch, **reason, **early)
         write_json(
             self.folder / "result.json",
             {"state": state, "epochs": self.epoch, "best_epoch": self.best_epoch, "best": self.best},
@@ -212,13 +225,16 @@ class _Run:
         if self.recipe.perturbed is not None:
             measured["perturbed"] = self.measure(validation, perturbed=True)
         train_part = {name: float(values[-1]) for name, values in fitted.items()}
-        self.log.add("epoch", epoch=number, train=train_part, validation=measured)
-        chosen = measured.get("perturbed", measured["clean"])
-        if not self.best or chosen["roc_auc"] > self.best.get("perturbed", self.best["clean"])["roc_auc"]:
-            self.best, self.best_epoch = measured, number
-            self.keep_best()
-        self.epoch = number
-        self.save_state()
+        better = not self.best or merit(measured, self.recipe) > merit(self.best, self.recipe)
+        with held_back():  # log, network and state agree
+            self.log.add(
+                "epoch", epoch=number, best=better, train=train_part, validation=measured, strip=self.strip
+            )
+            if better:
+                self.keep_best()
+                self.best, self.best_epoch = measured, number
+            self.epoch = number
+            self.save_state()
         words = "; ".join(
             f"{name} accuracy {part['accuracy']:.4f}, AUC {part['roc_auc']:.4f}"
             for name, part in measured.items()
@@ -231,16 +247,11 @@ class _Run:
         )
 
     def measure(self, validation: DatasetIndex, *, perturbed: bool) -> dict[str, Any]:
-        """Accuracy, loss, ROC AUC and confusion matrix (rows true, columns called: Fake, Real)."""
+        """The numbers of ``validating.validation_numbers``; notes what the few images of the strip score."""
         logits = score_files(self.scorer, self.recipe.serve_input, validation.paths(), perturbed=perturbed)
-        labels = validation.table["label"].to_numpy()
-        called = (logits >= 0).astype(int)
-        return {
-            "accuracy": float((called == labels).mean()),
-            "loss": float(np.logaddexp(0, np.where(labels == 1, -logits, logits)).mean()),
-            "roc_auc": float(roc_auc_score(labels, logits)),
-            "confusion_matrix": confusion_matrix(labels, called, labels=[1, 0]).tolist(),
-        }
+        p_fake = expit(logits[strip_of(validation).index].astype(float))
+        self.strip["perturbed" if perturbed else "clean"] = p_fake.round(4).tolist()
+        return validation_numbers(validation.table, logits)
 
     def keep_best(self) -> None:
         """Writes the network as it would be served."""
@@ -251,29 +262,14 @@ class _Run:
 
     def save_state(self) -> None:
         """Writes what ``load_state`` reads, all or nothing."""
-        waiting = self.folder / "state.part.npz"
-        variables = [*self.model.variables, *self.model.optimizer.variables]
-        arrays = {f"variable_{place}": np.asarray(value) for place, value in enumerate(variables)}
-        arrays |= {f"average_{place}": value for place, value in enumerate(self.average.averages)}
-        kept = {
-            "epoch": self.epoch,
-            "best_epoch": self.best_epoch,
-            "best": self.best,
-            "steps": self.average.steps,
-        }
-        arrays["kept"] = np.array(json.dumps(kept))
-        np.savez(waiting, **arrays)  # pyright: ignore[reportArgumentType] - names never clash with allow_pickle
-        waiting.replace(self.folder / "state.npz")
+        counts = {"epoch": self.epoch, "best_epoch": self.best_epoch, "best": self.best}
+        write_checkpoint(self.folder / "state.npz", self.model, self.average, counts)
 
     def load_state(self) -> None:
         """Takes up the state after the last completed epoch."""
-        with np.load(self.folder / "state.npz") as state:
-            for place, variable in enumerate([*self.model.variables, *self.model.optimizer.variables]):
-                variable.assign(state[f"variable_{place}"])
-            kept = json.loads(str(state["kept"]))
-            names = sorted((n for n in state.files if n.startswith("average_")), key=lambda n: int(n[8:]))
-            self.average.restore([state[name] for name in names], kept["steps"])
-        self.epoch, self.best_epoch, self.best = kept["epoch"], kept["best_epoch"], kept["best"]
+        put = self.leader.put if self.leader else assign
+        counts = read_checkpoint(self.folder / "state.npz", self.model, self.average, put)
+        self.epoch, self.best_epoch, self.best = counts["epoch"], counts["best_epoch"], counts["best"]
 
 
 def _check_folder(folder: Path, resume: bool) -> None:
@@ -286,24 +282,3 @@ def _check_folder(folder: Path, resume: bool) -> None:
             "run_exists", f"{folder} already holds a run. Give another name, or --resume to go on with it."
         )
     folder.mkdir(parents=True, exist_ok=True)
-
-
-def _targets(data: DatasetIndex, recipe: Recipe) -> NDArray[np.float32]:
-    """(N, 1) label of Fake for a logit, (N, 2) one-hot in the order Fake, Real for a softmax."""
-    fake = data.table["label"].to_numpy(np.float32)[:, None]
-    return np.hstack([fake, 1 - fake]) if recipe.architecture == "resnet50" else fake
-
-
-def _augmentation(recipe: Recipe) -> Augmentation | None:
-    if recipe.perturbed is None:
-        return None
-    return Augmentation(perturbed=recipe.perturbed, min_area=recipe.min_area)
-
-
-def _balanced_sample(data: DatasetIndex, most: int | None) -> DatasetIndex:
-    """At most ``most`` images, half of each class, always the same ones."""
-    if most is None or len(data) <= most:
-        return data
-    groups = data.table.groupby("label")
-    table = pd.concat([group.sample(min(len(group), most // 2), random_state=0) for _, group in groups])
-    return DatasetIndex(data.root, table.sort_values("path").reset_index(drop=True))

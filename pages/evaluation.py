@@ -7,14 +7,20 @@ import streamlit as st
 from deepfake.errors import UserError
 from deepfake.evaluation_texts import shown_rate, threshold_sentence
 from deepfake.evaluation_view import OpenedEvaluation
-from deepfake.recorded import Recorded, first_shown, recorded_evaluations
+from deepfake.recorded import Recorded, recorded_evaluations
 from deepfake.registry import Card, default_name, load_card, model_names
 from deepfake.threshold_metrics import ThresholdMetrics, at_threshold
 from ui import ask_for_detector, plain, start_page
-from ui_evaluation import opened, show_calibration, show_curves, show_overview, show_parts
+from ui_calibration import show_calibration, show_operating_point
+from ui_comparison import show_comparison
+from ui_curves import show_curves
+from ui_evaluation import ask_for_evaluation, opened, show_gap_alarms, show_overview, show_parts
 from ui_gallery import show_images
+from ui_measure import show_measuring
+from ui_threshold import set_value, start_value
 
-TABS = ["Overview", "Curves", "Calibration", "By source", "Images"]
+VIEWS = ["One detector", "Compare detectors", "Run an evaluation"]
+TABS = ["Overview", "Curves", "Operating point", "Calibration", "By source", "Images"]
 
 
 def main() -> None:
@@ -23,10 +29,38 @@ def main() -> None:
     try:
         names = model_names()
         first = default_name()
-        chooser, which = st.columns(2, gap="medium")
+    except UserError as error:
+        st.error(plain(error.message), icon=":material/error:")
+        return
+    view = st.segmented_control(
+        "View", VIEWS, default=VIEWS[0], key="view", bind="query-params", required=True,
+        label_visibility="collapsed", on_change=lambda: st.session_state.pop("page", None),
+    )  # fmt: skip
+    if view == VIEWS[1]:
+        show_comparison(sound_cards(names))
+    elif view == VIEWS[2]:
+        show_measuring(sound_cards(names), first)
+    else:
+        show_one_detector(names, first)
+
+
+def sound_cards(names: list[str]) -> dict[str, Card]:
+    """Every detector's card; a sentence in place of one that cannot be read."""
+    cards = {}
+    for name in names:
+        try:
+            cards[name] = load_card(name)
+        except UserError as error:
+            st.warning(plain(error.message), icon=":material/info:")
+    return cards
+
+
+def show_one_detector(names: list[str], first: str) -> None:
+    """A detector's recorded evaluations."""
+    chooser, which = st.columns(2, gap="medium")
+    try:
         with chooser:
-            name = ask_for_detector(names, first)
-        card = load_card(name)
+            card = load_card(ask_for_detector(names, first))
     except UserError as error:
         st.error(plain(error.message), icon=":material/error:")
         return
@@ -37,7 +71,7 @@ def main() -> None:
         show_empty_state(card)
         return
     with which if len(names) > 1 else chooser:
-        recorded = ask_for_evaluation(evaluations)
+        recorded = ask_for_evaluation("Evaluated on", evaluations, lambda: st.session_state.pop("page", None))
     show_evaluation(card, evaluations, recorded)
 
 
@@ -45,8 +79,8 @@ def show_empty_state(card: Card) -> None:
     with st.container(border=True):
         st.markdown(f"**No evaluation of {plain(card.name)} is recorded yet.**")
         st.markdown(
-            "Measure it on a folder of labelled face crops (Test/Fake, Test/Real); the numbers then stand "
-            "here:"
+            "Measure it on a folder of labelled face crops (Test/Fake, Test/Real), from the view Run an "
+            "evaluation or on the command line; the numbers then stand here:"
         )
         st.code(
             f"python -m deepfake evaluate DATA --split Test --model {card.name} "
@@ -54,20 +88,6 @@ def show_empty_state(card: Card) -> None:
             language="bash",
             wrap_lines=True,
         )
-
-
-def ask_for_evaluation(evaluations: tuple[Recorded, ...]) -> Recorded:
-    """Which recorded evaluation; kept in the address."""
-    by_title = {each.title: each for each in evaluations}
-    title = st.selectbox(
-        "Evaluated on",
-        list(by_title),
-        index=list(by_title).index(first_shown(evaluations).title),
-        key="evaluation",
-        bind="query-params",
-        on_change=lambda: st.session_state.pop("page", None),
-    )
-    return by_title.get(title, first_shown(evaluations))
 
 
 def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Recorded) -> None:
@@ -92,14 +112,18 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
         return
     metrics = at_threshold(evaluation.scores, ask_for_threshold(card, evaluation))
     show_costs(metrics)
-    overview, curves, calibration, parts, images = st.tabs(TABS, key="tab", bind="query-params")
+    overview, curves, point, calibration, parts, images = st.tabs(TABS, key="tab", bind="query-params")
     # Only the open tab is drawn, which keeps a move of the threshold quick.
     if overview.open:
         with overview:
+            show_gap_alarms(recorded, evaluations, metrics)
             show_overview(recorded, evaluation, metrics)
     if curves.open:
         with curves:
             show_curves(evaluation, metrics, card)
+    if point.open:
+        with point:
+            show_operating_point(evaluation)
     if calibration.open:
         with calibration:
             show_calibration(evaluation, metrics, card)
@@ -108,7 +132,7 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
             show_parts(evaluations, metrics)
     if images.open:
         with images:
-            show_images(evaluation, metrics)
+            show_images(evaluation, metrics, card.name)
 
 
 def ask_for_threshold(card: Card, evaluation: OpenedEvaluation) -> float:
@@ -116,14 +140,14 @@ def ask_for_threshold(card: Card, evaluation: OpenedEvaluation) -> float:
     # Another detector has other scores: its own threshold is the one to start from.
     start = min(card.thresholds.balanced, 1.0)
     if st.session_state.get("threshold_of", card.name) != card.name:
-        st.session_state["t"] = start
+        set_value("t", start)
     st.session_state["threshold_of"] = card.name
     with st.container(border=True):
         threshold = st.slider(
             "Threshold: pictures that score at or above it are called fake",
             0.0,
             1.0,
-            start,
+            start_value("t", start),
             step=0.001,
             format="%.3f",
             key="t",
@@ -140,7 +164,7 @@ def ask_for_threshold(card: Card, evaluation: OpenedEvaluation) -> float:
 
 
 def set_threshold(value: float) -> None:
-    st.session_state["t"] = value
+    set_value("t", value)
 
 
 def show_costs(metrics: ThresholdMetrics) -> None:

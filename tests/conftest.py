@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_card import drawn_card
 from PIL import Image
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -63,23 +64,10 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tiny").mkdir()
     model = compact(None, stages=((8, 1),), stem=8)
     model.save(folder / "tiny" / "model.keras")
-    card = {
-        "name": "tiny",
-        "architecture": "compact",
-        "input": {"size": 64, "scale": 1 / 127.5, "offset": -1.0},
-        "temperature": 1.5,
-        "thresholds": {
-            "balanced": 0.5,
-            "few_false_alarms": 0.9,
-            "uncertain_low": 0.4,
-            "uncertain_high": 0.6,
-        },
-        "sha256": hashlib.sha256((folder / "tiny" / "model.keras").read_bytes()).hexdigest(),
-        "description": "A random network for tests.",
-        "knows": ["nothing"],
-        "does_not_know": ["everything"],
-        "evaluations": [],
-    }
+    content = (folder / "tiny" / "model.keras").read_bytes()
+    card = drawn_card(
+        name="tiny", sha256=hashlib.sha256(content).hexdigest(), description="A random network for tests."
+    )
     (folder / "tiny" / "card.json").write_text(json.dumps(card))
     (folder / "default.txt").write_text("tiny\n")
     return folder

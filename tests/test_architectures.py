@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from deepfake.architectures import (
     build,
     compact,
     fake_logit,
+    freeze_stages,
     resnet50,
 )
+from deepfake.registry import ModelError, load_card, load_model
 
 TINY: dict[str, Any] = {"stages": ((8, 1), (12, 2)), "stem": 8}
 
@@ -212,10 +215,23 @@ def test_unknown_names_and_weights_are_refused() -> None:
         build("vgg")
     assert caught.value.code == "unknown_architecture"
     assert "'vgg'" in caught.value.message
-    with pytest.raises(ArchitectureError) as caught:
-        build("compact", weights="imagenet")
-    assert caught.value.code == "weights_not_loaded"
     assert build("compact", weights="none").name == "compact"
+
+
+def test_compact_starts_from_a_detector(monkeypatch: pytest.MonkeyPatch, tiny_models: Path) -> None:
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tiny_models))
+    with pytest.raises(ModelError) as unknown:
+        build("compact", weights="imagenet")
+    assert unknown.value.code == "unknown_model"
+    with pytest.raises(ArchitectureError) as other_shape:
+        build("compact", weights="tiny")
+    assert other_shape.value.code == "weights_not_loaded"
+    assert "'tiny'" in other_shape.value.message
+    small = partial(architectures.compact, stages=((8, 1),), stem=8)
+    monkeypatch.setattr(architectures, "compact", small)
+    started = build("compact", weights="tiny", fused=True)
+    for ours, theirs in zip(started.get_weights(), load_model(load_card("tiny")).get_weights(), strict=True):
+        assert np.array_equal(ours, theirs)
 
 
 def test_score_of_a_logit_is_itself() -> None:
@@ -239,3 +255,29 @@ def test_score_of_a_certain_softmax_is_finite() -> None:
 def test_default_stages_are_what_compact_says() -> None:
     kinds = [type(layer).__name__ for layer in compact().layers]
     assert kinds.count("Add") == sum(blocks for _, blocks in architectures.COMPACT_STAGES)
+
+
+@pytest.mark.parametrize("stages", [0, 2])
+def test_frozen_stages_keep_their_weights(stages: int) -> None:
+    model: Any = compact(32, fused=True)
+    freeze_stages(model, stages)
+    before = [array.copy() for array in model.get_weights()]
+    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
+    images = np.random.default_rng(0).random((8, 32, 32, 3), np.float32)
+    model.train_on_batch(images, np.ones((8, 1), np.float32))
+    kept = {
+        variable.path
+        for variable, old in zip(model.weights, before, strict=True)
+        if np.array_equal(variable.numpy(), old)
+    }
+    frozen = {weight.path for layer in model.layers if not layer.trainable for weight in layer.weights}
+    assert frozen <= kept
+    assert len(frozen) == (5 + 15 * stages if stages else 0), "a stem, and three convolutions a stage"
+    assert any(variable.path not in kept for variable in model.trainable_variables)
+
+
+@pytest.mark.parametrize("stages", [-1, 4])
+def test_stages_that_cannot_be_frozen(stages: int) -> None:
+    with pytest.raises(ArchitectureError) as caught:
+        freeze_stages(compact(32), stages)
+    assert caught.value.code == "not_freezable"

@@ -11,6 +11,7 @@ from deepfake.calibration import (
     TEMPERATURE_BOUNDS,
     calibrated_probability,
     fit_temperature,
+    fit_temperature_and_bias,
     reliability_table,
     threshold_at_fpr,
     threshold_balanced,
@@ -83,6 +84,40 @@ def test_temperature_mends_calibration_on_new_images_and_keeps_the_order():
     assert mended.roc_auc == pytest.approx(raw.roc_auc, abs=1e-6)
 
 
+@pytest.mark.parametrize(("temperature", "bias"), [(1.0, 0.0), (2.5, -1.2), (0.4, 0.8)])
+def test_temperature_and_bias_are_recovered(temperature, bias):
+    rng = np.random.default_rng(3)
+    true_logits = rng.normal(0, 2, 20_000)
+    labels = (rng.random(20_000) < expit(true_logits)).astype(int)
+    logits = (true_logits - bias) * temperature
+    fitted = fit_temperature_and_bias(logits, labels)
+    assert fitted == pytest.approx((temperature, bias), rel=0.06, abs=0.06)
+    best = log_loss(labels, calibrated_probability(logits, *fitted))
+    for change in ((0.97, 0), (1.03, 0), (1, 0.05), (1, -0.05)):
+        other = calibrated_probability(logits, fitted[0] * change[0], fitted[1] + change[1])
+        assert log_loss(labels, other) > best
+
+
+def test_bias_mends_what_a_temperature_cannot():
+    rng = np.random.default_rng(4)
+    z = rng.normal(0, 2, 8000)
+    labels = (rng.random(8000) < expit(z)).astype(int)
+    fit, new = slice(0, 4000), slice(4000, 8000)
+    shifted = z + 1.0
+    alone = calibrated_probability(shifted[new], fit_temperature(shifted[fit], labels[fit]))
+    both = calibrated_probability(shifted[new], *fit_temperature_and_bias(shifted[fit], labels[fit]))
+    assert evaluate_scores(labels[new], alone, n_bootstrap=0).ece > 0.08
+    assert evaluate_scores(labels[new], both, n_bootstrap=0).ece < 0.03
+
+
+def test_temperature_and_bias_keep_to_their_bounds():
+    logits, labels = np.array([-2.0, -1.0, 1.0, 2.0]), np.array([0, 0, 1, 1])
+    for given in (logits, -logits, 1e6 * logits):
+        temperature, bias = fit_temperature_and_bias(given, labels)
+        assert TEMPERATURE_BOUNDS[0] * 0.999 <= temperature <= TEMPERATURE_BOUNDS[1] * 1.001
+        assert math.isfinite(bias)
+
+
 def test_temperature_stops_at_its_bounds():
     logits, labels = np.array([-2.0, -1.0, 1.0, 2.0]), np.array([0, 0, 1, 1])
     assert fit_temperature(logits, labels) == pytest.approx(TEMPERATURE_BOUNDS[0])
@@ -101,9 +136,10 @@ def test_temperature_stops_at_its_bounds():
     ],
 )
 def test_temperature_refuses(logits, labels, code):
-    with pytest.raises(EvaluationError) as refusal:
-        fit_temperature(logits, labels)
-    assert refusal.value.code == code
+    for fit in (fit_temperature, fit_temperature_and_bias):
+        with pytest.raises(EvaluationError) as refusal:
+            fit(logits, labels)
+        assert refusal.value.code == code
 
 
 def test_calibrated_probability():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -18,7 +19,7 @@ import keras
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake import __version__, training
+from deepfake import __version__, epochs, training
 from deepfake import detector as detector_module
 from deepfake.architectures import compact
 from deepfake.cli import main
@@ -68,7 +69,7 @@ def small_training(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def build(name: str, *, size: int | None = None, weights: Any = None, fused: bool = False) -> Any:
         return compact(size, stages=((8, 1),), stem=8, fused=fused)
 
-    monkeypatch.setattr(training, "build", build)
+    monkeypatch.setattr(epochs, "build", build)
     handler = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, handler)
@@ -114,7 +115,7 @@ def test_train_publish_evaluate_predict(
     assert "already holds a run" in err
 
     resume = ["train", tiny_dataset, "--run", "first", "--runs", runs, "--resume"]
-    for change in (["--epochs", 5], ["--recipe", "seed"], ["--learning-rate", "1e-4"], ["--seed", 0]):
+    for change in (["--epochs", 5], ["--recipe", "seed"], ["--learning-rate", "1e-4"], ["--seed", 1]):
         status, out, err = call(capsys, *resume, *change)
         assert status == 1
         assert f"Leave out: {change[0].removeprefix('--').replace('-', '_')}" in str(err)
@@ -272,6 +273,22 @@ def test_predict_json(photos: Path, models: Path, capsys: Capture) -> None:
         assert set(line) == {"path", "error"}
         assert set(line["error"]) == {"code", "message"}
     assert gone["error"]["code"] == "not_found"
+
+
+def test_predict_csv(photos: Path, models: Path, capsys: Capture) -> None:
+    (photos / "-b.png").write_bytes(encoded(noise_image(3)))
+    status, out, err = call(capsys, "predict", "--csv", photos)
+    assert (status, err) == (1, "")
+    rows = list(csv.DictReader(out.splitlines()))
+    assert [Path(row["file"]).name for row in rows] == ["-b.png", "a picture ü.png", "b.jpg", "c.jpg"]
+    lines = [json.loads(line) for line in call(capsys, "predict", "--json", photos)[1].splitlines()]
+    for row, line in zip(rows, lines, strict=True):
+        assert row["file"] == line["path"]
+        assert row["refusal"] == line.get("error", {}).get("message", "")
+        assert row["p_fake"] == (f"{line['p_fake']:.4f}" if "p_fake" in line else "")
+    assert rows[0]["operating_point"] == "balanced"
+    with pytest.raises(SystemExit):
+        main(["predict", "--csv", "--json", str(photos)])
 
 
 def test_predict_one_file(photos: Path, models: Path, capsys: Capture) -> None:

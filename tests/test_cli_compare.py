@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import expit
+from drawn_card import drawn_card
+from scipy.special import expit, logit
 from sklearn.metrics import roc_auc_score
 
 from deepfake.cli import main
@@ -77,6 +78,35 @@ def test_names_come_from_what_tells_the_files_apart(files: tuple[Path, Path], ca
     assert f"{files[0]} minus {files[1]}" in out
 
 
+def test_each_detector_has_its_own_threshold(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    _, out, _ = call(capsys, *files)
+    assert out.count("fake at p_fake >= 0.500 (no card beside the file)") == 2
+    for name, balanced in (("good", 0.3), ("weak", 0.7)):
+        (tmp_path / name / "card.json").write_text(json.dumps(drawn_card(balanced)))
+        (tmp_path / name / "model.keras").write_bytes(b"")
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
+    status, out, _ = call(capsys, *files, "--ensemble")
+    assert status == 0
+    assert "fake at p_fake >= 0.300 (balanced, of the card of good)" in out
+    assert "fake at p_fake >= 0.700 (balanced, of the card of weak)" in out
+    assert "fake at p_fake >= 0.500 (mean of the thresholds' logits)" in out
+    _, shown, _ = call(capsys, *files, "--ensemble", "--json", "-")
+    numbers = json.loads(shown)
+    assert numbers["names"] == ["good", "weak", "ensemble"]
+    assert numbers["thresholds"]["good"] == 0.3
+    assert numbers["threshold_origins"]["weak"] == "balanced, of the card of weak"
+    mean = (logit(scores(0, 1.5)["p_fake"]) + logit(scores(1, 0.7)["p_fake"])) / 2
+    auc = roc_auc_score(scores(0, 1.5)["label"], mean)
+    assert numbers["metrics"]["ensemble"]["roc_auc"] == pytest.approx(auc)
+    _, out, _ = call(capsys, *files, "--threshold", 0.6)
+    assert out.count("fake at p_fake >= 0.600 (given)") == 2
+    (tmp_path / "good" / "card.json").write_text("{")
+    status, _, err = call(capsys, *files)
+    assert (status, "card of the detector 'good' cannot be read" in err) == (1, True)
+
+
 def test_left_out_images_are_said(files: tuple[Path, Path], capsys: Capture) -> None:
     write_scores(scores(1, 0.7).iloc[20:], files[1])
     status, out, _ = call(capsys, *files)
@@ -106,6 +136,8 @@ def test_what_is_refused(files: tuple[Path, Path], tmp_path: Path, capsys: Captu
         ([*files, "--threshold", "nan"], "must lie in 0 to 1"),
         ([*files, "--json", tmp_path / "none" / "x.json"], "There is no folder"),
         ([*files, "--json", tmp_path], "cannot be written"),
+        ([*files, "--names", "A", "ensemble", "--ensemble"], "called ensemble too"),
+        ([files[0], "--ensemble"], "two score tables or more"),
     ):
         status, out, err = call(capsys, *words)
         assert (status, out) == (1, "")

@@ -1,6 +1,7 @@
 """Comparisons equal scikit-learn's and scipy's numbers, and paired intervals cover the truth."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,11 @@ from scipy.special import expit, logit
 from scipy.stats import binomtest, chi2, norm
 from sklearn import metrics as sk
 
-from deepfake.comparison import compare, differing_images, mean_of_logits
-from deepfake.paired import CHI_SQUARE, EXACT, PAIRED_METRICS, mcnemar, paired_metrics
+from deepfake.comparison import compare, differing_images, prepare
+from deepfake.comparison_view import shared_evaluations
+from deepfake.ensemble import ensemble_threshold, mean_of_logits
+from deepfake.paired import CHI_SQUARE, EXACT, PAIRED_METRICS, draw_resamples, mcnemar
+from deepfake.recorded import Recorded
 from deepfake.score_join import ComparisonError
 
 
@@ -32,7 +36,13 @@ def made(n: int = 400, seed: int = 0, decimals: int = 2) -> tuple[np.ndarray, np
     return labels, a.round(decimals), b.round(decimals)
 
 
+KNOWN = [PAIRED_METRICS.index(name) for name in ("accuracy", "roc_auc", "average_precision")]
 HALF = {"a": 0.5, "b": 0.5}
+
+
+def found_at(labels: np.ndarray, p_fake: np.ndarray, rate: float) -> float:
+    alarms, found, _ = sk.roc_curve(labels, p_fake, drop_intermediate=False)
+    return float(found[alarms <= rate].max())
 
 
 def test_numbers_equal_scikit_learn() -> None:
@@ -41,8 +51,11 @@ def test_numbers_equal_scikit_learn() -> None:
     expected = {
         name: {
             "accuracy": sk.accuracy_score(labels, p >= cut),
+            "balanced_accuracy": sk.balanced_accuracy_score(labels, p >= cut),
             "roc_auc": sk.roc_auc_score(labels, p),
             "average_precision": sk.average_precision_score(labels, p),
+            "tpr_at_fpr_1pct": found_at(labels, p, 0.01),
+            "brier": sk.brier_score_loss(labels, p),
         }
         for name, p, cut in (("a", a, 0.4), ("b", b, 0.6))
     }
@@ -87,7 +100,7 @@ def test_equal_counts_are_no_difference() -> None:
 def test_a_resample_is_the_same_for_all_detectors() -> None:
     labels, a, b = made(200)
     rng = np.random.default_rng(7)
-    _, twice = paired_metrics(labels, np.stack([a, b, a]), np.full(3, 0.5), 40, 7)
+    _, twice = draw_resamples(labels, np.stack([a, b, a]), 40, 7).at(np.full(3, 0.5))
     assert np.array_equal(twice[0], twice[2])
     # Drawn again by hand: fakes first, then reals, as in `deepfake.bootstrap.resample`.
     fakes, reals = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
@@ -95,8 +108,9 @@ def test_a_resample_is_the_same_for_all_detectors() -> None:
     for k, p in enumerate((a, b)):
         for i, rows in enumerate(drawn):
             y, q = labels[rows], p[rows]
-            ranking = [sk.roc_auc_score(y, q), sk.average_precision_score(y, q)]
-            expected = [sk.accuracy_score(y, q >= 0.5), *ranking]
+            ranking = [sk.roc_auc_score(y, q), sk.average_precision_score(y, q), found_at(y, q, 0.01)]
+            called = [sk.accuracy_score(y, q >= 0.5), sk.balanced_accuracy_score(y, q >= 0.5)]
+            expected = [*called, *ranking, sk.brier_score_loss(y, q)]
             assert twice[k, :, i] == pytest.approx(expected, abs=1e-12)
 
 
@@ -121,7 +135,8 @@ def test_paired_intervals_cover_the_truth_and_use_the_pairing() -> None:
     times = 200
     for seed in range(times):
         labels, scores = draw(np.random.default_rng(seed), 100)
-        _, resampled = paired_metrics(labels, scores, np.full(2, 0.5), 300, seed)
+        _, resampled = draw_resamples(labels, scores, 300, seed).at(np.full(2, 0.5))
+        resampled = resampled[:, KNOWN]
         low, high = np.quantile(resampled[0] - resampled[1], [0.025, 0.975], axis=1)
         covered += (low <= truth) & (truth <= high)
         paired_width += high - low
@@ -272,8 +287,11 @@ def test_an_ensemble_is_the_mean_of_calibrated_logits() -> None:
     assert found["p_fake"].to_numpy() == pytest.approx(expit((logit(a) + logit(b)) / 2))
     assert found["label"].tolist() == labels.tolist()
     assert list(found.columns) == ["image_id", "split", "source", "label", "p_fake"]
-    warm = mean_of_logits(whole, {"b": 2.0})
-    assert warm["p_fake"].to_numpy() == pytest.approx(expit((logit(a) + logit(b) / 2) / 2))
+    cut = ensemble_threshold([0.3, 0.8])
+    assert cut == pytest.approx(expit((logit(0.3) + logit(0.8)) / 2))
+    at_both = {"a": table([1], [0.3]), "b": table([1], [0.8])}
+    assert mean_of_logits(at_both)["p_fake"][0] == pytest.approx(cut)
+    assert 0 < ensemble_threshold([0.0, float(np.nextafter(1.0, 2.0))]) < 1
     result = compare({**whole, "both": found}, {"a": 0.5, "b": 0.5, "both": 0.5}, n_bootstrap=20)
     assert result.metrics["both"]["roc_auc"] == pytest.approx(sk.roc_auc_score(labels, found["p_fake"]))
 
@@ -283,9 +301,25 @@ def test_a_certain_detector_does_not_outvote_all_others() -> None:
     assert found["p_fake"].to_numpy() == pytest.approx([0.5, 1e-6])
 
 
-@pytest.mark.parametrize("temperatures", [{"a": 0.0}, {"a": float("nan")}, {"b": float("inf")}, {"c": 1.0}])
-def test_bad_temperatures_are_refused(temperatures: dict[str, float]) -> None:
-    labels, a, b = made(10)
-    with pytest.raises(ComparisonError) as caught:
-        mean_of_logits({"a": table(labels, a), "b": table(labels, b)}, temperatures)
-    assert caught.value.code == "bad_setting"
+def test_prepared_once_every_threshold_gives_the_same_as_anew() -> None:
+    labels, a, b = made()
+    tables = {"a": table(labels, a), "b": table(labels, b)}
+    prepared = prepare(tables, 60, seed=3)
+    for cuts in ({"a": 0.2, "b": 0.9}, {"a": 0.0, "b": 1.0}, HALF):
+        assert prepared.at(cuts) == compare(tables, cuts, 60, seed=3)
+    with pytest.raises(ComparisonError):
+        prepared.at({"a": 0.5})
+
+
+def test_the_same_folder_is_the_same_pictures_whatever_the_title() -> None:
+    def recorded(data: str, folder: str, split: str = "Test") -> Recorded:
+        return Recorded(
+            data, split, False, "", Path("scores.csv"), 2, 1, 1, 0.5, {}, {}, {}, 0.95, 0, (), "", folder
+        )
+
+    one, two, other = recorded("Faces", "set"), recorded("Faces again", "set"), recorded("Faces", "", "all")
+    assert shared_evaluations({"a": [one], "b": [two]}) == {"Faces, Test": {"a": one, "b": two}}
+    assert shared_evaluations({"a": [one, two], "b": [two]}) == {"Faces again, Test": {"a": two, "b": two}}
+    unknown = recorded("Faces", "")
+    assert shared_evaluations({"a": [one], "b": [unknown]}) == {"Faces, Test": {"a": one, "b": unknown}}
+    assert shared_evaluations({"a": [one], "b": [other, recorded("Faces again", "")]}) == {}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake.dataset import CLASS_NAMES, DatasetError, DatasetIndex, index_dataset
+from deepfake.dataset import CLASS_NAMES, DatasetError, DatasetIndex, index_dataset, splits_in_order
 
 SMALL = encoded(noise_image(height=40, width=40))
 
@@ -275,3 +275,7 @@ def test_real_folders(real_data: Path) -> None:
     assert set(cross.table["split"]) == {"All"}
     assert {"celeba", "dfdc", "hardfaces", "sdfd"} <= set(cross.table["source"])
     assert cross.select(source="sdfd").table["label"].tolist() == [1] * 250
+
+
+def test_splits_in_order() -> None:
+    assert splits_in_order(["Test", "Cross", "All", "Train", "Test"]) == ["Train", "Test", "All", "Cross"]

@@ -111,7 +111,7 @@ def figures() -> Iterator[tuple[str, go.Figure]]:
     yield "coverage", coverage_risk_figure(coverage_risk(labels, p_fake, 0.7))
     yield "confusion", confusion_figure(now)
     yield "histogram", histogram_figure(score_histogram(sorted_), 0.7)
-    yield "reliability", reliability_figure(reliability_table(labels, p_fake))
+    yield "reliability", reliability_figure({"All": reliability_table(labels, p_fake)})
     parts = breakdown_table(parts_of("Set", table), 0.7)
     for metric in ("accuracy", "auc", "recall", "false_alarm_rate"):
         yield metric, dot_figure(parts, metric)

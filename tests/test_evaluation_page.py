@@ -137,7 +137,9 @@ def test_buttons_set_the_threshold(models):
     assert "calls 1 of 150 real pictures fake" in shown(app)
 
 
-@pytest.mark.parametrize("tab", ["Overview", "Curves", "Calibration", "By source", "Images"])
+@pytest.mark.parametrize(
+    "tab", ["Overview", "Curves", "Operating point", "Calibration", "By source", "Images"]
+)
 @pytest.mark.parametrize("evaluation", ["Set, Test", "Set, Test, altered copies", "Fakes"])
 def test_every_tab_of_every_evaluation(models, tab, evaluation):
     app = page(tab=tab, evaluation=evaluation)
@@ -150,11 +152,31 @@ def test_every_tab_of_every_evaluation(models, tab, evaluation):
     assert not app.exception
 
 
+@pytest.mark.parametrize("lift", [0, 3])
+@pytest.mark.parametrize("tab", ["Overview", "Curves", "Operating point", "Calibration", "Images"])
+def test_an_evaluation_of_one_picture(models, tab, lift):
+    """One picture, or one of each class: numbers or a sentence, no fault."""
+    change_card(models, evaluations=[record(models, "Few", "Test", lift=lift, n=2 if lift else 1)])
+    app = page(tab=tab)
+    assert not app.exception
+    assert not app.error
+    assert "of 1 fake" in shown(app)
+
+
 def test_one_class_says_what_is_undefined(models):
     numbers = metrics(page(evaluation="Fakes"))
     undefined = {name for name, value in numbers.items() if value == "undefined"}
     assert {"ROC AUC", "Average precision", "Balanced accuracy", "Equal error rate, EER"} <= undefined
     assert numbers["Accuracy"] != "undefined"
+
+
+def test_gap_raises_an_alarm_on_the_overview(models):
+    for title in ("Set, Test", "Set, Test, altered copies"):
+        app = page(evaluation=title)
+        assert not app.exception
+        assert len(app.warning) == 1
+        assert "From clean pictures to altered copies" in shown(app)
+    assert not page(evaluation="Fakes").warning
 
 
 def test_gap_raises_an_alarm(models):
@@ -216,6 +238,7 @@ def test_thumbnails_where_the_data_set_is(models, tmp_path, monkeypatch):
         (b"\xff\xfe\x00", "not a CSV"),
         (b"image_id,split,source,label,p_fake\nx,Test,,Fake,nan\n", "not finite"),
         (b"image_id,split,source,label,p_fake\nx,Test,,Fake,0.5\n", "does not belong to the card"),
+        (b"image_id,split,source,label,p_fake\nx,Test,,Fake,0.5\nx,Test,,Real,0.4\n", "more than once"),
     ],
 )
 def test_broken_scores_are_a_sentence_and_the_card_still_speaks(models, content, words):

@@ -6,13 +6,16 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from deepfake import faces
+from deepfake.face_cascade import FaceCascade
 from deepfake.faces import (
+    MIN_CONFIDENCE_LARGE,
     Box,
     FaceScan,
     crop,
@@ -216,8 +219,8 @@ class TestFinder:
     def test_networks_load_once_for_all_threads(self, monkeypatch: pytest.MonkeyPatch):
         loads, inside = [], threading.Barrier(4)
 
-        def load():
-            loads.append(1)
+        def load(least: float):
+            loads.append(least)
             threading.Event().wait(0.05)
             return object()
 
@@ -227,7 +230,7 @@ class TestFinder:
 
         seen: list = []
         monkeypatch.setattr(faces, "_loaded", [])
-        monkeypatch.setattr(faces, "_load", load)
+        monkeypatch.setattr(faces, "FaceCascade", load)
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
@@ -259,6 +262,19 @@ def read(path: Path) -> np.ndarray:
 
 
 class TestRealPictures:
+    def test_the_same_faces_as_the_package_finds_by_itself(self, data: Path):
+        import mtcnn
+
+        package, ours = mtcnn.MTCNN(), FaceCascade(MIN_CONFIDENCE_LARGE)
+        for name in ("photo_7", "photo_33", "photo_8"):
+            with Image.open(data / "photos" / f"{name}.jpg") as picture:
+                picture.thumbnail((600, 600))
+                pixels = np.asarray(picture.convert("RGB"))
+            expected: Any = package.detect_faces(
+                pixels, box_format="xyxy", output_type="numpy", threshold_onet=MIN_CONFIDENCE_LARGE
+            )
+            assert np.allclose(ours(pixels), np.reshape(expected, (-1, 16)), atol=0.01)
+
     def test_whole_photographs(self, data: Path):
         for name, count in PHOTOS.items():
             pixels = read(data / "photos" / f"{name}.jpg")

@@ -11,7 +11,15 @@ import pytest
 from PIL import Image, ImageColor
 
 from deepfake import figures
-from deepfake.figures import CALL_COLOURS, draw_faces, jpeg_bytes, shrink
+from deepfake.figures import (
+    CALL_COLOURS,
+    FAKE_COLOUR,
+    REAL_COLOUR,
+    draw_faces,
+    draw_heat,
+    jpeg_bytes,
+    shrink,
+)
 
 
 def canvas(height: int, width: int, grey: int = 90) -> np.ndarray:
@@ -94,3 +102,17 @@ def test_theme_has_the_same_colours():
         assert theme[half]["orangeColor"] == figures.FAKE_COLOUR
         assert theme[half]["blueColor"] == figures.REAL_COLOUR
     assert theme["light"]["grayColor"] == figures.UNCERTAIN_COLOUR
+
+
+def test_heat_shows_sign_and_strength() -> None:
+    grey = np.full((50, 50, 3), 128, np.uint8)
+    heat = np.zeros((2, 2), np.float32)
+    heat[0, 0], heat[1, 1] = 1, -1
+    drawn = draw_heat(grey, heat, 1.0, side=80)
+    assert drawn.shape == (80, 80, 3)
+    fake, real = (np.array(ImageColor.getrgb(name)) for name in (FAKE_COLOUR, REAL_COLOUR))
+    assert np.abs(drawn[2, 2] - fake).max() < 20
+    assert np.abs(drawn[-3, -3] - real).max() < 20
+    assert np.array_equal(draw_heat(grey, heat, 0.0, side=80), np.full((80, 80, 3), 128))
+    half = np.abs(draw_heat(grey, heat, 0.5, side=80)[2, 2].astype(int) - 128).sum()
+    assert 0 < half < np.abs(drawn[2, 2].astype(int) - 128).sum()

@@ -21,6 +21,7 @@ APP = [
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
+    "fpdf": "fpdf2",
     "pillow_heif": "pillow-heif",
     "sklearn": "scikit-learn",
 }
@@ -38,6 +39,9 @@ LIGHT = (
     "deepfake.pipeline",
     "deepfake.preprocessing",
     "deepfake.registry",
+    "deepfake.run_estimate",
+    "deepfake.run_settings",
+    "deepfake.runs",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from starlette.formparsers import MultiPartParser
 from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 
+import ui
 from deepfake.faces import Face, FaceScan
 from deepfake.images import MAX_BYTES
 
@@ -69,7 +71,7 @@ def fixed(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
 
         def p_fake(self, crops):
             calls.append(len(crops))
-            return np.array(scores[: len(crops)])
+            return np.resize(np.array(scores), len(crops))
 
         monkeypatch.setattr("deepfake.detector.Detector.p_fake", p_fake)
         return calls
@@ -115,6 +117,15 @@ assert 'tensorflow' not in sys.modules
         [sys.executable, "-c", script], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_what_the_warm_up_loads_is_no_longer_gone_through_for_garbage(use_tiny_models):
+    gc.unfreeze()
+    try:
+        ui.load_everything()
+        assert gc.get_freeze_count() > 100_000
+    finally:
+        gc.unfreeze()
 
 
 def test_a_picture_gets_a_verdict_from_the_real_network(use_tiny_models):
@@ -305,3 +316,97 @@ def test_uploads_stay_in_memory_while_they_arrive(use_tiny_models, monkeypatch):
         return form["f"].file._rolled  # pyright: ignore[reportAttributeAccessIssue]
 
     assert anyio.run(on_disk) is False
+
+
+def explained(app: AppTest) -> AppTest:
+    next(toggle for toggle in app.toggle if toggle.label == "Explain this verdict").set_value(True).run()
+    assert not app.exception
+    return app
+
+
+def open_tab(app: AppTest, number: int) -> None:
+    switch = next(str(toggle.key) for toggle in app.toggle if toggle.label == "Explain this verdict")
+    app.session_state[switch.replace("explain-", "explain-tab-", 1)] = app.tabs[number].label
+    app.run()
+    assert not app.exception
+
+
+def test_a_verdict_is_explained_on_request(use_tiny_models):
+    app = explained(upload(page().run(), ("a.png", PNG)))
+    assert [tab.label for tab in app.tabs] == [
+        "Does it survive small changes?",
+        "Where did it look?",
+        "What does it resemble?",
+    ]
+    table = app.dataframe[0].value
+    assert len(table) == 20
+    assert table["Probability of fake"].between(0, 1).all()
+    assert "spoke for fake" not in shown(app), "a tab is worked out when it is opened"
+    open_tab(app, 1)
+    assert "spoke for fake" in shown(app)
+    assert "rank correlation" in shown(app)
+    assert len([c for c in app.caption if "chance" in c.value]) == 2
+    assert [image.proto.imgs[0].alt for image in app.get("image")][-2:] == [
+        "Grad-CAM over the face",
+        "Occlusion over the face",
+    ]
+    open_tab(app, 2)
+    assert "no index of its training pictures" in shown(app)
+
+
+@pytest.fixture
+def flipping(fixed, monkeypatch):
+    """One face that scores 0.97, and 0.03 after any change."""
+    fixed([0.97])
+    monkeypatch.setattr(
+        "deepfake.detector.Detector.p_fake",
+        lambda self, crops: np.array([0.97] + [0.03] * (len(crops) - 1)),
+    )
+
+
+def test_a_verdict_that_flips_becomes_uncertain_and_stays_so(flipping):
+    app = upload(page().run(), ("a.png", PNG))
+    assert "Likely fake" in headings(app)[0]
+    explained(app)
+    assert headings(app) == [":gray[:material/help: Uncertain]"]
+    assert "Uncertain after the stress test" in shown(app)
+    assert "would be called likely fake by its score alone" in shown(app)
+    app.toggle(key=next(str(t.key) for t in app.toggle if t.label == "Explain this verdict")).set_value(
+        False
+    ).run()
+    assert "Uncertain" in headings(app)[0], "what is known stays known"
+    app.button[0].click().run()  # clear all
+    upload(app, ("b.png", PNG))
+    assert "Likely fake" in headings(app)[0]
+
+
+def test_a_report_is_made_on_request_and_agrees_with_the_page(flipping):
+    app = upload(page().run(), ("a.png", PNG))
+    assert not [b for b in app.get("download_button") if "Report" in b.proto.label]
+    next(button for button in app.button if button.label == "Make a report").click().run()
+    assert not app.exception
+    assert not app.error
+    assert "Uncertain" in headings(app)[0], "the report holds the stress test"
+    labels = [button.proto.label for button in app.get("download_button")]
+    assert [label for label in labels if "Report" in label] == ["Report as PDF", "Report as HTML"]
+
+
+def test_explanation_of_one_of_several_faces(fixed):
+    fixed([0.2, 0.9])
+    app = explained(upload(page().run(), ("a.png", encoded(noise_image(1, 200, 200)))))
+    choice = next(box for box in app.selectbox if box.label == "Which face")
+    assert choice.value == 1, "the face most likely fake comes first"
+    choice.set_value(0).run()
+    assert not app.exception
+
+
+def test_a_fault_in_an_explanation_leaves_the_verdict(fixed, monkeypatch):
+    def broken(*_: object) -> None:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr("deepfake.detector.stress_test", broken)
+    fixed([0.9])
+    app = explained(upload(page().run(), ("a.png", PNG)))
+    assert any("could not be worked out" in error.value for error in app.error)
+    assert "no memory" not in shown(app)
+    assert "Likely fake" in headings(app)[0]

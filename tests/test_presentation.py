@@ -15,8 +15,7 @@ import pytest
 from deepfake import presentation
 from deepfake.detector import FaceVerdict, Verdict
 from deepfake.presentation import Outcome, context_sentence, outcomes_csv, outcomes_json, scope_line
-from deepfake.registry import OPERATING_POINTS, load_card
-from deepfake.score_table import write_scores
+from deepfake.registry import OPERATING_POINTS
 
 FACE = FaceVerdict((1, 2, 3, 4), (0, 0, 5, 5), 0.9, "fake", 0.99)
 VERDICT = Verdict(
@@ -68,25 +67,6 @@ def test_context_is_silent_without_a_table_and_does_not_apply_without_a_face():
     assert context_sentence(None, VERDICT) == ""
     no_face = replace(VERDICT, scope="no_face", faces=())
     assert "all of them showed a face" in context_sentence(score_table(), no_face)
-
-
-def test_scores_come_from_perturbed_validation_only(use_tiny_models, tmp_path):
-    card = replace(load_card(), folder=tmp_path)
-    write_scores(score_table(), tmp_path / "v.csv")
-    entry = {"split": "Validation", "perturbed": True, "scores": "v.csv"}
-
-    def found(**changes):
-        return presentation.validation_scores(replace(card, evaluations=({**entry, **changes},)))
-
-    table = found()
-    assert table is not None
-    assert len(table) == 400
-    assert found(split="Test") is None
-    assert found(perturbed=False) is None
-    assert found(scores="missing.csv") is None
-    assert found(scores=None) is None
-    (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
-    assert found(scores="bad.csv") is None
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from deepfake.measuring import Measurement, measure
 from deepfake.preprocessing import InputSpec
 from deepfake.publishing import CardTexts, publish, record
 from deepfake.recipes import Recipe
+from deepfake.recorded import recorded_evaluations, validation_scores
 from deepfake.registry import Card, default_name, load_card
 from deepfake.score_table import read_scores
 
@@ -35,6 +36,7 @@ FIELDS = {
     "parameters",
     "input",
     "temperature",
+    "bias",
     "thresholds",
     "calibrated_on",
     "sha256",
@@ -99,7 +101,8 @@ def test_card_says_everything(run: Path, data: DatasetIndex, models: Path) -> No
     model = (models / "one" / "model.keras").read_bytes()
     assert contents["sha256"] == hashlib.sha256(model).hexdigest()
     assert model == (run / "best.keras").read_bytes()
-    assert {path.name for path in (models / "one").iterdir()} == {"model.keras", "card.json"}
+    files = {path.name for path in (models / "one").iterdir()}
+    assert files == {"model.keras", "card.json", "scores-calibration.csv"}
     assert contents["classes"] == ["Fake", "Real"]
     assert contents["positive"] == "Fake"
     assert contents["parameters"] == compact(stages=((8, 1),), stem=8).count_params()
@@ -119,7 +122,7 @@ def test_card_says_everything(run: Path, data: DatasetIndex, models: Path) -> No
 
 
 def test_card_is_calibrated_on_perturbed_validation(run: Path, data: DatasetIndex) -> None:
-    from deepfake.calibration import fit_temperature, threshold_at_fpr, threshold_balanced
+    from deepfake.calibration import fit_temperature_and_bias, threshold_at_fpr, threshold_balanced
     from deepfake.scoring import score_files
 
     card = published(run, data)
@@ -130,10 +133,13 @@ def test_card_is_calibrated_on_perturbed_validation(run: Path, data: DatasetInde
     detector, validation = Detector(card), data.select(split="Validation")
     logits = score_files(detector.scorer, card.input, validation.paths(), perturbed=True)
     labels = validation.table["label"].to_numpy()
-    assert card.temperature == pytest.approx(fit_temperature(logits, labels))
-    p_fake = 1 / (1 + np.exp(-logits.astype(float) / card.temperature))
+    assert (card.temperature, card.bias) == pytest.approx(fit_temperature_and_bias(logits, labels))
+    p_fake = 1 / (1 + np.exp(-logits.astype(float) / card.temperature - card.bias))
     assert thresholds.balanced == pytest.approx(threshold_balanced(labels, p_fake))
     assert thresholds.few_false_alarms == pytest.approx(threshold_at_fpr(labels, p_fake, 0.01))
+    shown = validation_scores(card)
+    assert shown is not None
+    assert shown["p_fake"].to_numpy() == pytest.approx(p_fake)
 
 
 def test_words_of_the_card(run: Path, data: DatasetIndex) -> None:
@@ -185,6 +191,34 @@ def test_record_replaces_its_own_title_only(run: Path, data: DatasetIndex) -> No
     assert entry["roc_auc"] == measurement.evaluation.roc_auc
     assert entry["n"] == 32
     assert load_card("one").temperature == card.temperature
+
+
+def test_sources_under_one_title_are_kept_apart(run: Path, data: DatasetIndex) -> None:
+    card = published(run, data)
+    measurement = measured(card, data)
+
+    def kept(title: str, source: str | None, command: str = "c") -> Path:
+        return record(
+            card, measurement, data=title, split="Test", perturbed=False, command=command, source=source
+        )
+
+    paths = [kept("My set", None), kept("My set", "web"), kept("My set", "phone"), kept("My/set", None)]
+    assert len(set(paths)) == 4
+    assert kept("My set", "web", "again") == paths[1]
+    entries = load_card("one").evaluations
+    assert [entry["source"] for entry in entries] == ["", "phone", "", "web"]
+    assert entries[-1]["command"] == "again"
+    titles = [each.title for each in recorded_evaluations(load_card("one"))[0]]
+    assert titles == ["My set, Test", "My set, Test, phone", "My/set, Test", "My set, Test, web"]
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(run: Path, data: DatasetIndex) -> None:
+    card = published(run, data)
+    (card.folder / "scores-t-test.csv.partial").mkdir()
+    with pytest.raises(UserError, match="cannot be written") as caught:
+        record(card, measured(card, data), data="t", split="Test", perturbed=False, command="c")
+    assert caught.value.code == "not_written"
+    assert load_card("one").evaluations == ()
 
 
 def test_recorded_scores_read_back(run: Path, data: DatasetIndex) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawn_card import drawn_card
 
 from deepfake.registry import (
     OPERATING_POINTS,
@@ -116,20 +117,15 @@ def test_unknown_detector(name: str, models: Path) -> None:
         {"input": {"size": 64, "colour": 1}},
         {"input": 64},
         {"temperature": "hot"},
+        {"bias": "up"},
+        {"bias": math.inf},
         {"temperature": 0},
         {"temperature": -1.5},
         {"temperature": math.nan},
         {"temperature": True},
         {"temperature": None},
         {"thresholds": {"balanced": 0.5}},
-        {
-            "thresholds": {
-                "balanced": 0.5,
-                "few_false_alarms": "0.9",
-                "uncertain_low": 0.4,
-                "uncertain_high": 0.6,
-            }
-        },
+        {"thresholds": {**drawn_card()["thresholds"], "few_false_alarms": "0.9"}},
         {"thresholds": [0.5, 0.9, 0.4, 0.6]},
         {"sha256": None},
         {"description": ["a"]},

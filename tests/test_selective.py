@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit, logit
 
 from deepfake.score_table import EvaluationError
-from deepfake.selective import aurc, coverage_risk
+from deepfake.selective import coverage_risk
 
 
 def scored(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +24,6 @@ def test_each_point_is_the_error_rate_of_the_surest(threshold: float) -> None:
     assert curve["n"].tolist() == list(range(1, 301))
     assert curve["coverage"].to_numpy() == pytest.approx(np.arange(1, 301) / 300)
     assert curve["risk"].to_numpy() == pytest.approx([wrong[:k].mean() for k in range(1, 301)])
-    assert aurc(labels, p, threshold) == pytest.approx(curve["risk"].mean())
 
 
 def test_the_logit_scale_ranks_not_the_probability() -> None:
@@ -38,21 +37,6 @@ def test_ties_are_kept_together() -> None:
     curve = coverage_risk([1, 1, 0, 1], [0.3, 0.7, 0.3, 0.95], 0.5)
     assert curve["n"].tolist() == [1, 4]
     assert curve["risk"].tolist() == [0.0, 0.25]
-
-
-def test_the_area_of_ties_is_the_mean_over_random_orders() -> None:
-    labels, p = scored(40, seed=3)
-    p = p.round(1).clip(0.1, 0.9)
-    rng = np.random.default_rng(0)
-    distance = np.abs(logit(p) - logit(0.4)).round(6)
-    wrong = (p >= 0.4) != labels
-    areas = []
-    for _ in range(4000):
-        shuffled = rng.permutation(40)
-        order = shuffled[np.argsort(-distance[shuffled], kind="stable")]
-        areas.append((np.cumsum(wrong[order]) / np.arange(1, 41)).mean())
-    error = np.std(areas) / np.sqrt(len(areas))
-    assert aurc(labels, p, 0.4) == pytest.approx(np.mean(areas), abs=5 * error)
 
 
 def test_many_images_give_a_thousand_exact_points() -> None:
@@ -74,8 +58,9 @@ def test_abstaining_helps_a_detector_that_knows_when_it_errs() -> None:
     # The same calls, with confidences that say nothing about which of them are wrong.
     blind = np.where((shuffled >= 0.5) == (p >= 0.5), shuffled, 1 - shuffled)
     assert np.array_equal((blind >= 0.5) == labels, right)
-    assert aurc(labels, p) < 0.6 * (1 - right.mean())
-    assert aurc(labels, blind) == pytest.approx(1 - right.mean(), abs=0.03)
+    risk = coverage_risk(labels, p)["risk"].mean()
+    assert risk < 0.6 * (1 - right.mean())
+    assert coverage_risk(labels, blind)["risk"].mean() == pytest.approx(1 - right.mean(), abs=0.03)
 
 
 def test_scores_and_thresholds_at_the_ends() -> None:
@@ -87,7 +72,7 @@ def test_scores_and_thresholds_at_the_ends() -> None:
     assert coverage_risk([1, 0], [1.0, 0.2], never_fake)["risk"].tolist() == [0.0, 0.5]
     assert coverage_risk([1, 0], [1.0, 0.0], 0.0)["risk"].tolist() == [0.0, 0.5]
     one = coverage_risk([1], [0.7])
-    assert (len(one), one["coverage"].iloc[0], aurc([1], [0.7]), aurc([0], [0.7])) == (1, 1.0, 0.0, 1.0)
+    assert (len(one), one["coverage"].iloc[0], one["risk"].iloc[0]) == (1, 1.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +89,6 @@ def test_scores_and_thresholds_at_the_ends() -> None:
     ],
 )
 def test_what_is_refused(labels: list, p: list, threshold: float, code: str) -> None:
-    for function in (coverage_risk, aurc):
-        with pytest.raises(EvaluationError) as caught:
-            function(labels, p, threshold)
-        assert caught.value.code == code
+    with pytest.raises(EvaluationError) as caught:
+        coverage_risk(labels, p, threshold)
+    assert caught.value.code == code

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
+from scipy.stats import norm
 from sklearn.metrics import (
     balanced_accuracy_score,
     classification_report,
     confusion_matrix,
     f1_score,
     roc_auc_score,
+    roc_curve,
 )
 
 from deepfake.bootstrap import bootstrap_intervals, count_scores
@@ -111,6 +114,30 @@ def test_strict_metrics():
         assert 0 <= low <= getattr(strict, name) <= high <= 1
         assert low < high
     assert strict_metrics([1, 1], [0.2, 0.3]) is None
+
+
+def test_strict_metrics_equal_scikit_learn():
+    labels, p_fake = scores(3000, step=1e-6)
+    strict = strict_metrics(labels, p_fake, n_bootstrap=2)
+    assert strict
+    alarms, found, _ = roc_curve(labels, p_fake, drop_intermediate=False)
+    assert strict.tpr_at_fpr_0_1pct == pytest.approx(found[alarms <= 0.001].max())
+    nearest = np.abs(1 - found - alarms).argmin()  # both errors are equal to within a step of the curve
+    assert strict.eer == pytest.approx((alarms[nearest] + 1 - found[nearest]) / 2, abs=1e-3)
+
+
+def test_the_interval_of_the_equal_error_rate_covers_as_often_as_it_says():
+    """Fake and Real are normal 2.5 apart, so the true rate is the share beyond 1.25."""
+    truth = norm.sf(1.25)
+    inside = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        labels = np.repeat([1, 0], 200)
+        found = strict_metrics(labels, expit(rng.normal(2.5 * labels - 1.25)), n_bootstrap=200, seed=seed)
+        assert found
+        low, high = found.intervals["eer"]
+        inside += low <= truth <= high
+    assert 0.9 <= inside / 200 <= 0.99, inside
 
 
 def test_parts_by_source_and_generator():

@@ -15,16 +15,17 @@ import pandas as pd
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake import training
+from deepfake import epochs, training
 from deepfake.architectures import compact
 from deepfake.callbacks import StepReporter, WeightAverage
 from deepfake.dataset import DatasetError, DatasetIndex, index_dataset
 from deepfake.errors import UserError
-from deepfake.optimisation import compile_for
+from deepfake.optimisation import compile_for, fastest_precision
 from deepfake.preprocessing import InputSpec
 from deepfake.recipes import RECIPES, Recipe
 from deepfake.runlog import RunLog, read_data_folder, read_settings, write_json
-from deepfake.training import TrainingError, train
+from deepfake.training import train
+from deepfake.training_data import TrainingError, balanced_sample
 
 TINY = Recipe(
     "tiny",
@@ -56,7 +57,7 @@ def tiny_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             return keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(hidden))
         return compact(size, stages=((8, 1),), stem=8, fused=fused)
 
-    monkeypatch.setattr(training, "build", build)
+    monkeypatch.setattr(epochs, "build", build)
     monkeypatch.setattr(StepReporter, "LOG_SECONDS", 0.0)
     monkeypatch.setattr(StepReporter, "SAY_SECONDS", 0.0)
     yield
@@ -149,6 +150,7 @@ def test_no_run_in_a_folder(tmp_path: Path) -> None:
 def test_average_follows_the_weights() -> None:
     model: Any = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     average = WeightAverage(model, 0.999)
+    average.set_model(model)
     model.set_weights([np.array([[1.0]])])
     assert average.weights()[0].item() == 1.0, "before there is an average: the weights"
     for step in range(80):
@@ -157,6 +159,7 @@ def test_average_follows_the_weights() -> None:
     value = average.weights()[0].item()
     assert 60 < value < 79, "it lags behind, but has left its start"
     off = WeightAverage(model, 0.0)
+    off.set_model(model)
     for step in range(80):
         off.on_train_batch_end(step)
     assert off.weights()[0].item() == 79.0
@@ -171,7 +174,7 @@ def finished(data: DatasetIndex, tmp_path_factory: pytest.TempPathFactory) -> tu
     folder, said = tmp_path_factory.mktemp("runs") / "whole", []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            training,
+            epochs,
             "build",
             lambda name, *, size=None, weights=None, fused=False: compact(
                 size, stages=((8, 1),), stem=8, fused=fused
@@ -185,7 +188,7 @@ def finished(data: DatasetIndex, tmp_path_factory: pytest.TempPathFactory) -> tu
 
 def test_run_folder_tells_what_happened(finished: tuple[Path, list[str]], data: DatasetIndex) -> None:
     folder, said = finished
-    names = {"settings.json", "events.jsonl", "result.json", "best.keras", "state.npz"}
+    names = {"settings.json", "events.jsonl", "result.json", "best.keras", "state.npz", "summary.txt"}
     assert {path.name for path in folder.iterdir()} == names
     assert read_settings(folder) == TINY
     assert read_data_folder(folder) == data.root
@@ -216,7 +219,8 @@ def test_events_of_a_run(finished: tuple[Path, list[str]]) -> None:
     assert rates[-1] < rates[2], "cosine"
     assert set(epoch["train"]) == {"loss", "accuracy"}
     clean = epoch["validation"]["clean"]
-    assert set(clean) == {"accuracy", "loss", "roc_auc", "confusion_matrix"}
+    assert set(clean) == {"accuracy", "loss", "roc_auc", "confusion_matrix", "source_roc_auc"}
+    assert list(clean["source_roc_auc"].values()) == [clean["roc_auc"]], "one source"
     (a, b), (c, d) = clean["confusion_matrix"]
     assert (a + b, c + d) == (8, 8)
     assert clean["accuracy"] == pytest.approx((a + d) / 16)
@@ -239,7 +243,7 @@ def test_kept_network_is_the_one_that_was_measured(
     from deepfake.scoring import compiled_scorer, score_files
 
     folder, _ = finished
-    validation = training._balanced_sample(data.select(split="Validation"), 16)
+    validation = balanced_sample(data.select(split="Validation"), 16)
     scorer = compiled_scorer(load(folder), TINY.serve_input)
     logits = score_files(scorer, TINY.serve_input, validation.paths(), perturbed=True)
     best = json.loads((folder / "result.json").read_text())["best"]["perturbed"]
@@ -262,13 +266,13 @@ def test_resumed_run_equals_an_uninterrupted_one(
         uninterrupted = tmp_path / "whole"
         train(data, settings, uninterrupted, say=quiet)
 
-    real_batches, epochs = training.training_batches, []
+    real_samples, shown = epochs.epoch_samples, []
 
-    def noted(*arguments: Any, **settings: Any) -> Any:
-        epochs.append(settings["epoch"])
-        return real_batches(*arguments, **settings)
+    def noted(data: Any, recipe: Any, epoch: int, landmarks: Any) -> Any:
+        shown.append(epoch)
+        return real_samples(data, recipe, epoch, landmarks)
 
-    monkeypatch.setattr(training, "training_batches", noted)
+    monkeypatch.setattr(epochs, "epoch_samples", noted)
     real_fit, fits = training._Run.fit, []
 
     def stops_in_epoch_2(self: Any, *arguments: Any) -> Any:
@@ -282,7 +286,7 @@ def test_resumed_run_equals_an_uninterrupted_one(
     assert (halved.state, halved.epochs, halved.best_epoch) == ("stopped", 1, 1)
     resumed = train(data, settings, tmp_path / "halved", resume=True, say=quiet)
     assert (resumed.state, resumed.epochs) == ("finished", 2)
-    assert epochs == [0, 1, 1], "each epoch has its own samples"
+    assert shown == [0, 1, 1], "each epoch has its own samples"
 
     whole, halves = np.load(uninterrupted / "state.npz"), np.load(tmp_path / "halved" / "state.npz")
     assert set(whole.files) == set(halves.files)
@@ -430,13 +434,13 @@ def test_validation_sample_is_balanced_and_always_the_same() -> None:
         {"path": [f"{n:03}.jpg" for n in range(400)], "split": "Validation", "label": labels}
     )
     data = DatasetIndex(Path("set"), table.assign(source="", generator=""))
-    sample = training._balanced_sample(data, 100)
+    sample = balanced_sample(data, 100)
     assert sample.table["label"].value_counts().to_dict() == {0: 50, 1: 50}
-    assert sample.table.equals(training._balanced_sample(data, 100).table)
+    assert sample.table.equals(balanced_sample(data, 100).table)
     assert sample.table["path"].is_monotonic_increasing
-    assert training._balanced_sample(data, None) is data
-    assert training._balanced_sample(data, 400) is data
-    scarce = training._balanced_sample(data, 300)
+    assert balanced_sample(data, None) is data
+    assert balanced_sample(data, 400) is data
+    scarce = balanced_sample(data, 300)
     assert scarce.table["label"].value_counts().to_dict() == {0: 100, 1: 150}
 
 
@@ -463,7 +467,7 @@ def test_learning_rate_warms_up_and_falls() -> None:
 
 
 def test_fastest_precision_is_one_keras_knows() -> None:
-    assert training.fastest_precision() in {"float32", "mixed_bfloat16"}
+    assert fastest_precision() in {"float32", "mixed_bfloat16"}
 
 
 def test_steps_report_no_number_that_json_lacks(tmp_path: Path) -> None:

@@ -1,0 +1,98 @@
+"""A detector's card in words and a table for people; every number is read from the card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from deepfake.evaluation_texts import Unit, shown, shown_interval
+from deepfake.presentation import percent
+from deepfake.recorded import Recorded
+from deepfake.registry import Card
+
+_COLUMNS: tuple[tuple[str, str, Unit], ...] = (
+    ("accuracy", "Accuracy", "share"),
+    ("roc_auc", "ROC AUC", "number"),
+    ("tpr_at_fpr_1pct", "Fakes found at 1 % false alarms", "share"),
+)
+
+
+def training_lines(card: Card) -> tuple[str, ...]:
+    """How the network was made; what the card does not say is left out."""
+    contents, recipe, data = card.contents, _part(card, "recipe"), _part(card, "data")
+    lines = [f"Network: {card.architecture}" + _count(contents.get("parameters"), " parameters", ", ")]
+    lines.append(f"It looks at each face at {card.input.size} x {card.input.size} pixels")
+    if "weights" in recipe:
+        start = recipe["weights"]
+        lines.append("Started from random weights" if start in (None, "none") else f"Started from {start}")
+    sources = data.get("sources")
+    if isinstance(sources, list) and data.get("train_images"):
+        named = ", ".join(str(source) for source in sources)
+        lines.append(f"Trained on {named}: {_count(data['train_images'], ' pictures')}")
+    epochs = _part(card, "result").get("epochs") or recipe.get("epochs")
+    if epochs:
+        altered = recipe.get("perturbed")
+        copies = f", {percent(altered)} of them altered at random each time" if altered else ""
+        lines.append(f"Went through its training pictures {epochs} times{copies}")
+    for key, title in (("licence", "Training data"), ("date", "Published")):
+        if value := (data if key == "licence" else contents).get(key):
+            lines.append(f"{title}: {value}")
+    return tuple(lines)
+
+
+def calibration_sentence(card: Card) -> str:
+    """On what the probabilities and thresholds were set."""
+    on = _part(card, "calibrated_on")
+    if not on:
+        return "The card does not say on what its probabilities were calibrated."
+    altered = on.get("perturbed")  # a share, or for older cards whether all were
+    share = float(altered) if isinstance(altered, (int, float)) else 0.0
+    copies = f", {percent(share)} of them altered copies," if share else ""
+    images = _count(on.get("images")) or "an unknown number of"
+    sentence = (
+        f"Its probabilities and thresholds were set on {images} pictures of the part "
+        f"{on.get('split', 'not named')}{copies or ','} which it was not trained on."
+    )
+    if isinstance(reliability := on.get("reliability_outside_band"), (int, float)):
+        sentence += f" There, at least {reliability:.0%} of what it calls fake or real was so.".replace(
+            "%", " %"
+        )
+    return sentence
+
+
+def measured_table(evaluations: Sequence[Recorded]) -> pd.DataFrame:
+    """A row an evaluation: what on, how many, and the main numbers with their intervals, as text."""
+    rows = []
+    for each in evaluations:
+        row = {"Measured on": each.title}
+        for key, title, unit in _COLUMNS:
+            value, pair = each.numbers.get(key), each.intervals.get(key)
+            interval = f" ({shown_interval(pair, unit)})" if pair and value is not None else ""
+            row[title] = ("-" if value is None else shown(value, unit)) + interval
+        rows.append({**row, "Fake": f"{each.n_fake:,}", "Real": f"{each.n_real:,}"})
+    return pd.DataFrame(rows)
+
+
+def measured_limits(evaluations: Sequence[Recorded]) -> tuple[str, ...]:
+    """Where a detector was found to be of no use: it guesses, or calls most pictures of one kind wrongly."""
+    lines = []
+    for each in evaluations:
+        accuracy, auc = each.numbers.get("accuracy"), each.intervals.get("roc_auc")
+        if each.one_class is None and auc is not None and auc[0] <= 0.5:
+            found = shown_interval(auc, "number")
+            lines.append(f"{each.title}: no better than guessing (ROC AUC {found}; 0.5 is guessing)")
+        elif each.one_class is not None and accuracy is not None and accuracy < 0.5:
+            what = f"{each.n:,} {each.one_class.lower()} pictures"
+            lines.append(f"{each.title}: called only {shown(accuracy, 'share')} of {what} rightly")
+    return tuple(lines)
+
+
+def _part(card: Card, key: str) -> dict[str, Any]:
+    part = card.contents.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _count(number: Any, after: str = "", before: str = "") -> str:
+    return f"{before}{number:,}{after}" if isinstance(number, int) else ""

@@ -1,0 +1,53 @@
+"""``python -m deepfake gather | landmarks``: the data that a detector of several sources learns from."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def add_gather(commands: Any) -> None:
+    """Adds the two commands to the parser's."""
+    gather = commands.add_parser("gather", help="lay several collections side by side, in one form")
+    gather.add_argument("plan", type=Path, help="a TOML file of [[folder]] tables, such as models/faces.toml")
+    gather.add_argument("collections", type=Path, help="where the plan's folders lie")
+    gather.add_argument("out", type=Path, help="the new data set's folder")
+    gather.add_argument(
+        "--unlike",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="leave out what looks like, or is named like, an image in here (repeat): keeps tests honest",
+    )
+    gather.set_defaults(command=_gather)
+    landmarks = commands.add_parser("landmarks", help="find the faces' landmarks, for self-blended images")
+    landmarks.add_argument("data", type=Path, help="the data set's folder; landmarks.csv is written into it")
+    landmarks.add_argument("--source", help="only this source")
+    landmarks.set_defaults(command=_landmarks)
+
+
+def _gather(options: argparse.Namespace) -> int:
+    from deepfake.gathering import gather, read_plan
+
+    table = gather(read_plan(options.plan), options.collections, options.out, unlike=options.unlike)
+    print(table.groupby(["source", "split", "label"]).size().to_string())
+    return 0
+
+
+def _landmarks(options: argparse.Namespace) -> int:
+    from deepfake.dataset import DatasetIndex, index_dataset
+    from deepfake.landmarks import write_landmarks
+
+    data = index_dataset(options.data).select(split="Train", source=options.source)
+    photographs = data.table[data.table["label"] == 0].reset_index(drop=True)
+
+    def progress(done: int) -> None:
+        if done % 500 == 0:
+            print(f"{done:,}/{len(photographs):,}", file=sys.stderr, flush=True)
+
+    found = write_landmarks(DatasetIndex(data.root, photographs), on_progress=progress)
+    print(f"Landmarks of {found:,} of {len(photographs):,} photographs.")
+    return 0

@@ -1,0 +1,60 @@
+"""The command ``python -m deepfake index``: training pictures, to look up what a face resembles."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def add_index(commands: Any) -> None:
+    """Add the command to the subparsers of the command line."""
+    parser = commands.add_parser("index", help="index training pictures, to show those that a face resembles")
+    parser.add_argument("data", type=Path, metavar="DATA", help="the data set that the detector learnt from")
+    parser.add_argument("--model", metavar="NAME", help="the detector (default: the default one)")
+    parser.add_argument("--images", type=int, default=2500, metavar="N", help="at most (default: 2500)")
+    parser.add_argument("--title", metavar="TEXT", help="the data set's name (default: its folder's)")
+    parser.set_defaults(command=run_index)
+
+
+def run_index(options: argparse.Namespace) -> int:
+    """Write ``lookalikes.npz`` beside the model; returns the exit status 0.
+
+    Raises:
+        UserError: no such detector or data set, or a file that cannot be written.
+    """
+    from deepfake.errors import UserError
+
+    if options.images < 1:
+        raise UserError("bad_images", f"--images must be at least 1, received {options.images}.")
+    from deepfake.dataset import index_dataset
+    from deepfake.detector import get_detector
+    from deepfake.lookalike_index import make_index
+    from deepfake.lookalikes import FILE_NAME, write_index
+    from deepfake.recorded import below_roots
+
+    data = index_dataset(options.data)
+    detector = get_detector(options.model)
+
+    def progress(done: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{done} pictures", end="", file=sys.stderr)
+
+    index = make_index(
+        detector,
+        data,
+        name=options.title or data.root.resolve().name,
+        folder=below_roots(options.data),
+        images=options.images,
+        on_progress=progress,
+    )
+    file = detector.card.folder / FILE_NAME
+    try:
+        write_index(index, file)
+    except OSError as error:
+        raise UserError("not_written", f"{file} cannot be written: {error.strerror}.") from error
+    size = file.stat().st_size / 1e6
+    counts = f"{len(index)} training pictures of {len(set(index.sources))} sources"
+    print(f"{counts}, {len(index.reference)} validation pictures, {size:.1f} MB: {file}", flush=True)
+    return 0

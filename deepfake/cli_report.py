@@ -1,0 +1,93 @@
+"""The command ``python -m deepfake report``: one picture's verdict as an HTML or PDF file to hand on."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepfake.cli_options import add_verdict_options, operating_point
+from deepfake.errors import UserError
+
+if TYPE_CHECKING:
+    from deepfake.detector import Detector, Verdict
+    from deepfake.explanation import Explanation
+    from deepfake.images import LoadedImage
+
+
+def add_report(commands: Any) -> None:
+    """Add the command to the subparsers of the command line."""
+    parser = commands.add_parser("report", help="judge one picture and write a report to hand on")
+    parser.add_argument("image", type=Path, metavar="IMAGE")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="the report as HTML; replaced if there")
+    parser.add_argument("--pdf", type=Path, metavar="FILE", help="the report as PDF; replaced if there")
+    add_verdict_options(parser)
+    parser.set_defaults(command=run_report)
+
+
+def run_report(options: argparse.Namespace) -> int:
+    """Write the report; returns the exit status 0.
+
+    Raises:
+        UserError: no file asked for, no such detector, a picture that is refused, or a file that cannot be
+            written.
+    """
+    files = [file for file in (options.html, options.pdf) if file]
+    if not files:
+        raise UserError("no_file", "No file was named for the report. Give --html FILE, --pdf FILE or both.")
+    for file in files:
+        if not file.parent.is_dir():  # said now, not after the work
+            raise UserError("no_folder", f"There is no folder {file.parent} to write {file.name} into.")
+    from deepfake.detector import get_detector
+    from deepfake.images import ImageRefused, load_image
+    from deepfake.report import make_report
+
+    try:
+        image = load_image(options.image)
+        content = options.image.read_bytes()
+    except ImageRefused as refusal:
+        raise ImageRefused(refusal.code, f"{str(options.image)!r}: {refusal.message}") from refusal
+    detector = get_detector(options.model)
+    verdict = detector.stressed(image, detector.check(image, operating_point(options)))
+    today = datetime.datetime.now(datetime.UTC).date()
+    report = make_report(
+        options.image.name,
+        content,
+        image,
+        verdict=verdict,
+        card=detector.card,
+        date=today,
+        explanations=_explanations(detector, image, verdict),
+    )
+    if options.html:
+        from deepfake.report_html import report_html
+
+        _write(options.html, report_html(report).encode("utf-8", errors="replace"))
+    if options.pdf:
+        from deepfake.report_pdf import report_pdf
+
+        _write(options.pdf, report_pdf(report, today))
+    print(f"{verdict.verdict}, p_fake {verdict.p_fake:.3f}: {' '.join(map(str, files))}", flush=True)
+    return 0
+
+
+def _explanations(detector: Detector, image: LoadedImage, verdict: Verdict) -> dict[int, Explanation]:
+    from deepfake.detector import scored_crops
+    from deepfake.explanation import explain
+    from deepfake.report import explained_faces
+
+    crops = scored_crops(image.pixels, [face.crop for face in verdict.faces], verdict.turn)
+    spec, cut = detector.card.input, detector.card.thresholds.balanced
+    scores = [face.p_fake for face in verdict.faces] or [verdict.p_fake]
+    return {
+        place: explain(detector.network, detector.scorer, spec, crops[place], fake=scores[place] >= cut)
+        for place in explained_faces(verdict)
+    }
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise UserError("not_written", f"{file} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,119 @@
+"""The command ``python -m deepfake robustness``: what perturbations and attacks do to detectors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepfake.errors import UserError
+
+if TYPE_CHECKING:
+    from deepfake.robustness import Robustness
+
+DEFAULT_IMAGES = 400
+
+
+def add_robustness(commands: Any) -> None:
+    """Add the command to the subparsers of the command line."""
+    parser = commands.add_parser(
+        "robustness", help="measure detectors under perturbations and attacks of rising strength"
+    )
+    parser.add_argument("data", type=Path, help="the data set's folder")
+    parser.add_argument("--split", help="Train, Validation or Test (default: all images)")
+    parser.add_argument("--source", help="only this source of the data set's manifest")
+    parser.add_argument(
+        "--model", action="append", metavar="NAME", help="a detector (repeat; default: the default one)"
+    )
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=DEFAULT_IMAGES,
+        metavar="N",
+        help=f"at most N images, half of each class (default: {DEFAULT_IMAGES})",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers; - for the terminal")
+    parser.add_argument("--record", action="store_true", help="keep them as models/NAME/robustness.json")
+    parser.set_defaults(command=run_robustness)
+
+
+def run_robustness(options: argparse.Namespace) -> int:
+    """Run the sweep of the command line; returns the exit status 0.
+
+    Raises:
+        UserError: a data set or detector that cannot be used, or a file that cannot be written.
+    """
+    to_terminal = str(options.json) == "-"
+    if options.json and not to_terminal and not options.json.parent.is_dir():  # said now, not after the work
+        folder = options.json.parent
+        raise UserError("no_folder", f"There is no folder {folder} to write {options.json.name} into.")
+    if options.images < 2:
+        raise UserError("bad_images", f"--images must be 2 or more. Received {options.images}.")
+    from deepfake.dataset import index_dataset
+    from deepfake.detector import get_detector
+    from deepfake.robustness import balanced_sample, data_title, subject_of, sweep
+    from deepfake.robustness_record import to_dict, write_robustness
+
+    data = index_dataset(options.data).select(split=options.split, source=options.source)
+    data = balanced_sample(data, options.images)
+    detectors = [get_detector(name) for name in dict.fromkeys(options.model or [None])]
+    title = data_title(data, options.split, options.source)
+    start = time.perf_counter()
+    results = sweep(
+        [subject_of(each) for each in detectors], data, title=title, on_progress=_progress(len(data))
+    )
+    seconds = time.perf_counter() - start
+    for path, why in results[0].refused:
+        print(f"left out {path}: {why}", file=sys.stderr)
+    for detector, result in zip(detectors, results, strict=True):
+        if options.record:
+            path = write_robustness(detector.card, result, _command(options, result.model))
+            print(f"recorded in {path}", file=sys.stderr)
+    text = json.dumps({result.model: to_dict(result) for result in results}, indent=1)
+    if options.json and not to_terminal:
+        try:
+            options.json.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UserError("not_written", f"{options.json} cannot be written: {error.strerror}.") from error
+    print(text if to_terminal else "\n\n".join(map(robustness_lines, results)), flush=True)
+    copies = sum(int(result.table["n"].sum()) for result in results)
+    print(f"{copies:,} copies scored in {seconds:.0f} s: {copies / seconds:.0f} a second", file=sys.stderr)
+    return 0
+
+
+def robustness_lines(result: Robustness) -> str:
+    """A line a condition: amount, accuracy and ROC AUC with 95 % intervals, verdicts flipped."""
+    lines = [
+        f"{result.model} on {result.data}: {result.n_fake} fake, {result.n_real} real, "
+        f"fake at p_fake >= {result.threshold:.3f}",
+        f"{'perturbation':16} {'amount':>6}  {'accuracy':24} {'ROC AUC':24} verdicts changed",
+    ]
+    for row in result.table.to_dict("records"):
+        amount = "" if row["level"] == 0 else f"{row['amount']:g}"
+        lines.append(
+            f"{row['perturbation']:16} {amount:>6}  {_with_interval(row, 'accuracy'):24} "
+            f"{_with_interval(row, 'roc_auc'):24} {row['flipped']:.3f}"
+        )
+    return "\n".join(lines)
+
+
+def _with_interval(row: dict[Any, Any], name: str) -> str:
+    if row[name] != row[name]:
+        return "undefined"
+    return f"{row[name]:.3f}  [{row[name + '_low']:.3f}, {row[name + '_high']:.3f}]"
+
+
+def _command(options: argparse.Namespace, model: str) -> str:
+    words = [f" --{name} {value}" for name in ("split", "source") if (value := getattr(options, name))]
+    given = f"{''.join(words)} --model {model} --images {options.images}"
+    return f"python -m deepfake robustness DATA{given} --record"
+
+
+def _progress(total: int) -> Any:
+    """Writes how far it is, on a terminal only."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda done: print(f"\r{done}/{total} images", end="\n" if done == total else "", file=sys.stderr)

@@ -1,0 +1,71 @@
+"""The command ``python -m deepfake video``: short videos, judged frame by frame."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepfake.cli_options import add_verdict_options, operating_point
+from deepfake.errors import UserError
+from deepfake.registry import OperatingPoint
+
+if TYPE_CHECKING:
+    from deepfake.detector import Detector
+    from deepfake.video import VideoVerdict
+
+
+def add_video(commands: Any) -> None:
+    """Add the command to the subparsers of the command line."""
+    video = commands.add_parser("video", help="judge short videos frame by frame; the median decides")
+    video.add_argument("paths", type=Path, nargs="+", metavar="PATH")
+    video.add_argument("--json", action="store_true", help="one JSON object a line, with every frame")
+    add_verdict_options(video)
+    video.set_defaults(command=run_video)
+
+
+def run_video(options: argparse.Namespace) -> int:
+    """Judge every file, each printed as it comes; returns 1 where one was refused, else 0.
+
+    Raises:
+        UserError: there is no such detector, or it is damaged.
+    """
+    from deepfake.detector import get_detector
+
+    detector, refused = get_detector(options.model), False
+    point = operating_point(options)
+    for path in options.paths:
+        result = _judged(detector, path, point)
+        refused |= isinstance(result, UserError)
+        (_print_json if options.json else _print_words)(path, result)
+    return 1 if refused else 0
+
+
+def _judged(detector: Detector, path: Path, point: OperatingPoint) -> VideoVerdict | UserError:
+    from deepfake.video import check_video
+    from deepfake.video_frames import VideoRefused, read_video
+
+    try:
+        return check_video(detector, read_video(path), point)
+    except VideoRefused as refusal:
+        return refusal
+
+
+def _print_json(path: Path, result: VideoVerdict | UserError) -> None:
+    if isinstance(result, UserError):
+        fields: dict[str, Any] = {"error": {"code": result.code, "message": result.message}}
+    else:
+        fields = result.to_dict()
+    print(json.dumps({"path": str(path), **fields}), flush=True)
+
+
+def _print_words(path: Path, result: VideoVerdict | UserError) -> None:
+    name = "".join(letter if letter.isprintable() else "?" for letter in str(path))
+    if isinstance(result, UserError):
+        print(f"refused    {name}: {result.message}", file=sys.stderr)
+        return
+    faces = f"{len(result.with_face)} of {len(result.frames)} frames show a face"
+    notes = " ".join(result.warnings)
+    print(f"{result.verdict:9}  p_fake {result.p_fake:.3f}  {faces}  {name}  ({notes})", flush=True)

@@ -1,0 +1,221 @@
+"""Several collections of faces -> one data set in one form, so that no source can be told by its files.
+
+Detectors trained on collections as they are learn what tells the collections apart: resolution, JPEG
+tables, file names. Here every picture becomes its centre square at one size, after one JPEG pass whose
+quality is drawn from the same range for both classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tomllib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from deepfake.augmentation import jpeg
+from deepfake.errors import UserError
+from deepfake.images import ImageRefused, list_image_files, load_image
+from deepfake.preprocessing import Pixels, resize
+
+SIDE = 256
+QUALITIES = (70, 95)  # of the one JPEG pass, lowest and highest
+STORED_QUALITY = 95
+LIKE_BITS = 6  # perceptual hashes this near (of 64 bits) are taken for the same picture
+
+
+class GatheringError(UserError):
+    """A plan cannot be followed."""
+
+
+@dataclass(frozen=True)
+class SourceFolder:
+    """One folder of a plan.
+
+    Attributes:
+        path: the folder, relative to where the collections lie.
+        source: the name under which its images are balanced and reported.
+        generator: what made the fakes, or which camera source the photographs are from.
+        label: ``Fake`` or ``Real``.
+        split: ``Train`` or ``Validation``, or "" to split by a hash of the file's name.
+        validation: share of the names that goes to Validation where ``split`` is "".
+        part: which part of the names is taken, from and to in [0, 1]: lets two sources share a folder.
+        skip: file names that hold one of these are left out.
+        as_it_is: keep the file's bytes; for sources whose two classes already share one form.
+    """
+
+    path: str
+    source: str
+    generator: str
+    label: str
+    split: str = ""
+    validation: float = 0.1
+    part: tuple[float, float] = (0.0, 1.0)
+    skip: tuple[str, ...] = ()
+    as_it_is: bool = False
+
+
+def read_plan(plan: Path) -> list[SourceFolder]:
+    """The ``[[folder]]`` tables of a TOML file.
+
+    Raises:
+        GatheringError: code ``bad_plan``: it is missing, not TOML or names an unknown setting.
+    """
+    try:
+        entries = tomllib.loads(plan.read_text(encoding="utf-8"))["folder"]
+        return [_folder(entry) for entry in entries]
+    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise GatheringError(
+            "bad_plan", f"{plan} cannot be read as a plan ({error}). Expected [[folder]] tables in TOML."
+        ) from error
+
+
+def _folder(entry: dict[str, Any]) -> SourceFolder:
+    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
+    return SourceFolder(**values)
+
+
+def gather(
+    folders: Iterable[SourceFolder],
+    collections: Path,
+    out: Path,
+    *,
+    unlike: Iterable[Path] = (),
+    say: Callable[[str], None] = print,
+) -> pd.DataFrame:
+    """Writes the data set: ``out/SOURCE/SPLIT/LABEL/NAME.jpg`` and ``manifest.csv``.
+
+    Args:
+        folders: what to take.
+        collections: where the collections lie.
+        out: an empty or new folder.
+        unlike: folders of images that must not be learnt from: what looks like one of them, or has its
+            name (what follows ``__``), is left out.
+        say: takes lines for the person who waits.
+
+    Returns:
+        The manifest: path, split, label, source, generator.
+
+    Raises:
+        GatheringError: ``no_folder``: a folder of the plan is missing; ``not_empty``: ``out`` holds files.
+    """
+    folders = list(folders)
+    missing = [
+        str(collections / folder.path) for folder in folders if not (collections / folder.path).is_dir()
+    ]
+    if missing:
+        raise GatheringError("no_folder", f"Folders of the plan are missing: {', '.join(missing)}.")
+    if out.exists() and any(out.iterdir()):
+        raise GatheringError("not_empty", f"{out} is not empty. Give a new folder.")
+    names, hashes = _kept_out(unlike)
+    rows: list[dict[str, str]] = []
+    cv2.setNumThreads(0)
+    for folder in folders:
+        taken = _take(folder, collections, out, names, hashes)
+        rows += taken
+        say(f"{folder.source} {folder.label} ({folder.generator}): {len(taken):,} from {folder.path}")
+    table = pd.DataFrame(rows).sort_values("path").reset_index(drop=True)
+    table.to_csv(out / "manifest.csv", index=False)
+    return table
+
+
+def _take(
+    folder: SourceFolder, collections: Path, out: Path, names: set[str], hashes: NDArray[np.uint8]
+) -> list[dict[str, str]]:
+    root = collections / folder.path
+
+    def one(file: Path) -> dict[str, str] | None:
+        draw = name_draw(file.stem)
+        part = name_draw("part " + file.stem)
+        if any(word in file.name for word in folder.skip) or not folder.part[0] <= part < folder.part[1]:
+            return None
+        if file.stem in names and not folder.as_it_is:
+            return None
+        try:
+            pixels = load_image(file).pixels
+        except ImageRefused:
+            return None
+        if _is_like(pixels, hashes):
+            return None
+        split = folder.split or ("Validation" if draw < folder.validation else "Train")
+        inside = "-".join(file.relative_to(root).with_suffix("").parts).replace(" ", "_")
+        place = Path(folder.source) / split / folder.label
+        (out / place).mkdir(parents=True, exist_ok=True)
+        if folder.as_it_is:
+            target = place / f"{inside}{file.suffix.lower()}"
+            shutil.copyfile(file, out / target)
+        else:
+            target = place / f"{folder.generator}-{inside}.jpg"
+            formed = in_one_form(pixels, draw)
+            cv2.imwrite(str(out / target), formed[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, STORED_QUALITY])
+        return {
+            "path": target.as_posix(),
+            "split": split,
+            "label": folder.label,
+            "source": folder.source,
+            "generator": folder.generator,
+        }
+
+    with ThreadPoolExecutor() as pool:
+        return [row for row in pool.map(one, list_image_files(root)) if row is not None]
+
+
+def in_one_form(pixels: Pixels, draw: float) -> Pixels:
+    """Centre square, 256 px, one JPEG pass.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        draw: in [0, 1): where in ``QUALITIES`` the pass lies.
+
+    Returns:
+        (256, 256, 3) uint8.
+    """
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = np.ascontiguousarray(pixels[top : top + side, left : left + side])
+    low, high = QUALITIES
+    return jpeg(resize(square, SIDE), low + int(draw * (high - low + 1)))
+
+
+def name_draw(name: str) -> float:
+    """A number in [0, 1) that follows from a name."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:12], 16) / 16**12
+
+
+def perceptual_hash(pixels: Pixels) -> NDArray[np.uint8]:
+    """(8,) uint8: 64 bits that a change of size or compression hardly moves (low DCT frequencies)."""
+    grey = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (32, 32), interpolation=cv2.INTER_AREA)
+    low: Any = cv2.dct(grey.astype(np.float32))[:8, :8].ravel()
+    return np.packbits(low > np.median(low[1:]))
+
+
+def _kept_out(unlike: Iterable[Path]) -> tuple[set[str], NDArray[np.uint8]]:
+    files = [file for folder in unlike for file in list_image_files(folder)]
+    names = {file.stem.split("__", 1)[-1] for file in files}
+
+    def hashed(file: Path) -> NDArray[np.uint8]:
+        pixels = load_image(file).pixels
+        return perceptual_hash(pixels)
+
+    with ThreadPoolExecutor() as pool:
+        hashes = list(pool.map(hashed, files))
+    return names, np.array(hashes, np.uint8).reshape(-1, 8)
+
+
+def _is_like(pixels: Pixels, hashes: NDArray[np.uint8]) -> bool:
+    """Whether the picture, or its centre square, is one of those to be kept out."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    mine = perceptual_hash(np.ascontiguousarray(pixels[top : top + side, left : left + side]))
+    apart = np.unpackbits(hashes ^ mine, axis=1).sum(axis=1)
+    return bool(apart.size) and int(apart.min()) <= LIKE_BITS

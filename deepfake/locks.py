@@ -1,0 +1,51 @@
+"""Locks that the system itself releases when their holder ends, however it ends."""
+
+from __future__ import annotations
+
+import time
+from io import TextIOWrapper
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks: nothing is ever held there
+    fcntl = None
+
+SUPPORTED = fcntl is not None
+_PATIENCE = 1.0
+"""Seconds; who only asks whether a lock is held takes a share of it for a moment."""
+
+
+def hold(path: Path, *, patience: float = _PATIENCE) -> TextIOWrapper | None:
+    """Takes a lock until the file given back is closed or the process ends; None where it is taken.
+
+    Args:
+        path: the lock's file, made if missing.
+        patience: seconds to try for.
+    """
+    file = path.open("a+", encoding="utf-8")
+    deadline = time.monotonic() + patience
+    while fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            if time.monotonic() >= deadline:
+                file.close()
+                return None
+            time.sleep(0.05)
+    return file
+
+
+def held(path: Path) -> bool:
+    """Whether a living process holds the lock."""
+    if fcntl is None:
+        return False
+    try:
+        with path.open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

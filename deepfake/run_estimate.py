@@ -1,0 +1,159 @@
+"""What a run will take, from a few steps of it: steps, seconds, memory, disk."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from deepfake.dataset import DatasetIndex
+from deepfake.errors import UserError
+from deepfake.recipes import Recipe
+from deepfake.runs import check_allowed
+
+_WARM_UP_STEPS = 5
+_MEASURED_STEPS = 8
+_MOST_SECONDS = 15.0
+_MEASURED_IMAGES = 128
+_LONGEST_MEASUREMENT = 600
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will take.
+
+    Attributes:
+        train_images, validation_images: those the run uses, duplicates left out.
+        parameters: numbers in the network.
+        steps_per_epoch, epochs: as the run will do them.
+        seconds_per_step, seconds_per_validation: measured; the latter of one epoch, both forms of images.
+        seconds: of the whole run.
+        memory_mb: the process's peak, with the room for saving its state.
+        disk_mb: of the run's folder at its end.
+    """
+
+    train_images: int
+    validation_images: int
+    parameters: int
+    steps_per_epoch: int
+    epochs: int
+    seconds_per_step: float
+    seconds_per_validation: float
+    seconds: float
+    memory_mb: float
+    disk_mb: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, ready for JSON."""
+        return asdict(self)
+
+
+def estimate(data: DatasetIndex, recipe: Recipe) -> Estimate:
+    """Trains a few steps, measures a few images and throws both away.
+
+    Args:
+        data: the data set.
+        recipe: the settings of the run to come.
+
+    Raises:
+        UserError: whatever ``training.train`` would refuse.
+    """
+    import resource  # Windows has none; nor can runs be started there
+
+    from deepfake.epochs import networks
+    from deepfake.landmarks import read_landmarks
+    from deepfake.pipeline import training_batches
+    from deepfake.sampling import epoch_samples
+    from deepfake.scoring import compiled_scorer, score_files
+    from deepfake.training_data import prepared
+
+    training, validation = prepared(data, recipe)
+    model, served, _, steps = networks(training, recipe, resume=False)
+    samples = epoch_samples(training, recipe, 0, read_landmarks(training.root) if recipe.blended else {})
+    columns = 2 if recipe.architecture == "resnet50" else 1
+    batches = training_batches(samples, recipe.train_input, batch_size=recipe.batch_size, columns=columns)
+    seconds_per_step = _seconds_per_step(model, batches)
+    scorer = compiled_scorer(served, recipe.serve_input)
+    paths = validation.paths()[:_MEASURED_IMAGES]
+    seconds_per_validation = 0.0
+    for perturbed in (False, True) if recipe.perturbed is not None else (False,):
+        score_files(scorer, recipe.serve_input, paths[:32], perturbed=perturbed)
+        start = time.monotonic()
+        score_files(scorer, recipe.serve_input, paths, perturbed=perturbed)
+        seconds_per_validation += (time.monotonic() - start) / len(paths) * len(validation)
+    parameters = int(model.count_params())
+    copies = 4 if recipe.ema else 3  # weights, Adam's two moments, their average
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return Estimate(
+        train_images=len(training),
+        validation_images=len(validation),
+        parameters=parameters,
+        steps_per_epoch=steps,
+        epochs=recipe.epochs,
+        seconds_per_step=seconds_per_step,
+        seconds_per_validation=seconds_per_validation,
+        seconds=recipe.epochs * (steps * seconds_per_step + seconds_per_validation),
+        memory_mb=peak + 4 * parameters * copies / 2**20,
+        disk_mb=4 * parameters * (copies + 1) / 2**20,
+    )
+
+
+def measure_elsewhere(data: Path, options: Sequence[str]) -> Estimate:
+    """``estimate`` in a process of its own, which spares the caller TensorFlow and its memory.
+
+    Args:
+        data: the data set's folder.
+        options: further words of ``python -m deepfake train``.
+
+    Raises:
+        UserError: codes ``training_off``; ``not_measured`` with the process's own words.
+    """
+    check_allowed()
+    words = ["train", str(data), "--run", "estimate", *options, "--estimate"]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "deepfake", *words],
+            cwd=Path(__file__).resolve().parent.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_LONGEST_MEASUREMENT,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UserError(
+            "not_measured",
+            f"A few steps took more than {_LONGEST_MEASUREMENT} seconds. Choose smaller images or batches.",
+        ) from error
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if line.startswith("deepfake: ")]
+        reason = lines[-1].removeprefix("deepfake: ") if lines else "The measurement failed or was killed."
+        raise UserError("not_measured", reason)
+    return Estimate(**json.loads(done.stdout[done.stdout.index("{") :]))
+
+
+def _seconds_per_step(model: Any, batches: Any) -> float:
+    """The median, after the steps in which the network is compiled and the loader's stock is used up."""
+    import keras
+    import numpy as np
+
+    ends: list[float] = []
+
+    class Clock(keras.callbacks.Callback):
+        """Notes the end of each step and stops when there are enough."""
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            ends.append(time.monotonic())
+            measured = len(ends) - _WARM_UP_STEPS
+            late = measured >= 3 and ends[-1] - ends[_WARM_UP_STEPS] > _MOST_SECONDS
+            if measured > _MEASURED_STEPS or late:
+                network: Any = self.model
+                network.stop_training = True
+
+    total = _WARM_UP_STEPS + _MEASURED_STEPS + 1
+    model.fit(batches.repeat().take(total), verbose=0, shuffle=False, callbacks=[Clock()])
+    return float(np.mean(np.diff(ends[_WARM_UP_STEPS - 1 :])))

@@ -1,0 +1,133 @@
+"""About: what each detector is, what its numbers mean, and what it cannot tell."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from deepfake import card_texts
+from deepfake.base_rates import call_worth, meaning_sentence, rates_sentence, worth_sentence
+from deepfake.errors import UserError
+from deepfake.presentation import context_example
+from deepfake.recorded import Recorded, recorded_evaluations, validation_scores
+from deepfake.registry import Card, default_name, load_card, model_names
+from deepfake.threshold_metrics import at_threshold
+from ui import ask_for_detector, ask_for_threshold, bullets, plain, show_card, start_page
+from ui_evaluation import ask_for_evaluation, opened
+
+SHARES = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 50, 70, 90]
+
+
+def main() -> None:
+    start_page("About")
+    st.write("What this detector is, how to read what it says, and what it cannot know.")
+    try:
+        card = load_card(ask_for_detector(model_names(), default_name()))
+        evaluations, complaints = recorded_evaluations(card)
+    except UserError as error:
+        st.error(plain(error.message), icon=":material/error:")
+        return
+    show_card(card)
+    show_probability(card)
+    show_base_rates(card, [each for each in evaluations if not each.one_class])
+    show_making(card)
+    for complaint in complaints:
+        st.warning(plain(complaint), icon=":material/info:")
+    show_measured(evaluations)
+    show_limits(card, evaluations)
+
+
+def show_probability(card: Card) -> None:
+    st.subheader("How to read a probability", anchor=False)
+    st.markdown(
+        "A probability of fake of 80 % means: of many pictures that score so, about 80 in 100 are fake, "
+        "**if** the pictures are like those the detector was set on, and as many of them are fake as there."
+    )
+    if example := context_example(validation_scores(card)):
+        st.markdown(plain(example))
+    cuts = card.thresholds
+    st.markdown(
+        f"It says real below {100 * cuts.uncertain_low:.0f} %, fake from {100 * cuts.fake_from():.0f} % "
+        f"(with few false alarms from {100 * cuts.fake_from('few_false_alarms'):.0f} %); between, uncertain."
+    )
+
+
+def show_base_rates(card: Card, evaluations: list[Recorded]) -> None:
+    """An answer that moves with the share of fakes."""
+    st.subheader("How many alarms are true", anchor=False)
+    if not evaluations:
+        st.write("No evaluation with fake and real pictures is recorded in this detector's card.")
+        return
+    st.write("That depends on how many of the pictures you look at are fake, not on the detector alone.")
+    asked, answered = st.columns(2, gap="large")
+    with asked:
+        share = st.select_slider(
+            "Of all pictures that you look at, this share is fake (percent)",
+            SHARES,
+            value=1,
+            key="share",
+            bind="query-params",
+        )
+        point = ask_for_threshold()
+        like = ask_for_evaluation("Pictures like those of", evaluations)
+    with answered:
+        try:
+            metrics = at_threshold(opened(like).scores, card.thresholds.fake_from(point))
+            worth = call_worth(metrics.recall, metrics.false_alarm_rate, share / 100)
+        except UserError as error:
+            st.error(plain(error.message), icon=":material/error:")
+            return
+        if worth.precision is not None:
+            st.metric(
+                "Of 100 pictures called fake, this many are fake", f"{100 * worth.precision:.0f}", border=True
+            )
+        st.markdown(plain(worth_sentence(worth)))
+        st.markdown(plain(meaning_sentence(worth)))
+        st.caption(plain(rates_sentence(metrics)))
+
+
+def show_making(card: Card) -> None:
+    st.subheader("How it was made", anchor=False)
+    st.markdown(bullets(card_texts.training_lines(card)))
+    st.markdown(plain(card_texts.calibration_sentence(card)))
+
+
+def show_measured(evaluations: tuple[Recorded, ...]) -> None:
+    st.subheader("How good it is", anchor=False)
+    if not evaluations:
+        st.write("No evaluation is recorded in this detector's card.")
+        return
+    st.dataframe(
+        card_texts.measured_table(evaluations),
+        hide_index=True,
+        height="content",
+        column_config={"Measured on": st.column_config.TextColumn(width="medium")},
+        alt="Accuracy, ROC AUC and fakes found, by what the detector was measured on",
+    )
+    confidence = f"{100 * evaluations[0].confidence:.0f} %"
+    st.caption(
+        f"In brackets: {confidence} intervals. Accuracy: pictures called rightly at the balanced threshold; "
+        "50 % is guessing where as many are fake as real. ROC AUC: the chance that a fake scores "
+        "higher than a real picture; 0.5 is guessing. The page Evaluation shows more."
+    )
+
+
+def show_limits(card: Card, evaluations: tuple[Recorded, ...]) -> None:
+    st.subheader("What it cannot do", anchor=False)
+    if found := card_texts.measured_limits(evaluations):
+        st.markdown("Measured:" + bullets(found))
+        st.markdown("Of any such detector:")
+    st.markdown(
+        bullets(
+            (
+                "A verdict is a statistical hint, not a proof, and no ground to accuse anybody.",
+                "It looks at faces only: whatever else was changed in a picture is not noticed.",
+                "It knows the kinds of fakes it was trained on; new generators come out every month.",
+                "Somebody who knows the detector can change a fake until it passes.",
+                "Small, blurred or strongly compressed faces hold too few traces.",
+                *([card.false_alarms] if card.false_alarms else []),
+            )
+        )
+    )
+
+
+main()

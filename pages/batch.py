@@ -1,0 +1,123 @@
+"""Check many: pictures, a folder or a zip archive in one go, and a table of the verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from deepfake.archives import MAX_ARCHIVE_BYTES
+from deepfake.batch import MAX_PICTURES
+from deepfake.errors import UserError
+from deepfake.images import IMAGE_EXTENSIONS, MAX_BYTES
+from deepfake.presentation import file_size
+from deepfake.registry import ModelError, OperatingPoint, default_name, load_card, model_names
+from ui import ask_for_detector, ask_for_threshold, forget_uploads, plain, start_page, warm_up
+from ui_batch import desk, follow, show_results
+
+MIB = 2**20
+FILES, FOLDER = "Pictures or a zip archive", "A folder"
+
+
+def main() -> None:
+    start_page("Check many")
+    st.write("Judge many pictures in one go and sort, filter and download the verdicts.")
+    try:
+        names, first = model_names(), default_name()
+    except ModelError as error:
+        st.error(plain(error.message), icon=":material/error:")
+        return
+    running = chosen = desk().running
+    upload_side, option_side = st.columns([3, 2], gap="medium")
+    with option_side:
+        point = ask_for_threshold()
+        name = ask_for_detector(names, first)
+    with upload_side:
+        if running:
+            follow()
+        else:
+            chosen = ask_for_uploads(name)
+    if desk().batch is not None:
+        show_table(point)
+    elif not chosen:
+        show_empty_state()
+    warm_up()
+
+
+def ask_for_uploads(detector: str) -> bool:
+    """The choice of files, and the button that starts the work; says whether there are any."""
+    kind = st.segmented_control(
+        "What to check", [FILES, FOLDER], default=FILES, key="what", bind="query-params", required=True
+    )
+    turn = st.session_state.setdefault("batch-turn", 0)
+    if kind == FOLDER:
+        uploads = st.file_uploader(
+            "Choose a folder; what is in its folders comes along",
+            type=sorted(IMAGE_EXTENSIONS),
+            accept_multiple_files="directory",
+            max_upload_size=MAX_BYTES // MIB,
+            key=f"folder-{turn}",
+        )
+    else:
+        uploads = st.file_uploader(
+            "Drop pictures or a zip archive of them here, or browse for them",
+            type=[
+                "image",
+                "heic",
+                "heif",
+                "avif",
+                "zip",
+            ],  # some browsers do not know HEIC and AVIF as images
+            accept_multiple_files=True,
+            max_upload_size=MAX_ARCHIVE_BYTES // MIB,
+            key=f"many-{turn}",
+        )
+    if not uploads:
+        return False
+    weight = file_size(sum(upload.size for upload in uploads))
+    count = f"{len(uploads):,} file{'s' * (len(uploads) != 1)}"
+    if st.button(f"Judge {count} ({weight})", type="primary", icon=":material/play_arrow:"):
+        begin(uploads, detector)
+    return True
+
+
+def begin(uploads: Sequence[UploadedFile], detector: str) -> None:
+    """Hands the uploads to the work beside the page and empties the uploader; the table is drawn anew."""
+    try:
+        desk().start([(upload.name, upload.getvalue()) for upload in uploads], detector, warm_up())
+    except UserError as error:
+        st.error(plain(error.message), icon=":material/error:")
+        return
+    forget_uploads(uploads)
+    st.session_state["batch-turn"] += 1
+    st.rerun()
+
+
+def show_table(point: OperatingPoint) -> None:
+    batch = desk().batch
+    if batch is None:
+        return
+    try:
+        card = load_card(batch.detector)
+    except ModelError as error:
+        st.error(plain(error.message), icon=":material/error:")
+        return
+    show_results(batch, card, point)
+
+
+def show_empty_state() -> None:
+    with st.container(border=True):
+        st.markdown("**Nothing to check yet.** Choose pictures, a zip archive or a folder above.")
+        st.markdown(
+            f"- Up to {MAX_PICTURES:,} pictures in one go, each up to {MAX_BYTES // MIB} MB; "
+            f"a zip archive up to {MAX_ARCHIVE_BYTES // MIB} MB\n"
+            "- A file that cannot be judged is listed with the reason; the others are not affected\n"
+            "- You can go to other pages meanwhile; the results stay until you clear them or close the page\n"
+            "- Nothing is written to disk: archives are read in memory, and pictures are let go once judged, "
+            "but for some to look at again\n"
+            "- For more pictures: `python -m deepfake predict FOLDER`"
+        )
+
+
+main()

@@ -1,0 +1,131 @@
+"""Robustness: what breaks a detector, by how much, and what attacks do. Networks run only when asked to."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from deepfake.errors import UserError
+from deepfake.registry import default_name, load_card, model_names
+from deepfake.robustness_record import read_robustness
+from deepfake.robustness_run import RUNNER
+from deepfake.robustness_view import Entry, attack_sentence, headline
+from ui import plain, start_page
+from ui_robustness import show_attacks, show_map, show_perturbation
+from ui_robustness_run import show_form, show_last_run, show_progress
+
+TABS = ["All perturbations", "One perturbation", "Attacks", "Measure"]
+FEW = 200  # below it the 95 % interval of an accuracy is wider than some 10 points
+
+
+def main() -> None:
+    start_page("Robustness")
+    st.write(
+        "What breaks a detector? The same pictures are compressed, blurred, cropped and more, step by step, "
+        "and judged again each time."
+    )
+    try:
+        names = model_names()
+        default_name()
+    except UserError as error:
+        st.error(plain(error.message), icon=":material/error:")
+        return
+    run = RUNNER.current()
+    if run is not None and run.active:
+        show_progress()
+    entries = all_entries(names)
+    if not entries:
+        show_empty_state()
+        show_last_run()
+        show_form(names)
+        return
+    chosen = ask_for_results(entries)
+    for entry in chosen[:3]:
+        loses, holds = headline(entry.result)
+        st.markdown(f"**{plain(loses)}** {plain(holds)}")
+    show_tabs(chosen, names)
+
+
+def all_entries(names: list[str]) -> list[Entry]:
+    """The recorded results of every detector, then those measured on this server."""
+    entries = []
+    for name in names:
+        try:
+            recorded = read_robustness(load_card(name))
+        except UserError as error:
+            st.warning(plain(error.message), icon=":material/info:")
+            continue
+        if recorded is not None:
+            entries.append(Entry(name, recorded.result, recorded.command))
+    entries += [
+        Entry(f"{result.model} on {result.data}, measured here", result) for result in RUNNER.results()
+    ]
+    return entries
+
+
+def show_empty_state() -> None:
+    with st.container(border=True):
+        st.markdown("**No detector has been tested for robustness yet.**")
+        st.markdown("Test one on a folder of labelled face crops, below or on the command line:")
+        st.code(
+            "python -m deepfake robustness DATA --split Validation --record", language="bash", wrap_lines=True
+        )
+
+
+def ask_for_results(entries: list[Entry]) -> list[Entry]:
+    """Which results to show; kept in the address. All recorded ones where none is chosen."""
+    by_label = {entry.label: entry for entry in entries}
+    recorded = [entry.label for entry in entries if entry.command] or list(by_label)
+    if len(entries) == 1:
+        return entries
+    labels = st.multiselect(
+        "Detectors", list(by_label), default=recorded, key="detectors", bind="query-params",
+        placeholder="Choose at least one",
+    )  # fmt: skip
+    return [by_label[label] for label in labels or recorded]
+
+
+def show_tabs(chosen: list[Entry], names: list[str]) -> None:
+    on = dict.fromkeys(
+        f"{entry.result.data}: {entry.result.n_fake:,} fake and {entry.result.n_real:,} real pictures"
+        for entry in chosen
+    )
+    st.caption(f"Measured on {plain('; '.join(on))}.")
+    if len(on) > 1:
+        st.info(
+            "These results come from different pictures; compare their shapes, not their heights.",
+            icon=":material/info:",
+        )
+    fewest = min(entry.result.n_fake + entry.result.n_real for entry in chosen)
+    if fewest < FEW:
+        st.info(
+            f"With {fewest:,} pictures the intervals are wide: small differences may be chance.",
+            icon=":material/info:",
+        )
+    overview, one, attacks, measure = st.tabs(TABS, key="tab", bind="query-params")
+    # Only the open tab is drawn, which keeps a choice within it quick.
+    if overview.open:
+        with overview:
+            show_map(chosen)
+    if one.open:
+        with one:
+            show_perturbation(chosen)
+    if attacks.open:
+        with attacks:
+            for sentence in filter(None, (attack_sentence(entry.result) for entry in chosen)):
+                st.markdown(f"**{plain(sentence)}**")
+            show_attacks(chosen)
+    if measure.open:
+        with measure:
+            show_last_run()
+            show_form(names)
+            show_commands(chosen)
+
+
+def show_commands(chosen: list[Entry]) -> None:
+    commands = "\n".join(entry.command for entry in chosen if entry.command)
+    if commands:
+        with st.expander("How to make the recorded numbers again"):
+            st.code(commands, language="bash", wrap_lines=True)
+
+
+main()

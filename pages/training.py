@@ -1,0 +1,68 @@
+"""Training: start a run, watch it learn, stop, resume, compare runs. Nothing is trained in this process."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from deepfake.errors import UserError
+from deepfake.runs import run_names
+from ui import plain, start_page
+from ui_training import COMPLAINT, show_run
+from ui_training_form import show_form
+from ui_training_table import opened_runs, show_runs
+
+TABS = ["Watch", "New run", "All runs"]
+
+
+def main() -> None:
+    start_page("Training")
+    st.write(
+        "Train a detector and watch it learn. A run goes on by itself: closing this page, or restarting the "
+        "server, does not disturb it."
+    )
+    names = run_names()
+    tabs = st.tabs(TABS, key="tab", bind="query-params", default=TABS[0] if names else TABS[1])
+    watch, new, every = tabs
+    # Only the open tab is drawn.
+    if watch.open:
+        with watch:
+            show_watch(names)
+    if new.open:
+        with new:
+            show_form()
+    if every.open:
+        with every:
+            show_all(names)
+
+
+def show_watch(names: list[str]) -> None:
+    if not names:
+        show_empty_state()
+        return
+    if st.session_state.get("run") not in (None, *names):
+        st.session_state["run"] = names[0]  # renamed or deleted
+    name = st.selectbox("Run", names, key="run", bind="query-params", on_change=forget_complaint)
+    try:
+        show_run(name)
+    except UserError as error:
+        st.error(plain(error.message), icon=":material/error:")
+
+
+def show_all(names: list[str]) -> None:
+    if names:
+        show_runs(opened_runs())
+    else:
+        show_empty_state()
+
+
+def show_empty_state() -> None:
+    with st.container(border=True):
+        st.markdown("**No run yet.** Start one under New run, or in a terminal:")
+        st.code("python -m deepfake train DATA --run my-first-run", language="bash", wrap_lines=True)
+
+
+def forget_complaint() -> None:
+    st.session_state.pop(COMPLAINT, None)
+
+
+main()

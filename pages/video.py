@@ -1,0 +1,155 @@
+"""Check a video: a short clip judged frame by frame, as a timeline and a median."""
+
+from __future__ import annotations
+
+import logging
+
+import streamlit as st
+
+from deepfake.errors import UserError
+from deepfake.presentation import CALL_WORDS, percent
+from deepfake.registry import Card, ModelError, default_name, load_card, model_names
+from deepfake.video import VideoVerdict, check_video, fake_stretch
+from deepfake.video_figure import video_figure, video_table
+from deepfake.video_frames import MAX_FRAMES, MAX_SECONDS, MAX_VIDEO_BYTES, VIDEO_EXTENSIONS
+from ui import CALL_STYLES, ask_for_detector, ask_for_threshold, plain, start_page, warm_up
+from ui_charts import chart, download
+
+logger = logging.getLogger("deepfake.pages.video")
+MIB = 2**20
+FAULT = "This video could not be judged because of a fault in the program; the server's log says which."
+STRIP = 8  # frames shown at first
+
+
+# Results live as long as the visitor's session and are seen by no other.
+@st.cache_data(scope="session", max_entries=5, show_spinner=False)
+def judge(file_id: str, model: str, model_sha256: str, _content: bytes) -> VideoVerdict:
+    """The verdict at the balanced threshold. Raises UserError."""
+    progress = st.progress(0.0, "Opening the video")
+    warm_up().join()
+    from deepfake.detector import get_detector
+
+    def report(done: int, total: int) -> None:
+        progress.progress(done / total, f"{done} of {total} frames judged")
+
+    try:
+        return check_video(get_detector(model), _content, on_progress=report)
+    finally:
+        progress.empty()
+
+
+def main() -> None:
+    start_page("Check a video")
+    st.write("Do the faces in a short video look real or faked, frame by frame?")
+    try:
+        names, first = model_names(), default_name()
+    except ModelError as error:
+        st.error(plain(error.message), icon=":material/error:")
+        return
+    upload_side, option_side = st.columns([3, 2], gap="medium")
+    with upload_side:
+        upload = st.file_uploader(
+            "Drop a video here, or browse for it",
+            type=list(VIDEO_EXTENSIONS),
+            max_upload_size=MAX_VIDEO_BYTES // MIB,
+            key="video",
+        )
+    with option_side:
+        point = ask_for_threshold()
+        name = ask_for_detector(names, first)
+    try:
+        card = load_card(name)
+        if upload is None:
+            show_empty_state()
+        else:
+            st.text(upload.name)  # as text: a name may hold markup
+            result = judge(upload.file_id, card.name, card.sha256, upload.getvalue())
+            show_result(result.at(point, card.thresholds), card)
+    except UserError as error:
+        st.error(plain(error.message), icon=":material/error:")
+    except Exception as error:
+        logger.error("A video could not be judged.", exc_info=error)
+        st.error(FAULT, icon=":material/error:")
+    warm_up()
+
+
+def show_empty_state() -> None:
+    with st.container(border=True):
+        st.markdown("**Nothing to check yet.** Drop a video above.")
+        st.markdown(
+            f"- MP4, MOV, WebM or Matroska; up to {MAX_SECONDS:.0f} seconds, {MAX_VIDEO_BYTES // MIB} MB and "
+            "4K; cut out the part in question\n"
+            f"- Up to {MAX_FRAMES} evenly spaced frames are judged as if each were a photograph\n"
+            "- Nothing is said of sound, of motion, or of how frames follow each other\n"
+            "- The video stays in this server's memory while the page is open and is not written to disk"
+        )
+
+
+def show_result(result: VideoVerdict, card: Card) -> None:
+    """The verdict in words, the timeline, the frames."""
+    colour, icon = CALL_STYLES[result.verdict]
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        st.subheader(f":{colour}[{icon} {CALL_WORDS[result.verdict]}]", anchor=False)
+        shown = result.with_face
+        if stretch := fake_stretch(result):
+            st.warning(
+                f"Between {stretch[0]:.1f} and {stretch[1]:.1f} seconds every frame with a face was called "
+                "fake. The median is that of the whole video: cut this part out and check it alone.",
+                icon=":material/info:",
+            )
+        if shown:
+            st.markdown(f"Probability of fake, median of {len(shown)} frames: **{percent(result.p_fake)}**")
+            st.markdown(count_line(result))
+        facts = result.facts
+        st.caption(
+            f"{facts.seconds:.1f} seconds, {facts.width} x {facts.height} pixels, {facts.codec}; "
+            f"{len(result.frames)} of {facts.frames:,} frames judged (detector: {plain(result.model)})"
+        )
+        for warning in result.warnings[:-1]:
+            st.warning(plain(warning), icon=":material/info:")
+        sound = " The sound track was not listened to." if facts.has_sound else ""
+        st.info(plain(result.warnings[-1] + sound), icon=":material/info:")
+        unknown = plain("; ".join(card.does_not_know))
+        st.caption(f"The detector {plain(card.name)} does not know: {unknown}.")
+    table = video_table(result)
+    with right:
+        chart(video_figure(result), "video timeline", "Probability of fake of each frame over the video")
+    show_frames(result)
+    with st.expander("Table of the frames"):
+        st.dataframe(
+            table,
+            hide_index=True,
+            width="stretch",
+            column_config={"Probability of fake": st.column_config.NumberColumn(format="percent")},
+            placeholder="",
+            alt="Second, probability of fake, faces and verdict of each frame",
+        )
+        download("Frames as CSV", table, "video frames")
+
+
+def count_line(result: VideoVerdict) -> str:
+    """How the frames were called."""
+    calls = [frame.verdict.verdict for frame in result.with_face]
+    counts = ", ".join(
+        f"{calls.count(call)} {CALL_WORDS[call].lower()}" for call in ("fake", "uncertain", "real")
+    )
+    return f"Of the frames with a face: {counts}. In each, the face most likely fake counts."
+
+
+def show_frames(result: VideoVerdict) -> None:
+    """The frames that were judged, with their faces marked."""
+    frames = result.frames
+    if len(frames) > STRIP and not st.toggle(f"Show all {len(frames)} frames", key="all-frames"):
+        step = len(frames) / STRIP
+        frames = tuple(frames[int((place + 0.5) * step)] for place in range(STRIP))
+    with st.container(horizontal=True, gap="small"):
+        for frame in frames:
+            verdict = frame.verdict
+            found = "no face" if verdict.scope == "no_face" else percent(verdict.p_fake)
+            with st.container(width=160, gap=None):
+                st.image(frame.picture, width=160, alt=f"Frame at {frame.second:.1f} seconds")
+                st.caption(f"{frame.second:.1f} s: {found}")
+
+
+main()

@@ -1,0 +1,176 @@
+"""The page Check many as a person walks it: upload, judge, filter, stop, another page and back, clear."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import threading
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from conftest import encoded, noise_image
+from streamlit.testing.v1 import AppTest
+from test_batch import zipped
+
+from deepfake import batch as batch_module
+from deepfake.archives import MAX_ARCHIVE_BYTES
+from deepfake.detector import get_detector
+from deepfake.faces import Face, FaceScan
+from deepfake.images import load_image
+
+ROOT = Path(__file__).resolve().parent.parent
+PNG = encoded(noise_image(1))
+SCORES = {64: 0.97, 72: 0.03, 80: 0.5}
+"""By the picture's width, as the detector of these tests scores it."""
+
+
+@pytest.fixture(autouse=True)
+def scored(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fixes the scores; all tests share one session, so its batch is dropped afterwards."""
+    monkeypatch.setattr("ui.load_everything", lambda: None)
+    scan = FaceScan((Face((10, 10, 40, 60), (0, 0, 64, 64), 0.99),), "faces")
+    monkeypatch.setattr("deepfake.detector.find_faces", lambda pixels: scan)
+    check = type(get_detector("tiny")).check
+
+    def fixed(self, image, *rest):
+        monkeypatch.setattr(type(self), "p_fake", lambda self, crops: [SCORES[image.facts.width]])
+        return check(self, image, *rest)
+
+    monkeypatch.setattr(type(get_detector("tiny")), "check", fixed)
+    yield
+    st.cache_resource.clear()
+
+
+def picture(width: int) -> bytes:
+    return encoded(noise_image(width, 64, width))
+
+
+def start(*files: tuple[str, bytes]) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "pages/batch.py"), default_timeout=300).run()
+    app.file_uploader[0].set_value([(name, content, "image/png") for name, content in files]).run()
+    return press(app, "Judge")
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    next(button for button in app.button if button.label.startswith(label)).click().run()
+    assert not app.exception
+    return app
+
+
+def until(app: AppTest, ready: Callable[[], bool], seconds: float = 300) -> AppTest:
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, "it does not end"
+        time.sleep(0.05)
+        app.run()
+    assert not app.exception
+    return app
+
+
+def ended(app: AppTest) -> AppTest:
+    for thread in threading.enumerate():
+        if thread.name.startswith("batch-"):
+            thread.join(300)
+    app.run()
+    assert any(button.label == "Clear results" for button in app.button)
+    return app
+
+
+def shown(app: AppTest) -> str:
+    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.subheader)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def test_nothing_yet() -> None:
+    app = AppTest.from_file(str(ROOT / "pages/batch.py"), default_timeout=120).run()
+    assert not app.exception
+    assert "Nothing to check yet" in shown(app)
+    assert not app.dataframe
+
+
+def test_the_server_takes_archives_of_the_size_promised() -> None:
+    settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert settings["server"]["maxUploadSize"] * 2**20 == MAX_ARCHIVE_BYTES
+
+
+def test_table_counts_filter_and_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, Callable[[], bytes | str]] = {}
+    button = st.download_button
+    monkeypatch.setattr(
+        st, "download_button", lambda label, data, *rest, **more: made.update({label: data}) or button(
+            label, data, *rest, **more
+        )
+    )  # fmt: skip
+    files = zipped(a=picture(64), b=b"text", c=picture(72))
+    app = ended(start(("set.zip", files), ("<b>d</b>.png", picture(80))))
+    table = app.dataframe[0].value
+    assert table["File"].tolist() == ["set.zip/a.png", "set.zip/b.png", "set.zip/c.png", "<b>d</b>.png"]
+    assert table["Verdict"].tolist() == ["Likely fake", "Not judged", "Likely real", "Uncertain"]
+    assert "not a picture" in table["Notes"][1]
+    assert table["Faces"].tolist()[::2] == [1, 1]
+    assert table["Picture"][0].startswith("data:image/jpeg;base64,")
+    assert [metric.value for metric in app.metric] == ["1", "1", "1", "1"]
+
+    rows = list(csv.DictReader(io.StringIO(bytes(made["All 4 as CSV"]()).decode("utf-8-sig"))))  # pyright: ignore[reportArgumentType]
+    assert [row["verdict"] for row in rows] == ["fake", "", "real", "uncertain"]
+    lines = [json.loads(line) for line in str(made["All 4 as JSON"]()).splitlines()]
+    assert lines[1]["error"]["code"] == "not_an_image"
+    expected = get_detector("tiny").check(load_image(picture(64)))
+    assert lines[0] == json.loads(json.dumps({"path": "set.zip/a.png", **expected.to_dict()}))
+
+    app.radio[0].set_value("few_false_alarms").run()
+    next(group for group in app.button_group if group.label == "Show").set_value("Not judged").run()
+    assert app.dataframe[0].value["File"].tolist() == ["set.zip/b.png"]
+    press(app, "Clear results")
+    assert "Nothing to check yet" in shown(app)
+
+
+def test_stopping_keeps_what_is_done_and_other_pages_do_not_disturb(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, judge = threading.Semaphore(2), batch_module.judge_source
+
+    def slow(*given, **more):
+        gate.acquire()
+        return judge(*given, **more)
+
+    monkeypatch.setattr(batch_module, "judge_source", slow)
+    app = start(*((f"{n}.png", picture(64)) for n in range(6)))
+    until(app, lambda: "2 of 6 files done" in shown(app))
+    assert not app.file_uploader  # one batch at a time
+    assert len(app.dataframe[0].value) == 2
+    away = AppTest.from_file(str(ROOT / "pages/about.py"), default_timeout=120).run()  # the same session
+    assert not away.exception
+    back = AppTest.from_file(str(ROOT / "pages/batch.py"), default_timeout=120).run()
+    press(back, "Stop")
+    gate.release(10)
+    ended(back)
+    assert "Stopped after 3 of 6 files" in shown(back)
+    assert len(back.dataframe[0].value) == 3
+
+
+def test_too_many_is_a_sentence_and_the_files_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_module, "MAX_PICTURES", 1)
+    app = start(("a.png", picture(64)), ("b.png", picture(64)))
+    assert "2 pictures were received; at most 1" in app.error[0].value.replace("\\", "")
+    assert len(app.file_uploader[0].value) == 2
+
+
+def test_a_picture_of_the_batch_opens_on_the_check_page() -> None:
+    ended(start(("a.png", picture(64))))
+    app = AppTest.from_file(str(ROOT / "pages/check.py"), default_timeout=300)
+    app.query_params["in-batch"] = hashlib.sha256(picture(64)).hexdigest()
+    app.run()
+    assert not app.exception
+    assert "A picture of your batch" in shown(app)
+    assert [element.value for element in app.text] == ["a.png"]
+    assert "Likely fake" in app.subheader[0].value
+    press(app, "Close this picture")
+    assert "Nothing to check yet" in shown(app)
+    app.query_params["in-batch"] = "0" * 64
+    app.run()
+    assert "no longer in memory" in app.error[0].value

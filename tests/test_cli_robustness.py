@@ -1,0 +1,75 @@
+"""The command `robustness`, in process."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from deepfake import robustness
+from deepfake.cli import main
+from deepfake.registry import load_card
+from deepfake.robustness_kinds import KINDS
+from deepfake.robustness_record import read_robustness
+from deepfake.robustness_table import COLUMNS
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def models(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(tiny_models, tmp_path / "models")
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+def test_lines_json_and_record_hold_the_same(
+    models: Path, tiny_dataset: Path, tmp_path: Path, capsys: Capture
+):
+    file = tmp_path / "out.json"
+    words = ["robustness", str(tiny_dataset), "--split", "Test", "--images", "4", "--model", "tiny"]
+    assert main([*words, "--json", str(file), "--record"]) == 0
+    captured = capsys.readouterr()
+    numbers = json.loads(file.read_text())["tiny"]
+    assert numbers["columns"] == list(COLUMNS)
+    assert (numbers["n_fake"], numbers["n_real"]) == (2, 2)
+    amounts = {(row[0], row[2]) for row in numbers["rows"]}
+    assert {(kind.name, amount) for kind in KINDS for amount in kind.amounts} <= amounts
+    assert {("fgsm", 1), ("pgd", 8)} <= amounts
+    lines = captured.out.splitlines()
+    assert lines[0].startswith(f"tiny on {tiny_dataset.name}, Test: 2 fake, 2 real")
+    assert len(lines) == 2 + len(numbers["rows"])
+    assert f"{4 * len(numbers['rows'])} copies scored in" in captured.err
+    found = read_robustness(load_card("tiny"))
+    assert found is not None
+    assert found.command == (
+        "python -m deepfake robustness DATA --split Test --model tiny --images 4 --record"
+    )
+    assert len(found.result.table) == len(numbers["rows"])
+
+
+@pytest.fixture
+def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*arguments: object, **options: object) -> None:
+        raise AssertionError("worked")
+
+    monkeypatch.setattr(robustness, "sweep", never)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--images", "1"], "--images must be 2 or more"),
+        (["--model", "nobody"], "no detector called 'nobody'"),
+        (["--split", "Dream"], "No image of split 'Dream'"),
+        (["--json", "nowhere/at/all.json"], "There is no folder"),
+    ],
+)
+@pytest.mark.usefixtures("models", "no_sweep")
+def test_what_cannot_be_done_is_said_before_any_work(
+    tiny_dataset: Path, capsys: Capture, words: list[str], said: str
+) -> None:
+    assert main(["robustness", str(tiny_dataset), *words]) == 1
+    assert said in capsys.readouterr().err

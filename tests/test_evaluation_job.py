@@ -1,0 +1,103 @@
+"""An evaluation in a process of its own: what comes of it, one at a time, cancelled, failed, not written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from deepfake import evaluation_job as jobs
+from deepfake.errors import UserError
+from deepfake.recorded import recorded_evaluations
+from deepfake.registry import load_card
+
+PATIENCE = 300
+
+
+@pytest.fixture
+def models(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(tiny_models, tmp_path / "models")
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    yield
+    job = jobs.current()
+    if job is not None:
+        job.cancel()
+        jobs.forget()
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(0.05)
+
+
+def test_recorded_as_the_command_line_does(
+    tiny_dataset: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEEPFAKE_DATA", str(tiny_dataset.parent))
+    broken = models / "set"
+    shutil.copytree(tiny_dataset / "Test", broken / "Test")
+    (broken / "Test" / "Fake" / "broken.png").write_bytes(b"broken")
+    job = jobs.start(jobs.EvaluationRequest("tiny", broken, "--odd title", "Test", perturbed=True))
+    with pytest.raises(UserError, match="one runs at a") as caught:
+        jobs.start(jobs.EvaluationRequest("tiny", tiny_dataset, "other"))
+    assert caught.value.code == "busy"
+    assert job.progress().state == "running"
+    until(lambda: not job.running)
+    progress = job.progress()
+    assert (progress.state, progress.done, progress.total, progress.message) == ("recorded", 33, 33, "")
+    assert len(progress.left_out) == 1
+    assert progress.left_out[0].startswith("Test/Fake/broken.png: ")
+    ((one,), _) = recorded_evaluations(load_card("tiny"))
+    assert (one.title, one.n) == ("--odd title, Test, altered copies", 32)
+    scores = job.scores()
+    assert scores == one.scores.read_bytes()
+    assert job.progress().seconds == progress.seconds
+
+    # A card that cannot be written: the scores are kept all the same.
+    folder = job.folder
+    (models / "tiny" / "card.part").mkdir()
+    again = jobs.start(jobs.EvaluationRequest("tiny", broken, "--odd title", "Test", perturbed=True))
+    assert not folder.exists()
+    until(lambda: not again.running)
+    progress = again.progress()
+    assert progress.state == "not_recorded"
+    assert "cannot be written" in progress.message
+    kept = again.scores()
+    assert kept
+    assert len(pd.read_csv(again.folder / "scores.csv")) == 32
+
+
+def test_cancelled_and_failed(tiny_dataset: Path, models: Path) -> None:
+    job = jobs.start(jobs.EvaluationRequest("tiny", tiny_dataset, "t"))
+    job.cancel()
+    assert job.progress().state == "cancelled"
+    assert job.scores() is None
+    jobs.forget()
+    assert jobs.current() is None
+    job = jobs.start(jobs.EvaluationRequest("none", tiny_dataset, "t"))
+    until(lambda: not job.running)
+    assert job.progress().state == "failed"
+    assert "There is no detector called 'none'" in job.progress().message
+    assert json.loads((models / "tiny" / "card.json").read_text())["evaluations"] == []
+
+
+@pytest.mark.parametrize(
+    ("title", "code"), [("  ", "no_title"), ("a\nb", "bad_title"), ("x" * 81, "bad_title")]
+)
+def test_titles(title: str, code: str, tiny_dataset: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        jobs.start(jobs.EvaluationRequest("tiny", tiny_dataset, title))
+    assert caught.value.code == code
+    assert jobs.current() is None

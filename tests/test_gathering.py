@@ -1,0 +1,160 @@
+"""Collections laid side by side: one form, stable splits, nothing that is to be measured on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import encoded, noise_image
+from PIL import Image
+
+from deepfake.dataset import index_dataset
+from deepfake.gathering import (
+    GatheringError,
+    SourceFolder,
+    gather,
+    in_one_form,
+    name_draw,
+    perceptual_hash,
+    read_plan,
+)
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+@pytest.fixture
+def collections(tmp_path: Path) -> Path:
+    root = tmp_path / "collections"
+    for place, folder in enumerate(("one/fake", "one/real")):
+        (root / folder).mkdir(parents=True)
+        for number in range(12):
+            pixels = noise_image(100 * place + number, 90, 120)
+            (root / folder / f"n{number}.png").write_bytes(encoded(pixels))
+    (root / "one/real/broken.jpg").write_bytes(b"no image")
+    (root / "one/real/n1_aug_.png").write_bytes(encoded(noise_image(999)))
+    return root
+
+
+FOLDERS = [
+    SourceFolder("one/fake", "one", "gan", "Fake", validation=0.3),
+    SourceFolder("one/real", "one", "camera", "Real", validation=0.3, skip=("_aug_",)),
+]
+
+
+def test_one_form_and_a_manifest_that_the_data_set_reads(collections: Path, tmp_path: Path) -> None:
+    table = gather(FOLDERS, collections, tmp_path / "out", say=quiet)
+    assert len(table) == 24, "neither the broken file nor the skipped one"
+    assert set(table["split"]) == {"Train", "Validation"}
+    data = index_dataset(tmp_path / "out")
+    assert sorted(data.table["path"]) == sorted(table["path"])
+    assert data.table.groupby("generator")["label"].first().to_dict() == {"gan": 1, "camera": 0}
+    for path in data.paths():
+        with Image.open(path) as image:
+            assert image.size == (256, 256)
+            assert image.format == "JPEG"
+
+
+def test_split_follows_from_the_name_alone(collections: Path, tmp_path: Path) -> None:
+    first = gather(FOLDERS, collections, tmp_path / "out", say=quiet)
+    for number in range(12):
+        (collections / "one/fake" / f"other{number}.png").write_bytes(encoded(noise_image(500 + number)))
+    again = gather(FOLDERS, collections, tmp_path / "again", say=quiet)
+    both = first.merge(again, on="path", suffixes=("", "_again"))
+    assert len(both) == 24
+    assert (both["split"] == both["split_again"]).all()
+
+
+def test_parts_share_a_folder_without_sharing_an_image(collections: Path, tmp_path: Path) -> None:
+    halves = [
+        SourceFolder("one/real", source, "camera", "Real", part=part)
+        for source, part in (("a", (0.0, 0.5)), ("b", (0.5, 1.0)))
+    ]
+    table = gather(halves, collections, tmp_path / "out", say=quiet)
+    assert table["path"].map(lambda path: Path(str(path)).stem).is_unique
+    assert set(table["source"]) == {"a", "b"}
+
+
+def test_what_is_measured_on_is_left_out(collections: Path, tmp_path: Path) -> None:
+    test = tmp_path / "test"
+    test.mkdir()
+    small = Image.fromarray(noise_image(3, 90, 120)[:, 15:105]).resize((64, 64))
+    small.save(test / "looks_like_fake_n3.jpg", quality=60)
+    (test / "gan__n5.png").write_bytes(encoded(noise_image(777)))
+    table = gather(FOLDERS, collections, tmp_path / "out", unlike=[test], say=quiet)
+    fakes = {Path(str(path)).stem for path in table.loc[table["label"] == "Fake", "path"]}
+    assert fakes == {f"gan-n{number}" for number in range(12)} - {"gan-n3", "gan-n5"}
+
+
+def test_files_kept_as_they_are(collections: Path, tmp_path: Path) -> None:
+    untouched = SourceFolder("one/fake", "one", "gan", "Fake", "Train", as_it_is=True)
+    gather([untouched], collections, tmp_path / "out", say=quiet)
+    kept = tmp_path / "out" / "one" / "Train" / "Fake" / "n4.png"
+    assert kept.read_bytes() == (collections / "one/fake/n4.png").read_bytes()
+
+
+def test_form_is_drawn_alike_for_everyone() -> None:
+    wide = noise_image(1, 300, 500)
+    formed = in_one_form(wide, 0.5)
+    assert formed.shape == (256, 256, 3)
+    centre = np.asarray(Image.fromarray(wide[:, 100:400]).resize((256, 256)), int)
+    assert np.abs(formed.astype(int) - centre).mean() < 6
+    draws = [name_draw(f"image_{number}") for number in range(400)]
+    assert 0 <= min(draws) < 0.02
+    assert 0.98 < max(draws) < 1
+    assert np.mean(draws) == pytest.approx(0.5, abs=0.05)
+
+
+def test_perceptual_hash_survives_size_and_compression() -> None:
+    pixels = noise_image(8, 200, 200)
+    small = np.asarray(Image.fromarray(pixels).resize((77, 77)))
+    near = np.unpackbits(perceptual_hash(pixels) ^ perceptual_hash(small)).sum()
+    far = np.unpackbits(perceptual_hash(pixels) ^ perceptual_hash(noise_image(9, 200, 200))).sum()
+    assert near <= 4
+    assert far >= 14
+
+
+def test_refusals(collections: Path, tmp_path: Path) -> None:
+    with pytest.raises(GatheringError) as missing:
+        gather([SourceFolder("two", "a", "b", "Fake")], collections, tmp_path / "out", say=quiet)
+    assert missing.value.code == "no_folder"
+    with pytest.raises(GatheringError) as full:
+        gather(FOLDERS, collections, collections, say=quiet)
+    assert full.value.code == "not_empty"
+    plan = tmp_path / "plan.toml"
+    for text in ("[[folder", "[[folder]]\npath = 'a'\n", "[[folder]]\nunknown = 1\n", "other = 1\n"):
+        plan.write_text(text)
+        with pytest.raises(GatheringError) as bad:
+            read_plan(plan)
+        assert bad.value.code == "bad_plan"
+
+
+def test_our_plan_gives_every_share_of_the_recipe_both_classes() -> None:
+    from deepfake.recipes import RECIPES
+
+    folders = read_plan(REPOSITORY / "models" / "faces.toml")
+    classes = {(folder.source, folder.label) for folder in folders}
+    shares = RECIPES["faces"].shares or {}
+    assert classes == {(source, label) for source in shares for label in ("Fake", "Real")}
+
+
+def test_command_line(collections: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from deepfake.cli import main
+
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        '[[folder]]\npath = "one/fake"\nsource = "one"\ngenerator = "gan"\nlabel = "Fake"\nvalidation = 0.0\n'
+    )
+    test = tmp_path / "test"
+    test.mkdir()
+    (test / "gan__n5.png").write_bytes(encoded(noise_image(777)))
+    asked = ["gather", str(plan), str(collections), str(tmp_path / "out"), "--unlike", str(test)]
+    assert main(asked) == 0
+    assert len(list((tmp_path / "out" / "one" / "Train" / "Fake").iterdir())) == 11
+    assert "11" in capsys.readouterr().out
+    assert main(asked) == 1
+    assert "not empty" in capsys.readouterr().err

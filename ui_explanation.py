@@ -1,0 +1,206 @@
+"""Why a verdict: where the detector looked, and whether the verdict survives small changes."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from deepfake.figures import draw_heat
+from deepfake.registry import Card
+from ui import plain
+from ui_lookalikes import show_lookalikes
+
+if TYPE_CHECKING:
+    from deepfake.detector import Verdict
+    from deepfake.explanation import Explanation, Heat
+    from deepfake.preprocessing import Pixels
+    from deepfake.stress import StressTest
+
+logger = logging.getLogger("deepfake.pages.explanation")
+
+TABS = ("Does it survive small changes?", "Where did it look?", "What does it resemble?")
+STRESSED = "stressed"
+"""Key in the session's state: uploads whose verdict is given after the stress test."""
+COVERING = "Covering the face part by part"
+WEIGHING = "Finding out whether the maps can be believed"
+FAULT = "This part could not be worked out because of a fault in the program; the server's log says which."
+
+
+@st.cache_data(scope="session", max_entries=20, show_spinner=False)
+def grad_cam_of(
+    file_id: str, model_sha256: str, number: int, _content: bytes, _card: Card, _verdict: Verdict
+) -> tuple[Pixels, Heat]:
+    """The crop that was scored as one face of an upload, and the map that is there at once."""
+    from deepfake.detector import get_detector
+    from deepfake.explanation import grad_cam
+
+    crop = crop_of(_content, _verdict, number)
+    return crop, grad_cam(get_detector(_card.name).network, _card.input, crop)
+
+
+@st.cache_data(scope="session", max_entries=20, show_spinner=False)
+def maps_of(
+    file_id: str, model_sha256: str, number: int, fake: bool, _content: bytes, _card: Card, _verdict: Verdict
+) -> Explanation:
+    """Both maps of one face of an upload."""
+    from deepfake.detector import get_detector
+    from deepfake.explanation import explain
+
+    detector = get_detector(_card.name)
+    crop, first = grad_cam_of(file_id, model_sha256, number, _content, _card, _verdict)
+    progress = st.progress(0.0, COVERING)
+    found = explain(
+        detector.network,
+        detector.scorer,
+        _card.input,
+        crop,
+        fake=fake,
+        first=first,
+        on_progress=lambda share: progress.progress(share, COVERING if share < 1 else WEIGHING),
+    )
+    progress.empty()
+    return found
+
+
+@st.cache_data(scope="session", max_entries=40, show_spinner=False)
+def stress_of(
+    file_id: str, model_sha256: str, _content: bytes, _card: Card, _verdict: Verdict
+) -> tuple[StressTest, ...]:
+    """The stress test of every face of an upload."""
+    from deepfake.detector import get_detector
+    from deepfake.images import load_image
+
+    return get_detector(_card.name).stressed(load_image(_content), _verdict).stress
+
+
+def ask_for_stress(file_id: str) -> None:
+    """From now on the stress test counts in this upload's verdict."""
+    st.session_state.setdefault(STRESSED, set()).add(file_id)
+
+
+def after_stress(
+    place: DeltaGenerator, file_id: str, content: bytes, card: Card, verdict: Verdict
+) -> Verdict:
+    """The verdict after the stress test, where somebody asked for it; the verdict alone where it fails."""
+    if st.session_state.get(f"explain-{file_id}"):
+        ask_for_stress(file_id)
+    if file_id not in st.session_state.get(STRESSED, ()):
+        return verdict
+    try:
+        with place, st.spinner("Testing whether the verdict survives small changes"):
+            stress = stress_of(file_id, card.sha256, content, card, verdict)
+    except Exception as error:
+        logger.error("A verdict could not be put to the stress test.", exc_info=error)
+        return verdict
+    return replace(verdict, stress=stress).at(verdict.operating_point, card.thresholds)
+
+
+def crop_of(content: bytes, verdict: Verdict, number: int) -> Pixels:
+    """What was scored as face ``number`` (from 0), upright."""
+    from deepfake.detector import scored_crops
+    from deepfake.images import load_image
+
+    squares = [face.crop for face in verdict.faces]
+    return scored_crops(load_image(content).pixels, squares, verdict.turn)[number]
+
+
+def show_explanation(file_id: str, content: bytes, card: Card, verdict: Verdict) -> None:
+    """A switch, and behind it the stress test, the maps and the look-alikes of one face."""
+    if st.toggle("Explain this verdict", key=f"explain-{file_id}"):
+        show_parts(file_id, content, card, verdict)
+
+
+@st.fragment  # a tab or the slider draws this part anew, not the page
+def show_parts(file_id: str, content: bytes, card: Card, verdict: Verdict) -> None:
+    """What explains one face's verdict; only the open tab is worked out."""
+    number = 0
+    if len(verdict.faces) > 1:
+        worst = max(range(len(verdict.faces)), key=lambda place: verdict.faces[place].p_fake)
+        number = st.selectbox(
+            "Which face",
+            range(len(verdict.faces)),
+            index=worst,
+            format_func=lambda place: f"Face {place + 1}",
+            key=f"explain-face-{file_id}",
+        )
+    survives, where, alike = st.tabs(TABS, key=f"explain-tab-{file_id}", on_change="rerun")
+    try:
+        with survives:
+            if survives.open:
+                show_stress(file_id, card, verdict, number)
+        with where:
+            if where.open:
+                show_maps(file_id, content, card, verdict, number)
+        with alike:
+            if alike.open:
+                show_lookalikes(file_id, content, card, verdict, number)
+    except Exception as error:
+        logger.error("A verdict could not be explained.", exc_info=error)
+        st.error(FAULT, icon=":material/error:")
+
+
+def show_stress(file_id: str, card: Card, verdict: Verdict, number: int) -> None:
+    """The stress test in words, as a chart and as a table."""
+    from deepfake.plotting import plot_config
+    from deepfake.stress_figure import stress_figure, stress_table
+
+    if not verdict.stress:
+        st.error(FAULT, icon=":material/error:")
+        return
+    result = verdict.stress[number]
+    if result.stable:
+        st.markdown(plain(result.sentence()))
+    else:
+        words = f"{result.sentence()} That makes the verdict on this face uncertain."
+        st.warning(plain(words), icon=":material/help:")
+    st.plotly_chart(
+        stress_figure(result, card.thresholds, verdict.operating_point),
+        width="stretch",
+        theme="streamlit",
+        key=f"stress-{file_id}-{number}",
+        config=plot_config("stress test"),
+        alt="Probability of fake after each change",
+    )
+    table = stress_table(result)
+    with st.expander("Table of the changes"):
+        st.dataframe(
+            table,
+            hide_index=True,
+            width="stretch",
+            column_config={"Probability of fake": st.column_config.NumberColumn(format="percent")},
+        )
+
+
+def show_maps(file_id: str, content: bytes, card: Card, verdict: Verdict, number: int) -> None:
+    """Both maps side by side, the quick one first, and what they are worth."""
+    from deepfake.explanation_texts import COLOURS_MEAN, MAP_NAMES, agreement_words, worth_words
+
+    st.markdown(COLOURS_MEAN)
+    opacity = st.slider("Strength of the colours", 0.0, 1.0, 0.6, 0.05, key=f"opacity-{file_id}")
+    columns = st.columns(2)
+
+    def draw(place: int, crop: Pixels, heat: Heat) -> None:
+        name, meaning = MAP_NAMES[place]
+        with columns[place]:
+            st.image(draw_heat(crop, heat, opacity), width="stretch", alt=f"{name} over the face")
+            st.caption(f"{name}: {meaning}")
+
+    crop, first = grad_cam_of(file_id, card.sha256, number, content, card, verdict)
+    draw(0, crop, first)
+    with columns[1]:
+        fake = called_fake(verdict, number, card)
+        maps = maps_of(file_id, card.sha256, number, fake, content, card, verdict)
+    draw(1, crop, maps.occlusion)
+    for column, worth in zip(columns, (maps.grad_cam_worth, maps.occlusion_worth), strict=True):
+        column.caption(worth_words(worth, fake=maps.fake))
+    st.markdown(agreement_words(maps.agreement))
+
+
+def called_fake(verdict: Verdict, number: int, card: Card) -> bool:
+    """On which side of the balanced threshold the score of face ``number`` (from 0) lies."""
+    p_fake = verdict.faces[number].p_fake if verdict.faces else verdict.p_fake
+    return p_fake >= card.thresholds.balanced

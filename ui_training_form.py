@@ -1,0 +1,244 @@
+"""The page Training's form: choose, see what it will take, start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from deepfake import runs
+from deepfake.data_roots import allowed_roots, resolve_in_roots
+from deepfake.errors import UserError
+from deepfake.recipes import RECIPES, Recipe
+from deepfake.run_estimate import Estimate, measure_elsewhere
+from deepfake.run_process import training_owner
+from deepfake.run_progress import duration_words
+from deepfake.run_settings import (
+    RunSettings,
+    augmentation_choices,
+    free_name,
+    image_counts,
+    training_sets,
+    weight_choices,
+)
+from ui import plain
+
+RECIPE_WORDS = {
+    "compact": "Small network of ours, learns from scratch on perturbed images",
+    "seed": "The starting document's: ResNet50, 128 px, two epochs",
+    "faces": "Ours on several collections of fakes, in fixed shares",
+}
+START_WORDS = {"none": "None, from scratch", "imagenet": "ImageNet"}
+PLAN = "training-plan"
+"""Key in the session's state: the settings that were measured, and the estimate."""
+
+
+def show_form() -> None:
+    """All choices with sound defaults, then the measurement, then the start."""
+    try:
+        runs.check_allowed()
+    except runs.RunError as refusal:
+        st.info(refusal.message, icon=":material/lock:")
+        return
+    sets = training_sets()
+    if not sets:
+        show_no_data()
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        folder = st.selectbox("Data set", sets, format_func=shown_set, key="new-data")
+        counts = counted(folder)
+    with right:
+        names = list(RECIPES)
+        recipe_name = st.selectbox(
+            "Recipe",
+            sorted(names, key=lambda name: list(RECIPE_WORDS).index(name) if name in RECIPE_WORDS else 99),
+            format_func=lambda name: f"{name}: {RECIPE_WORDS[name]}" if name in RECIPE_WORDS else name,
+            key="new-recipe",
+        )
+    settings = ask_for_settings(RECIPES[recipe_name])
+    name = st.text_input(
+        "Name of the run",
+        free_name(recipe_name, runs.run_names()),
+        max_chars=80,
+        key=f"new-name-{recipe_name}-{len(runs.run_names())}",
+    )
+    if counts is not None:
+        show_plan(folder, counts, settings, name)
+
+
+def show_no_data() -> None:
+    places = ", ".join(map(str, allowed_roots()))
+    with st.container(border=True):
+        st.markdown("**No data set to train on was found.**")
+        if places:
+            st.text(f"Looked for folders with Train and Validation below: {places}")
+        else:
+            st.markdown("Start the app with the folder of your data sets in `DEEPFAKE_DATA`.")
+        st.code("Train/Fake  Train/Real  Validation/Fake  Validation/Real", language=None, wrap_lines=True)
+
+
+def shown_set(folder: Path) -> str:
+    """A data set's path below its root."""
+    for root in allowed_roots():
+        if folder == root:
+            return root.name
+        if folder.is_relative_to(root):
+            return str(folder.relative_to(root))
+    return folder.name
+
+
+@st.cache_data(ttl=300, max_entries=16, show_spinner="Counting the images")
+def counted_images(folder: str) -> dict[str, tuple[int, int]]:
+    return image_counts(Path(folder))
+
+
+def counted(folder: Path) -> dict[str, tuple[int, int]] | None:
+    """Images of each split and class, said below the choice; None where a run is not possible."""
+    try:
+        counts = counted_images(str(folder))
+    except UserError as error:
+        st.error(plain(error.message), icon=":material/error:")
+        return None
+    told = [f"{split}: {fake:,} fake, {real:,} real" for split, (fake, real) in counts.items()]
+    st.caption(plain("Images. " + "; ".join(told) + "."))
+    if any(min(counts.get(split, (0, 0))) == 0 for split in ("Train", "Validation")):
+        st.error("Train and Validation need both fake and real images.", icon=":material/error:")
+        return None
+    return counts
+
+
+def ask_for_settings(recipe: Recipe) -> RunSettings:
+    """The numbers, each with the recipe's own as default."""
+    key, columns = recipe.name, st.columns(3)
+    epochs = columns[0].number_input(
+        "Epochs", 1, 1000, recipe.epochs, key=f"new-epochs-{key}",
+        help="How often the network goes through the training images.",
+    )  # fmt: skip
+    batch_size = columns[1].number_input(
+        "Batch size", 2, 1024, recipe.batch_size, key=f"new-batch-{key}",
+        help="Images a step. Larger batches need more memory.",
+    )  # fmt: skip
+    learning_rate = columns[2].number_input(
+        "Learning rate", 1e-7, 1.0, recipe.learning_rate, step=1e-4, format="%g", key=f"new-rate-{key}",
+        help="How far each step moves the weights, at its highest.",
+    )  # fmt: skip
+    with st.expander("More settings"):
+        first, second, third = st.columns(3)
+        image_size = first.number_input(
+            "Image size (pixels)", 32, 512, recipe.train_input.size, step=8, key=f"new-size-{key}",
+            help="Side of the training images. Double the size takes about four times as long.",
+        )  # fmt: skip
+        shares = augmentation_choices(recipe)
+        perturbed = second.selectbox(
+            "Augmentation", shares, shares.index(recipe.perturbed), key=f"new-augmentation-{key}",
+            format_func=shown_share,
+            help="Share of the training images that get colour shifts, noise, blur, compression and so on, "
+            "so that the detector stands them. All but Off also mirror images, and crop them where the "
+            "recipe does.",
+        )  # fmt: skip
+        choices = weight_choices(recipe)
+        start = recipe.weights if recipe.weights in choices else "none"
+        weights = third.selectbox(
+            "Pretrained weights", choices, choices.index(start), key=f"new-weights-{key}",
+            format_func=lambda name: START_WORDS.get(name, str(name)),
+            help="What the network starts from: nothing, weights learnt on ordinary photographs "
+            "(downloaded once), or a detector.",
+        )  # fmt: skip
+        seed = first.number_input(
+            "Random seed", 0, 2**31 - 1, recipe.seed, key=f"new-seed-{key}",
+            help="The same seed draws the same images in the same order.",
+        )  # fmt: skip
+        patience = second.number_input(
+            "Stop early after", 1, 1000, recipe.patience, key=f"new-patience-{key}", placeholder="Never",
+            help="Epochs without a better network after which the run ends. Empty: it goes through all.",
+        )  # fmt: skip
+        tensorboard = third.toggle(
+            "TensorBoard event files", key=f"new-tensorboard-{key}",
+            help="Written into the run's folder too, for those who use TensorBoard.",
+        )  # fmt: skip
+    return RunSettings(
+        recipe=recipe.name, epochs=int(epochs), batch_size=int(batch_size),
+        learning_rate=float(learning_rate), image_size=int(image_size), perturbed=perturbed,
+        weights=weights, seed=int(seed), patience=None if patience is None else int(patience),
+        tensorboard=tensorboard,
+    )  # fmt: skip
+
+
+def shown_share(share: float | None) -> str:
+    return "Off" if share is None else f"{share:.0%} of the images"
+
+
+def show_plan(folder: Path, counts: dict[str, tuple[int, int]], settings: RunSettings, name: str) -> None:
+    """What the run will take, from a short measurement; then the button that starts it."""
+    words = settings.words()
+    plan = st.session_state.get(PLAN)
+    measured = plan is not None and plan[0] == (str(folder), words)
+    kind = "secondary" if measured else "primary"
+    if st.button("Measure what it takes", icon=":material/timer:", key="measure", type=kind):
+        measure(folder, words)
+        st.rerun()
+    if plan is None or not measured:
+        steps = max(1, sum(counts["Train"]) // settings.batch_size)
+        if RECIPES[settings.recipe].shares:
+            steps = max(
+                1, (RECIPES[settings.recipe].epoch_images or sum(counts["Train"])) // settings.batch_size
+            )
+        st.caption(
+            f"About {steps:,} steps an epoch, {steps * settings.epochs:,} in all. A few steps are tried "
+            "(half a minute or so) to tell the time and memory before anything is started."
+        )
+        return
+    _, found = plan
+    if isinstance(found, str):
+        st.error(plain(found), icon=":material/error:")
+        return
+    show_estimate(found)
+    st.button(
+        "Start training", icon=":material/play_arrow:", type="primary", key="start",
+        on_click=start, args=(name, folder, words),
+    )  # fmt: skip
+    owner = training_owner(runs.runs_folder())
+    if owner:
+        st.caption(f"{plain(str(owner.get('run')))} is training now; this run waits until it ends.")
+    complaint = st.session_state.get("start-complaint")
+    if complaint:
+        st.error(plain(complaint), icon=":material/error:")
+
+
+def show_estimate(found: Estimate) -> None:
+    with st.container(border=True):
+        columns = st.columns(4)
+        columns[0].metric("Images", f"{found.train_images:,}", help="To train on, exact duplicates left out.")
+        columns[1].metric("Steps", f"{found.steps_per_epoch * found.epochs:,}")
+        columns[2].metric("Time, about", duration_words(found.seconds))
+        columns[3].metric("Memory", f"{found.memory_mb / 1024:.1f} GB")
+        st.caption(
+            f"{found.epochs} epochs of {found.steps_per_epoch:,} steps at {found.seconds_per_step:.2f} s, "
+            f"each followed by {found.validation_images:,} validation images "
+            f"({duration_words(found.seconds_per_validation)}); {found.parameters:,} parameters; the run's "
+            f"folder will take {found.disk_mb:,.0f} MB. Measured just now, beside what else the machine does."
+        )
+
+
+def measure(folder: Path, words: list[str]) -> None:
+    """Fills the plan with an estimate, or with what is wrong."""
+    st.session_state.pop("start-complaint", None)
+    key = (str(folder), words)
+    try:
+        with st.spinner("Trying a few steps; this takes half a minute or so"):
+            st.session_state[PLAN] = (key, measure_elsewhere(resolve_in_roots(str(folder)), words))
+    except UserError as error:
+        st.session_state[PLAN] = (key, error.message)
+
+
+def start(name: str, folder: Path, words: list[str]) -> None:
+    """Starts the run and opens it."""
+    st.session_state.pop("start-complaint", None)
+    try:
+        runs.launch(name, resolve_in_roots(str(folder)), words)
+    except UserError as error:
+        st.session_state["start-complaint"] = error.message
+        return
+    st.session_state.pop(PLAN, None)
+    st.session_state["run"], st.session_state["tab"] = name, "Watch"
