@@ -50,18 +50,13 @@ def barriers(page: Page) -> list[str]:
     ]
 
 
-def settled(page: Page) -> None:
-    idle = page.locator("[data-test-script-state=notRunning]")
-    test_browser.sync_api.expect(idle).to_be_attached(timeout=test_browser.WAIT_MS)
-
-
 @pytest.mark.parametrize("file", LINKS)
 def test_a_page_has_no_serious_barrier(page, address, file):
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.goto(f"{address}/{re.sub(r'pages/|.py', '', file)}")
         page.get_by_role("heading", name=LINKS[file], exact=True).wait_for()
-        settled(page)
+        test_browser.idle(page)
         assert barriers(page) == [], f"{file}, {scheme}"
 
 
@@ -69,7 +64,7 @@ def test_a_verdict_has_no_serious_barrier_and_pictures_have_words(page, address,
     page.goto(f"{address}/check")
     test_browser.upload(page, test_browser.photograph(tmp_path))
     test_browser.verdict(page).wait_for()
-    settled(page)
+    test_browser.idle(page)
     assert barriers(page) == []
     pictures = page.locator("[data-testid=stMain] img")
     words = [pictures.nth(number).get_attribute("alt") for number in range(pictures.count())]
@@ -81,7 +76,7 @@ def test_the_check_page_by_keyboard_alone(page, address):
     """Tab reaches the upload button, then the thresholds; an arrow chooses."""
     page.goto(f"{address}/check")
     page.get_by_text("Nothing to check yet").wait_for()
-    settled(page)
+    test_browser.idle(page)
     seen: list[str] = []
     for _ in range(40):
         page.keyboard.press("Tab")
@@ -113,14 +108,14 @@ def test_why_a_verdict_by_keyboard_alone(page, address, tmp_path, scheme):
     page.goto(f"{address}/check")
     test_browser.upload(page, test_browser.photograph(tmp_path))
     test_browser.verdict(page).wait_for()
-    settled(page)
+    test_browser.idle(page)
 
     press_until(page, "Explain this verdict|checkbox")
     while "Explain" not in page.evaluate("document.activeElement.closest('label').innerText"):
         press_until(page, "checkbox")  # the camera's switch comes first
     page.keyboard.press("Space")
     expect(page.get_by_role("tab", name="Does it survive small changes?")).to_be_visible()
-    settled(page)
+    test_browser.idle(page)
     assert barriers(page) == []
 
     press_until(page, "Does it survive")
@@ -132,13 +127,13 @@ def test_why_a_verdict_by_keyboard_alone(page, address, tmp_path, scheme):
         page.keyboard.press("Enter")
         tab = page.get_by_role("tabpanel", name=name)
         expect(tab.get_by_text(sign).first).to_be_visible(timeout=test_browser.WAIT_MS)
-        settled(page)
+        test_browser.idle(page)
         assert barriers(page) == [], name
 
     press_until(page, "What else the file tells")
     page.keyboard.press("Enter")
     expect(page.get_by_role("tab", name="Error level")).to_be_visible(timeout=test_browser.WAIT_MS)
-    settled(page)
+    test_browser.idle(page)
     assert barriers(page) == []
     press_until(page, "Make a report")
     pictures = page.locator("[data-testid=stMain] img")
@@ -157,7 +152,7 @@ def test_results_of_a_batch_and_a_video_have_no_serious_barrier(page, address, t
     page.get_by_role("button", name=re.compile("Judge")).click()
     page.get_by_text("2 of 2 files done").wait_for()
     page.get_by_role("button", name="Clear results").wait_for()
-    settled(page)
+    test_browser.idle(page)
     assert barriers(page) == []
 
     (tmp_path / "a.mp4").write_bytes(test_video.clip(0.4))
@@ -165,7 +160,7 @@ def test_results_of_a_batch_and_a_video_have_no_serious_barrier(page, address, t
     page.get_by_text("Nothing to check yet").wait_for()
     test_browser.upload(page, tmp_path / "a.mp4")
     test_browser.verdict(page).wait_for()
-    settled(page)
+    test_browser.idle(page)
     assert barriers(page) == []
     pictures = page.locator("[data-testid=stMain] img")
     words = [pictures.nth(number).get_attribute("alt") for number in range(pictures.count())]

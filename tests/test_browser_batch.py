@@ -42,11 +42,11 @@ def test_a_zip_then_a_row_then_the_check_page_and_back(page, address, tmp_path):
     page.get_by_role("link", name="Check many").first.click()
     expect(page.get_by_text("4 of 4 files done")).to_be_visible()  # kept for the session
 
-    expect(page.locator("[data-test-script-state=notRunning]")).to_be_attached()
-    page.wait_for_timeout(1000)  # a rerun would take the button away under the click
-    with page.expect_download() as download:
-        page.get_by_role("button", name="All 4 as CSV").click()
-    lines = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
+    lines = (
+        Path(test_browser.downloaded(page, "All 4 as CSV").path())
+        .read_text(encoding="utf-8-sig")
+        .splitlines()
+    )
     assert len(lines) == 5
     assert lines[0].startswith("file,verdict,p_fake,faces")
 
@@ -55,8 +55,8 @@ def test_a_zip_then_a_row_then_the_check_page_and_back(page, address, tmp_path):
 
     page.get_by_role("radio", name="Uncertain").or_(page.get_by_role("button", name="Uncertain")).click()
     expect(page).to_have_url(re.compile("show=Uncertain"))
-    expect(page.locator("[data-test-script-state=notRunning]")).to_be_attached()
-    page.wait_for_timeout(1500)  # the filtered table takes the place of the whole one
+    test_browser.idle(page)
+    page.wait_for_timeout(1000)  # the filtered table takes the place of the whole one
     explain = page.get_by_role("link", name="Explain it on the page Check an image")
     for _ in range(5):  # a click on a table that is being replaced is lost
         canvas = page.get_by_test_id("stDataFrame").locator("canvas").first

@@ -33,11 +33,6 @@ def address(models: Path, tiny_dataset: Path) -> Iterator[str]:
             yield place
 
 
-def idle(page) -> None:
-    """Waits until no run is under way: one would set a slider back between two presses."""
-    page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
-
-
 def test_two_detectors_then_thresholds_then_false_alarms(page, address, models):
     expect = test_browser.sync_api.expect
     page.goto(f"{address}/evaluation")
@@ -47,14 +42,14 @@ def test_two_detectors_then_thresholds_then_false_alarms(page, address, models):
     before = said.inner_text()
     expect(page).to_have_url(re.compile("view=Compare"), timeout=WAIT_MS)
 
-    idle(page)
+    test_browser.idle(page)
     slider = page.get_by_role("slider", name="tiny")
     slider.focus()
     for _ in range(3):
         slider.press("PageDown")
     expect(page).to_have_url(re.compile(r"[?&]t-tiny=0.2\b"), timeout=WAIT_MS)
     expect(page.get_by_text(before)).to_have_count(0, timeout=WAIT_MS)
-    idle(page)
+    test_browser.idle(page)
 
     page.get_by_role("tab", name="Curves").click()
     expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=WAIT_MS)
@@ -77,18 +72,18 @@ def test_run_reload_record_and_open_a_picture(page, address):
     page.goto(f"{address}/evaluation?view=Run+an+evaluation")
     page.get_by_label("Title in the card").fill("Drawn faces")
     page.get_by_label("Title in the card").press("Tab")
-    idle(page)
+    test_browser.idle(page)
     page.get_by_role("button", name="Evaluate", exact=True).click()
     expect(page.get_by_text("It goes on when you leave or reload this page.")).to_be_visible(timeout=WAIT_MS)
     page.reload()
-    expect(page.get_by_text("Measured and recorded: 96 pictures")).to_be_visible(timeout=2 * WAIT_MS)
+    expect(page.get_by_text("Measured and recorded: 32 pictures")).to_be_visible(timeout=2 * WAIT_MS)
     page.get_by_role("button", name="Show it").click()
-    expect(page.get_by_text(re.compile("Evaluated on Drawn faces: 96 pictures"))).to_be_visible(
+    expect(page.get_by_text(re.compile("Evaluated on Drawn faces: 32 pictures"))).to_be_visible(
         timeout=WAIT_MS
     )
 
     page.get_by_role("tab", name="Images").click()
-    idle(page)
+    test_browser.idle(page)
     cell = "called fake" if page.get_by_text("(misses 0)").count() else "Fakes missed"
     page.get_by_role("radio", name=re.compile(cell)).click()
     link = page.get_by_role("link", name="Check it").first

@@ -69,5 +69,5 @@ def test_every_tab_fits_a_phone(page, address, tab):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}/dataset?tab={tab}")
     page.get_by_role("tab", name=tab, selected=True).wait_for()
-    page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
+    test_browser.idle(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

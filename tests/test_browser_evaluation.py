@@ -47,7 +47,7 @@ def test_deep_link_then_threshold_then_false_alarms(page, address, evaluated):
 
     slider = page.get_by_role("slider", name=SLIDER)
     # A run still under way would set the slider back between the presses.
-    expect(page.locator("[data-test-script-state=notRunning]")).to_be_attached(timeout=WAIT_MS)
+    test_browser.idle(page)
     slider.focus()
     for _ in range(4):
         slider.press("PageDown")  # a tenth of the range each
@@ -69,9 +69,7 @@ def test_deep_link_then_threshold_then_false_alarms(page, address, evaluated):
     ).click()
     expect(page.get_by_text(f"Real called fake: {alarms}.")).to_be_visible(timeout=WAIT_MS)
     expect(page).to_have_url(re.compile("cell=Real"), timeout=WAIT_MS)
-    with page.expect_download() as download:
-        page.get_by_role("button", name=f"All {alarms} as CSV").click()
-    got = pd.read_csv(download.value.path())
+    got = pd.read_csv(test_browser.downloaded(page, f"All {alarms} as CSV").path())
     assert len(got) == alarms
     assert set(got["label"]) == {"Real"}
     assert got["p_fake"].is_monotonic_decreasing

@@ -48,9 +48,7 @@ def test_choice_of_detector_then_of_perturbation_then_its_link(page, address):
     page.get_by_role("option", name="Rain").click()
     expect(page.get_by_role("img", name="Rain: Streaks of rain")).to_have_count(4, timeout=WAIT_MS)
     expect(page).to_have_url(re.compile("perturbation=Rain"), timeout=WAIT_MS)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="These numbers as CSV").click()
-    got = pd.read_csv(download.value.path())
+    got = pd.read_csv(test_browser.downloaded(page, "These numbers as CSV").path())
     assert set(got["detector"]) == {"weak"}
     assert set(got["perturbation"]) == {"clean", "rain"}
 

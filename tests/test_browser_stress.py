@@ -81,10 +81,9 @@ def test_flip_then_lookalikes_then_report(page, address, tmp_path):
     for form, start in (("PDF", b"%PDF-"), ("HTML", b"<!doctype html>")):
         save = page.get_by_role("button", name=f"Report as {form}")
         expect(save).to_be_visible(timeout=WAIT_MS)
-        with page.expect_download() as download:
-            save.click()
-        assert download.value.suggested_filename.endswith(f".{form.lower()}")
-        content = Path(download.value.path()).read_bytes()
+        download = test_browser.downloaded(page, save)
+        assert download.suggested_filename.endswith(f".{form.lower()}")
+        content = Path(download.path()).read_bytes()
         assert content.startswith(start)
     assert b"Uncertain after the stress test" in content
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import test_browser
-from test_browser import photograph, upload, verdict
+from test_browser import idle, photograph, upload, verdict
 
 from benchmarks.common import server
 
@@ -45,7 +45,7 @@ def fill(page: Any, label: str, value: str) -> None:
     field = page.get_by_role("spinbutton", name=label)
     field.fill(value)
     field.press("Enter")
-    page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
+    idle(page)
 
 
 def badge(page: Any, word: str) -> Any:
@@ -61,7 +61,6 @@ def test_start_watch_reload_stop_resume_publish_check(page, address, places, tmp
     expect = test_browser.sync_api.expect
     runs, models = places
     page.set_default_timeout(WAIT_MS)
-    expect.set_options(timeout=WAIT_MS)
     page.goto(f"{address}/training")
     page.get_by_text("Train: 16 fake, 16 real").wait_for()
     page.get_by_text("More settings").click()
@@ -109,7 +108,7 @@ def test_start_watch_reload_stop_resume_publish_check(page, address, places, tmp
     page.get_by_role("button", name="Publish as detector").click()
     page.get_by_role("textbox", name="Name of the detector").fill("seen-detector")
     page.get_by_role("textbox", name="Name of the detector").press("Enter")
-    page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
+    idle(page)
     page.get_by_role("button", name="Publish", exact=True).click()
     expect(page.get_by_text("Published as the detector", exact=False)).to_be_visible()
     assert (models / "seen-detector" / "card.json").is_file()
@@ -125,5 +124,5 @@ def test_every_tab_fits_a_phone(page, address, tab):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}/training?tab={tab.replace(' ', '+')}")
     page.get_by_role("tab", name=tab, selected=True).wait_for()
-    page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
+    idle(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
