@@ -36,27 +36,24 @@ def signed_record(file_id: str, _content: bytes) -> Credentials:
     return read_credentials(_content, load_image(_content).facts.format)
 
 
-def show_forensics(content: bytes, file_id: str) -> None:
-    """An expander that examines a picture's file once it is opened; nothing in it changes the verdict.
-
-    A signed record that tells of generative AI is too important to stay behind it.
-
-    Args:
-        content: the file's bytes.
-        file_id: tells uploads apart; part of the widgets' keys.
-    """
+def show_signed_record(content: bytes, file_id: str) -> None:
+    """A signed record that tells of generative AI, which is too important to stay behind an expander."""
     if reader_installed() and signed_record(file_id, content).says_ai:
         st.warning(
             "The file carries a signed record that says: made or changed by generative AI. The detector's "
             "verdict takes no notice of that; see *Credentials* below.",
             icon=":material/verified:",
         )
-    show_examination(content, file_id)
 
 
 @st.fragment  # opening it draws this part anew, not the page
-def show_examination(content: bytes, file_id: str) -> None:
-    """The expander and what is in it."""
+def show_forensics(content: bytes, file_id: str) -> None:
+    """An expander that examines a picture's file once it is opened; nothing in it changes the verdict.
+
+    Args:
+        content: the file's bytes.
+        file_id: tells uploads apart; part of the widgets' keys.
+    """
     box = st.expander(
         "What else the file tells",
         icon=":material/troubleshoot:",

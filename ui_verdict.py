@@ -20,7 +20,7 @@ from deepfake.registry import CallName, Card, ModelError, OperatingPoint
 from ui import CALL_STYLES, plain, warm_up
 from ui_explanation import STRESSED, after_stress, grad_cam_of, maps_of, show_explanation, stress_of
 from ui_feedback import show_feedback
-from ui_forensics import examined, show_forensics
+from ui_forensics import examined, show_forensics, show_signed_record, signed_record
 from ui_linked import LinkedPicture
 from ui_lookalikes import lookalikes_of
 from ui_report import forget_reports, show_report
@@ -78,7 +78,8 @@ def marked(file_id: str, boxes: list[Box], calls: list[CallName], _content: byte
 
 def forget_results() -> None:
     """Drops what was computed from this visitor's uploads."""
-    for results in (preview, judge, marked, grad_cam_of, maps_of, stress_of, lookalikes_of, examined):
+    found = (preview, judge, marked, grad_cam_of, maps_of, stress_of, lookalikes_of, examined, signed_record)
+    for results in found:
         results.clear()
     st.session_state.pop(STRESSED, None)
     forget_reports()
@@ -155,6 +156,7 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
             st.caption(presentation.scope_line(verdict))
         for warning in verdict.warnings:
             st.warning(plain(warning), icon=":material/info:")
+        show_signed_record(upload.getvalue(), upload.file_id)
         if verdict.scope == "faces":
             show_faces(verdict, faces)
         if verdict.verdict == "fake" and card.false_alarms:

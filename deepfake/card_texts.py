@@ -18,6 +18,29 @@ _COLUMNS: tuple[tuple[str, str, Unit], ...] = (
     ("tpr_at_fpr_1pct", "Fakes found at 1 % false alarms", "share"),
 )
 
+_SETS = {
+    "openforensics": "GAN faces swapped into photographs, against photographs",
+    "faces140k": "StyleGAN faces against Flickr portraits",
+    "hardfaces": "StyleGAN2 faces against Unsplash portraits",
+    "sdfd": "faces by Stable Diffusion 2.1",
+    "dfdc": "face swaps in video frames, against untouched frames",
+    "ciplab": "Photoshop composites of faces against photographs",
+    "photoshop": "Photoshop composites of faces against photographs",
+    "celeba": "face swaps in portraits of celebrities, against such portraits",
+    "stylegan2": "studio portraits by StyleGAN2",
+    "studio": "studio portraits by StyleGAN2 against photographs",
+    "people": "diffusion pictures of people against photographs",
+}
+"""What is in the sets that detectors are measured on, by source."""
+
+
+def in_words(evaluation: Recorded) -> str:
+    """What the pictures of an evaluation are, where its source is a known one; else empty.
+
+    Cards name sources as data sets do, which tells a newcomer nothing.
+    """
+    return _SETS.get(evaluation.source or evaluation.data, "")
+
 
 def training_lines(card: Card) -> tuple[str, ...]:
     """How the network was made; what the card does not say is left out."""
@@ -66,7 +89,7 @@ def measured_table(evaluations: Sequence[Recorded]) -> pd.DataFrame:
     """A row an evaluation: what on, how many, and the main numbers with their intervals, as text."""
     rows = []
     for each in evaluations:
-        row = {"Measured on": each.title}
+        row = {"Measured on": each.title, "Which are": in_words(each)}
         for key, title, unit in _COLUMNS:
             value, pair = each.numbers.get(key), each.intervals.get(key)
             interval = f" ({shown_interval(pair, unit)})" if pair and value is not None else ""
@@ -80,12 +103,13 @@ def measured_limits(evaluations: Sequence[Recorded]) -> tuple[str, ...]:
     lines = []
     for each in evaluations:
         accuracy, auc = each.numbers.get("accuracy"), each.intervals.get("roc_auc")
+        title = f"{each.title} ({words})" if (words := in_words(each)) else each.title
         if each.one_class is None and auc is not None and auc[0] <= 0.5:
             found = shown_interval(auc, "number")
-            lines.append(f"{each.title}: no better than guessing (ROC AUC {found}; 0.5 is guessing)")
+            lines.append(f"{title}: no better than guessing (ROC AUC {found}; 0.5 is guessing)")
         elif each.one_class is not None and accuracy is not None and accuracy < 0.5:
             what = f"{each.n:,} {each.one_class.lower()} pictures"
-            lines.append(f"{each.title}: called only {shown(accuracy, 'share')} of {what} rightly")
+            lines.append(f"{title}: called only {shown(accuracy, 'share')} of {what} rightly")
     return tuple(lines)
 
 

@@ -109,12 +109,12 @@ class StressTest:
                 f"Uncertain to begin with; the probability moves between {percent(low)} and {percent(high)}."
             )
         if not self.flips:
-            return f"Stable: none of {len(self.points)} changes turns the verdict into its opposite."
+            return f"Stable: none of {len(self.points)} changes turns the score from fake to real or back."
         named = ", ".join(point.change.words for point in self.flips[:3])
         if len(self.flips) > 3:
             named += f" and {len(self.flips) - 3} more changes"
         if self.stable:
-            return f"Stable under mild changes. The verdict flips only at strong ones: {named}."
+            return f"Stable under mild changes. The score flips only at strong ones: {named}."
         return f"Not stable: the verdict flips at {named}."
 
 

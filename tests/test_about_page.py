@@ -85,6 +85,8 @@ def test_limits_are_read_from_what_was_measured(models: Path) -> None:
         "Set, Test, altered copies: no better than guessing (ROC AUC 0.410 to 0.520; 0.5 is guessing)",
         f"Fakes: called only 16.8 % of {fakes.n:,} fake pictures rightly",
     )
+    (named,) = measured_limits([replace(blind, source="sdfd")])
+    assert named.startswith("Fakes, sdfd (faces by Stable Diffusion 2.1): called only 16.8 %")
     entries = json.loads((models / "card.json").read_text())["evaluations"]
     entries[2]["intervals"]["roc_auc"] = [0.4, 0.6]
     change_card(models, evaluations=entries)

@@ -78,7 +78,7 @@ def test_run_reload_record_and_open_a_picture(page, address):
     page.reload()
     expect(page.get_by_text("Measured and recorded: 32 pictures")).to_be_visible(timeout=2 * WAIT_MS)
     page.get_by_role("button", name="Show it").click()
-    expect(page.get_by_text(re.compile("Evaluated on Drawn faces: 32 pictures"))).to_be_visible(
+    expect(page.get_by_text(re.compile("Evaluated on Drawn faces, Test: 32 pictures"))).to_be_visible(
         timeout=WAIT_MS
     )
 

@@ -246,8 +246,9 @@ def drawn(content: bytes, file_id: str) -> AppTest:
     def script() -> None:
         import streamlit as st
 
-        from ui_forensics import show_forensics
+        from ui_forensics import show_forensics, show_signed_record
 
+        show_signed_record(st.session_state["content"], st.session_state["file"])
         show_forensics(st.session_state["content"], st.session_state["file"])
 
     app = AppTest.from_function(script, default_timeout=60)
