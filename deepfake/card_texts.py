@@ -15,21 +15,21 @@ from deepfake.registry import Card
 _COLUMNS: tuple[tuple[str, str, Unit], ...] = (
     ("accuracy", "Accuracy", "share"),
     ("roc_auc", "ROC AUC", "number"),
-    ("tpr_at_fpr_1pct", "Fakes found at 1 % false alarms", "share"),
+    ("tpr_at_fpr_1pct", "Found at 1 % false alarms", "share"),
 )
 
 _SETS = {
-    "openforensics": "GAN faces swapped into photographs, against photographs",
-    "faces140k": "StyleGAN faces against Flickr portraits",
-    "hardfaces": "StyleGAN2 faces against Unsplash portraits",
+    "openforensics": "GAN faces swapped into photographs",
+    "faces140k": "StyleGAN faces, Flickr portraits",
+    "hardfaces": "StyleGAN2 faces, Unsplash portraits",
     "sdfd": "faces by Stable Diffusion 2.1",
-    "dfdc": "face swaps in video frames, against untouched frames",
-    "ciplab": "Photoshop composites of faces against photographs",
-    "photoshop": "Photoshop composites of faces against photographs",
-    "celeba": "face swaps in portraits of celebrities, against such portraits",
+    "dfdc": "face swaps in video frames",
+    "ciplab": "Photoshop composites",
+    "photoshop": "Photoshop composites",
+    "celeba": "face swaps in portraits of celebrities",
     "stylegan2": "studio portraits by StyleGAN2",
-    "studio": "studio portraits by StyleGAN2 against photographs",
-    "people": "diffusion pictures of people against photographs",
+    "studio": "studio portraits by StyleGAN2",
+    "people": "diffusion pictures of people",
 }
 """What is in the sets that detectors are measured on, by source."""
 
@@ -94,7 +94,7 @@ def measured_table(evaluations: Sequence[Recorded]) -> pd.DataFrame:
             value, pair = each.numbers.get(key), each.intervals.get(key)
             interval = f" ({shown_interval(pair, unit)})" if pair and value is not None else ""
             row[title] = ("-" if value is None else shown(value, unit)) + interval
-        rows.append({**row, "Fake": f"{each.n_fake:,}", "Real": f"{each.n_real:,}"})
+        rows.append({**row, "Fake + real": f"{each.n_fake:,} + {each.n_real:,}"})
     return pd.DataFrame(rows)
 
 

@@ -100,7 +100,6 @@ def show_measured(evaluations: tuple[Recorded, ...]) -> None:
         card_texts.measured_table(evaluations),
         hide_index=True,
         height="content",
-        column_config={"Measured on": st.column_config.TextColumn(width="medium")},
         alt="Accuracy, ROC AUC and fakes found, by what the detector was measured on",
     )
     confidence = f"{100 * evaluations[0].confidence:.0f} %"
