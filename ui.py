@@ -11,7 +11,7 @@ import gc
 import logging
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import streamlit as st
@@ -138,6 +138,21 @@ def show_card(card: Card) -> None:
         + (" One that you leave with an answer to a verdict is kept." if feedback_folder() else "")
     )
     st.caption(f"Detector {plain(card.name)}: {plain(card.description)}")
+
+
+def show_tabs(shows: Mapping[str, Callable[[], None]], key: str = "tab", default: str | None = None) -> None:
+    """Tabs, kept in the address. Only the open one is drawn: the others cost nothing.
+
+    Args:
+        shows: what draws each, by its title.
+        key: names the choice in the address.
+        default: the title of the one open at first; None for the first.
+    """
+    tabs = st.tabs(list(shows), key=key, bind="query-params", default=default)
+    for tab, show in zip(tabs, shows.values(), strict=True):
+        if tab.open:
+            with tab:
+                show()
 
 
 def bullets(lines: tuple[str, ...]) -> str:

@@ -20,14 +20,13 @@ from deepfake.ensemble import ENSEMBLE
 from deepfake.errors import UserError
 from deepfake.recorded import Recorded, first_shown, recorded_evaluations
 from deepfake.registry import Card
-from ui import plain
+from ui import plain, show_tabs
 from ui_charts import ask_for_format, chart, download
 from ui_compared import show_curves, show_differing
 from ui_evaluation import opened, version
 from ui_threshold import set_value, start_value
 
 MAX_DETECTORS = 4
-TABS = ["Numbers", "Curves", "Where they differ"]
 
 
 def show_comparison(cards: Mapping[str, Card]) -> None:
@@ -54,16 +53,14 @@ def show_comparison(cards: Mapping[str, Card]) -> None:
         st.caption(plain(note))
     pair = ask_for_pair(found)
     st.markdown(f"**{plain(texts.pair_sentence(found, pair))}**")
-    numbers, curves, images = st.tabs(TABS, key="compare-tab", bind="query-params")
-    if numbers.open:
-        with numbers:
-            show_numbers(found, pair)
-    if curves.open:
-        with curves:
-            show_curves(comparison, thresholds, title)
-    if images.open:
-        with images:
-            show_differing(comparison, pair, thresholds, shared[title])
+    show_tabs(
+        {
+            "Numbers": lambda: show_numbers(found, pair),
+            "Curves": lambda: show_curves(comparison, thresholds, title),
+            "Where they differ": lambda: show_differing(comparison, pair, thresholds, shared[title]),
+        },
+        key="compare-tab",
+    )
 
 
 def show_nothing_shared(cards: Mapping[str, Card]) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import start_page
+from ui import show_tabs, start_page
 from ui_dataset import ask_for_data_set, open_inventory, show_notes, show_overview
 from ui_dataset_audit import show_audit
 from ui_dataset_gallery import show_pictures
 from ui_dataset_preview import show_augmentations
-
-TABS = ["Overview", "Pictures", "Audit", "Augmentations"]
 
 
 def main() -> None:
@@ -25,20 +23,14 @@ def main() -> None:
     if inventory is None:
         return
     show_notes(inventory)
-    overview, pictures, audit, augmentations = st.tabs(TABS, key="tab", bind="query-params")
-    # Only the open tab is drawn: the others cost nothing.
-    if overview.open:
-        with overview:
-            show_overview(inventory)
-    if pictures.open:
-        with pictures:
-            show_pictures(inventory)
-    if audit.open:
-        with audit:
-            show_audit(inventory)
-    if augmentations.open:
-        with augmentations:
-            show_augmentations(inventory)
+    show_tabs(
+        {
+            "Overview": lambda: show_overview(inventory),
+            "Pictures": lambda: show_pictures(inventory),
+            "Audit": lambda: show_audit(inventory),
+            "Augmentations": lambda: show_augmentations(inventory),
+        }
+    )
 
 
 main()

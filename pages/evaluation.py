@@ -10,7 +10,7 @@ from deepfake.evaluation_view import OpenedEvaluation
 from deepfake.recorded import Recorded, recorded_evaluations
 from deepfake.registry import Card, default_name, load_card, model_names
 from deepfake.threshold_metrics import ThresholdMetrics, at_threshold
-from ui import ask_for_detector, plain, start_page
+from ui import ask_for_detector, plain, show_tabs, start_page
 from ui_calibration import show_calibration, show_operating_point
 from ui_comparison import show_comparison
 from ui_curves import show_curves
@@ -20,7 +20,6 @@ from ui_measure import show_measuring
 from ui_threshold import set_value, start_value
 
 VIEWS = ["One detector", "Compare detectors", "Run an evaluation"]
-TABS = ["Overview", "Curves", "Operating point", "Calibration", "By source", "Images"]
 
 
 def main() -> None:
@@ -112,27 +111,21 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
         return
     metrics = at_threshold(evaluation.scores, ask_for_threshold(card, evaluation))
     show_costs(metrics)
-    overview, curves, point, calibration, parts, images = st.tabs(TABS, key="tab", bind="query-params")
-    # Only the open tab is drawn, which keeps a move of the threshold quick.
-    if overview.open:
-        with overview:
-            show_gap_alarms(recorded, evaluations, metrics)
-            show_overview(recorded, evaluation, metrics)
-    if curves.open:
-        with curves:
-            show_curves(evaluation, metrics, card)
-    if point.open:
-        with point:
-            show_operating_point(evaluation)
-    if calibration.open:
-        with calibration:
-            show_calibration(evaluation, metrics, card)
-    if parts.open:
-        with parts:
-            show_parts(evaluations, metrics)
-    if images.open:
-        with images:
-            show_images(evaluation, metrics, card.name)
+
+    def show_first() -> None:
+        show_gap_alarms(recorded, evaluations, metrics)
+        show_overview(recorded, evaluation, metrics)
+
+    show_tabs(
+        {
+            "Overview": show_first,
+            "Curves": lambda: show_curves(evaluation, metrics, card),
+            "Operating point": lambda: show_operating_point(evaluation),
+            "Calibration": lambda: show_calibration(evaluation, metrics, card),
+            "By source": lambda: show_parts(evaluations, metrics),
+            "Images": lambda: show_images(evaluation, metrics, card.name),
+        }
+    )
 
 
 def ask_for_threshold(card: Card, evaluation: OpenedEvaluation) -> float:

@@ -9,11 +9,10 @@ from deepfake.registry import default_name, load_card, model_names
 from deepfake.robustness_record import read_robustness
 from deepfake.robustness_run import RUNNER
 from deepfake.robustness_view import Entry, attack_sentence, headline
-from ui import plain, start_page
+from ui import plain, show_tabs, start_page
 from ui_robustness import show_attacks, show_map, show_perturbation
 from ui_robustness_run import show_form, show_last_run, show_progress
 
-TABS = ["All perturbations", "One perturbation", "Attacks", "Measure"]
 FEW = 200  # below it the 95 % interval of an accuracy is wider than some 10 points
 
 
@@ -42,7 +41,7 @@ def main() -> None:
     for entry in chosen[:3]:
         loses, holds = headline(entry.result)
         st.markdown(f"**{plain(loses)}** {plain(holds)}")
-    show_tabs(chosen, names)
+    show_results(chosen, names)
 
 
 def all_entries(names: list[str]) -> list[Entry]:
@@ -84,7 +83,7 @@ def ask_for_results(entries: list[Entry]) -> list[Entry]:
     return [by_label[label] for label in labels or recorded]
 
 
-def show_tabs(chosen: list[Entry], names: list[str]) -> None:
+def show_results(chosen: list[Entry], names: list[str]) -> None:
     on = dict.fromkeys(
         f"{entry.result.data}: {entry.result.n_fake:,} fake and {entry.result.n_real:,} real pictures"
         for entry in chosen
@@ -101,24 +100,26 @@ def show_tabs(chosen: list[Entry], names: list[str]) -> None:
             f"With {fewest:,} pictures the intervals are wide: small differences may be chance.",
             icon=":material/info:",
         )
-    overview, one, attacks, measure = st.tabs(TABS, key="tab", bind="query-params")
-    # Only the open tab is drawn, which keeps a choice within it quick.
-    if overview.open:
-        with overview:
-            show_map(chosen)
-    if one.open:
-        with one:
-            show_perturbation(chosen)
-    if attacks.open:
-        with attacks:
-            for sentence in filter(None, (attack_sentence(entry.result) for entry in chosen)):
-                st.markdown(f"**{plain(sentence)}**")
-            show_attacks(chosen)
-    if measure.open:
-        with measure:
-            show_last_run()
-            show_form(names)
-            show_commands(chosen)
+    show_tabs(
+        {
+            "All perturbations": lambda: show_map(chosen),
+            "One perturbation": lambda: show_perturbation(chosen),
+            "Attacks": lambda: show_all_attacks(chosen),
+            "Measure": lambda: show_measure(names, chosen),
+        }
+    )
+
+
+def show_all_attacks(chosen: list[Entry]) -> None:
+    for sentence in filter(None, (attack_sentence(entry.result) for entry in chosen)):
+        st.markdown(f"**{plain(sentence)}**")
+    show_attacks(chosen)
+
+
+def show_measure(names: list[str], chosen: list[Entry]) -> None:
+    show_last_run()
+    show_form(names)
+    show_commands(chosen)
 
 
 def show_commands(chosen: list[Entry]) -> None:

@@ -6,12 +6,10 @@ import streamlit as st
 
 from deepfake.errors import UserError
 from deepfake.runs import run_names
-from ui import plain, start_page
+from ui import plain, show_tabs, start_page
 from ui_training import COMPLAINT, show_run
 from ui_training_form import show_form
 from ui_training_table import opened_runs, show_runs
-
-TABS = ["Watch", "New run", "All runs"]
 
 
 def main() -> None:
@@ -21,18 +19,10 @@ def main() -> None:
         "server, does not disturb it."
     )
     names = run_names()
-    tabs = st.tabs(TABS, key="tab", bind="query-params", default=TABS[0] if names else TABS[1])
-    watch, new, every = tabs
-    # Only the open tab is drawn.
-    if watch.open:
-        with watch:
-            show_watch(names)
-    if new.open:
-        with new:
-            show_form()
-    if every.open:
-        with every:
-            show_all(names)
+    show_tabs(
+        {"Watch": lambda: show_watch(names), "New run": show_form, "All runs": lambda: show_all(names)},
+        default="Watch" if names else "New run",
+    )
 
 
 def show_watch(names: list[str]) -> None:
