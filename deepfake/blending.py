@@ -33,7 +33,7 @@ def self_blend(pixels: Pixels, landmarks: Landmarks, rng: np.random.Generator) -
     """
     height, width = pixels.shape[:2]
     points = landmarks * np.array([width, height], np.float32)
-    mask = _soft(_outline(points, height, width, rng), rng)
+    mask = soft(_outline(points, height, width, rng), rng)
     changed = _changed(pixels, rng)
     inner, outer = (changed, pixels) if rng.random() < 0.5 else (pixels, changed)
     inner, mask = _moved(inner, mask, points, rng)
@@ -42,12 +42,17 @@ def self_blend(pixels: Pixels, landmarks: Landmarks, rng: np.random.Generator) -
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
 
+def face_mask(side: int, landmarks: Landmarks, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(side, side) float32 in 0..1: soft, inside a face's outline or that of a part of it."""
+    return soft(_outline(landmarks * np.float32(side), side, side, rng), rng)
+
+
 def _outline(points: Landmarks, height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """(H, W) 1 inside a wobbly outline of the face, or of a part of it."""
     eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
     down = mouth - eyes
     across = np.array([down[1], -down[0]]) * max(
-        0.7, _eye_distance(points) / (float(np.linalg.norm(down)) + 1e-6)
+        0.7, eye_distance(points) / (float(np.linalg.norm(down)) + 1e-6)
     )
     angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
     # Half a face's height lies between brow and chin, about 1.2 times the way from the eyes to the mouth.
@@ -70,7 +75,8 @@ def _outline(points: Landmarks, height: int, width: int, rng: np.random.Generato
     return mask.astype(np.float32) / np.float32(255)
 
 
-def _soft(mask: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def soft(mask: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A mask with a soft edge, (H, W) in 0..1."""
     side = min(mask.shape)
     blurred = cv2.GaussianBlur(mask, (0, 0), side * float(rng.uniform(0.004, 0.03)))
     if rng.random() < 0.5:  # the seam moves inwards, as an eroded mask's would
@@ -107,7 +113,7 @@ def _moved(
     """The inner picture and its mask, shifted and scaled a little about the face's middle."""
     middle = points.mean(axis=0)
     scale = float(rng.uniform(0.95, 1 / 0.95))
-    shift = rng.uniform(-0.06, 0.06, 2) * _eye_distance(points)
+    shift = rng.uniform(-0.06, 0.06, 2) * eye_distance(points)
     matrix = np.array(
         [
             [scale, 0, middle[0] * (1 - scale) + shift[0]],
@@ -120,5 +126,6 @@ def _moved(
     return np.asarray(moved, np.uint8), np.asarray(cv2.warpAffine(mask, matrix, size), np.float32)
 
 
-def _eye_distance(points: Landmarks) -> float:
+def eye_distance(points: Landmarks) -> float:
+    """In the unit of ``points``."""
     return float(np.linalg.norm(points[1] - points[0]))

@@ -19,6 +19,7 @@ from deepfake.augmentation import jpeg, perturb
 from deepfake.blending import Landmarks, self_blend
 from deepfake.images import ImageRefused, LoadedImage, load_image
 from deepfake.preprocessing import InputSpec, Pixels, resize, scaled
+from deepfake.swapping import swap_in
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Sample:
         augmentation: its variations, or None for the plain image.
         draw: seeds its randomness.
         landmarks: given where the image is a photograph to be made a fake by ``blending.self_blend``.
+        donor: file and landmarks of another photograph, whose face is laid over this one's instead
+            (``swapping.swap_in``).
     """
 
     path: str
@@ -55,6 +58,7 @@ class Sample:
     augmentation: Augmentation | None
     draw: tuple[int, ...]
     landmarks: Landmarks | None = None
+    donor: tuple[str, Landmarks] | None = None
 
 
 def training_pixels(sample: Sample, size: int) -> Pixels:
@@ -65,7 +69,10 @@ def training_pixels(sample: Sample, size: int) -> Pixels:
     """
     rng = np.random.default_rng(sample.draw)
     pixels = _load(sample.path).pixels
-    if sample.landmarks is not None:
+    if sample.landmarks is not None and sample.donor is not None:
+        file, landmarks = sample.donor
+        pixels = swap_in(pixels, sample.landmarks, _load(file).pixels, landmarks, rng)
+    elif sample.landmarks is not None:
         pixels = self_blend(pixels, sample.landmarks, rng)
     if sample.augmentation is None:
         return resize(pixels, size)

@@ -34,6 +34,7 @@ class Recipe:
         epoch_images: samples of an epoch where there are ``shares``.
         source_perturbed: ``perturbed`` of single sources.
         blended: part of a source's fakes that are self-blended photographs (see ``blending``).
+        swapped: part of those that are composites of two photographs instead (see ``swapping``).
         frozen_stages: ``compact``: the stem and this many stages keep the weights they started from. A
             step is then a good deal faster, for going on with a detector that has learnt what they hold.
         patience: the run ends after this many epochs without a better one; None goes through all.
@@ -61,6 +62,7 @@ class Recipe:
     epoch_images: int | None = None
     source_perturbed: dict[str, float] | None = None
     blended: float = 0.0
+    swapped: float = 0.0
     frozen_stages: int = 0
     patience: int | None = None
 
@@ -121,16 +123,18 @@ RECIPES: dict[str, Recipe] = {
         validation_images=2400,
         weights="openforensics",
         shares={
-            "openforensics": 0.41,
-            "faces140k": 0.22,
-            "people": 0.15,
-            "celeba": 0.12,
-            "studio": 0.07,
-            "photoshop": 0.03,
+            "openforensics": 0.38,
+            "faces140k": 0.18,
+            "people": 0.12,
+            "celeba": 0.10,
+            "studio": 0.05,
+            "photoshop": 0.05,
+            "autoencoder": 0.12,
         },
         epoch_images=24_000,
         source_perturbed={"openforensics": 0.65},
-        blended=0.12,
+        blended=0.2,
+        swapped=0.5,
     ),
 }
 """``seed`` is the starting document's training; ``compact`` is ours, ``faces`` is ours on several

@@ -59,7 +59,7 @@ def epoch_samples(
     Without ``shares`` every image comes once. With them each source gets its share, half of it Fake and
     half Real, and runs through its images again and again, over epochs' borders, before any comes twice
     more than another. Of a source's Fake half the part ``recipe.blended`` are self-blended photographs of
-    that source, where landmarks of them are known.
+    that source, where landmarks of them are known, or composites of two of them.
 
     Args:
         data: the training images.
@@ -71,17 +71,19 @@ def epoch_samples(
     labels = table["label"].to_numpy()
     kinds = {source: augmentation_of(recipe, str(source)) for source in table["source"].unique()}
     augmentations = [kinds[source] for source in table["source"]]
-    drawn: list[tuple[int, bool]] = []
+    drawn: list[tuple[int, _Group | None]] = []
     if recipe.shares:
         for group, count in _groups(table, recipe, landmarks):
-            drawn += [(row, group.blended) for row in _cycle(group, count, epoch, recipe.seed)]
+            drawn += [(row, group) for row in _cycle(group, count, epoch, recipe.seed)]
     else:
-        drawn = [(row, False) for row in range(len(table))]
+        drawn = [(row, None) for row in range(len(table))]
     order = np.random.default_rng([recipe.seed, epoch]).permutation(len(drawn))
     names = table["path"].to_numpy()
     samples = []
     for place in order.tolist():
-        row, blended = drawn[place]
+        row, group = drawn[place]
+        blended = group is not None and group.blended
+        giving = _donor(group.rows, recipe, epoch, place) if group is not None and blended else None
         samples.append(
             Sample(
                 path=paths[row],
@@ -89,9 +91,16 @@ def epoch_samples(
                 augmentation=augmentations[row],
                 draw=(recipe.seed, epoch, place if recipe.shares else row),
                 landmarks=landmarks[names[row]] if blended else None,
+                donor=None if giving is None else (paths[giving], landmarks[names[giving]]),
             )
         )
     return samples
+
+
+def _donor(rows: NDArray[np.int64], recipe: Recipe, epoch: int, place: int) -> int | None:
+    """The photograph that gives its face, or None where a photograph is blended with itself."""
+    rng = np.random.default_rng([recipe.seed, epoch, place, 1])
+    return int(rng.choice(rows)) if rng.random() < recipe.swapped else None
 
 
 def augmentation_of(recipe: Recipe, source: str) -> Augmentation | None:

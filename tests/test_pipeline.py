@@ -138,6 +138,18 @@ def test_a_photograph_with_landmarks_is_blended(paths: list[str]) -> None:
     assert np.array_equal(blends[2], training_pixels(Sample(paths[0], 1.0, None, (2,), face), 32))
 
 
+def test_a_photograph_with_a_donor_gets_its_face(paths: list[str]) -> None:
+    face = np.array([[0.35, 0.4], [0.65, 0.4], [0.5, 0.55], [0.4, 0.7], [0.6, 0.7]], np.float32)
+
+    def of(donor: str, seed: int) -> Pixels:
+        return training_pixels(Sample(paths[0], 1.0, None, (seed,), face, (donor, face)), 32)
+
+    for seed in range(4):
+        assert np.array_equal(of(paths[1], seed), of(paths[1], seed))
+        assert not np.array_equal(of(paths[1], seed), of(paths[2], seed)), "the donor shows"
+        assert np.array_equal(of(paths[1], seed)[0], load_for_scoring(paths[0], 32, perturbed=False)[0])
+
+
 def test_targets_stay_with_their_images_and_training_sees_what_serving_sees(paths: list[str]) -> None:
     images, targets = epoch_of(paths)
     for image, row in zip(images, targets[:, 0].astype(int), strict=True):

@@ -100,6 +100,25 @@ def test_blended_photographs_are_fakes_of_their_source() -> None:
     assert sum(sample.fake for sample in samples) == 40
 
 
+def test_part_of_the_blends_take_another_photographs_face() -> None:
+    data = data_of(a=(200, 200), b=(10, 10))
+    found = {f"a/0/{number}.png": FACE + number for number in range(150)}
+    mixed = replace(recipe(), blended=0.8, swapped=0.5, epoch_images=400)
+    samples = epoch_samples(data, mixed, 0, found)
+    assert samples == epoch_samples(data, mixed, 0, found)
+    blended = [sample for sample in samples if sample.landmarks is not None]
+    donors = [sample.donor for sample in blended if sample.donor is not None]
+    assert len(blended) == 120
+    assert 35 < len(donors) < 85
+    assert all("a/0/" in path for path, _ in donors)
+    assert all(landmarks[0, 0] == int(Path(path).stem) for path, landmarks in donors), (
+        "landmarks of the donor"
+    )
+    assert len({path for path, _ in donors}) > 20
+    assert all(sample.donor is None for sample in samples if sample.landmarks is None)
+    assert all(sample.donor is None for sample in epoch_samples(data, replace(mixed, swapped=0), 0, found))
+
+
 def test_sources_have_their_own_augmentation() -> None:
     own = recipe(perturbed=0.3, source_perturbed={"b": 0.9})
     kinds = [augmentation_of(own, source) for source in "ab"]
