@@ -108,6 +108,12 @@ def _add_train(commands: Any) -> None:
         metavar="N",
         help="compact: the stem and the first N stages keep the weights they start from (0-3)",
     )
+    train.add_argument(
+        "--adversarial",
+        type=_positive_number,
+        metavar="EPSILON",
+        help="half of each batch is changed by up to EPSILON of 255 so that it misleads the network (FGSM)",
+    )
     train.add_argument("--precision", choices=["auto", "float32", "mixed_bfloat16"])
     train.add_argument("--seed", type=int)
     train.add_argument("--resume", action="store_true", help="go on after the last completed epoch")
@@ -237,7 +243,7 @@ def _chosen_recipe(options: argparse.Namespace, folder: Path) -> Recipe:
     recipe = read_settings(folder) if options.resume else RECIPES[options.recipe or "compact"]
     names = (
         *("epochs", "batch_size", "learning_rate", "weights"),
-        *("frozen_stages", "precision", "seed", "patience"),
+        *("frozen_stages", "precision", "seed", "patience", "adversarial"),
     )
     changes = {name: value for name in names if (value := getattr(options, name)) is not None}
     if options.perturbed is not None:

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from deepfake.adversarial import adversarial
 from deepfake.architectures import build, freeze_stages
 from deepfake.dataset import DatasetIndex
 from deepfake.devices import over_all_devices
@@ -42,6 +43,8 @@ def networks(
         )
         keras.mixed_precision.set_dtype_policy("float32")
         freeze_stages(model, recipe.frozen_stages)
+        if recipe.adversarial:
+            model = adversarial(model, recipe.adversarial, recipe.train_input)
         compile_for(model, recipe, steps)
     served = build(
         recipe.architecture, size=recipe.serve_input.size if recipe.architecture == "resnet50" else None

@@ -37,6 +37,7 @@ class Recipe:
         swapped: part of those that are composites of two photographs instead (see ``swapping``).
         frozen_stages: ``compact``: the stem and this many stages keep the weights they started from. A
             step is then a good deal faster, for going on with a detector that has learnt what they hold.
+        adversarial: epsilon, of 255, of the attack on half of each batch (see ``adversarial``); 0 for none.
         patience: the run ends after this many epochs without a better one; None goes through all.
     """
 
@@ -64,6 +65,7 @@ class Recipe:
     blended: float = 0.0
     swapped: float = 0.0
     frozen_stages: int = 0
+    adversarial: float = 0.0
     patience: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
