@@ -31,14 +31,9 @@ from deepfake.landmarks import read_landmarks
 from deepfake.preprocessing import resize
 
 SOURCE = "autoencoder"
-SIZES = (
-    192,
-    224,
-    256,
-    288,
-    320,
-)  # at which the autoencoder sees a picture, so that its grid comes in all widths
-FACE_ONLY = 0.35  # part of the training fakes that keep the photograph around the face
+SIZES = (128, 160, 192, 224, 256)
+"""At which the autoencoder sees a picture, so that its grid comes in all widths."""
+FACE_ONLY = 0.45  # part of the training fakes that keep the photograph around the face
 _BATCH = 8
 
 
@@ -119,15 +114,15 @@ def _photographs(data: DatasetIndex, split: str, each: int) -> list[_Photograph]
     return [_Photograph(*row) for row in zip(*columns, strict=True)]
 
 
-def _load(root: Path, photograph: _Photograph) -> NDArray[np.float32]:
-    """The photograph at the size at which the autoencoder gets it, (S, S, 3) in 0..1."""
-    pixels = resize(load_image(root / photograph.path).pixels, photograph.size)
+def _load(root: Path, path: str, size: int) -> NDArray[np.float32]:
+    """(size, size, 3) in 0..1."""
+    pixels = resize(load_image(root / path).pixels, size)
     return pixels.astype(np.float32) / np.float32(255)
 
 
 def _basis(root: Path, some: list[_Photograph], autoencoder: Autoencoder) -> tuple[Any, Any]:
     """Mean and principal axes (columns, widest first) of latents."""
-    latents = [autoencoder.encode(_load(root, photograph)[None]) for photograph in some]
+    latents = [autoencoder.encode(_load(root, photograph.path, photograph.size)[None]) for photograph in some]
     flat = np.concatenate([part.reshape(-1, part.shape[-1]) for part in latents])
     mean = flat.mean(axis=0)
     return mean, np.linalg.eigh(np.cov((flat - mean).T))[1][:, ::-1].astype(np.float32)
@@ -145,7 +140,9 @@ def _batches(
             same = [photograph for photograph in chosen if photograph.size == size]
             for start in range(0, len(same), _BATCH):
                 batch = same[start : start + _BATCH]
-                pictures = list(pool.map(lambda photograph: _load(root, photograph), batch))
+                pictures = list(
+                    pool.map(lambda photograph: _load(root, photograph.path, photograph.size), batch)
+                )
                 latents = autoencoder.encode(np.stack(pictures))
                 changed = [
                     _changed(one, basis, photograph.rng("latents"))
@@ -162,12 +159,12 @@ def _batches(
 def _changed(latents: NDArray[np.float32], basis: tuple[Any, Any], rng: np.random.Generator) -> Any:
     """Latents as they are, with noise, or without their faintest axes: a generator's are never exact."""
     how = rng.random()
-    if how < 0.4:
+    if how < 0.2:
         return latents
-    if how < 0.7:
-        return latents + rng.normal(0, rng.uniform(0.05, 0.3), latents.shape).astype(np.float32)
+    if how < 0.5:
+        return latents + rng.normal(0, rng.uniform(0.1, 0.5), latents.shape).astype(np.float32)
     mean, axes = basis
-    kept = axes[:, : round(axes.shape[1] * rng.uniform(0.5, 0.9))]
+    kept = axes[:, : round(axes.shape[1] * rng.uniform(0.4, 0.8))]
     return (latents - mean) @ kept @ kept.T + mean
 
 
@@ -179,8 +176,10 @@ def _write(
     landmarks: Landmarks | None,
 ) -> Iterator[dict[str, str]]:
     """Both pictures of a pair, after the same resizing and JPEG pass; rows of the manifest."""
-    if landmarks is not None:
-        mask = face_mask(before.shape[0], landmarks, photograph.rng("mask"))[..., None]
+    if landmarks is not None:  # the face alone is drawn small, as a swapper draws it
+        before = _load(root, photograph.path, SIDE)
+        after = np.asarray(cv2.resize(after, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.float32)
+        mask = face_mask(SIDE, landmarks, photograph.rng("mask"))[..., None]
         after = np.asarray(after * mask + before * (1 - mask), np.float32)
     low, high = QUALITIES
     quality = low + int(name_draw("quality " + photograph.path) * (high - low + 1))
