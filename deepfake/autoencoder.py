@@ -8,6 +8,7 @@ table of numbers needs is unpickled, so a file cannot run code.
 from __future__ import annotations
 
 import collections
+import math
 import pickle
 import zipfile
 from pathlib import Path
@@ -143,7 +144,7 @@ def read_weights(file: Path) -> dict[str, NDArray[np.float32]]:
             folder = parts.namelist()[0].split("/")[0]
             with parts.open(f"{folder}/data.pkl") as index:
                 return dict(_Tables(index, parts, folder).load())
-    except (OSError, KeyError, ValueError, IndexError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+    except Exception as error:  # a damaged or hostile pickle raises nearly anything
         raise AutoencoderError(
             "bad_weights", f"{file} cannot be read as a PyTorch file of weights ({error})."
         ) from error
@@ -171,9 +172,8 @@ class _Tables(pickle.Unpickler):
 
 
 def _table(numbers: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Any:
-    if offset < 0 or offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) >= len(
-        numbers
-    ):
+    reach = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if min(offset, *size, *stride) < 0 or max(reach + 1, math.prod(size)) > len(numbers):
         raise ValueError("a table reaches beyond its numbers")
     steps = [step * numbers.itemsize for step in stride]
     return np.lib.stride_tricks.as_strided(numbers[offset:], size, steps).astype(np.float32)

@@ -24,8 +24,10 @@ class _Tensor:
         self.values = values
 
 
-def save_as_torch(file: Path, tables: dict[str, np.ndarray]) -> None:
-    """A file laid out as ``torch.save`` lays out a state dict."""
+def save_as_torch(
+    file: Path, tables: dict[str, np.ndarray], *, size: tuple[int, ...] | None = None, offset: int = 0
+) -> None:
+    """A file laid out as ``torch.save`` lays out a state dict; ``size`` and ``offset`` lie about tables."""
     torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
 
     def rebuild(*_: Any) -> None:
@@ -52,7 +54,8 @@ def save_as_torch(file: Path, tables: dict[str, np.ndarray]) -> None:
                 return NotImplemented
             values = np.ascontiguousarray(obj.values)
             strides = tuple(step // values.itemsize for step in values.strides)
-            return rebuild, (values.ravel(), 0, values.shape, strides, False, collections.OrderedDict())
+            told = (offset, size or values.shape, (0,) if size else strides)
+            return rebuild, (values.ravel(), *told, False, collections.OrderedDict())
 
     index = io.BytesIO()
     before = {name: sys.modules.get(name) for name in ("torch", "torch._utils")}
@@ -170,7 +173,7 @@ class _Runs:
         return (print, ("code ran",))
 
 
-@pytest.mark.parametrize("what", ["code", "text", "missing", "short", "nothing"])
+@pytest.mark.parametrize("what", ["code", "text", "missing", "short", "nothing", "huge", "before"])
 def test_anything_but_tables_of_numbers_is_refused(
     what: str, tmp_path: Path, files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -180,6 +183,10 @@ def test_anything_but_tables_of_numbers_is_refused(
             parts.writestr("weights/data.pkl", pickle.dumps(_Runs()))
     elif what == "text":
         file.write_text("no weights")
+    elif what in ("huge", "before"):
+        save_as_torch(
+            file, {"a": np.ones(4, np.float32)}, size=(10**9,), offset=-1 if what == "before" else 0
+        )
     elif what == "nothing":
         with zipfile.ZipFile(file, "w"):
             pass
