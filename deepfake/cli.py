@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake import __version__
+from deepfake.cli_combine import add_combine
 from deepfake.cli_compare import add_compare
 from deepfake.cli_data import add_data
 from deepfake.cli_gather import add_gather
@@ -64,6 +65,7 @@ def command_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_gather(commands)
     _add_train(commands)
+    add_combine(commands)
     _add_publish(commands)
     _add_evaluate(commands)
     add_compare(commands)

@@ -121,15 +121,19 @@ def grad_cam(network: Any, spec: InputSpec, crop: Pixels) -> Heat:
 
     from deepfake.architectures import fake_logit
 
-    last = next(layer for layer in reversed(network.layers) if len(layer.output.shape) == 4)
-    both = keras.Model(network.inputs, [last.output, network.outputs[0]])
+    pooled = [
+        layer.input for layer in network.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)
+    ]
+    both = keras.Model(network.inputs, [pooled, network.outputs[0]])
     batch = tf.constant(scaled(resize(crop, spec.size)[None], spec))
     with tf.GradientTape() as tape:
-        features, outputs = both(batch, training=False)
+        maps, outputs = both(batch, training=False)
         logit = fake_logit(outputs)
-    gradients = tape.gradient(logit, features)
-    weights = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
-    return _normed(np.asarray(tf.reduce_sum(weights * features, axis=-1))[0])
+    heat: Any = 0  # of each network where several are combined; their last maps are equally large
+    for features, gradients in zip(maps, tape.gradient(logit, maps), strict=True):
+        weights = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
+        heat = heat + np.asarray(tf.reduce_sum(weights * features, axis=-1))[0]
+    return _normed(heat)
 
 
 def occlusion(

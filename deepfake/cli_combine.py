@@ -1,0 +1,27 @@
+"""``python -m deepfake combine``: several detectors in one."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_combine(commands: Any) -> None:
+    """Adds the command to the parser's."""
+    combine = commands.add_parser(
+        "combine", help="make a run whose network gives the mean of detectors' logits, to be published"
+    )
+    combine.add_argument("names", nargs="+", metavar="DETECTOR", help="two or more, with the same input")
+    combine.add_argument(
+        "--run", required=True, type=Path, metavar="FOLDER", help="the run's folder, made new"
+    )
+    combine.set_defaults(command=_combine)
+
+
+def _combine(options: argparse.Namespace) -> int:
+    from deepfake.combining import combine
+
+    combine(options.names, options.run)
+    print(f"{options.run}: publish it with python -m deepfake publish {options.run} NAME --data DATA")
+    return 0

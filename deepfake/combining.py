@@ -1,0 +1,96 @@
+"""Several detectors -> one network that gives the mean of their logits.
+
+Networks of different kinds err on different pictures, so their mean errs less (Hansen and Salamon, Neural
+network ensembles, 1990); it takes the time of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from deepfake.errors import UserError
+from deepfake.recipes import Recipe
+from deepfake.registry import Card, load_card, load_model
+from deepfake.runlog import write_json
+
+
+class CombiningError(UserError):
+    """Detectors cannot be combined."""
+
+
+def combined_network(networks: Sequence[Any], temperatures: Sequence[float]) -> Any:
+    """One network in place of several: their features side by side under one last layer.
+
+    Args:
+        networks: each from (N, size, size, 3), alike for all, to (N, 1): a logit of Fake by a dense layer.
+        temperatures: what each one's logits are divided by before the mean is taken.
+
+    Returns:
+        A model with the same input and output; its logit is the mean.
+    """
+    inputs = keras.Input(networks[0].input_shape[1:])
+    features, kernels, bias = [], [], 0.0
+    for place, (network, temperature) in enumerate(zip(networks, temperatures, strict=True)):
+        last = network.layers[-1]
+        body = keras.Model(network.inputs, [last.input])
+
+        def named(layer: Any, place: int = place) -> Any:
+            settings = {**layer.get_config(), "name": f"network{place}_{layer.name}"}
+            return type(layer).from_config(settings)
+
+        copy: Any = keras.models.clone_model(body, input_tensors=[inputs], clone_function=named)
+        copy.set_weights(body.get_weights())
+        features.append(copy.outputs[0])
+        weight = 1 / temperature / len(networks)
+        kernels.append(np.asarray(last.kernel) * weight)
+        bias += np.asarray(last.bias) * weight
+    logit = layers.Dense(1, name="logit")
+    outputs = logit(layers.Concatenate(name="features")(features))
+    logit.set_weights([np.concatenate(kernels), bias])
+    return keras.Model(inputs, outputs, name="combined")
+
+
+def combine(names: Sequence[str], folder: Path, data: str = "") -> None:
+    """Makes the folder of a run whose network is the mean of detectors, ready for ``publishing.publish``.
+
+    Args:
+        names: two detectors or more, all with the same input and one logit.
+        folder: the run's, made if missing.
+        data: the data set that calibrates it, where none is named then.
+
+    Raises:
+        CombiningError: codes ``too_few``, ``unlike``, ``run_exists``.
+        ModelError: a detector is missing or damaged.
+    """
+    if len(set(names)) < 2:
+        raise CombiningError("too_few", f"Two different detectors or more are needed, received: {names}.")
+    if (folder / "settings.json").exists():
+        raise CombiningError("run_exists", f"{folder} already holds a run. Give another name.")
+    cards = [load_card(name) for name in names]
+    networks = [load_model(card) for card in cards]
+    for card, network in zip(cards, networks, strict=True):
+        if card.input != cards[0].input or network.output_shape[-1] != 1:
+            raise CombiningError(
+                "unlike",
+                f"{card.name} ({card.input}, {network.output_shape[-1]} outputs) does not go with "
+                f"{cards[0].name} ({cards[0].input}). Combine detectors with one logit and the same input.",
+            )
+    recipe = Recipe.from_dict(cards[0].contents["recipe"])
+    recipe = replace(recipe, architecture=" + ".join(card.architecture for card in cards))
+    folder.mkdir(parents=True, exist_ok=True)
+    combined_network(networks, [card.temperature for card in cards]).save(folder / "best.keras")
+    write_json(folder / "settings.json", {"recipe": recipe.to_dict(), "data": data})
+    write_json(folder / "result.json", {"state": "combined", "members": [_member(card) for card in cards]})
+
+
+def _member(card: Card) -> dict[str, Any]:
+    """What a card says of its own training, for the card of the combination."""
+    told = {key: card.contents.get(key) for key in ("name", "architecture", "sha256", "date", "recipe")}
+    return {**told, "temperature": card.temperature, "result": card.contents.get("result")}
