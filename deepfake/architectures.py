@@ -179,16 +179,34 @@ def build(
 
 
 def _start_from(model: keras.Model, detector: str) -> None:
-    """Gives a network the weights of a published detector."""
+    """Gives a network the weights of a published detector, or of its like in a combined one."""
     card = load_card(detector)
+    names = card.architecture.split(" + ")
     try:
-        model.set_weights(load_model(card).get_weights())
+        theirs = load_model(card)
+        if len(names) > 1 and model.name in names:
+            model.set_weights(_part_weights(theirs, names.index(model.name), len(names)))
+        else:
+            model.set_weights(theirs.get_weights())
     except ValueError as error:
         raise ArchitectureError(
             "weights_not_loaded",
             f"The detector '{detector}' is no {model.name} network of this shape ({card.architecture}, "
             f"{card.contents.get('parameters', '?')} parameters), so training cannot start from it.",
         ) from error
+
+
+def _part_weights(combined: Any, place: int, count: int) -> list[Any]:
+    """The weights of one of the networks that ``combining.combined_network`` laid side by side.
+
+    Its logit's scale is right up to the temperature; its bias, which went into the common one, is 0.
+    """
+    own = [layer for layer in combined.layers if layer.name.startswith(f"network{place}_")]
+    weights = [values for layer in own for values in layer.get_weights()]
+    widths = [tensor.shape[-1] for tensor in combined.get_layer("features").input]
+    first = sum(widths[:place])
+    kernel = np.asarray(combined.get_layer("logit").kernel)[first : first + widths[place]]
+    return [*weights, kernel * count, np.zeros(1, np.float32)]
 
 
 def freeze_stages(model: keras.Model, stages: int) -> None:

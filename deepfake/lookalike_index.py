@@ -15,7 +15,7 @@ from deepfake.lookalikes import LookalikeIndex, kth_distance
 from deepfake.pipeline import scoring_batches
 
 IMAGES = 2500
-"""Training pictures of an index; its file then stays below 3 MB."""
+"""Training pictures of an index; its file then takes a few MB."""
 REFERENCE = 1200
 """Validation pictures that say how far away is far."""
 IN_SCOPE = 0.95

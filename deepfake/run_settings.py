@@ -58,7 +58,7 @@ def weight_choices(recipe: Recipe) -> list[str]:
     choices = ["none", "imagenet"] if recipe.weights == "imagenet" else ["none"]
     for name in model_names():
         try:
-            fits = load_card(name).architecture == recipe.architecture
+            fits = recipe.architecture in load_card(name).architecture.split(" + ")
         except UserError:
             continue
         if fits:

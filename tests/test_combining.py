@@ -1,0 +1,124 @@
+"""Several detectors as one network: the mean of their logits, and a run that can be published."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from deepfake.architectures import compact
+from deepfake.cli import main
+from deepfake.combining import CombiningError, combine, combined_network
+from deepfake.dataset import index_dataset
+from deepfake.detector import Detector
+from deepfake.explanation import grad_cam
+from deepfake.preprocessing import InputSpec
+from deepfake.publishing import CardTexts, publish
+from deepfake.recipes import Recipe
+from deepfake.registry import load_card
+from deepfake.runlog import write_json
+
+PARTS: dict[str, Any] = {"stages": ((8, 1), (12, 1)), "stem": 8}
+
+
+def trained(seed: int, **changes: Any) -> Any:
+    """A network whose normalisation is not the one that it starts with."""
+    keras.utils.set_random_seed(seed)
+    network = compact(**{**PARTS, **changes})
+    rng = np.random.default_rng(seed)
+    network.set_weights(
+        [value + rng.uniform(0, 0.1, value.shape).astype(np.float32) for value in network.get_weights()]
+    )
+    return network
+
+
+def publish_as(name: str, network: Any, data: Path, folder: Path, size: int = 40) -> None:
+    run = folder / f"run-{name}"
+    run.mkdir()
+    network.save(run / "best.keras")
+    recipe = Recipe("tiny", "compact", InputSpec(32), InputSpec(size), epochs=1)
+    write_json(run / "settings.json", {"recipe": recipe.to_dict(), "data": str(data)})
+    publish(run, name, index_dataset(data), CardTexts(), say=lambda line: None)
+
+
+@pytest.fixture
+def pair(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_dataset: Path) -> Path:
+    """A models folder with the detectors one and two."""
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
+    for seed, name in enumerate(("one", "two")):
+        publish_as(name, trained(seed), tiny_dataset, tmp_path)
+    return tmp_path
+
+
+def test_its_logit_is_the_mean_of_the_logits_over_the_temperatures() -> None:
+    networks = [trained(0), trained(1, stages=((8, 1), (12, 2)))]
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 48, 48, 3)).astype(np.float32)
+    one, two = (np.asarray(network(images, training=False)) for network in networks)
+    both: Any = combined_network(networks, [0.5, 2.0])
+    assert np.allclose(both(images, training=False), (one / 0.5 + two / 2.0) / 2, atol=1e-5)
+    assert np.ptp(one) > 0
+    assert both.count_params() == sum(network.count_params() for network in networks) - 1
+
+
+def test_grad_cam_adds_up_the_networks() -> None:
+    networks = [trained(0), trained(1)]
+    crop = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    both, one = (
+        grad_cam(network, InputSpec(32), crop)
+        for network in (combined_network(networks, [1, 1]), networks[0])
+    )
+    same = grad_cam(combined_network([networks[0]] * 2, [1, 3]), InputSpec(32), crop)
+    assert both.shape == one.shape == (4, 4)
+    assert np.allclose(same, one, atol=1e-5)
+    assert not np.allclose(both, one, atol=0.01)
+
+
+def test_a_combination_is_published_like_a_run(
+    pair: Path, tiny_dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = pair / "both"
+    assert main(["combine", "one", "two", "--run", str(run)]) == 0
+    assert "publish" in capsys.readouterr().out
+    assert main(["publish", str(run), "both", "--data", str(tiny_dataset)]) == 0
+    card = load_card("both")
+    assert card.architecture == "compact + compact"
+    told = json.loads((card.folder / "card.json").read_text(encoding="utf-8"))["result"]
+    assert [member["name"] for member in told["members"]] == ["one", "two"]
+    assert told["members"][0]["sha256"] == load_card("one").sha256
+    batch = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), np.uint8)
+    p_fake, vectors = Detector(card).read_batch(batch)
+    assert vectors.shape == (2, 2 * 24)
+    assert ((p_fake > 0) & (p_fake < 1)).all()
+
+
+def test_training_goes_on_from_a_part(
+    pair: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deepfake import architectures
+
+    combine(["one", "two"], pair / "both")
+    publish(pair / "both", "both", index_dataset(tiny_dataset), CardTexts(), say=lambda line: None)
+    monkeypatch.setattr(architectures, "compact", lambda size, fused: compact(size, fused=fused, **PARTS))
+    started: Any = architectures.build("compact", weights="both", fused=True)
+    first: Any = architectures.load_model(load_card("one"))
+    for ours, theirs in zip(started.get_weights()[:-2], first.get_weights()[:-2], strict=True):
+        assert np.array_equal(ours, theirs)
+    scale = started.get_weights()[-2] / first.get_weights()[-2]
+    assert np.allclose(scale, 1 / load_card("one").temperature, rtol=1e-4)
+
+
+def test_refusals(pair: Path, tiny_dataset: Path) -> None:
+    with pytest.raises(CombiningError) as few:
+        combine(["one", "one"], pair / "both")
+    assert few.value.code == "too_few"
+    publish_as("wide", trained(2), tiny_dataset, pair, size=48)
+    with pytest.raises(CombiningError, match="wide") as unlike:
+        combine(["one", "wide"], pair / "both")
+    assert unlike.value.code == "unlike"
+    with pytest.raises(CombiningError) as there:
+        combine(["one", "two"], pair / "run-one")
+    assert there.value.code == "run_exists"
