@@ -181,11 +181,10 @@ def build(
 def _start_from(model: keras.Model, detector: str) -> None:
     """Gives a network the weights of a published detector, or of its like in a combined one."""
     card = load_card(detector)
-    names = card.architecture.split(" + ")
     try:
         theirs = load_model(card)
-        if len(names) > 1 and model.name in names:
-            model.set_weights(_part_weights(theirs, names.index(model.name), len(names)))
+        if len(card.networks) > 1 and model.name in card.networks:
+            model.set_weights(_part_weights(theirs, card.networks.index(model.name), len(card.networks)))
         else:
             model.set_weights(theirs.get_weights())
     except ValueError as error:

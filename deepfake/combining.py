@@ -17,7 +17,7 @@ from keras import layers
 
 from deepfake.errors import UserError
 from deepfake.recipes import Recipe
-from deepfake.registry import Card, load_card, load_model
+from deepfake.registry import BESIDE, Card, load_card, load_model
 from deepfake.runlog import write_json
 
 
@@ -57,13 +57,12 @@ def combined_network(networks: Sequence[Any], temperatures: Sequence[float]) -> 
     return keras.Model(inputs, outputs, name="combined")
 
 
-def combine(names: Sequence[str], folder: Path, data: str = "") -> None:
+def combine(names: Sequence[str], folder: Path) -> None:
     """Makes the folder of a run whose network is the mean of detectors, ready for ``publishing.publish``.
 
     Args:
         names: two detectors or more, all with the same input and one logit.
         folder: the run's, made if missing.
-        data: the data set that calibrates it, where none is named then.
 
     Raises:
         CombiningError: codes ``too_few``, ``unlike``, ``run_exists``.
@@ -83,10 +82,10 @@ def combine(names: Sequence[str], folder: Path, data: str = "") -> None:
                 f"{cards[0].name} ({cards[0].input}). Combine detectors with one logit and the same input.",
             )
     recipe = Recipe.from_dict(cards[0].contents["recipe"])
-    recipe = replace(recipe, architecture=" + ".join(card.architecture for card in cards))
+    recipe = replace(recipe, architecture=BESIDE.join(card.architecture for card in cards))
     folder.mkdir(parents=True, exist_ok=True)
     combined_network(networks, [card.temperature for card in cards]).save(folder / "best.keras")
-    write_json(folder / "settings.json", {"recipe": recipe.to_dict(), "data": data})
+    write_json(folder / "settings.json", {"recipe": recipe.to_dict(), "data": ""})
     write_json(folder / "result.json", {"state": "combined", "members": [_member(card) for card in cards]})
 
 

@@ -21,6 +21,8 @@ from deepfake.runtime import import_tensorflow
 OperatingPoint = Literal["balanced", "few_false_alarms"]
 OPERATING_POINTS: tuple[OperatingPoint, ...] = ("balanced", "few_false_alarms")
 CallName = Literal["real", "fake", "uncertain"]
+BESIDE = " + "
+"""Between the architectures of networks that one detector combines (``combining``)."""
 
 
 class ModelError(UserError):
@@ -61,7 +63,7 @@ class Card:
 
     Attributes:
         name: the folder's name.
-        architecture: see ``architectures.build``.
+        architecture: see ``architectures.build``; of several networks all, joined by ``BESIDE``.
         input: what the network takes.
         temperature: logits are divided by it before the sigmoid (Guo et al., 2017).
         bias: is then added to them (Platt, 1999).
@@ -90,6 +92,11 @@ class Card:
     contents: dict[str, Any]
     false_alarms: str = ""
     bias: float = 0.0
+
+    @property
+    def networks(self) -> list[str]:
+        """The architectures of its networks: one, or those that it combines."""
+        return self.architecture.split(BESIDE)
 
 
 def models_folder() -> Path:

@@ -58,7 +58,7 @@ def weight_choices(recipe: Recipe) -> list[str]:
     choices = ["none", "imagenet"] if recipe.weights == "imagenet" else ["none"]
     for name in model_names():
         try:
-            fits = recipe.architecture in load_card(name).architecture.split(" + ")
+            fits = recipe.architecture in load_card(name).networks
         except UserError:
             continue
         if fits:
