@@ -33,6 +33,7 @@ STATE_STYLES: dict[StateCode, tuple[str, str]] = {
     "failed": ("red", ":material/error:"),
     "killed": ("red", ":material/power_off:"),
     "damaged": ("red", ":material/broken_image:"),
+    "combined": ("gray", ":material/join:"),
 }
 COMPLAINT = "training-complaint"
 """Key in the session's state: what was refused when a button was pressed."""
@@ -57,6 +58,8 @@ def show_run(name: str) -> None:
     show_numbers(run.history)
     for warning in parted_curves(run.history):
         st.warning(plain(warning), icon=":material/call_split:")
+    if run.state.code == "combined":  # nothing was trained, so there is nothing to see
+        return
     view = st.segmented_control(
         "Show", list(VIEWS), default="Curves", key="view", bind="query-params", required=True
     )

@@ -85,7 +85,7 @@ def combine(names: Sequence[str], folder: Path) -> None:
     recipe = replace(recipe, architecture=BESIDE.join(card.architecture for card in cards))
     folder.mkdir(parents=True, exist_ok=True)
     combined_network(networks, [card.temperature for card in cards]).save(folder / "best.keras")
-    write_json(folder / "settings.json", {"recipe": recipe.to_dict(), "data": ""})
+    write_json(folder / "settings.json", {"recipe": recipe.to_dict(), "data": None})
     write_json(folder / "result.json", {"state": "combined", "members": [_member(card) for card in cards]})
 
 

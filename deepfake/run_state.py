@@ -25,6 +25,7 @@ StateCode = Literal[
     "failed",
     "killed",
     "damaged",
+    "combined",
 ]
 STATE_WORDS: dict[StateCode, str] = {
     "queued": "Waiting",
@@ -37,6 +38,7 @@ STATE_WORDS: dict[StateCode, str] = {
     "failed": "Failed",
     "killed": "Broken off",
     "damaged": "Damaged",
+    "combined": "Combined",
 }
 ACTIVE: tuple[StateCode, ...] = ("queued", "starting", "running", "stopping")
 _SILENCE = 300.0
@@ -94,10 +96,17 @@ def run_state(folder: Path, history: History, *, alive: bool) -> RunState:
             return RunState("damaged", f"{error.message} {kept}", False)
         epochs = 0
     left = (folder / "state.npz").is_file() and len(history.epochs) < epochs
+    if not history.start and (result := read_json(folder / "result.json")).get("state") == "combined":
+        return RunState("combined", _combined(result), False)
     ended_here = history.end and history.session_time >= process.get("since", 0)
     if ended_here:
         return _ended(history, kept, left)
     return _without_end(process, history, kept, left)
+
+
+def _combined(result: dict[str, Any]) -> str:
+    names = [str(member.get("name")) for member in result.get("members", [])]
+    return f"It joins the detectors {' and '.join(names)}, which were trained before."
 
 
 def process_alive(folder: Path) -> bool:

@@ -36,7 +36,7 @@ def run_settings(folder: Path) -> dict[str, Any]:
     recipe = stored.get("recipe")
     if not isinstance(recipe, dict):
         return {}
-    flat: dict[str, Any] = {"data": str(stored.get("data", ""))}
+    flat: dict[str, Any] = {"data": str(stored.get("data") or "")}
     for name, value in recipe.items():
         if name in ("train_input", "serve_input") and isinstance(value, dict):
             flat[f"{name.removesuffix('_input')} size"] = value.get("size")
@@ -80,7 +80,7 @@ def _row(run: Run) -> tuple[Any, ...]:
         run.name,
         run.state.word,
         str(settings.get("name", "unreadable")),
-        Path(str(settings.get("data", ""))).name,
+        Path(str(settings.get("data") or "")).name,
         started,
         round(history.seconds / 60, 1),
         len(history.epochs),

@@ -15,12 +15,14 @@ from deepfake.cli import main
 from deepfake.combining import CombiningError, combine, combined_network
 from deepfake.dataset import index_dataset
 from deepfake.detector import Detector
+from deepfake.errors import UserError
 from deepfake.explanation import grad_cam
 from deepfake.preprocessing import InputSpec
 from deepfake.publishing import CardTexts, publish
 from deepfake.recipes import Recipe
 from deepfake.registry import load_card
-from deepfake.runlog import write_json
+from deepfake.runlog import read_data_folder, write_json
+from deepfake.runs import open_run
 
 PARTS: dict[str, Any] = {"stages": ((8, 1), (12, 1)), "stem": 8}
 
@@ -78,11 +80,19 @@ def test_grad_cam_adds_up_the_networks() -> None:
 
 
 def test_a_combination_is_published_like_a_run(
-    pair: Path, tiny_dataset: Path, capsys: pytest.CaptureFixture[str]
+    pair: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = pair / "both"
     assert main(["combine", "one", "two", "--run", str(run)]) == 0
     assert "publish" in capsys.readouterr().out
+    with pytest.raises(UserError, match="--data") as unsaid:
+        read_data_folder(run)
+    assert unsaid.value.code == "no_data_set"
+    assert main(["publish", str(run), "both"]) == 1
+    monkeypatch.setenv("DEEPFAKE_RUNS", str(pair))
+    state = open_run("both").state
+    assert (state.word, state.resumable) == ("Combined", False)
+    assert "one and two" in state.sentence
     assert main(["publish", str(run), "both", "--data", str(tiny_dataset)]) == 0
     card = load_card("both")
     assert card.architecture == "compact + compact"
