@@ -24,6 +24,7 @@ _SETS = {
     "hardfaces": "StyleGAN2 faces, Unsplash portraits",
     "sdfd": "faces by Stable Diffusion 2.1",
     "dfdc": "face swaps in video frames",
+    "video": "face swaps in videos of the web",
     "ciplab": "Photoshop composites",
     "photoshop": "Photoshop composites",
     "celeba": "face swaps in portraits of celebrities",

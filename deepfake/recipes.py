@@ -34,6 +34,7 @@ class Recipe:
         epoch_images: samples of an epoch where there are ``shares``.
         source_perturbed: ``perturbed`` of single sources.
         blended: part of a source's fakes that are self-blended photographs (see ``blending``).
+        source_blended: ``blended`` of single sources.
         swapped: part of those that are composites of two photographs instead (see ``swapping``).
         frozen_stages: ``compact``: the stem and this many stages keep the weights they started from. A
             step is then a good deal faster, for going on with a detector that has learnt what they hold.
@@ -63,6 +64,7 @@ class Recipe:
     epoch_images: int | None = None
     source_perturbed: dict[str, float] | None = None
     blended: float = 0.0
+    source_blended: dict[str, float] | None = None
     swapped: float = 0.0
     frozen_stages: int = 0
     adversarial: float = 0.0
@@ -130,18 +132,20 @@ RECIPES: dict[str, Recipe] = {
     "faces": replace(
         _LITE,
         name="faces",
-        perturbed=0.12,
+        perturbed=0.2,
         shares={
-            "openforensics": 0.42,
+            "openforensics": 0.40,
             "faces140k": 0.20,
-            "people": 0.14,
-            "celeba": 0.12,
-            "studio": 0.07,
-            "photoshop": 0.05,
+            "people": 0.10,
+            "celeba": 0.10,
+            "studio": 0.04,
+            "photoshop": 0.04,
+            "video": 0.12,
         },
         epoch_images=20_000,
-        source_perturbed={"openforensics": 0.65},
+        source_perturbed={"openforensics": 0.65, "video": 0.5},
         blended=0.2,
+        source_blended={"video": 0.5},  # its fakes are nearly all of young women, its photographs mostly not
         swapped=0.4,
     ),
 }

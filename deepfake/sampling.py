@@ -58,7 +58,7 @@ def epoch_samples(
 
     Without ``shares`` every image comes once. With them each source gets its share, half of it Fake and
     half Real, and runs through its images again and again, over epochs' borders, before any comes twice
-    more than another. Of a source's Fake half the part ``recipe.blended`` are self-blended photographs of
+    more than another. Of a source's Fake half the part ``recipe.blended`` (or ``source_blended``) are self-blended photographs of
     that source, where landmarks of them are known, or composites of two of them.
 
     Args:
@@ -124,7 +124,8 @@ def _groups(
         half = round(total * share / sum(shares.values()) / 2)
         mine = sources == source
         usable = np.flatnonzero(mine & (labels == 0) & found)
-        blended = round(half * recipe.blended) if usable.size else 0
+        part = (recipe.source_blended or {}).get(str(source), recipe.blended)
+        blended = round(half * part) if usable.size else 0
         for label, count in ((0, half), (1, half - blended)):
             rows = np.flatnonzero(mine & (labels == label))
             groups.append((_Group(f"{source} {label}", rows, False), count))

@@ -79,6 +79,30 @@ def test_parts_share_a_folder_without_sharing_an_image(collections: Path, tmp_pa
     assert set(table["source"]) == {"a", "b"}
 
 
+def test_frames_of_a_video_share_a_split(tmp_path: Path) -> None:
+    frames = tmp_path / "collections" / "videos"
+    frames.mkdir(parents=True)
+    for number in range(40):
+        (frames / f"{number // 4}_{number}.png").write_bytes(encoded(noise_image(number, 64, 64)))
+    plan = [SourceFolder("videos", "v", "camera", "Real", validation=0.4, group="_")]
+    table = gather(plan, tmp_path / "collections", tmp_path / "out", say=quiet)
+    videos = table["path"].str.extract(r"camera-(\d+)_")[0]
+    assert len(table) == 40
+    assert set(table["split"]) == {"Train", "Validation"}
+    assert table.groupby(videos)["split"].nunique().eq(1).all()
+
+
+def test_files_of_one_quality_only(collections: Path, tmp_path: Path) -> None:
+    for quality in (75, 90):
+        with Image.open(collections / "one/real/n0.png") as image:
+            image.convert("RGB").save(collections / f"one/real/q{quality}.jpg", quality=quality)
+    with Image.open(collections / "one/real/q75.jpg") as image:
+        wanted = sum(image.quantization[0])  # pyright: ignore[reportAttributeAccessIssue] - of JPEG only
+    plan = [SourceFolder("one/real", "one", "camera", "Real", table_sum=wanted)]
+    table = gather(plan, collections, tmp_path / "out", say=quiet)
+    assert [Path(str(path)).stem for path in table["path"]] == ["camera-q75"]
+
+
 def test_what_is_measured_on_is_left_out(collections: Path, tmp_path: Path) -> None:
     test = tmp_path / "test"
     test.mkdir()

@@ -98,6 +98,8 @@ def test_blended_photographs_are_fakes_of_their_source() -> None:
     assert len(names(samples, "a/1/")) == 24
     assert len(names(samples, "b/1/")) == 10, "no landmarks, no blends"
     assert sum(sample.fake for sample in samples) == 40
+    more = epoch_samples(data, replace(recipe(), blended=0.2, source_blended={"a": 0.5}), 0, found)
+    assert sum(sample.landmarks is not None for sample in more) == 15
 
 
 def test_part_of_the_blends_take_another_photographs_face() -> None:
