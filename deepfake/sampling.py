@@ -58,8 +58,8 @@ def epoch_samples(
 
     Without ``shares`` every image comes once. With them each source gets its share, half of it Fake and
     half Real, and runs through its images again and again, over epochs' borders, before any comes twice
-    more than another. Of a source's Fake half the part ``recipe.blended`` (or ``source_blended``) are self-blended photographs of
-    that source, where landmarks of them are known, or composites of two of them.
+    more than another. Of a source's Fake half the part ``recipe.blended`` (or ``source_blended``) are
+    self-blended photographs of that source, where landmarks of them are known, or composites of two of them.
 
     Args:
         data: the training images.
