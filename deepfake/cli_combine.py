@@ -16,12 +16,16 @@ def add_combine(commands: Any) -> None:
     combine.add_argument(
         "--run", required=True, type=Path, metavar="FOLDER", help="the run's folder, made new"
     )
+    combine.add_argument(
+        "--weights", nargs="+", type=float, metavar="WEIGHT",
+        help="how much each detector counts in the mean, in their order (default: all alike)",
+    )  # fmt: skip
     combine.set_defaults(command=_combine)
 
 
 def _combine(options: argparse.Namespace) -> int:
     from deepfake.combining import combine
 
-    combine(options.names, options.run)
+    combine(options.names, options.run, options.weights)
     print(f"{options.run}: publish it with python -m deepfake publish {options.run} NAME --data DATA")
     return 0

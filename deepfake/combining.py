@@ -6,6 +6,7 @@ network ensembles, 1990); it takes the time of all of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,19 +26,24 @@ class CombiningError(UserError):
     """Detectors cannot be combined."""
 
 
-def combined_network(networks: Sequence[Any], temperatures: Sequence[float]) -> Any:
+def combined_network(
+    networks: Sequence[Any], temperatures: Sequence[float], weights: Sequence[float] | None = None
+) -> Any:
     """One network in place of several: their features side by side under one last layer.
 
     Args:
         networks: each from (N, size, size, 3), alike for all, to (N, 1): a logit of Fake by a dense layer.
         temperatures: what each one's logits are divided by before the mean is taken.
+        weights: how much each one counts in the mean, above 0; None: all alike.
 
     Returns:
         A model with the same input and output; its logit is the mean.
     """
     inputs = keras.Input(networks[0].input_shape[1:])
+    shares = np.ones(len(networks)) if weights is None else np.array(weights)
+    scales = shares / shares.sum() / np.array(temperatures)
     features, kernels, bias = [], [], 0.0
-    for place, (network, temperature) in enumerate(zip(networks, temperatures, strict=True)):
+    for place, (network, scale) in enumerate(zip(networks, scales, strict=True)):
         last = network.layers[-1]
         body = keras.Model(network.inputs, [last.input])
 
@@ -48,28 +54,34 @@ def combined_network(networks: Sequence[Any], temperatures: Sequence[float]) -> 
         copy: Any = keras.models.clone_model(body, input_tensors=[inputs], clone_function=named)
         copy.set_weights(body.get_weights())
         features.append(copy.outputs[0])
-        weight = 1 / temperature / len(networks)
-        kernels.append(np.asarray(last.kernel) * weight)
-        bias += np.asarray(last.bias) * weight
+        kernels.append(np.asarray(last.kernel) * scale)
+        bias += np.asarray(last.bias) * scale
     logit = layers.Dense(1, name="logit")
     outputs = logit(layers.Concatenate(name="features")(features))
     logit.set_weights([np.concatenate(kernels), bias])
     return keras.Model(inputs, outputs, name="combined")
 
 
-def combine(names: Sequence[str], folder: Path) -> None:
+def combine(names: Sequence[str], folder: Path, weights: Sequence[float] | None = None) -> None:
     """Makes the folder of a run whose network is the mean of detectors, ready for ``publishing.publish``.
 
     Args:
         names: two detectors or more, all with the same input and one logit.
         folder: the run's, made if missing.
+        weights: how much each one counts in the mean, a number above 0 each; None: all alike.
 
     Raises:
-        CombiningError: codes ``too_few``, ``unlike``, ``run_exists``.
+        CombiningError: codes ``too_few``, ``bad_weights``, ``unlike``, ``run_exists``.
         ModelError: a detector is missing or damaged.
     """
     if len(set(names)) < 2:
         raise CombiningError("too_few", f"Two different detectors or more are needed, received: {names}.")
+    weights = [1.0] * len(names) if weights is None else list(weights)
+    if len(weights) != len(names) or not all(0 < weight < math.inf for weight in weights):
+        raise CombiningError(
+            "bad_weights",
+            f"Expected a weight above 0 for each of {len(names)} detectors, received: {weights}.",
+        )
     if (folder / "settings.json").exists():
         raise CombiningError("run_exists", f"{folder} already holds a run. Give another name.")
     cards = [load_card(name) for name in names]
@@ -84,12 +96,19 @@ def combine(names: Sequence[str], folder: Path) -> None:
     recipe = Recipe.from_dict(cards[0].contents["recipe"])
     recipe = replace(recipe, architecture=BESIDE.join(card.architecture for card in cards))
     folder.mkdir(parents=True, exist_ok=True)
-    combined_network(networks, [card.temperature for card in cards]).save(folder / "best.keras")
+    network = combined_network(networks, [card.temperature for card in cards], weights)
+    network.save(folder / "best.keras")
     write_json(folder / "settings.json", {"recipe": recipe.to_dict(), "data": None})
-    write_json(folder / "result.json", {"state": "combined", "members": [_member(card) for card in cards]})
+    members = [_member(card, weight) for card, weight in zip(cards, weights, strict=True)]
+    write_json(folder / "result.json", {"state": "combined", "members": members})
 
 
-def _member(card: Card) -> dict[str, Any]:
+def _member(card: Card, weight: float) -> dict[str, Any]:
     """What a card says of its own training, for the card of the combination."""
     told = {key: card.contents.get(key) for key in ("name", "architecture", "sha256", "date", "recipe")}
-    return {**told, "temperature": card.temperature, "result": card.contents.get("result")}
+    return {
+        **told,
+        "temperature": card.temperature,
+        "weight": weight,
+        "result": card.contents.get("result"),
+    }

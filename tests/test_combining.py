@@ -63,6 +63,8 @@ def test_its_logit_is_the_mean_of_the_logits_over_the_temperatures() -> None:
     both: Any = combined_network(networks, [0.5, 2.0])
     assert np.allclose(both(images, training=False), (one / 0.5 + two / 2.0) / 2, atol=1e-5)
     assert np.ptp(one) > 0
+    first: Any = combined_network(networks, [0.5, 2.0], [3, 1])
+    assert np.allclose(first(images, training=False), (3 * one / 0.5 + two / 2.0) / 4, atol=1e-5)
     assert both.count_params() == sum(network.count_params() for network in networks) - 1
 
 
@@ -83,7 +85,7 @@ def test_a_combination_is_published_like_a_run(
     pair: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = pair / "both"
-    assert main(["combine", "one", "two", "--run", str(run)]) == 0
+    assert main(["combine", "one", "two", "--run", str(run), "--weights", "2", "1"]) == 0
     assert "publish" in capsys.readouterr().out
     with pytest.raises(UserError, match="--data") as unsaid:
         read_data_folder(run)
@@ -98,6 +100,7 @@ def test_a_combination_is_published_like_a_run(
     assert card.architecture == "compact + compact"
     told = json.loads((card.folder / "card.json").read_text(encoding="utf-8"))["result"]
     assert [member["name"] for member in told["members"]] == ["one", "two"]
+    assert [member["weight"] for member in told["members"]] == [2, 1]
     assert told["members"][0]["sha256"] == load_card("one").sha256
     batch = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), np.uint8)
     p_fake, vectors = Detector(card).read_batch(batch)
@@ -125,6 +128,10 @@ def test_refusals(pair: Path, tiny_dataset: Path) -> None:
     with pytest.raises(CombiningError) as few:
         combine(["one", "one"], pair / "both")
     assert few.value.code == "too_few"
+    for weights in ([1.0], [1.0, 0.0], [1.0, float("nan")]):
+        with pytest.raises(CombiningError) as bad:
+            combine(["one", "two"], pair / "both", weights)
+        assert bad.value.code == "bad_weights"
     publish_as("wide", trained(2), tiny_dataset, pair, size=48)
     with pytest.raises(CombiningError, match="wide") as unlike:
         combine(["one", "wide"], pair / "both")
