@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
 from deepfake.augmentation import jpeg
 from deepfake.errors import UserError
 from deepfake.images import ImageRefused, list_image_files, load_image
+from deepfake.inventory import read_header
 from deepfake.preprocessing import Pixels, resize
 
 SIDE = 256
@@ -49,10 +49,11 @@ class SourceFolder:
         split: ``Train`` or ``Validation``, or "" to split by a hash of the file's name.
         validation: share of the names that goes to Validation where ``split`` is "".
         part: which part of the names is taken, from and to in [0, 1]: lets two sources share a folder.
-        group: names up to this sign belong together (frames of one video) and share a split; "" for none.
+        group: names up to this sign belong together (frames of one video) and share a split and the quality
+            of the JPEG pass; "" for none.
         skip: file names that hold one of these are left out.
-        table_sum: only JPEG files whose luminance quantisation table adds up to this are taken: where the
-            classes were saved at different qualities, the one that both have. None takes every file.
+        coarseness: only JPEG files of this coarseness (``header_facts``) are taken: where the classes were
+            saved at different qualities, the one that both have. None takes every file.
         as_it_is: keep the file's bytes; for sources whose two classes already share one form.
     """
 
@@ -65,7 +66,7 @@ class SourceFolder:
     part: tuple[float, float] = (0.0, 1.0)
     group: str = ""
     skip: tuple[str, ...] = ()
-    table_sum: int | None = None
+    coarseness: float | None = None
     as_it_is: bool = False
 
 
@@ -145,7 +146,7 @@ def _take(
             return None
         if file.stem in names and not folder.as_it_is:
             return None
-        if folder.table_sum is not None and _table_sum(file) != folder.table_sum:
+        if folder.coarseness is not None and read_header(str(file)).coarseness != folder.coarseness:
             return None
         try:
             pixels = load_image(file).pixels
@@ -192,16 +193,6 @@ def in_one_form(pixels: Pixels, draw: float) -> Pixels:
     square = np.ascontiguousarray(pixels[top : top + side, left : left + side])
     low, high = QUALITIES
     return jpeg(resize(square, SIDE), low + int(draw * (high - low + 1)))
-
-
-def _table_sum(file: Path) -> int | None:
-    """Sum of a JPEG's luminance quantisation table; None for any other file."""
-    try:
-        with Image.open(file) as image:
-            tables: dict[int, list[int]] = getattr(image, "quantization", {})
-            return sum(tables[0]) if 0 in tables else None
-    except OSError:
-        return None
 
 
 def name_draw(name: str) -> float:

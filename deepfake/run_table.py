@@ -80,7 +80,7 @@ def _row(run: Run) -> tuple[Any, ...]:
         run.name,
         run.state.word,
         str(settings.get("name", "unreadable")),
-        Path(str(settings.get("data") or "")).name,
+        Path(str(settings.get("data", ""))).name,
         started,
         round(history.seconds / 60, 1),
         len(history.epochs),

@@ -97,8 +97,8 @@ def test_files_of_one_quality_only(collections: Path, tmp_path: Path) -> None:
         with Image.open(collections / "one/real/n0.png") as image:
             image.convert("RGB").save(collections / f"one/real/q{quality}.jpg", quality=quality)
     with Image.open(collections / "one/real/q75.jpg") as image:
-        wanted = sum(image.quantization[0])  # pyright: ignore[reportAttributeAccessIssue] - of JPEG only
-    plan = [SourceFolder("one/real", "one", "camera", "Real", table_sum=wanted)]
+        wanted = sum(image.quantization[0]) / 64  # pyright: ignore[reportAttributeAccessIssue] - of JPEG only
+    plan = [SourceFolder("one/real", "one", "camera", "Real", coarseness=wanted)]
     table = gather(plan, collections, tmp_path / "out", say=quiet)
     assert [Path(str(path)).stem for path in table["path"]] == ["camera-q75"]
 
