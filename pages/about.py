@@ -100,7 +100,7 @@ def show_measured(evaluations: tuple[Recorded, ...]) -> None:
         card_texts.measured_table(evaluations),
         hide_index=True,
         height="content",
-        column_config={"Measured on": st.column_config.TextColumn(width=275)},  # else cut: it shares evenly
+        column_config={"Measured on": st.column_config.TextColumn(width=300)},  # else cut: it shares evenly
         alt="Accuracy, ROC AUC and fakes found, by what the detector was measured on",
     )
     confidence = f"{100 * evaluations[0].confidence:.0f} %"
