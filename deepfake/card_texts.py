@@ -48,22 +48,54 @@ def training_lines(card: Card) -> tuple[str, ...]:
     contents, recipe, data = card.contents, _part(card, "recipe"), _part(card, "data")
     lines = [f"Network: {card.architecture}" + _count(contents.get("parameters"), " parameters", ", ")]
     lines.append(f"It looks at each face at {card.input.size} x {card.input.size} pixels")
-    if "weights" in recipe:
-        start = recipe["weights"]
-        lines.append("Started from random weights" if start in (None, "none") else f"Started from {start}")
     sources = data.get("sources")
     if isinstance(sources, list) and data.get("train_images"):
         named = ", ".join(str(source) for source in sources)
         lines.append(f"Trained on {named}: {_count(data['train_images'], ' pictures')}")
-    epochs = _part(card, "result").get("epochs") or recipe.get("epochs")
-    if epochs:
-        altered = recipe.get("perturbed")
-        copies = f", {percent(altered)} of them altered at random each time" if altered else ""
-        lines.append(f"Went through its training pictures {epochs} times{copies}")
+    result = _part(card, "result")
+    members = result.get("members")
+    if isinstance(members, list):
+        lines += _member_lines([member for member in members if isinstance(member, dict)])
+    elif course := _course(recipe, result):
+        lines.append(course[0].upper() + course[1:])
     for key, title in (("licence", "Training data"), ("date", "Published")):
         if value := (data if key == "licence" else contents).get(key):
             lines.append(f"{title}: {value}")
     return tuple(lines)
+
+
+def _member_lines(members: list[dict[str, Any]]) -> list[str]:
+    """Of several networks side by side each: its share of the mean and its last course of training."""
+    weights = [float(member.get("weight") or 1) for member in members]
+    lines = []
+    for member, weight in zip(members, weights, strict=True):
+        course = _course(member.get("recipe") or {}, member.get("result") or {})
+        share = f"{weight:g} of {sum(weights):g} parts of the mean"
+        lines.append(f"{member.get('architecture')}, {share}" + (f": {course}" if course else ""))
+    return lines
+
+
+def _course(recipe: dict[str, Any], result: dict[str, Any]) -> str:
+    """A course of training in words: from where, how long, how many of its pictures altered."""
+    parts = []
+    if "weights" in recipe:
+        start = recipe["weights"]
+        known = {None: "random weights", "none": "random weights", "imagenet": "what was learnt on ImageNet"}
+        parts.append(f"started from {known.get(start, f'an earlier {start}')}")
+    if epochs := result.get("epochs") or recipe.get("epochs"):
+        drawn = recipe.get("epoch_images")
+        parts.append(
+            f"{epochs} epochs of {drawn:,} of its training pictures"
+            if isinstance(drawn, int)
+            else f"{epochs} epochs of all its training pictures"
+        )
+        if altered := recipe.get("perturbed"):
+            by_source = recipe.get("source_perturbed") or {}
+            shares = sorted({altered, *by_source.values()})
+            span = " to ".join(dict.fromkeys((percent(shares[0]), percent(shares[-1]))))
+            kinds = ", by kind of source" if len(shares) > 1 else ""
+            parts.append(f"{span} of them altered at random each time{kinds}")
+    return ", ".join(parts)
 
 
 def calibration_sentence(card: Card) -> str:

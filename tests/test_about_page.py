@@ -65,7 +65,7 @@ def test_the_card_in_words(models: Path) -> None:
     )
     app = page(ABOUT)
     words = shown(app)
-    wanted = ["12,345 parameters", "random weights", "one, two: 4,321 pictures", "7 times", "free <b>"]
+    wanted = ["12,345 parameters", "random weights", "one, two: 4,321 pictures", "7 epochs of all", "free <b>"]
     wanted += ["2,222 pictures of the part Validation, 50 % of them altered copies", "Calls hats fake."]
     assert [each for each in wanted if each not in words] == []
     table = app.dataframe[0].value
@@ -100,6 +100,25 @@ def test_a_bare_card_is_no_fault(use_tiny_models: Path) -> None:
     assert "No evaluation is recorded" in shown(app)
     assert "does not say on what" in calibration_sentence(load_card("tiny"))
     assert training_lines(load_card("tiny"))[0] == "Network: compact"
+
+
+def test_making_tells_of_each_network(use_tiny_models: Path) -> None:
+    card = load_card("tiny")
+    drawn = {"weights": "tiny", "epochs": 9, "epoch_images": 18000, "perturbed": 0.2}
+    drawn["source_perturbed"] = {"swaps": 0.65}
+    alone = {"recipe": drawn, "result": {"epochs": 6}}
+    assert (
+        "Started from an earlier tiny, 6 epochs of 18,000 of its training pictures, "
+        "20 % to 65 % of them altered at random each time, by kind of source"
+    ) in training_lines(replace(card, contents=alone))
+    first = {"architecture": "lite", "weight": 2.0, **alone}
+    second = {"architecture": "compact", "recipe": {"weights": None, "epochs": 3, "perturbed": 0.5}}
+    lines = training_lines(replace(card, contents={**alone, "result": {"members": [first, second]}}))
+    assert "lite, 2 of 3 parts of the mean: started from an earlier tiny, 6 epochs of 18,000" in lines[-2]
+    assert lines[-1] == (
+        "compact, 1 of 3 parts of the mean: started from random weights, "
+        "3 epochs of all its training pictures, 50 % of them altered at random each time"
+    )
 
 
 def test_no_detector_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
