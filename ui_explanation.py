@@ -15,10 +15,10 @@ from ui import plain
 from ui_lookalikes import show_lookalikes
 
 if TYPE_CHECKING:
-    from deepfake.detector import Verdict
     from deepfake.explanation import Explanation, Heat
     from deepfake.preprocessing import Pixels
     from deepfake.stress import StressTest
+    from deepfake.verdict import Verdict
 
 logger = logging.getLogger("deepfake.pages.explanation")
 

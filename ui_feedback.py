@@ -11,8 +11,8 @@ from deepfake.feedback import Truth, feedback_folder, keep_feedback
 from ui import plain
 
 if TYPE_CHECKING:
-    from deepfake.detector import Verdict
     from deepfake.registry import Card
+    from deepfake.verdict import Verdict
 
 THANKED = "feedback-given"
 """Key in the session's state: hashes of the pictures that were answered for."""

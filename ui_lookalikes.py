@@ -12,8 +12,8 @@ from deepfake.registry import Card
 from ui import plain
 
 if TYPE_CHECKING:
-    from deepfake.detector import Verdict
     from deepfake.lookalikes import Lookalike, Unlikeness
+    from deepfake.verdict import Verdict
 
 THUMBNAIL = 112  # pixels
 

@@ -14,7 +14,7 @@ from ui_explanation import FAULT, ask_for_stress, called_fake, maps_of
 from ui_linked import LinkedPicture
 
 if TYPE_CHECKING:
-    from deepfake.detector import Verdict
+    from deepfake.verdict import Verdict
 
 logger = logging.getLogger("deepfake.pages.report")
 

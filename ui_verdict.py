@@ -26,7 +26,7 @@ from ui_lookalikes import lookalikes_of
 from ui_report import forget_reports, show_report
 
 if TYPE_CHECKING:
-    from deepfake.detector import Verdict
+    from deepfake.verdict import Verdict
 
 logger = logging.getLogger("deepfake.pages.check")
 

@@ -53,7 +53,10 @@ def _schemas() -> dict[str, Any]:
     )
     verdict = _object(
         file=_TEXT,
-        p_fake={**_SHARE, "description": "probability of fake, of the face most likely fake"},
+        p_fake={
+            **_SHARE,
+            "description": "of the face most likely fake, or of the whole picture where it counts",
+        },
         verdict=_CALL,
         faces={"type": "array", "items": face},
         warnings=_TEXTS,
@@ -69,6 +72,13 @@ def _schemas() -> dict[str, Any]:
             "items": stress,
             "description": "a test a face; null where it was not asked for",
         },
+        whole={
+            "type": ["number", "null"],
+            "minimum": 0,
+            "maximum": 1,
+            "description": "probability of fake of the whole picture; null where it was not judged",
+        },
+        whole_counts={**_YES_NO, "description": "the whole picture takes part in the verdict"},
     )
     model = _object(
         name=_TEXT,

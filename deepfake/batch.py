@@ -20,7 +20,8 @@ from deepfake.public_demo import capped
 from deepfake.registry import CallName, OperatingPoint, Thresholds
 
 if TYPE_CHECKING:
-    from deepfake.detector import Detector, Verdict
+    from deepfake.detector import Detector
+    from deepfake.verdict import Verdict
 
 logger = logging.getLogger(__name__)
 

@@ -163,6 +163,11 @@ def _add_publish(commands: Any) -> None:
     publish.add_argument("--does-not-know", action="append", default=[], metavar="KIND")
     publish.add_argument("--false-alarms", default="", help="which real pictures it tends to call fake")
     publish.add_argument("--licence", default="", help="of the training data")
+    publish.add_argument(
+        "--whole-pictures",
+        action="store_true",
+        help="it was trained on whole pictures too: judge them beside the faces that are cut out",
+    )
     publish.set_defaults(command=_publish)
 
 
@@ -280,7 +285,14 @@ def _publish(options: argparse.Namespace) -> int:
     texts = CardTexts()
     if hasattr(options, "knows"):
         knows, does_not_know = tuple(options.knows), tuple(options.does_not_know)
-        texts = CardTexts(options.description, knows, does_not_know, options.licence, options.false_alarms)
+        texts = CardTexts(
+            options.description,
+            knows,
+            does_not_know,
+            options.licence,
+            options.false_alarms,
+            options.whole_pictures,
+        )
     name = plain_name(options.name)
     data = index_dataset(options.data or read_data_folder(options.run))
     with publishing(options.run, name):

@@ -11,9 +11,10 @@ from deepfake.cli_options import add_verdict_options, operating_point
 from deepfake.errors import UserError
 
 if TYPE_CHECKING:
-    from deepfake.detector import Detector, Verdict
+    from deepfake.detector import Detector
     from deepfake.explanation import Explanation
     from deepfake.images import LoadedImage
+    from deepfake.verdict import Verdict
 
 
 def add_report(commands: Any) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,108 +14,23 @@ from numpy.typing import NDArray
 from deepfake.admission import Admission
 from deepfake.calibration import calibrated_probability
 from deepfake.embedding import compiled_reader
-from deepfake.faces import Box, crop, find_faces
+from deepfake.faces import Box, crop, find_faces, square_inside
 from deepfake.images import LoadedImage
 from deepfake.lookalikes import LookalikeError, LookalikeIndex, load_index
 from deepfake.preprocessing import Pixels, to_batch
 from deepfake.public_demo import capped
-from deepfake.registry import CallName, Card, OperatingPoint, Thresholds, load_card, load_model
+from deepfake.registry import Card, OperatingPoint, load_card, load_model
 from deepfake.scoring import compiled_scorer
-from deepfake.stress import StressTest, settled, stress_test
+from deepfake.stress import stress_test
+from deepfake.verdict import FaceVerdict, Verdict
 
 logger = logging.getLogger(__name__)
-
-Scope = Literal["faces", "face_crop", "no_face"]
 
 SMALL_FACE = 64
 """A scored square with a shorter side, in pixels, has lost most traces of a forgery."""
 
 JUDGING = Admission(at_once=2, waiting=capped(30, 10))
 """Of the whole process: the networks use all cores by themselves, and each picture at work holds memory."""
-
-
-@dataclass(frozen=True)
-class FaceVerdict:
-    """One face's part of a verdict.
-
-    Attributes:
-        box: the face as found: left, top, right, bottom in pixels of the picture.
-        crop: the square that was scored.
-        p_fake: calibrated probability that the face is fake, 0..1.
-        verdict: real, fake or uncertain.
-        confidence: the face finder's own, 0..1.
-        out_of_scope: its score would decide, but it is too unlike what the detector was trained on
-            (``lookalikes``): uncertain.
-    """
-
-    box: Box
-    crop: Box
-    p_fake: float
-    verdict: CallName
-    confidence: float
-    out_of_scope: bool = False
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the detector says of one picture; every view shows this one object.
-
-    Attributes:
-        p_fake: of the face most likely fake, or of the whole picture where no face was found.
-        verdict: fake where one face is, real where all are, else uncertain; always uncertain where no face
-            was found.
-        faces: largest first; empty where none was found.
-        warnings: sentences for the person.
-        model: the detector's name.
-        sha256: of the picture's bytes.
-        width, height: of the upright picture in pixels.
-        scope: ``faces`` (faces were cut out), ``face_crop`` (the picture is one), ``no_face``.
-        operating_point: which thresholds decided.
-        turn: degrees (0, 90, 180, 270) anticlockwise by which crops were turned to stand upright.
-        stress: the stress test of each face, or of the whole picture where none was found; empty where it
-            was not run. Where it was, a face whose verdict a mild change turns round is uncertain.
-    """
-
-    p_fake: float
-    verdict: CallName
-    faces: tuple[FaceVerdict, ...]
-    warnings: tuple[str, ...]
-    model: str
-    sha256: str
-    width: int
-    height: int
-    scope: Scope
-    operating_point: OperatingPoint
-    turn: int = 0
-    stress: tuple[StressTest, ...] = ()
-
-    def at(self, point: OperatingPoint, thresholds: Thresholds) -> Verdict:
-        """The same scores called at an operating point; no network is asked."""
-
-        def call(p_fake: float) -> CallName:
-            return "uncertain" if self.scope == "no_face" else thresholds.call(p_fake, point)
-
-        stress = tuple(test.at(call) for test in self.stress)
-        calls: list[CallName] = [
-            "uncertain" if face.out_of_scope else call(face.p_fake) for face in self.faces
-        ]
-        if stress:
-            pairs = zip(calls, stress, strict=False)  # no face: one test, no face
-            calls = [settled(name, test) for name, test in pairs]
-        faces = tuple(replace(face, verdict=name) for face, name in zip(self.faces, calls, strict=True))
-        return replace(self, verdict=_overall(calls), faces=faces, operating_point=point, stress=stress)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields, ready for JSON; ``stress`` is None where the test was not run."""
-        fields = asdict(replace(self, stress=()))
-        return {**fields, "stress": [test.to_dict() for test in self.stress] or None}
-
-
-def _overall(calls: Sequence[CallName]) -> CallName:
-    """Of a picture with these faces."""
-    if "fake" in calls:
-        return "fake"
-    return "real" if calls and set(calls) == {"real"} else "uncertain"
 
 
 class Detector:
@@ -178,7 +93,13 @@ class Detector:
         scan = find_faces(image.pixels)
         warnings = list(image.notes)
         crops = scored_crops(image.pixels, [face.crop for face in scan.faces], scan.turn)
-        scores, strange = self.judge(crops)
+        with_whole = scan.kind == "faces" and self.card.whole_pictures
+        scores, strange = self.judge(
+            [*crops, centre_square(image.pixels, scan.turn)] if with_whole else crops
+        )
+        whole, odd = (scores.pop(), strange.pop()) if with_whole else (None, False)
+        whole = None if odd else whole
+        counts = whole is not None and whole >= self.card.thresholds.balanced
         if scan.kind == "no_face":
             warnings.append(
                 "No face was found, so the whole picture was scored. The detector was trained on faces only: "
@@ -204,7 +125,7 @@ class Detector:
             for face, score, odd in zip(scan.faces, scores, strange, strict=False)  # no face: one score
         )
         return Verdict(
-            p_fake=max(scores),
+            p_fake=max([*scores, whole]) if whole is not None and counts else max(scores),
             verdict="uncertain",
             faces=faces,
             warnings=tuple(warnings),
@@ -215,6 +136,8 @@ class Detector:
             scope=scan.kind,
             operating_point="balanced",
             turn=scan.turn,
+            whole=whole,
+            whole_counts=counts,
         )
 
     def judge(self, crops: Sequence[Pixels]) -> tuple[list[float], list[bool]]:
@@ -251,6 +174,18 @@ def scored_crops(pixels: Pixels, crops: Sequence[Box], turn: int = 0) -> list[Pi
         turn: ``Verdict.turn``.
     """
     return [np.rot90(crop(pixels, square), turn // 90) for square in crops] or [pixels]
+
+
+def centre_square(pixels: Pixels, turn: int = 0) -> Pixels:
+    """The largest square in the middle of a picture, upright: how whole pictures are shown in training.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        turn: ``Verdict.turn``.
+    """
+    height, width = pixels.shape[:2]
+    square = square_inside(width / 2, height / 2, min(width, height), width, height)
+    return np.rot90(crop(pixels, square), turn // 90)
 
 
 def _index_of(card: Card) -> LookalikeIndex | None:

@@ -89,7 +89,7 @@ class _Found:
     upright: bool
 
 
-def find_faces(pixels: np.ndarray) -> FaceScan:
+def find_faces(pixels: np.ndarray, *, turned: bool = True) -> FaceScan:
     """Find every face of at least 24 pixels and the region to score around each.
 
     A picture in which nothing is found is searched again upside down and on either side. Strict profiles (one
@@ -98,6 +98,7 @@ def find_faces(pixels: np.ndarray) -> FaceScan:
 
     Args:
         pixels: uint8 array (H, W, 3), RGB.
+        turned: whether to search again where nothing is found.
 
     Returns:
         The faces, largest first; see :class:`FaceScan`.
@@ -112,7 +113,7 @@ def find_faces(pixels: np.ndarray) -> FaceScan:
         )
     height, width = pixels.shape[:2]
     found, turn = _search(pixels, DETECTION_SIDE), 0
-    if not found:
+    if not found and turned:
         found, turn = _search_turned(pixels)
     boxes = [(_inside(f.box, width, height), f.confidence) for f in found]
     boxes = [(box, confidence) for box, confidence in boxes if _long_side(box) >= MIN_FACE_SIDE]

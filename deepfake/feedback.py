@@ -14,8 +14,8 @@ from deepfake.images import load_image
 from deepfake.locks import hold
 
 if TYPE_CHECKING:
-    from deepfake.detector import Verdict
     from deepfake.registry import Card
+    from deepfake.verdict import Verdict
 
 VARIABLE = "DEEPFAKE_FEEDBACK"
 """Environment variable that names the folder."""

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from deepfake.augmentation import jpeg
 from deepfake.errors import UserError
+from deepfake.faces import crop, find_faces
 from deepfake.images import ImageRefused, list_image_files, load_image
 from deepfake.inventory import read_header
 from deepfake.preprocessing import Pixels, resize
@@ -54,6 +55,7 @@ class SourceFolder:
         skip: file names that hold one of these are left out.
         coarseness: only JPEG files of this coarseness (``header_facts``) are taken: where the classes were
             saved at different qualities, the one that both have. None takes every file.
+        faces: take the faces, framed as they are judged, in place of the whole picture.
         as_it_is: keep the file's bytes; for sources whose two classes already share one form.
     """
 
@@ -67,6 +69,7 @@ class SourceFolder:
     group: str = ""
     skip: tuple[str, ...] = ()
     coarseness: float | None = None
+    faces: bool = False
     as_it_is: bool = False
 
 
@@ -139,42 +142,45 @@ def _take(
 ) -> list[dict[str, str]]:
     root = collections / folder.path
 
-    def one(file: Path) -> dict[str, str] | None:
-        draw = name_draw(file.stem.split(folder.group)[0] if folder.group else file.stem)
+    def some(file: Path) -> list[dict[str, str]]:
         part = name_draw("part " + file.stem)
         if any(word in file.name for word in folder.skip) or not folder.part[0] <= part < folder.part[1]:
-            return None
+            return []
         if file.stem in names and not folder.as_it_is:
-            return None
+            return []
         if folder.coarseness is not None and read_header(str(file)).coarseness != folder.coarseness:
-            return None
+            return []
         try:
             pixels = load_image(file).pixels
         except ImageRefused:
-            return None
-        if _is_like(pixels, hashes):
-            return None
-        split = folder.split or ("Validation" if draw < folder.validation else "Train")
-        inside = "-".join(file.relative_to(root).with_suffix("").parts).replace(" ", "_")
-        place = Path(folder.source) / split / folder.label
-        (out / place).mkdir(parents=True, exist_ok=True)
-        if folder.as_it_is:
-            target = place / f"{inside}{file.suffix.lower()}"
-            shutil.copyfile(file, out / target)
-        else:
-            target = place / f"{folder.generator}-{inside}.jpg"
-            formed = in_one_form(pixels, draw)
-            cv2.imwrite(str(out / target), formed[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, STORED_QUALITY])
-        return {
-            "path": target.as_posix(),
-            "split": split,
-            "label": folder.label,
-            "source": folder.source,
-            "generator": folder.generator,
-        }
+            return []
+        return [] if _is_like(pixels, hashes) else _write(folder, root, file, pixels, out)
 
     with ThreadPoolExecutor() as pool:
-        return [row for row in pool.map(one, list_image_files(root)) if row is not None]
+        return [row for rows in pool.map(some, list_image_files(root)) for row in rows]
+
+
+def _write(folder: SourceFolder, root: Path, file: Path, pixels: Pixels, out: Path) -> list[dict[str, str]]:
+    """Writes what is taken of one picture; its rows of the manifest."""
+    draw = name_draw(file.stem.split(folder.group)[0] if folder.group else file.stem)
+    split = folder.split or ("Validation" if draw < folder.validation else "Train")
+    inside = "-".join(file.relative_to(root).with_suffix("").parts).replace(" ", "_")
+    place = Path(folder.source) / split / folder.label
+    (out / place).mkdir(parents=True, exist_ok=True)
+    if folder.as_it_is:
+        targets = [place / f"{inside}{file.suffix.lower()}"]
+        shutil.copyfile(file, out / targets[0])
+    else:
+        parts = {"": pixels}
+        if folder.faces:
+            found = find_faces(pixels, turned=False).faces
+            parts = {f"-face{number}": crop(pixels, face.crop) for number, face in enumerate(found)}
+        targets = [place / f"{folder.generator}-{inside}{suffix}.jpg" for suffix in parts]
+        for target, part in zip(targets, parts.values(), strict=True):
+            formed = in_one_form(part, draw)
+            cv2.imwrite(str(out / target), formed[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, STORED_QUALITY])
+    known = {"split": split, "label": folder.label, "source": folder.source, "generator": folder.generator}
+    return [{"path": target.as_posix(), **known} for target in targets]
 
 
 def in_one_form(pixels: Pixels, draw: float) -> Pixels:

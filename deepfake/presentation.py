@@ -14,8 +14,8 @@ from deepfake.registry import CallName, OperatingPoint
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
     import pandas as pd
 
-    from deepfake.detector import Verdict
     from deepfake.images import ImageFacts
+    from deepfake.verdict import Verdict
 
 CALL_WORDS: Mapping[CallName, str] = {
     "fake": "Likely fake",
@@ -84,6 +84,19 @@ def facts_line(facts: ImageFacts) -> str:
 
 def scope_line(verdict: Verdict) -> str:
     """What was judged."""
+    return _faces_line(verdict) + _whole_line(verdict)
+
+
+def _whole_line(verdict: Verdict) -> str:
+    if verdict.whole is None:
+        return ""
+    scored = f" The whole picture was judged as well: probability of fake {percent(verdict.whole)}"
+    if not verdict.whole_counts:
+        return f"{scored}."
+    return f"{scored}, which counts like another face: what a generator made whole shows it outside the face."
+
+
+def _faces_line(verdict: Verdict) -> str:
     n = len(verdict.faces)
     if verdict.scope == "no_face":
         return "No face found; the whole picture was scored."

@@ -33,6 +33,7 @@ class CardTexts:
         knows, does_not_know: kinds of fakes it was, and was not, trained on.
         licence: of the training data, and what follows for the model.
         false_alarms: which real pictures it tends to call fake.
+        whole_pictures: see ``registry.Card``.
     """
 
     description: str = ""
@@ -40,6 +41,7 @@ class CardTexts:
     does_not_know: tuple[str, ...] = ()
     licence: str = ""
     false_alarms: str = ""
+    whole_pictures: bool = False
 
 
 def publish(
@@ -94,6 +96,7 @@ def publish(
             "knows": list(texts.knows) or [f"fakes like those of {source}" for source in sources],
             "does_not_know": list(texts.does_not_know) or ["every other kind of fake"],
             "false_alarms": texts.false_alarms,
+            "whole_pictures": texts.whole_pictures,
             "classes": ["Fake", "Real"],
             "positive": "Fake",
             "architecture": recipe.architecture,

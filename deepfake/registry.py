@@ -76,6 +76,8 @@ class Card:
         folder: where it lies.
         contents: the whole JSON object.
         false_alarms: which real pictures it tends to call fake, in a sentence; may be empty.
+        whole_pictures: it was trained on whole pictures of people too, so that one which a generator made is
+            judged as a whole beside its faces.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Card:
     contents: dict[str, Any]
     false_alarms: str = ""
     bias: float = 0.0
+    whole_pictures: bool = False
 
     @property
     def networks(self) -> list[str]:
@@ -161,6 +164,7 @@ def load_card(name: str | None = None) -> Card:
             contents=contents,
             false_alarms=str(contents.get("false_alarms", "")),
             bias=_numbers({"bias": 0.0} | contents, "bias")["bias"],
+            whole_pictures=_checked({"whole_pictures": False} | contents, "whole_pictures", bool),
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError(

@@ -9,7 +9,6 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
 from deepfake import __version__
-from deepfake.detector import Verdict
 from deepfake.explanation import Explanation, Faithfulness
 from deepfake.explanation_texts import COLOURS_MEAN, MAP_NAMES, agreement_words, worth_words
 from deepfake.figures import draw_faces, draw_heat, jpeg_bytes
@@ -29,6 +28,7 @@ from deepfake.recorded import validation_scores
 from deepfake.registry import Card
 from deepfake.report_blocks import Block, Bullets, Call, Heading, Paragraph, Picture, Pictures, Report, Rows
 from deepfake.report_chart import stress_chart
+from deepfake.verdict import Verdict
 
 MAX_EXPLAINED = 3
 """Faces whose chart and maps stand in a report; a group photograph would fill a book."""

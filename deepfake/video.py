@@ -15,7 +15,8 @@ from deepfake.registry import CallName, OperatingPoint, Thresholds
 from deepfake.video_frames import MAX_FRAMES, Frame, Video, VideoFacts
 
 if TYPE_CHECKING:
-    from deepfake.detector import Detector, Verdict
+    from deepfake.detector import Detector
+    from deepfake.verdict import Verdict
 
 FRAME_SIDE = 480
 """Longest side of a frame that is kept, in pixels."""

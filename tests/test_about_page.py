@@ -65,7 +65,13 @@ def test_the_card_in_words(models: Path) -> None:
     )
     app = page(ABOUT)
     words = shown(app)
-    wanted = ["12,345 parameters", "random weights", "one, two: 4,321 pictures", "7 epochs of all", "free <b>"]
+    wanted = [
+        "12,345 parameters",
+        "random weights",
+        "one, two: 4,321 pictures",
+        "7 epochs of all",
+        "free <b>",
+    ]
     wanted += ["2,222 pictures of the part Validation, 50 % of them altered copies", "Calls hats fake."]
     assert [each for each in wanted if each not in words] == []
     table = app.dataframe[0].value

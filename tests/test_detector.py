@@ -99,6 +99,51 @@ def test_operating_point(
     assert tiny.check(picture).at("balanced", tiny.card.thresholds).verdict == "uncertain"
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        (0.9, 0.9, "fake", "fake"),
+        (0.8, 0.8, "fake", "uncertain"),
+        (0.4, 0.1, "real", "real"),  # below the balanced threshold it says nothing
+    ],
+)
+def test_the_whole_picture_counts_like_a_face_where_it_looks_fake(
+    case: tuple[float, float, str, str],
+    tiny: Detector,
+    picture: LoadedImage,
+    find: Finder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, p_fake, verdict, careful = case
+    seen: list[Any] = []
+
+    def scores(crops: Any) -> Any:
+        seen.extend(crops)
+        return np.array([0.1, whole])[: len(crops)]
+
+    monkeypatch.setattr(tiny, "p_fake", scores)
+    monkeypatch.setattr(tiny, "card", dataclasses.replace(tiny.card, whole_pictures=True))
+    find(LEFT)
+    judged = tiny.check(picture)
+    assert (judged.whole, judged.whole_counts) == (whole, p_fake == whole)
+    assert (judged.p_fake, judged.verdict) == (p_fake, verdict)
+    assert [face.p_fake for face in judged.faces] == [0.1]
+    assert judged.at("few_false_alarms", tiny.card.thresholds).verdict == careful
+    assert np.array_equal(seen[1], picture.pixels[:, 40:200]), "its centre square"
+    find(LEFT, kind="face_crop")
+    assert tiny.check(picture).whole is None, "it is judged as it is"
+
+
+def test_an_unlike_whole_picture_says_nothing(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find(LEFT)
+    monkeypatch.setattr(tiny, "card", dataclasses.replace(tiny.card, whole_pictures=True))
+    monkeypatch.setattr(tiny, "judge", lambda crops: ([0.1, 0.99], [False, True]))
+    judged = tiny.check(picture)
+    assert (judged.whole, judged.whole_counts, judged.p_fake, judged.verdict) == (None, False, 0.1, "real")
+
+
 @pytest.mark.parametrize("score", [0.01, 0.99])
 def test_no_face_is_never_more_than_uncertain(
     score: float, tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch

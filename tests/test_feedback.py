@@ -11,9 +11,9 @@ import pytest
 from conftest import encoded, noise_image
 
 from deepfake import feedback
-from deepfake.detector import FaceVerdict, Verdict
 from deepfake.feedback import FeedbackRefused, keep_feedback
 from deepfake.registry import Card, load_card
+from deepfake.verdict import FaceVerdict, Verdict
 
 PNG = encoded(noise_image(1))
 SHA = hashlib.sha256(PNG).hexdigest()

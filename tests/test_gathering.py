@@ -9,7 +9,9 @@ import pytest
 from conftest import encoded, noise_image
 from PIL import Image
 
+from deepfake import gathering
 from deepfake.dataset import index_dataset
+from deepfake.faces import Face, FaceScan
 from deepfake.gathering import (
     GatheringError,
     SourceFolder,
@@ -67,6 +69,21 @@ def test_split_follows_from_the_name_alone(collections: Path, tmp_path: Path) ->
     both = first.merge(again, on="path", suffixes=("", "_again"))
     assert len(both) == 24
     assert (both["split"] == both["split_again"]).all()
+
+
+def test_faces_in_place_of_the_picture(
+    collections: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = tuple(Face(box, box, 0.99) for box in ((0, 0, 40, 40), (60, 20, 100, 60)))
+    monkeypatch.setattr(gathering, "find_faces", lambda pixels, turned: FaceScan(found, "faces"))
+    folder = SourceFolder("one/fake", "faces", "gan", "Fake", validation=0.3, faces=True)
+    table = gather([folder], collections, tmp_path / "out", say=quiet)
+    assert len(table) == 24, "two of each picture"
+    assert (
+        table.groupby(table["path"].str.extract(r"(n\d+)-face", expand=False))["split"].nunique() == 1
+    ).all()
+    with Image.open(tmp_path / "out" / str(table["path"].iloc[0])) as image:
+        assert image.size == (256, 256)
 
 
 def test_parts_share_a_folder_without_sharing_an_image(collections: Path, tmp_path: Path) -> None:

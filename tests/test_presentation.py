@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from deepfake import presentation
-from deepfake.detector import FaceVerdict, Verdict
 from deepfake.presentation import Outcome, context_sentence, outcomes_csv, outcomes_json, scope_line
 from deepfake.registry import OPERATING_POINTS
+from deepfake.verdict import FaceVerdict, Verdict
 
 FACE = FaceVerdict((1, 2, 3, 4), (0, 0, 5, 5), 0.9, "fake", 0.99)
 VERDICT = Verdict(
@@ -80,6 +80,14 @@ def test_context_is_silent_without_a_table_and_does_not_apply_without_a_face():
 )
 def test_scope_line(changes, words):
     assert words in scope_line(replace(VERDICT, **changes))
+
+
+@pytest.mark.parametrize(("counts", "ending"), [(False, "97 %."), (True, "outside the face.")])
+def test_scope_line_tells_of_the_whole_picture(counts, ending):
+    line = presentation.scope_line(replace(VERDICT, whole=0.97, whole_counts=counts))
+    assert line.startswith("1 face found and judged. The whole picture was judged as well")
+    assert "probability of fake 97 %" in line
+    assert line.endswith(ending)
 
 
 def test_json_holds_every_field_and_refusals():

@@ -30,6 +30,7 @@ FIELDS = {
     "knows",
     "does_not_know",
     "false_alarms",
+    "whole_pictures",
     "classes",
     "positive",
     "architecture",

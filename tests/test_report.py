@@ -18,7 +18,6 @@ from PIL import Image
 from test_forensics import camera_file, with_preview
 
 from deepfake.cli import main
-from deepfake.detector import FaceVerdict, Verdict
 from deepfake.explanation import Explanation, Faithfulness
 from deepfake.forensic_credentials import Credentials
 from deepfake.images import load_image
@@ -29,6 +28,7 @@ from deepfake.report_chart import WIDTH, stress_chart
 from deepfake.report_html import report_html
 from deepfake.report_pdf import report_pdf
 from deepfake.stress import CHANGES, StressTest, stress_test
+from deepfake.verdict import FaceVerdict, Verdict
 
 DAY = datetime.date(2026, 1, 2)
 HOSTILE = '<script>alert(1)</script>"><img src=http://x/y onerror=z>\u202egpj.exe\n'

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from conftest import noise_image
 
-from deepfake.detector import FaceVerdict, Scope, Verdict
 from deepfake.preprocessing import Pixels
 from deepfake.presentation import Outcome, outcomes_csv, stress_line
 from deepfake.registry import CallName, Thresholds
 from deepfake.stress import CHANGES, Change, StressTest, changed, stress_test
+from deepfake.verdict import FaceVerdict, Scope, Verdict
 
 THRESHOLDS = Thresholds(0.5, 0.9, 0.4, 0.6)
 

@@ -1,0 +1,106 @@
+"""What a detector says of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from deepfake.faces import Box
+from deepfake.registry import CallName, OperatingPoint, Thresholds
+from deepfake.stress import StressTest, settled
+
+Scope = Literal["faces", "face_crop", "no_face"]
+
+
+@dataclass(frozen=True)
+class FaceVerdict:
+    """One face's part of a verdict.
+
+    Attributes:
+        box: the face as found: left, top, right, bottom in pixels of the picture.
+        crop: the square that was scored.
+        p_fake: calibrated probability that the face is fake, 0..1.
+        verdict: real, fake or uncertain.
+        confidence: the face finder's own, 0..1.
+        out_of_scope: its score would decide, but it is too unlike what the detector was trained on
+            (``lookalikes``): uncertain.
+    """
+
+    box: Box
+    crop: Box
+    p_fake: float
+    verdict: CallName
+    confidence: float
+    out_of_scope: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the detector says of one picture; every view shows this one object.
+
+    Attributes:
+        p_fake: of the face most likely fake, or of ``whole`` where that counts and is higher; of the whole
+            picture where no face was found.
+        verdict: fake where one face is, real where all are, else uncertain; ``whole`` is one more face where
+            it counts. Always uncertain where no face was found.
+        faces: largest first; empty where none was found.
+        warnings: sentences for the person.
+        model: the detector's name.
+        sha256: of the picture's bytes.
+        width, height: of the upright picture in pixels.
+        scope: ``faces`` (faces were cut out), ``face_crop`` (the picture is one), ``no_face``.
+        operating_point: which thresholds decided.
+        turn: degrees (0, 90, 180, 270) anticlockwise by which crops were turned to stand upright.
+        stress: the stress test of each face, or of the whole picture where none was found; empty where it
+            was not run. Where it was, a face whose verdict a mild change turns round is uncertain.
+        whole: p_fake of the picture's centre square, of pictures out of which faces were cut by a detector
+            that knows whole pictures; else None. What a generator made whole shows it outside the faces, too.
+        whole_counts: it is above the balanced threshold. Below it says nothing: a swapped face changes
+            little of a picture.
+    """
+
+    p_fake: float
+    verdict: CallName
+    faces: tuple[FaceVerdict, ...]
+    warnings: tuple[str, ...]
+    model: str
+    sha256: str
+    width: int
+    height: int
+    scope: Scope
+    operating_point: OperatingPoint
+    turn: int = 0
+    stress: tuple[StressTest, ...] = ()
+    whole: float | None = None
+    whole_counts: bool = False
+
+    def at(self, point: OperatingPoint, thresholds: Thresholds) -> Verdict:
+        """The same scores called at an operating point; no network is asked."""
+
+        def call(p_fake: float) -> CallName:
+            return "uncertain" if self.scope == "no_face" else thresholds.call(p_fake, point)
+
+        stress = tuple(test.at(call) for test in self.stress)
+        calls: list[CallName] = [
+            "uncertain" if face.out_of_scope else call(face.p_fake) for face in self.faces
+        ]
+        if stress:
+            pairs = zip(calls, stress, strict=False)  # no face: one test, no face
+            calls = [settled(name, test) for name, test in pairs]
+        faces = tuple(replace(face, verdict=name) for face, name in zip(self.faces, calls, strict=True))
+        if self.whole is not None and self.whole_counts:
+            calls.append(call(self.whole))
+        return replace(self, verdict=_overall(calls), faces=faces, operating_point=point, stress=stress)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, ready for JSON; ``stress`` is None where the test was not run."""
+        fields = asdict(replace(self, stress=()))
+        return {**fields, "stress": [test.to_dict() for test in self.stress] or None}
+
+
+def _overall(calls: Sequence[CallName]) -> CallName:
+    """Of a picture with these faces."""
+    if "fake" in calls:
+        return "fake"
+    return "real" if calls and set(calls) == {"real"} else "uncertain"
