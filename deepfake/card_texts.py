@@ -31,6 +31,8 @@ _SETS = {
     "stylegan2": "studio portraits by StyleGAN2",
     "studio": "studio portraits by StyleGAN2",
     "people": "diffusion pictures of people",
+    "diffusion": "portraits by Flux and Stable Diffusion 1.5",
+    "portraits": "faces in diffusion pictures of people",
 }
 """What is in the sets that detectors are measured on, by source."""
 

@@ -55,6 +55,7 @@ class SourceFolder:
         skip: file names that hold one of these are left out.
         coarseness: only JPEG files of this coarseness (``header_facts``) are taken: where the classes were
             saved at different qualities, the one that both have. None takes every file.
+        middle: the share of either side that is kept around the centre; less than 1 cuts off a watermark.
         faces: take the faces, framed as they are judged, in place of the whole picture.
         as_it_is: keep the file's bytes; for sources whose two classes already share one form.
     """
@@ -69,6 +70,7 @@ class SourceFolder:
     group: str = ""
     skip: tuple[str, ...] = ()
     coarseness: float | None = None
+    middle: float = 1.0
     faces: bool = False
     as_it_is: bool = False
 
@@ -171,6 +173,7 @@ def _write(folder: SourceFolder, root: Path, file: Path, pixels: Pixels, out: Pa
         targets = [place / f"{inside}{file.suffix.lower()}"]
         shutil.copyfile(file, out / targets[0])
     else:
+        pixels = _middle(pixels, folder.middle)
         parts = {"": pixels}
         if folder.faces:
             found = find_faces(pixels, turned=False).faces
@@ -181,6 +184,12 @@ def _write(folder: SourceFolder, root: Path, file: Path, pixels: Pixels, out: Pa
             cv2.imwrite(str(out / target), formed[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, STORED_QUALITY])
     known = {"split": split, "label": folder.label, "source": folder.source, "generator": folder.generator}
     return [{"path": target.as_posix(), **known} for target in targets]
+
+
+def _middle(pixels: Pixels, share: float) -> Pixels:
+    height, width = (round(share * side) for side in pixels.shape[:2])
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    return pixels[top : top + height, left : left + width]
 
 
 def in_one_form(pixels: Pixels, draw: float) -> Pixels:

@@ -71,6 +71,19 @@ def test_split_follows_from_the_name_alone(collections: Path, tmp_path: Path) ->
     assert (both["split"] == both["split_again"]).all()
 
 
+def test_the_middle_alone_is_kept(collections: Path, tmp_path: Path) -> None:
+    marked = np.zeros((100, 200, 3), np.uint8)
+    marked[:8] = marked[-8:] = 255
+    marked[:, :16] = marked[:, -16:] = 255
+    root = collections / "marked"
+    root.mkdir()
+    (root / "one.png").write_bytes(encoded(marked))
+    folder = SourceFolder("marked", "one", "gan", "Fake", split="Train", middle=0.8)
+    gather([folder], collections, tmp_path / "out", say=quiet)
+    with Image.open(tmp_path / "out/one/Train/Fake/gan-one.jpg") as image:
+        assert np.asarray(image).max() < 50, "the white edge is gone"
+
+
 def test_faces_in_place_of_the_picture(
     collections: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
