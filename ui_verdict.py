@@ -58,7 +58,7 @@ def judge(file_id: str, model: str, model_sha256: str, _content: bytes) -> tuple
     Raises UserError.
     """
     warm_up().join()
-    from deepfake.detector import get_detector
+    from deepfake.detector import centre_square, get_detector
     from deepfake.faces import crop
     from deepfake.recorded import validation_scores
 
@@ -66,8 +66,10 @@ def judge(file_id: str, model: str, model_sha256: str, _content: bytes) -> tuple
     detector = get_detector(model)
     verdict = detector.check(image)
     meaning = presentation.context_sentence(validation_scores(detector.card), verdict)
-    faces = [jpeg_bytes(shrink(crop(image.pixels, face.crop), 160)) for face in verdict.faces]
-    return verdict, meaning, faces
+    parts = [crop(image.pixels, face.crop) for face in verdict.faces]
+    if verdict.whole:
+        parts.append(centre_square(image.pixels, verdict.turn))
+    return verdict, meaning, [jpeg_bytes(shrink(part, 160)) for part in parts]
 
 
 @st.cache_data(scope="session", max_entries=2 * MAX_FILES, show_spinner=False)
@@ -184,18 +186,21 @@ def mark_faces(slot: Slot, verdict: Verdict) -> None:
 
 
 def show_faces(verdict: Verdict, thumbnails: list[bytes]) -> None:
-    """A row per face: number, picture, words, probability."""
-    for number, (face, thumbnail) in enumerate(zip(verdict.faces, thumbnails, strict=True), start=1):
-        colour, icon = CALL_STYLES[face.verdict]
+    """A row per face, and one for the whole picture where it was judged: picture, words, probability."""
+    rows: list[tuple[str, CallName | None, float]] = [
+        (f"Face {number}", face.verdict, face.p_fake) for number, face in enumerate(verdict.faces, start=1)
+    ]
+    if whole := verdict.whole:
+        rows.append(("Whole picture", whole.verdict if whole.counts else None, whole.p_fake))
+    for (name, call, p_fake), thumbnail in zip(rows, thumbnails, strict=True):
         with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
-            st.image(thumbnail, width=72, alt=f"Face {number}")
-            if len(thumbnails) == 1:
+            st.image(thumbnail, width=72, alt=name)
+            if len(rows) == 1:
                 st.caption("The part of the picture that was judged")
                 continue
-            st.markdown(
-                f"Face {number}: :{colour}[{icon} {CALL_WORDS[face.verdict]}]  \n"
-                f"Probability of fake {percent(face.p_fake)}"
-            )
+            colour, icon = CALL_STYLES[call] if call else ("gray", "")
+            words = f"{icon} {CALL_WORDS[call]}" if call else "nothing against it"
+            st.markdown(f"{name}: :{colour}[{words}]  \nProbability of fake {percent(p_fake)}")
 
 
 def show_downloads(place: DeltaGenerator, outcomes: list[Outcome]) -> None:

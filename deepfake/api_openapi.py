@@ -51,6 +51,11 @@ def _schemas() -> dict[str, Any]:
         sentence=_TEXT,
         changes={"type": "array", "items": change},
     )
+    whole = _object(
+        p_fake=_SHARE,
+        counts={**_YES_NO, "description": "it takes part in the verdict"},
+        verdict=_CALL,
+    )
     verdict = _object(
         file=_TEXT,
         p_fake={
@@ -73,12 +78,9 @@ def _schemas() -> dict[str, Any]:
             "description": "a test a face; null where it was not asked for",
         },
         whole={
-            "type": ["number", "null"],
-            "minimum": 0,
-            "maximum": 1,
-            "description": "probability of fake of the whole picture; null where it was not judged",
+            "oneOf": [whole, {"type": "null"}],
+            "description": "the whole picture; null where it was not judged beside its faces",
         },
-        whole_counts={**_YES_NO, "description": "the whole picture takes part in the verdict"},
     )
     model = _object(
         name=_TEXT,

@@ -22,7 +22,7 @@ from deepfake.public_demo import capped
 from deepfake.registry import Card, OperatingPoint, load_card, load_model
 from deepfake.scoring import compiled_scorer
 from deepfake.stress import stress_test
-from deepfake.verdict import FaceVerdict, Verdict
+from deepfake.verdict import FaceVerdict, Verdict, WholeVerdict
 
 logger = logging.getLogger(__name__)
 
@@ -97,9 +97,11 @@ class Detector:
         scores, strange = self.judge(
             [*crops, centre_square(image.pixels, scan.turn)] if with_whole else crops
         )
-        whole, odd = (scores.pop(), strange.pop()) if with_whole else (None, False)
-        whole = None if odd else whole
-        counts = whole is not None and whole >= self.card.thresholds.balanced
+        whole = None
+        if with_whole:
+            score, odd = scores.pop(), strange.pop()
+            counts = score >= self.card.thresholds.balanced
+            whole = None if odd else WholeVerdict(score, counts, "uncertain")
         if scan.kind == "no_face":
             warnings.append(
                 "No face was found, so the whole picture was scored. The detector was trained on faces only: "
@@ -125,7 +127,7 @@ class Detector:
             for face, score, odd in zip(scan.faces, scores, strange, strict=False)  # no face: one score
         )
         return Verdict(
-            p_fake=max([*scores, whole]) if whole is not None and counts else max(scores),
+            p_fake=max([*scores, whole.p_fake] if whole and whole.counts else scores),
             verdict="uncertain",
             faces=faces,
             warnings=tuple(warnings),
@@ -137,7 +139,6 @@ class Detector:
             operating_point="balanced",
             turn=scan.turn,
             whole=whole,
-            whole_counts=counts,
         )
 
     def judge(self, crops: Sequence[Pixels]) -> tuple[list[float], list[bool]]:

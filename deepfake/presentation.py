@@ -90,10 +90,10 @@ def scope_line(verdict: Verdict) -> str:
 def _whole_line(verdict: Verdict) -> str:
     if verdict.whole is None:
         return ""
-    scored = f" The whole picture was judged as well: probability of fake {percent(verdict.whole)}"
-    if not verdict.whole_counts:
-        return f"{scored}."
-    return f"{scored}, which counts like another face: what a generator made whole shows it outside the face."
+    scored = f" The whole picture was judged as well: probability of fake {percent(verdict.whole.p_fake)}"
+    if not verdict.whole.counts:
+        return f"{scored}, which says nothing against it."
+    return f"{scored}. It counts like another face: what a generator made whole shows it outside the faces."
 
 
 def _faces_line(verdict: Verdict) -> str:

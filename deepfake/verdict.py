@@ -36,6 +36,24 @@ class FaceVerdict:
 
 
 @dataclass(frozen=True)
+class WholeVerdict:
+    """The part of a verdict that is about the whole picture, where faces were cut out of it.
+
+    What a generator made whole shows it outside the faces, too.
+
+    Attributes:
+        p_fake: of the picture's centre square, 0..1.
+        counts: it is above the balanced threshold, and so is one more face for the picture's verdict. Below,
+            it says nothing: a swapped face changes little of a picture.
+        verdict: real, fake or uncertain.
+    """
+
+    p_fake: float
+    counts: bool
+    verdict: CallName
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the detector says of one picture; every view shows this one object.
 
@@ -54,10 +72,8 @@ class Verdict:
         turn: degrees (0, 90, 180, 270) anticlockwise by which crops were turned to stand upright.
         stress: the stress test of each face, or of the whole picture where none was found; empty where it
             was not run. Where it was, a face whose verdict a mild change turns round is uncertain.
-        whole: p_fake of the picture's centre square, of pictures out of which faces were cut by a detector
-            that knows whole pictures; else None. What a generator made whole shows it outside the faces, too.
-        whole_counts: it is above the balanced threshold. Below it says nothing: a swapped face changes
-            little of a picture.
+        whole: the whole picture's part, of a detector that knows whole pictures and ``scope`` ``faces``; None
+            where it was not judged or is unlike all that the detector was trained on.
     """
 
     p_fake: float
@@ -72,8 +88,7 @@ class Verdict:
     operating_point: OperatingPoint
     turn: int = 0
     stress: tuple[StressTest, ...] = ()
-    whole: float | None = None
-    whole_counts: bool = False
+    whole: WholeVerdict | None = None
 
     def at(self, point: OperatingPoint, thresholds: Thresholds) -> Verdict:
         """The same scores called at an operating point; no network is asked."""
@@ -89,9 +104,12 @@ class Verdict:
             pairs = zip(calls, stress, strict=False)  # no face: one test, no face
             calls = [settled(name, test) for name, test in pairs]
         faces = tuple(replace(face, verdict=name) for face, name in zip(self.faces, calls, strict=True))
-        if self.whole is not None and self.whole_counts:
-            calls.append(call(self.whole))
-        return replace(self, verdict=_overall(calls), faces=faces, operating_point=point, stress=stress)
+        whole = self.whole and replace(self.whole, verdict=call(self.whole.p_fake))
+        if whole and whole.counts:
+            calls.append(whole.verdict)
+        return replace(
+            self, verdict=_overall(calls), faces=faces, operating_point=point, stress=stress, whole=whole
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, ready for JSON; ``stress`` is None where the test was not run."""

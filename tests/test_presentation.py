@@ -15,7 +15,7 @@ import pytest
 from deepfake import presentation
 from deepfake.presentation import Outcome, context_sentence, outcomes_csv, outcomes_json, scope_line
 from deepfake.registry import OPERATING_POINTS
-from deepfake.verdict import FaceVerdict, Verdict
+from deepfake.verdict import FaceVerdict, Verdict, WholeVerdict
 
 FACE = FaceVerdict((1, 2, 3, 4), (0, 0, 5, 5), 0.9, "fake", 0.99)
 VERDICT = Verdict(
@@ -82,9 +82,9 @@ def test_scope_line(changes, words):
     assert words in scope_line(replace(VERDICT, **changes))
 
 
-@pytest.mark.parametrize(("counts", "ending"), [(False, "97 %."), (True, "outside the face.")])
+@pytest.mark.parametrize(("counts", "ending"), [(False, "nothing against it."), (True, "outside the faces.")])
 def test_scope_line_tells_of_the_whole_picture(counts, ending):
-    line = presentation.scope_line(replace(VERDICT, whole=0.97, whole_counts=counts))
+    line = presentation.scope_line(replace(VERDICT, whole=WholeVerdict(0.97, counts, "fake")))
     assert line.startswith("1 face found and judged. The whole picture was judged as well")
     assert "probability of fake 97 %" in line
     assert line.endswith(ending)
