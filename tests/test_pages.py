@@ -139,6 +139,24 @@ def test_a_picture_gets_a_verdict_from_the_real_network(use_tiny_models):
     assert "Nothing to check yet" not in shown(app)
 
 
+@pytest.mark.parametrize(("whole", "row"), [(0.97, "material/warning"), (0.2, "nothing against it")])
+def test_the_whole_picture_has_a_row_of_its_own(tiny_models, tmp_path, monkeypatch, fixed, whole, row):
+    fixed([0.03])
+    monkeypatch.setattr(
+        "deepfake.detector.Detector.p_fake", lambda self, crops: np.array([0.03, whole])[: len(crops)]
+    )
+    shutil.copytree(tiny_models, tmp_path / "models")
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
+    card = tmp_path / "models/tiny/card.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "whole_pictures": True}))
+    app = upload(page().run(), ("a.png", PNG))
+    assert not app.exception
+    assert ("Likely fake" in headings(app)[0]) == (whole > 0.9)
+    rows = [line for line in shown(app).splitlines() if line.startswith(("Face 1:", "Whole picture:"))]
+    assert [line.split(":")[0] for line in rows] == ["Face 1", "Whole picture"]
+    assert row in rows[1]
+
+
 @pytest.mark.parametrize(
     ("score", "words"), [(0.97, "Likely fake"), (0.03, "Likely real"), (0.5, "Uncertain")]
 )
