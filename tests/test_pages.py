@@ -139,8 +139,8 @@ def test_a_picture_gets_a_verdict_from_the_real_network(use_tiny_models):
     assert "Nothing to check yet" not in shown(app)
 
 
-@pytest.mark.parametrize(("whole", "row"), [(0.97, "material/warning"), (0.2, "nothing against it")])
-def test_the_whole_picture_has_a_row_of_its_own(tiny_models, tmp_path, monkeypatch, fixed, whole, row):
+@pytest.mark.parametrize("whole", [0.97, 0.2])
+def test_the_whole_picture_has_a_row_of_its_own(tiny_models, tmp_path, monkeypatch, fixed, whole):
     fixed([0.03])
     monkeypatch.setattr(
         "deepfake.detector.Detector.p_fake", lambda self, crops: np.array([0.03, whole])[: len(crops)]
@@ -154,7 +154,7 @@ def test_the_whole_picture_has_a_row_of_its_own(tiny_models, tmp_path, monkeypat
     assert ("Likely fake" in headings(app)[0]) == (whole > 0.9)
     rows = [line for line in shown(app).splitlines() if line.startswith(("Face 1:", "Whole picture:"))]
     assert [line.split(":")[0] for line in rows] == ["Face 1", "Whole picture"]
-    assert row in rows[1]
+    assert ("material/warning" if whole > 0.9 else "nothing against it") in rows[1]
 
 
 @pytest.mark.parametrize(
