@@ -75,25 +75,26 @@ class Detector:
         logits, vectors = self.reader(batch)
         return calibrated_probability(logits, self.card.temperature, self.card.bias), vectors
 
-    def check(self, image: LoadedImage, point: OperatingPoint = "balanced") -> Verdict:
+    def check(self, image: LoadedImage, point: OperatingPoint = "balanced", *, whole: bool = True) -> Verdict:
         """Finds the faces of a picture and judges each.
 
         Args:
             image: from ``images.load_image``.
             point: ``balanced``, or ``few_false_alarms`` to call fewer real faces fake.
+            whole: judge the whole picture beside its faces, where the detector's card allows it.
 
         Raises:
             Busy: too many pictures wait already.
         """
         with JUDGING.turn():
-            return self._check(image).at(point, self.card.thresholds)
+            return self._check(image, whole and self.card.whole_pictures).at(point, self.card.thresholds)
 
-    def _check(self, image: LoadedImage) -> Verdict:
+    def _check(self, image: LoadedImage, judge_whole: bool) -> Verdict:
         """Without calls, which ``Verdict.at`` makes."""
         scan = find_faces(image.pixels)
         warnings = list(image.notes)
         crops = scored_crops(image.pixels, [face.crop for face in scan.faces], scan.turn)
-        with_whole = scan.kind == "faces" and self.card.whole_pictures
+        with_whole = scan.kind == "faces" and judge_whole
         scores, strange = self.judge(
             [*crops, centre_square(image.pixels, scan.turn)] if with_whole else crops
         )

@@ -175,7 +175,8 @@ def fake_stretch(result: VideoVerdict, least: int = 3) -> tuple[float, float] | 
 
 
 def _judged(detector: Detector, frame: Frame) -> FrameVerdict:
-    verdict = detector.check(as_picture(frame))
+    # Of videos the detector has seen faces alone.
+    verdict = detector.check(as_picture(frame), whole=False)
     marked = draw_faces(
         frame.pixels,
         [face.box for face in verdict.faces],
