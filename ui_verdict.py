@@ -58,7 +58,7 @@ def judge(file_id: str, model: str, model_sha256: str, _content: bytes) -> tuple
     Raises UserError.
     """
     warm_up().join()
-    from deepfake.detector import centre_square, get_detector
+    from deepfake.detector import get_detector, upright_square
     from deepfake.faces import crop
     from deepfake.recorded import validation_scores
 
@@ -68,7 +68,7 @@ def judge(file_id: str, model: str, model_sha256: str, _content: bytes) -> tuple
     meaning = presentation.context_sentence(validation_scores(detector.card), verdict)
     parts = [crop(image.pixels, face.crop) for face in verdict.faces]
     if verdict.whole:
-        parts.append(centre_square(image.pixels, verdict.turn))
+        parts.append(upright_square(image.pixels, verdict.turn))
     return verdict, meaning, [jpeg_bytes(shrink(part, 160)) for part in parts]
 
 

@@ -31,7 +31,7 @@ _SETS = {
     "stylegan2": "studio portraits by StyleGAN2",
     "studio": "studio portraits by StyleGAN2",
     "people": "diffusion pictures of people",
-    "diffusion": "portraits by Flux and Stable Diffusion 1.5",
+    "diffusion": "Flux, Stable Diffusion portraits",
     "portraits": "faces in diffusion pictures of people",
 }
 """What is in the sets that detectors are measured on, by source."""
@@ -85,12 +85,8 @@ def _course(recipe: dict[str, Any], result: dict[str, Any]) -> str:
         known = {None: "random weights", "none": "random weights", "imagenet": "what was learnt on ImageNet"}
         parts.append(f"started from {known.get(start, f'an earlier {start}')}")
     if epochs := result.get("epochs") or recipe.get("epochs"):
-        drawn = recipe.get("epoch_images")
-        parts.append(
-            f"{epochs} epochs of {drawn:,} of its training pictures"
-            if isinstance(drawn, int)
-            else f"{epochs} epochs of all its training pictures"
-        )
+        drawn = _count(recipe.get("epoch_images"), " of") or "all"
+        parts.append(f"{epochs} epochs of {drawn} its training pictures")
         if altered := recipe.get("perturbed"):
             by_source = recipe.get("source_perturbed") or {}
             shares = sorted({altered, *by_source.values()})

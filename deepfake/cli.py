@@ -285,14 +285,8 @@ def _publish(options: argparse.Namespace) -> int:
     texts = CardTexts()
     if hasattr(options, "knows"):
         knows, does_not_know = tuple(options.knows), tuple(options.does_not_know)
-        texts = CardTexts(
-            options.description,
-            knows,
-            does_not_know,
-            options.licence,
-            options.false_alarms,
-            options.whole_pictures,
-        )
+        words = options.description, knows, does_not_know, options.licence, options.false_alarms
+        texts = CardTexts(*words, whole_pictures=options.whole_pictures)
     name = plain_name(options.name)
     data = index_dataset(options.data or read_data_folder(options.run))
     with publishing(options.run, name):

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from deepfake.admission import Admission
 from deepfake.calibration import calibrated_probability
 from deepfake.embedding import compiled_reader
-from deepfake.faces import Box, crop, find_faces, square_inside
+from deepfake.faces import Box, crop, find_faces
 from deepfake.images import LoadedImage
 from deepfake.lookalikes import LookalikeError, LookalikeIndex, load_index
-from deepfake.preprocessing import Pixels, to_batch
+from deepfake.preprocessing import Pixels, centre_square, to_batch
 from deepfake.public_demo import capped
 from deepfake.registry import Card, OperatingPoint, load_card, load_model
 from deepfake.scoring import compiled_scorer
@@ -96,7 +96,7 @@ class Detector:
         crops = scored_crops(image.pixels, [face.crop for face in scan.faces], scan.turn)
         with_whole = scan.kind == "faces" and judge_whole
         scores, strange = self.judge(
-            [*crops, centre_square(image.pixels, scan.turn)] if with_whole else crops
+            [*crops, upright_square(image.pixels, scan.turn)] if with_whole else crops
         )
         whole = None
         if with_whole:
@@ -178,16 +178,14 @@ def scored_crops(pixels: Pixels, crops: Sequence[Box], turn: int = 0) -> list[Pi
     return [np.rot90(crop(pixels, square), turn // 90) for square in crops] or [pixels]
 
 
-def centre_square(pixels: Pixels, turn: int = 0) -> Pixels:
-    """The largest square in the middle of a picture, upright: how whole pictures are shown in training.
+def upright_square(pixels: Pixels, turn: int = 0) -> Pixels:
+    """What is scored as the whole picture.
 
     Args:
         pixels: (H, W, 3) uint8.
         turn: ``Verdict.turn``.
     """
-    height, width = pixels.shape[:2]
-    square = square_inside(width / 2, height / 2, min(width, height), width, height)
-    return np.rot90(crop(pixels, square), turn // 90)
+    return np.rot90(centre_square(pixels), turn // 90)
 
 
 def _index_of(card: Card) -> LookalikeIndex | None:

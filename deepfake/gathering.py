@@ -26,7 +26,7 @@ from deepfake.errors import UserError
 from deepfake.faces import crop, find_faces
 from deepfake.images import ImageRefused, list_image_files, load_image
 from deepfake.inventory import read_header
-from deepfake.preprocessing import Pixels, resize
+from deepfake.preprocessing import Pixels, centre_part, centre_square, resize
 
 SIDE = 256
 QUALITIES = (70, 95)  # of the one JPEG pass, lowest and highest
@@ -173,7 +173,8 @@ def _write(folder: SourceFolder, root: Path, file: Path, pixels: Pixels, out: Pa
         targets = [place / f"{inside}{file.suffix.lower()}"]
         shutil.copyfile(file, out / targets[0])
     else:
-        pixels = _middle(pixels, folder.middle)
+        height, width = (round(folder.middle * side) for side in pixels.shape[:2])
+        pixels = centre_part(pixels, height, width)
         parts = {"": pixels}
         if folder.faces:
             found = find_faces(pixels, turned=False).faces
@@ -186,12 +187,6 @@ def _write(folder: SourceFolder, root: Path, file: Path, pixels: Pixels, out: Pa
     return [{"path": target.as_posix(), **known} for target in targets]
 
 
-def _middle(pixels: Pixels, share: float) -> Pixels:
-    height, width = (round(share * side) for side in pixels.shape[:2])
-    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
-    return pixels[top : top + height, left : left + width]
-
-
 def in_one_form(pixels: Pixels, draw: float) -> Pixels:
     """Centre square, 256 px, one JPEG pass.
 
@@ -202,12 +197,8 @@ def in_one_form(pixels: Pixels, draw: float) -> Pixels:
     Returns:
         (256, 256, 3) uint8.
     """
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = np.ascontiguousarray(pixels[top : top + side, left : left + side])
     low, high = QUALITIES
-    return jpeg(resize(square, SIDE), low + int(draw * (high - low + 1)))
+    return jpeg(resize(centre_square(pixels), SIDE), low + int(draw * (high - low + 1)))
 
 
 def name_draw(name: str) -> float:
@@ -237,9 +228,6 @@ def _kept_out(unlike: Iterable[Path]) -> tuple[set[str], NDArray[np.uint8]]:
 
 def _is_like(pixels: Pixels, hashes: NDArray[np.uint8]) -> bool:
     """Whether the picture, or its centre square, is one of those to be kept out."""
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    mine = perceptual_hash(np.ascontiguousarray(pixels[top : top + side, left : left + side]))
+    mine = perceptual_hash(centre_square(pixels))
     apart = np.unpackbits(hashes ^ mine, axis=1).sum(axis=1)
     return bool(apart.size) and int(apart.min()) <= LIKE_BITS

@@ -50,6 +50,30 @@ def resize(pixels: Pixels, size: int) -> Pixels:
     return np.asarray(cv2.resize(pixels, (size, size), interpolation=how), dtype=np.uint8)
 
 
+def centre_part(pixels: Pixels, height: int, width: int) -> Pixels:
+    """The middle of a picture.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        height, width: of the part, in pixels; no larger than the picture.
+
+    Returns:
+        (height, width, 3) uint8, contiguous.
+    """
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    return np.ascontiguousarray(pixels[top : top + height, left : left + width])
+
+
+def centre_square(pixels: Pixels) -> Pixels:
+    """The largest square in the middle of a picture: how whole pictures are learnt and judged.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+    """
+    side = min(pixels.shape[:2])
+    return centre_part(pixels, side, side)
+
+
 def to_batch(crops: list[Pixels], spec: InputSpec) -> Pixels:
     """Square crops of any size -> one uint8 batch (N, size, size, 3); ``scaled`` makes it floats."""
     return np.stack([resize(crop, spec.size) for crop in crops])
