@@ -35,7 +35,7 @@ MAX_EXPLAINED = 3
 _OPACITY = 0.6
 _LIMITS = (
     "This is a statistical hint from a program, not a proof, and no ground to accuse anybody.",
-    "It looks at faces, some detectors also at the picture as a whole; other changes are not noticed.",
+    "It looks at faces, some detectors also at the whole picture; other changes are not noticed.",
     "The probability holds for pictures like those the detector was set on, as many of them fake as there.",
 )
 

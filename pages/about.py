@@ -120,7 +120,7 @@ def show_limits(card: Card, evaluations: tuple[Recorded, ...]) -> None:
         bullets(
             (
                 "A verdict is a statistical hint, not a proof, and no ground to accuse anybody.",
-                "It looks at faces, some detectors also at the picture as a whole; other changes are not noticed.",
+                "It looks at faces, some detectors also at the whole picture; other changes are not noticed.",
                 "It knows the kinds of fakes it was trained on; new generators come out every month.",
                 "Somebody who knows the detector can change a fake until it passes.",
                 "Small, blurred or strongly compressed faces hold too few traces.",
