@@ -34,7 +34,7 @@ FAULT = "This part could not be worked out because of a fault in the program; th
 def grad_cam_of(
     file_id: str, model_sha256: str, number: int, _content: bytes, _card: Card, _verdict: Verdict
 ) -> tuple[Pixels, Heat]:
-    """The crop that was scored as one face of an upload, and the map that is there at once."""
+    """What was scored as one part of an upload, and the map that is there at once."""
     from deepfake.detector import get_detector
     from deepfake.explanation import grad_cam
 
@@ -46,7 +46,7 @@ def grad_cam_of(
 def maps_of(
     file_id: str, model_sha256: str, number: int, fake: bool, _content: bytes, _card: Card, _verdict: Verdict
 ) -> Explanation:
-    """Both maps of one face of an upload."""
+    """Both maps of one part of an upload."""
     from deepfake.detector import get_detector
     from deepfake.explanation import explain
 
@@ -70,7 +70,7 @@ def maps_of(
 def stress_of(
     file_id: str, model_sha256: str, _content: bytes, _card: Card, _verdict: Verdict
 ) -> tuple[StressTest, ...]:
-    """The stress test of every face of an upload."""
+    """The stress test of every part of an upload."""
     from deepfake.detector import get_detector
     from deepfake.images import load_image
 
@@ -100,31 +100,30 @@ def after_stress(
 
 
 def crop_of(content: bytes, verdict: Verdict, number: int) -> Pixels:
-    """What was scored as face ``number`` (from 0), upright."""
-    from deepfake.detector import scored_crops
+    """What was scored as part ``number`` (from 0), upright."""
+    from deepfake.detector import scored_parts
     from deepfake.images import load_image
 
-    squares = [face.crop for face in verdict.faces]
-    return scored_crops(load_image(content).pixels, squares, verdict.turn)[number]
+    return scored_parts(load_image(content).pixels, verdict)[number]
 
 
 def show_explanation(file_id: str, content: bytes, card: Card, verdict: Verdict) -> None:
-    """A switch, and behind it the stress test, the maps and the look-alikes of one face."""
+    """A switch, and behind it the stress test, the maps and the look-alikes of one part."""
     if st.toggle("Explain this verdict", key=f"explain-{file_id}"):
         show_parts(file_id, content, card, verdict)
 
 
 @st.fragment  # a tab or the slider draws this part anew, not the page
 def show_parts(file_id: str, content: bytes, card: Card, verdict: Verdict) -> None:
-    """What explains one face's verdict; only the open tab is worked out."""
-    number = 0
-    if len(verdict.faces) > 1:
-        worst = max(range(len(verdict.faces)), key=lambda place: verdict.faces[place].p_fake)
+    """What explains one part's verdict; only the open tab is worked out."""
+    number, parts = 0, verdict.parts
+    if len(parts) > 1:
+        worst = max(range(len(parts)), key=lambda place: parts[place].p_fake)
         number = st.selectbox(
-            "Which face",
-            range(len(verdict.faces)),
+            "Which part" if len(parts) > len(verdict.faces) else "Which face",
+            range(len(parts)),
             index=worst,
-            format_func=lambda place: f"Face {place + 1}",
+            format_func=lambda place: parts[place].name,
             key=f"explain-face-{file_id}",
         )
     survives, where, alike = st.tabs(TABS, key=f"explain-tab-{file_id}", on_change="rerun")
@@ -155,7 +154,9 @@ def show_stress(file_id: str, card: Card, verdict: Verdict, number: int) -> None
     if result.stable:
         st.markdown(plain(result.sentence()))
     else:
-        words = f"{result.sentence()} That makes the verdict on this face uncertain."
+        words = (
+            f"{result.sentence()} That makes the verdict on {verdict.parts[number].name.lower()} uncertain."
+        )
         st.warning(plain(words), icon=":material/help:")
     st.plotly_chart(
         stress_figure(result, card.thresholds, verdict.operating_point),
@@ -186,7 +187,11 @@ def show_maps(file_id: str, content: bytes, card: Card, verdict: Verdict, number
     def draw(place: int, crop: Pixels, heat: Heat) -> None:
         name, meaning = MAP_NAMES[place]
         with columns[place]:
-            st.image(draw_heat(crop, heat, opacity), width="stretch", alt=f"{name} over the face")
+            st.image(
+                draw_heat(crop, heat, opacity),
+                width="stretch",
+                alt=f"{name} over {verdict.parts[number].name.lower()}",
+            )
             st.caption(f"{name}: {meaning}")
 
     crop, first = grad_cam_of(file_id, card.sha256, number, content, card, verdict)
@@ -201,6 +206,5 @@ def show_maps(file_id: str, content: bytes, card: Card, verdict: Verdict, number
 
 
 def called_fake(verdict: Verdict, number: int, card: Card) -> bool:
-    """On which side of the balanced threshold the score of face ``number`` (from 0) lies."""
-    p_fake = verdict.faces[number].p_fake if verdict.faces else verdict.p_fake
-    return p_fake >= card.thresholds.balanced
+    """On which side of the balanced threshold the score of part ``number`` (from 0) lies."""
+    return verdict.parts[number].p_fake >= card.thresholds.balanced

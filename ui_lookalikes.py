@@ -22,23 +22,22 @@ THUMBNAIL = 112  # pixels
 def lookalikes_of(
     file_id: str, model_sha256: str, number: int, _content: bytes, _card: Card, _verdict: Verdict
 ) -> tuple[tuple[Lookalike, ...], Unlikeness]:
-    """The look-alikes of one face of an upload, and how unlike all training pictures it is.
+    """The look-alikes of one part of an upload, and how unlike all training pictures it is.
 
     Raises LookalikeError.
     """
-    from deepfake.detector import get_detector, scored_crops
+    from deepfake.detector import get_detector, scored_parts
     from deepfake.images import load_image
     from deepfake.lookalikes import load_index
 
     index = load_index(_card)
-    squares = [face.crop for face in _verdict.faces]
-    crop = scored_crops(load_image(_content).pixels, squares, _verdict.turn)[number]
-    _, (vector,) = get_detector(_card.name).read([crop])
+    part = scored_parts(load_image(_content).pixels, _verdict)[number]
+    _, (vector,) = get_detector(_card.name).read([part])
     return index.nearest(vector), index.unlikeness(vector)
 
 
 def show_lookalikes(file_id: str, content: bytes, card: Card, verdict: Verdict, number: int) -> None:
-    """The look-alikes of one face with their labels, as pictures where the data set is on this machine."""
+    """The look-alikes of one part with their labels, as pictures where the data set is on this machine."""
     from deepfake.lookalike_texts import SIMILARITY_MEANS, share_words, unlikeness_words
     from deepfake.lookalikes import load_index
 
@@ -65,7 +64,7 @@ def show_lookalikes(file_id: str, content: bytes, card: Card, verdict: Verdict, 
         hide_index=True,
         width="stretch",
         column_config={"Similarity": st.column_config.NumberColumn(format="%.3f")},
-        alt="The training pictures that resemble this face most",
+        alt="The training pictures that resemble it most",
     )
 
 

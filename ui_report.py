@@ -28,7 +28,7 @@ def report_files(
 ) -> tuple[bytes, bytes]:
     """The report as HTML and as PDF."""
     from deepfake.images import load_image
-    from deepfake.report import explained_faces, make_report
+    from deepfake.report import explained_parts, make_report
     from deepfake.report_html import report_html
     from deepfake.report_pdf import report_pdf
 
@@ -36,7 +36,7 @@ def report_files(
         place: maps_of(
             file_id, _card.sha256, place, called_fake(verdict, place, _card), _content, _card, verdict
         )
-        for place in explained_faces(verdict)
+        for place in explained_parts(verdict)
     }
     report = make_report(
         name,

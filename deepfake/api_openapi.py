@@ -75,7 +75,8 @@ def _schemas() -> dict[str, Any]:
         stress={
             "type": ["array", "null"],
             "items": stress,
-            "description": "a test a face; null where it was not asked for",
+            "description": "a test a face, then one of the whole picture where it counts; null where it "
+            "was not asked for",
         },
         whole={
             "oneOf": [whole, {"type": "null"}],

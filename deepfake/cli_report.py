@@ -74,16 +74,16 @@ def run_report(options: argparse.Namespace) -> int:
 
 
 def _explanations(detector: Detector, image: LoadedImage, verdict: Verdict) -> dict[int, Explanation]:
-    from deepfake.detector import scored_crops
+    from deepfake.detector import scored_parts
     from deepfake.explanation import explain
-    from deepfake.report import explained_faces
+    from deepfake.report import explained_parts
 
-    crops = scored_crops(image.pixels, [face.crop for face in verdict.faces], verdict.turn)
+    crops = scored_parts(image.pixels, verdict)
     spec, cut = detector.card.input, detector.card.thresholds.balanced
-    scores = [face.p_fake for face in verdict.faces] or [verdict.p_fake]
+    parts = verdict.parts
     return {
-        place: explain(detector.network, detector.scorer, spec, crops[place], fake=scores[place] >= cut)
-        for place in explained_faces(verdict)
+        place: explain(detector.network, detector.scorer, spec, crops[place], fake=parts[place].p_fake >= cut)
+        for place in explained_parts(verdict)
     }
 
 

@@ -93,7 +93,7 @@ class Detector:
         """Without calls, which ``Verdict.at`` makes."""
         scan = find_faces(image.pixels)
         warnings = list(image.notes)
-        crops = scored_crops(image.pixels, [face.crop for face in scan.faces], scan.turn)
+        crops = _crops(image.pixels, [face.crop for face in scan.faces], scan.turn)
         with_whole = scan.kind == "faces" and judge_whole
         scores, strange = self.judge(
             [*crops, upright_square(image.pixels, scan.turn)] if with_whole else crops
@@ -156,26 +156,33 @@ class Detector:
         return scores.tolist(), [sure and odd for sure, odd in zip(decided, strange, strict=True)]
 
     def stressed(self, image: LoadedImage, verdict: Verdict) -> Verdict:
-        """A verdict after the stress test of every face (20 scores each).
+        """A verdict after the stress test of each of its parts (20 scores each).
 
         Args:
             image: the picture that was judged.
             verdict: of it, by this detector.
         """
-        crops = scored_crops(image.pixels, [face.crop for face in verdict.faces], verdict.turn)
-        tests = tuple(stress_test(self.p_fake, part, self.card.thresholds) for part in crops)
+        parts = scored_parts(image.pixels, verdict)
+        tests = tuple(stress_test(self.p_fake, part, self.card.thresholds) for part in parts)
         return replace(verdict, stress=tests).at(verdict.operating_point, self.card.thresholds)
 
 
-def scored_crops(pixels: Pixels, crops: Sequence[Box], turn: int = 0) -> list[Pixels]:
-    """The parts of a picture that a verdict is about, upright; the whole picture where no face was found.
+def scored_parts(pixels: Pixels, verdict: Verdict) -> list[Pixels]:
+    """What each of ``Verdict.parts`` was scored on, upright.
 
     Args:
-        pixels: (H, W, 3) uint8.
-        crops: the faces' squares, in pixels of the picture.
-        turn: ``Verdict.turn``.
+        pixels: (H, W, 3) uint8, of the picture.
+        verdict: of it.
     """
-    return [np.rot90(crop(pixels, square), turn // 90) for square in crops] or [pixels]
+    parts = _crops(pixels, [face.crop for face in verdict.faces], verdict.turn)
+    if verdict.whole and verdict.whole.counts:
+        parts.append(upright_square(pixels, verdict.turn))
+    return parts
+
+
+def _crops(pixels: Pixels, squares: Sequence[Box], turn: int) -> list[Pixels]:
+    """The faces; the whole picture where none was found."""
+    return [np.rot90(crop(pixels, square), turn // 90) for square in squares] or [pixels]
 
 
 def upright_square(pixels: Pixels, turn: int = 0) -> Pixels:

@@ -21,19 +21,19 @@ def share_words(found: tuple[Lookalike, ...], index: LookalikeIndex) -> str:
 
 
 def unlikeness_words(unlikeness: Unlikeness, index: LookalikeIndex) -> str:
-    """How far off the face is, and what that means."""
+    """How far off it is, and what that means."""
     if unlikeness.distance > index.scope:
         return (
             f"Too unlike what it was trained on: {percent(IN_SCOPE)} of the pictures kept out of training on "
-            "which it decided resemble what it learnt from more than this face does. Its score is no verdict."
+            "which it decided resemble what it learnt from more than this does. Its score is no verdict."
         )
     if unlikeness.share_nearer > UNUSUAL:
-        meaning = "An unusual face for it: take its score with care"
+        meaning = "Unusual for it: take its score with care"
     else:
-        meaning = "Not an unusual face for it"
+        meaning = "Not unusual for it"
     return (
         f"{meaning}. {percent(unlikeness.share_nearer)} of pictures kept out of training resemble what it "
-        "learnt from more than this face does."
+        "learnt from more than this does."
     )
 
 

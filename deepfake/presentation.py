@@ -110,11 +110,11 @@ def _faces_line(verdict: Verdict) -> str:
 
 
 def stress_line(verdict: Verdict) -> str:
-    """Why the stress test made faces uncertain; empty where it was not run or left them as they were."""
+    """Why the stress test made parts uncertain; empty where it was not run or left them as they were."""
     lines = []
-    for number, test in enumerate(verdict.stress, start=1):
+    for part, test in zip(verdict.parts, verdict.stress, strict=False):  # none where it was not run
         if not test.stable:
-            who = f"Face {number}" if len(verdict.stress) > 1 else "The face"
+            who = part.name if len(verdict.stress) > 1 else "The face"
             alone = CALL_WORDS[test.call].lower()
             lines.append(f"{who} would be called {alone} by its score alone. {test.sentence()}")
     if not lines:

@@ -31,7 +31,7 @@ from deepfake.report_chart import stress_chart
 from deepfake.verdict import Verdict
 
 MAX_EXPLAINED = 3
-"""Faces whose chart and maps stand in a report; a group photograph would fill a book."""
+"""Parts whose chart and maps stand in a report; a group photograph would fill a book."""
 _OPACITY = 0.6
 _LIMITS = (
     "This is a statistical hint from a program, not a proof, and no ground to accuse anybody.",
@@ -40,13 +40,11 @@ _LIMITS = (
 )
 
 
-def explained_faces(verdict: Verdict) -> tuple[int, ...]:
-    """Which faces a report shows charts and maps of: the ``MAX_EXPLAINED`` most likely fake, from 0.
-
-    Where no face was found, 0 stands for the whole picture.
-    """
-    order = sorted(range(len(verdict.faces)), key=lambda place: -verdict.faces[place].p_fake)
-    return tuple(sorted(order[:MAX_EXPLAINED])) or (0,)
+def explained_parts(verdict: Verdict) -> tuple[int, ...]:
+    """Which of ``Verdict.parts`` get charts and maps: the ``MAX_EXPLAINED`` most likely fake."""
+    parts = verdict.parts
+    order = sorted(range(len(parts)), key=lambda place: -parts[place].p_fake)
+    return tuple(sorted(order[:MAX_EXPLAINED]))
 
 
 def make_report(
@@ -70,7 +68,7 @@ def make_report(
         verdict: of it, by the detector of ``card``, after the stress test.
         card: the detector's.
         date: of the report.
-        explanations: of faces by their number from 0, see ``explained_faces``; a face left out is said to
+        explanations: of parts by their number from 0, see ``explained_parts``; a part left out is said to
             have none.
 
     Raises:
@@ -111,14 +109,16 @@ def _verdict_blocks(image: LoadedImage, verdict: Verdict, card: Card) -> Iterato
     yield from (Paragraph(text) for text in texts if text)
     if verdict.faces:
         yield Heading("Faces")
+        boxes = (", ".join(map(str, face.box)) for face in verdict.faces)
+        places = [*(f"; left, top, right, bottom: {box}" for box in boxes), ""]  # the whole picture has none
         yield Rows(
             tuple(
                 (
-                    f"Face {number}",
-                    f"{CALL_WORDS[face.verdict]}, probability of fake {percent(face.p_fake)} "
-                    f"({face.p_fake:.4f}); left, top, right, bottom: {', '.join(map(str, face.box))}",
+                    part.name,
+                    f"{CALL_WORDS[part.verdict]}, probability of fake {percent(part.p_fake)} "
+                    f"({part.p_fake:.4f}){place}",
                 )
-                for number, face in enumerate(verdict.faces, start=1)
+                for part, place in zip(verdict.parts, places, strict=False)
             )
         )
 
@@ -126,11 +126,11 @@ def _verdict_blocks(image: LoadedImage, verdict: Verdict, card: Card) -> Iterato
 def _stress_blocks(verdict: Verdict, card: Card) -> Iterator[Block]:
     yield Heading("Does the verdict survive small changes?")
     yield Paragraph(
-        "Each face was scored again after what messengers and editors do to pictures. A verdict that a mild "
-        "change turns into its opposite is called uncertain."
+        "Each part that was judged was scored again after what messengers and editors do to pictures. A "
+        "verdict that a mild change turns into its opposite is called uncertain."
     )
     yield Rows(tuple((_who(verdict, place), test.sentence()) for place, test in enumerate(verdict.stress)))
-    for place in explained_faces(verdict):
+    for place in explained_parts(verdict):
         test = verdict.stress[place]
         chart = stress_chart(test, card.thresholds, verdict.operating_point)
         alt = f"Probability of fake of {_who(verdict, place).lower()} after each change. {test.sentence()}"
@@ -142,7 +142,7 @@ def _stress_blocks(verdict: Verdict, card: Card) -> Iterator[Block]:
 def _explanation_blocks(verdict: Verdict, explanations: Mapping[int, Explanation]) -> Iterator[Block]:
     yield Heading("Where did the detector look?")
     yield Paragraph(COLOURS_MEAN)
-    for place in explained_faces(verdict):
+    for place in explained_parts(verdict):
         who = _who(verdict, place)
         found = explanations.get(place)
         if found is None:
@@ -167,13 +167,13 @@ def _explanation_blocks(verdict: Verdict, explanations: Mapping[int, Explanation
 
 
 def _who(verdict: Verdict, place: int) -> str:
-    return f"Face {place + 1}" if verdict.faces else "The whole picture"
+    return verdict.parts[place].name
 
 
 def _left_out(verdict: Verdict) -> Iterator[Block]:
-    if len(verdict.faces) > MAX_EXPLAINED:
+    if len(verdict.parts) > MAX_EXPLAINED:
         yield Paragraph(
-            f"Charts and maps: the {MAX_EXPLAINED} of {len(verdict.faces)} faces that are most likely fake.",
+            f"Charts and maps: the {MAX_EXPLAINED} of {len(verdict.parts)} parts that are most likely fake.",
             small=True,
         )
 

@@ -11,6 +11,7 @@ from deepfake.registry import CallName, OperatingPoint, Thresholds
 from deepfake.stress import StressTest, settled
 
 Scope = Literal["faces", "face_crop", "no_face"]
+WHOLE = "Whole picture"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,21 @@ class WholeVerdict:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One of the parts of a picture that its verdict rests on.
+
+    Attributes:
+        name: for a person: a face's number, or the whole picture.
+        p_fake: 0..1.
+        verdict: real, fake or uncertain.
+    """
+
+    name: str
+    p_fake: float
+    verdict: CallName
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the detector says of one picture; every view shows this one object.
 
@@ -70,8 +86,8 @@ class Verdict:
         scope: ``faces`` (faces were cut out), ``face_crop`` (the picture is one), ``no_face``.
         operating_point: which thresholds decided.
         turn: degrees (0, 90, 180, 270) anticlockwise by which crops were turned to stand upright.
-        stress: the stress test of each face, or of the whole picture where none was found; empty where it
-            was not run. Where it was, a face whose verdict a mild change turns round is uncertain.
+        stress: the stress test of each of ``parts``; empty where it was not run. Where it was, a part whose
+            verdict a mild change turns round is uncertain.
         whole: the whole picture's part, of a detector that knows whole pictures and ``scope`` ``faces``; None
             where it was not judged or is unlike all that the detector was trained on.
     """
@@ -90,6 +106,17 @@ class Verdict:
     stress: tuple[StressTest, ...] = ()
     whole: WholeVerdict | None = None
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What the verdict rests on: each face, then the whole picture where it counts or is all there is."""
+        faces = [
+            Part(f"Face {number}", face.p_fake, face.verdict)
+            for number, face in enumerate(self.faces, start=1)
+        ]
+        if self.whole and self.whole.counts:
+            return (*faces, Part(WHOLE, self.whole.p_fake, self.whole.verdict))
+        return tuple(faces) or (Part(WHOLE, self.p_fake, self.verdict),)
+
     def at(self, point: OperatingPoint, thresholds: Thresholds) -> Verdict:
         """The same scores called at an operating point; no network is asked."""
 
@@ -97,16 +124,16 @@ class Verdict:
             return "uncertain" if self.scope == "no_face" else thresholds.call(p_fake, point)
 
         stress = tuple(test.at(call) for test in self.stress)
-        calls: list[CallName] = [
-            "uncertain" if face.out_of_scope else call(face.p_fake) for face in self.faces
-        ]
+        calls: list[CallName] = [call(part.p_fake) for part in self.parts]
+        for number, face in enumerate(self.faces):
+            if face.out_of_scope:
+                calls[number] = "uncertain"
         if stress:
-            pairs = zip(calls, stress, strict=False)  # no face: one test, no face
-            calls = [settled(name, test) for name, test in pairs]
-        faces = tuple(replace(face, verdict=name) for face, name in zip(self.faces, calls, strict=True))
-        whole = self.whole and replace(self.whole, verdict=call(self.whole.p_fake))
-        if whole and whole.counts:
-            calls.append(whole.verdict)
+            calls = [settled(name, test) for name, test in zip(calls, stress, strict=True)]
+        faces = tuple(replace(face, verdict=name) for face, name in zip(self.faces, calls, strict=False))
+        whole = self.whole
+        if whole:
+            whole = replace(whole, verdict=calls[-1] if whole.counts else call(whole.p_fake))
         return replace(
             self, verdict=_overall(calls), faces=faces, operating_point=point, stress=stress, whole=whole
         )

@@ -22,6 +22,7 @@ from deepfake.evaluation import Evaluation
 from deepfake.faces import Box, Face, FaceScan, crop
 from deepfake.images import LoadedImage, load_image
 from deepfake.measuring import measure
+from deepfake.presentation import stress_line
 from deepfake.registry import ModelError, load_card
 from deepfake.report_text import evaluation_lines
 
@@ -133,6 +134,34 @@ def test_the_whole_picture_counts_like_a_face_where_it_looks_fake(
     assert np.array_equal(seen[1], picture.pixels[:, 40:200]), "its centre square"
     find(LEFT, kind="face_crop")
     assert tiny.check(picture).whole is None, "it is judged as it is"
+
+
+@pytest.mark.parametrize("case", [(0.9, "fake"), (0.1, "uncertain")])
+def test_the_whole_picture_is_put_to_the_test_where_it_counts(
+    case: tuple[float, str],
+    tiny: Detector,
+    picture: LoadedImage,
+    find: Finder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mild, verdict = case
+
+    def scores(crops: Any) -> Any:
+        if len(crops) == 2:  # the face and the whole, as they are
+            return np.array([0.1, 0.9])
+        is_whole = np.array_equal(crops[0], picture.pixels[:, 40:200])
+        changed = mild if is_whole else 0.1
+        return np.array([0.9 if is_whole else 0.1, *[changed] * (len(crops) - 1)])
+
+    monkeypatch.setattr(tiny, "p_fake", scores)
+    monkeypatch.setattr(tiny, "card", dataclasses.replace(tiny.card, whole_pictures=True))
+    find(LEFT)
+    judged = tiny.stressed(picture, tiny.check(picture))
+    assert [test.call for test in judged.stress] == ["real", "fake"]
+    assert [(part.name, part.p_fake) for part in judged.parts] == [("Face 1", 0.1), ("Whole picture", 0.9)]
+    assert judged.whole is not None
+    assert (judged.verdict, judged.whole.verdict, judged.faces[0].verdict) == (verdict, verdict, "real")
+    assert ("Whole picture would be called likely fake" in stress_line(judged)) == (verdict == "uncertain")
 
 
 def test_an_unlike_whole_picture_says_nothing(

@@ -365,8 +365,8 @@ def test_a_verdict_is_explained_on_request(use_tiny_models):
     assert "rank correlation" in shown(app)
     assert len([c for c in app.caption if "chance" in c.value]) == 2
     assert [image.proto.imgs[0].alt for image in app.get("image")][-2:] == [
-        "Grad-CAM over the face",
-        "Occlusion over the face",
+        "Grad-CAM over whole picture",
+        "Occlusion over whole picture",
     ]
     open_tab(app, 2)
     assert "no index of its training pictures" in shown(app)
@@ -416,6 +416,20 @@ def test_explanation_of_one_of_several_faces(fixed):
     assert choice.value == 1, "the face most likely fake comes first"
     choice.set_value(0).run()
     assert not app.exception
+
+
+def test_explanation_of_the_whole_picture_where_it_counts(fixed, use_tiny_models, tmp_path, monkeypatch):
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(shutil.copytree(use_tiny_models, tmp_path / "models")))
+    card = tmp_path / "models" / "tiny" / "card.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "whole_pictures": True}))
+    fixed([0.2])
+    monkeypatch.setattr(
+        "deepfake.detector.Detector.p_fake", lambda self, crops: np.resize([0.2, 0.9], len(crops))
+    )
+    app = explained(upload(page().run(), ("a.png", encoded(noise_image(1, 200, 200)))))
+    assert not app.exception
+    choice = next(box for box in app.selectbox if box.label == "Which part")
+    assert (choice.options, choice.value) == (["Face 1", "Whole picture"], 1)
 
 
 def test_a_fault_in_an_explanation_leaves_the_verdict(fixed, monkeypatch):

@@ -22,7 +22,7 @@ from deepfake.explanation import Explanation, Faithfulness
 from deepfake.forensic_credentials import Credentials
 from deepfake.images import load_image
 from deepfake.registry import load_card
-from deepfake.report import MAX_EXPLAINED, explained_faces, make_report
+from deepfake.report import MAX_EXPLAINED, explained_parts, make_report
 from deepfake.report_blocks import Report, Rows
 from deepfake.report_chart import WIDTH, stress_chart
 from deepfake.report_html import report_html
@@ -165,13 +165,13 @@ def test_a_crowd_is_not_a_book(use_tiny_models: Path) -> None:
     few = verdict_of(content)
     faces = tuple(replace(few.faces[0], p_fake=score) for score in (0.1, 0.9, 0.5, 0.8, 0.7))
     crowd = replace(few, faces=faces, stress=tuple(stressed(face.p_fake, face.p_fake) for face in faces))
-    assert explained_faces(crowd) == (1, 3, 4)
+    assert explained_parts(crowd) == (1, 3, 4)
     made = report(content, verdict=crowd, explanations=dict.fromkeys(range(5), explanation()))
     assert len(next(block for block in made.blocks if isinstance(block, Rows)).rows) == 5
     text = report_html(made)
     assert text.count("<img ") == 1 + 3 * MAX_EXPLAINED
-    assert "the 3 of 5 faces that are most likely fake" in text
-    assert explained_faces(replace(few, faces=(), scope="no_face")) == (0,)
+    assert "the 3 of 5 parts that are most likely fake" in text
+    assert explained_parts(replace(few, faces=(), scope="no_face")) == (0,)
 
 
 def test_the_chart_shows_each_score_at_its_place(use_tiny_models: Path) -> None:
