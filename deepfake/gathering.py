@@ -53,6 +53,7 @@ class SourceFolder:
         group: names up to this sign belong together (frames of one video) and share a split and the quality
             of the JPEG pass; "" for none.
         skip: file names that hold one of these are left out.
+        only: file names that begin with one of these are taken; () takes all.
         coarseness: only JPEG files of this coarseness (``header_facts``) are taken: where the classes were
             saved at different qualities, the one that both have. None takes every file.
         middle: the share of either side that is kept around the centre; less than 1 cuts off a watermark.
@@ -69,6 +70,7 @@ class SourceFolder:
     part: tuple[float, float] = (0.0, 1.0)
     group: str = ""
     skip: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     coarseness: float | None = None
     middle: float = 1.0
     faces: bool = False
@@ -147,6 +149,8 @@ def _take(
     def some(file: Path) -> list[dict[str, str]]:
         part = name_draw("part " + file.stem)
         if any(word in file.name for word in folder.skip) or not folder.part[0] <= part < folder.part[1]:
+            return []
+        if folder.only and not file.name.startswith(folder.only):
             return []
         if file.stem in names and not folder.as_it_is:
             return []

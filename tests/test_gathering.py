@@ -71,6 +71,12 @@ def test_split_follows_from_the_name_alone(collections: Path, tmp_path: Path) ->
     assert (both["split"] == both["split_again"]).all()
 
 
+def test_only_names_that_begin_so_are_taken(collections: Path, tmp_path: Path) -> None:
+    folder = SourceFolder("one/fake", "one", "gan", "Fake", only=("n10", "n3"))
+    table = gather([folder], collections, tmp_path / "out", say=quiet)
+    assert sorted(Path(path).stem for path in table["path"]) == ["gan-n10", "gan-n3"]
+
+
 def test_the_middle_alone_is_kept(collections: Path, tmp_path: Path) -> None:
     marked = np.zeros((100, 200, 3), np.uint8)
     marked[:8] = marked[-8:] = 255
