@@ -119,7 +119,8 @@ def stress_line(verdict: Verdict) -> str:
             lines.append(f"{who} would be called {alone} by its score alone. {test.sentence()}")
     if not lines:
         return ""
-    return " ".join(["Uncertain after the stress test.", *lines])
+    whole = verdict.verdict == "uncertain"
+    return " ".join([f"{'Uncertain' if whole else 'Part of it is uncertain'} after the stress test.", *lines])
 
 
 def context_sentence(scores: pd.DataFrame | None, verdict: Verdict) -> str:

@@ -127,6 +127,8 @@ def test_a_verdict_that_flips_becomes_uncertain(
     assert (after.verdict, [face.verdict for face in after.faces]) == (call, calls)
     assert after.p_fake == before.p_fake
     assert bool(stress_line(after)) == (calls != [face.verdict for face in before.faces])
+    if stress_line(after):
+        assert stress_line(after).startswith("Uncertain") == (call == "uncertain")
     assert after.at("balanced", THRESHOLDS) == after
 
 
