@@ -20,12 +20,17 @@ def add_combine(commands: Any) -> None:
         "--weights", nargs="+", type=float, metavar="WEIGHT",
         help="how much each detector counts in the mean, in their order (default: all alike)",
     )  # fmt: skip
+    combine.add_argument(
+        "--half",
+        action="store_true",
+        help="store the weights in 16 bits: half the file, logits a few hundredths off",
+    )
     combine.set_defaults(command=_combine)
 
 
 def _combine(options: argparse.Namespace) -> int:
     from deepfake.combining import combine
 
-    combine(options.names, options.run, options.weights)
+    combine(options.names, options.run, options.weights, half=options.half)
     print(f"{options.run}: publish it with python -m deepfake publish {options.run} NAME --data DATA")
     return 0

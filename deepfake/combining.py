@@ -17,6 +17,7 @@ import numpy as np
 from keras import layers
 
 from deepfake.errors import UserError
+from deepfake.half_precision import halve
 from deepfake.recipes import Recipe
 from deepfake.registry import BESIDE, Card, load_card, load_model
 from deepfake.runlog import write_json
@@ -62,13 +63,16 @@ def combined_network(
     return keras.Model(inputs, outputs, name="combined")
 
 
-def combine(names: Sequence[str], folder: Path, weights: Sequence[float] | None = None) -> None:
+def combine(
+    names: Sequence[str], folder: Path, weights: Sequence[float] | None = None, *, half: bool = False
+) -> None:
     """Makes the folder of a run whose network is the mean of detectors, ready for ``publishing.publish``.
 
     Args:
         names: two detectors or more, all with the same input and one logit.
         folder: the run's, made if missing.
         weights: how much each one counts in the mean, a number above 0 each; None: all alike.
+        half: store the weights in 16 bits, see ``half_precision``.
 
     Raises:
         CombiningError: codes ``too_few``, ``bad_weights``, ``unlike``, ``run_exists``.
@@ -98,6 +102,8 @@ def combine(names: Sequence[str], folder: Path, weights: Sequence[float] | None 
     folder.mkdir(parents=True, exist_ok=True)
     network = combined_network(networks, [card.temperature for card in cards], weights)
     network.save(folder / "best.keras")
+    if half:
+        halve(folder / "best.keras")
     write_json(folder / "settings.json", {"recipe": recipe.to_dict(), "data": None})
     members = [_member(card, weight) for card, weight in zip(cards, weights, strict=True)]
     write_json(folder / "result.json", {"state": "combined", "members": members})

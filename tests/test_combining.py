@@ -108,6 +108,17 @@ def test_a_combination_is_published_like_a_run(
     assert ((p_fake > 0) & (p_fake < 1)).all()
 
 
+def test_in_16_bits(pair: Path) -> None:
+    combine(["one", "two"], pair / "both")
+    assert main(["combine", "one", "two", "--run", str(pair / "halved"), "--half"]) == 0
+    whole, halved = (pair / name / "best.keras" for name in ("both", "halved"))
+    assert halved.stat().st_size < whole.stat().st_size
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 40, 40, 3)).astype(np.float32)
+    networks: list[Any] = [keras.saving.load_model(file, compile=False) for file in (whole, halved)]
+    logits = [np.asarray(network(images, training=False)) for network in networks]
+    assert np.allclose(*logits, atol=0.02)
+
+
 def test_training_goes_on_from_a_part(
     pair: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
