@@ -75,7 +75,7 @@ def combine(
         half: store the weights in 16 bits, see ``half_precision``.
 
     Raises:
-        CombiningError: codes ``too_few``, ``bad_weights``, ``unlike``, ``run_exists``.
+        CombiningError: codes ``too_few``, ``bad_weights``, ``unlike``, ``run_exists``, ``too_large``.
         ModelError: a detector is missing or damaged.
     """
     if len(set(names)) < 2:
@@ -103,7 +103,10 @@ def combine(
     network = combined_network(networks, [card.temperature for card in cards], weights)
     network.save(folder / "best.keras")
     if half:
-        halve(folder / "best.keras")
+        try:
+            halve(folder / "best.keras")
+        except ValueError as error:
+            raise CombiningError("too_large", f"{error} Combine without storing them so.") from error
     write_json(folder / "settings.json", {"recipe": recipe.to_dict(), "data": None})
     members = [_member(card, weight) for card, weight in zip(cards, weights, strict=True)]
     write_json(folder / "result.json", {"state": "combined", "members": members})

@@ -13,6 +13,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from deepfake.cache_folder import write_whole
+
 WEIGHTS = "model.weights.h5"
 
 
@@ -28,11 +30,11 @@ def halve(file: Path) -> None:
     with zipfile.ZipFile(file) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
     contents[WEIGHTS] = _halved(contents[WEIGHTS])
-    waiting = file.with_suffix(".part")
-    with zipfile.ZipFile(waiting, "w", zipfile.ZIP_STORED) as archive:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for name, content in contents.items():
             archive.writestr(zipfile.ZipInfo(name), content)  # no date: the same network, the same file
-    waiting.replace(file)
+    write_whole(file, out.getvalue())
 
 
 def _halved(weights: bytes) -> bytes:
