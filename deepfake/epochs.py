@@ -23,7 +23,7 @@ from deepfake.training_data import TrainingError
 
 def precision_of(recipe: Recipe) -> str:
     """The recipe's, or where that leaves it open the fastest here."""
-    return recipe.precision if recipe.precision != "auto" else fastest_precision()
+    return recipe.precision if recipe.precision != "auto" else fastest_precision(recipe.architecture)
 
 
 def networks(
