@@ -58,17 +58,14 @@ def judge(file_id: str, model: str, model_sha256: str, _content: bytes) -> tuple
     Raises UserError.
     """
     warm_up().join()
-    from deepfake.detector import get_detector, upright_square
-    from deepfake.faces import crop
+    from deepfake.detector import get_detector, scored_parts
     from deepfake.recorded import validation_scores
 
     image = load_image(_content)
     detector = get_detector(model)
     verdict = detector.check(image)
     meaning = presentation.context_sentence(validation_scores(detector.card), verdict)
-    parts = [crop(image.pixels, face.crop) for face in verdict.faces]
-    if verdict.whole:
-        parts.append(upright_square(image.pixels, verdict.turn))
+    parts = scored_parts(image.pixels, verdict, every=True)
     return verdict, meaning, [jpeg_bytes(shrink(part, 160)) for part in parts]
 
 

@@ -167,15 +167,16 @@ class Detector:
         return replace(verdict, stress=tests).at(verdict.operating_point, self.card.thresholds)
 
 
-def scored_parts(pixels: Pixels, verdict: Verdict) -> list[Pixels]:
+def scored_parts(pixels: Pixels, verdict: Verdict, *, every: bool = False) -> list[Pixels]:
     """What each of ``Verdict.parts`` was scored on, upright.
 
     Args:
         pixels: (H, W, 3) uint8, of the picture.
         verdict: of it.
+        every: the whole picture also where it was judged and does not count.
     """
     parts = _crops(pixels, [face.crop for face in verdict.faces], verdict.turn)
-    if verdict.whole and verdict.whole.counts:
+    if verdict.whole and (every or verdict.whole.counts):
         parts.append(upright_square(pixels, verdict.turn))
     return parts
 

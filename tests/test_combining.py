@@ -119,6 +119,16 @@ def test_in_16_bits(pair: Path) -> None:
     assert np.allclose(*logits, atol=0.02)
 
 
+def test_a_weight_too_large_for_16_bits_is_refused(
+    pair: Path, tiny_dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = trained(2)
+    next(layer for layer in large.layers if "normalization" in layer.name).moving_variance.assign([1e6] * 8)
+    publish_as("large", large, tiny_dataset, pair)
+    assert main(["combine", "one", "large", "--run", str(pair / "both"), "--half"]) != 0
+    assert "too large for 16 bits" in capsys.readouterr().err
+
+
 def test_training_goes_on_from_a_part(
     pair: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

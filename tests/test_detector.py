@@ -17,7 +17,7 @@ from conftest import encoded, noise_image
 from deepfake import detector as module
 from deepfake.calibration import calibrated_probability
 from deepfake.dataset import DatasetError, index_dataset
-from deepfake.detector import SMALL_FACE, Detector, get_detector
+from deepfake.detector import SMALL_FACE, Detector, get_detector, scored_parts
 from deepfake.evaluation import Evaluation
 from deepfake.faces import Box, Face, FaceScan, crop
 from deepfake.images import LoadedImage, load_image
@@ -216,6 +216,8 @@ def test_turned_faces_are_scored_upright(tiny: Detector, picture: LoadedImage, f
     assert verdict.faces[0].box == LEFT, "boxes refer to the picture as given"
     (warning,) = verdict.warnings
     assert "90 degrees" in warning
+    (shown,) = scored_parts(picture.pixels, verdict, every=True)
+    assert np.array_equal(shown, upright)
 
 
 def test_notes_of_the_picture_are_passed_on(tiny: Detector, picture: LoadedImage, find: Finder) -> None:
