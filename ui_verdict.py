@@ -65,7 +65,7 @@ def judge(file_id: str, model: str, model_sha256: str, _content: bytes) -> tuple
     detector = get_detector(model)
     verdict = detector.check(image)
     meaning = presentation.context_sentence(validation_scores(detector.card), verdict)
-    parts = scored_parts(image.pixels, verdict, every=True)
+    parts = scored_parts(image.pixels, verdict, every=True) if verdict.faces else []
     return verdict, meaning, [jpeg_bytes(shrink(part, 160)) for part in parts]
 
 

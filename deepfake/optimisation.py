@@ -15,8 +15,8 @@ from deepfake.recipes import Recipe
 def fastest_precision(architecture: str) -> str:
     """``mixed_bfloat16`` where the processor multiplies bfloat16 itself, else ``float32``.
 
-    Without such instructions it is emulated, at less than half the speed. On any processor the gradients of
-    depthwise convolutions are slower in it than all else gains.
+    Without such instructions it is emulated, at less than half the speed. On the one
+    processor tried (AMX) the gradients of depthwise convolutions lose more by it than all else gains.
 
     Args:
         architecture: the network's name.
