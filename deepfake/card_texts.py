@@ -57,7 +57,8 @@ def training_lines(card: Card) -> tuple[str, ...]:
     result = _part(card, "result")
     members = result.get("members")
     if isinstance(members, list):
-        lines += _member_lines([member for member in members if isinstance(member, dict)])
+        whole = "each of its weights" if result.get("average") else "the mean"
+        lines += _member_lines([member for member in members if isinstance(member, dict)], whole)
     elif course := _course(recipe, result):
         lines.append(course[0].upper() + course[1:])
     for key, title in (("licence", "Training data"), ("date", "Published")):
@@ -66,13 +67,13 @@ def training_lines(card: Card) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _member_lines(members: list[dict[str, Any]]) -> list[str]:
-    """Of several networks side by side each: its share of the mean and its last course of training."""
+def _member_lines(members: list[dict[str, Any]], whole: str) -> list[str]:
+    """Of several networks in one each: its share of the whole and its last course of training."""
     weights = [float(member.get("weight") or 1) for member in members]
     lines = []
     for member, weight in zip(members, weights, strict=True):
         course = _course(member.get("recipe") or {}, member.get("result") or {})
-        share = f"{weight:g} of {sum(weights):g} parts of the mean"
+        share = f"{weight:g} of {sum(weights):g} parts of {whole}"
         lines.append(f"{member.get('architecture')}, {share}" + (f": {course}" if course else ""))
     return lines
 

@@ -1,7 +1,9 @@
-"""Several detectors -> one network that gives the mean of their logits.
+"""Several detectors -> one network: the mean of their logits, or of their weights.
 
-Networks of different kinds err on different pictures, so their mean errs less (Hansen and Salamon, Neural
-network ensembles, 1990); it takes the time of all of them.
+Networks of different kinds err on different pictures, so the mean of their logits errs less (Hansen and
+Salamon, Neural network ensembles, 1990); it takes the time of all of them. Networks of which one went on
+from the other can be averaged weight by weight, at the cost of one (Wortsman et al., Robust fine-tuning of
+zero-shot models, 2022).
 """
 
 from __future__ import annotations
@@ -63,8 +65,31 @@ def combined_network(
     return keras.Model(inputs, outputs, name="combined")
 
 
+def averaged_network(networks: Sequence[Any], weights: Sequence[float]) -> Any:
+    """One network whose every weight is the mean of theirs.
+
+    Args:
+        networks: with weights of the same shapes.
+        weights: how much each one counts, above 0.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    tables = [network.get_weights() for network in networks]
+    if len({tuple(values.shape for values in table) for table in tables}) > 1:
+        raise ValueError("The networks' weights have different shapes.")
+    average: Any = keras.models.clone_model(networks[0])
+    average.set_weights([np.average(values, 0, weights) for values in zip(*tables, strict=True)])
+    return average
+
+
 def combine(
-    names: Sequence[str], folder: Path, weights: Sequence[float] | None = None, *, half: bool = False
+    names: Sequence[str],
+    folder: Path,
+    weights: Sequence[float] | None = None,
+    *,
+    average: bool = False,
+    half: bool = False,
 ) -> None:
     """Makes the folder of a run whose network is the mean of detectors, ready for ``publishing.publish``.
 
@@ -72,6 +97,8 @@ def combine(
         names: two detectors or more, all with the same input and one logit.
         folder: the run's, made if missing.
         weights: how much each one counts in the mean, a number above 0 each; None: all alike.
+        average: the mean of their weights, not of their logits; for networks of one architecture, one of
+            which was trained on from the other.
         half: store the weights in 16 bits, see ``half_precision``.
 
     Raises:
@@ -98,9 +125,15 @@ def combine(
                 f"{cards[0].name} ({cards[0].input}). Combine detectors with one logit and the same input.",
             )
     recipe = Recipe.from_dict(cards[0].contents["recipe"])
-    recipe = replace(recipe, architecture=BESIDE.join(card.architecture for card in cards))
+    if average:
+        try:
+            network = averaged_network(networks, weights)
+        except ValueError as error:
+            raise CombiningError("unlike", f"{error} Leave out --average to average their logits.") from error
+    else:
+        recipe = replace(recipe, architecture=BESIDE.join(card.architecture for card in cards))
+        network = combined_network(networks, [card.temperature for card in cards], weights)
     folder.mkdir(parents=True, exist_ok=True)
-    network = combined_network(networks, [card.temperature for card in cards], weights)
     network.save(folder / "best.keras")
     if half:
         try:
@@ -109,7 +142,7 @@ def combine(
             raise CombiningError("too_large", f"{error} Combine without storing them so.") from error
     write_json(folder / "settings.json", {"recipe": recipe.to_dict(), "data": None})
     members = [_member(card, weight) for card, weight in zip(cards, weights, strict=True)]
-    write_json(folder / "result.json", {"state": "combined", "members": members})
+    write_json(folder / "result.json", {"state": "combined", "average": average, "members": members})
 
 
 def _member(card: Card, weight: float) -> dict[str, Any]:

@@ -106,7 +106,8 @@ def run_state(folder: Path, history: History, *, alive: bool) -> RunState:
 
 def _combined(result: dict[str, Any]) -> str:
     names = [str(member.get("name")) for member in result.get("members", [])]
-    return f"It joins the detectors {' and '.join(names)}, which were trained before."
+    verb = "averages the weights of" if result.get("average") else "joins"
+    return f"It {verb} the detectors {' and '.join(names)}, which were trained before."
 
 
 def process_alive(folder: Path) -> bool:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from deepfake.architectures import compact
+from deepfake.card_texts import training_lines
 from deepfake.cli import main
-from deepfake.combining import CombiningError, combine, combined_network
+from deepfake.combining import CombiningError, averaged_network, combine, combined_network
 from deepfake.dataset import index_dataset
 from deepfake.detector import Detector
 from deepfake.errors import UserError
@@ -20,7 +21,7 @@ from deepfake.explanation import grad_cam
 from deepfake.preprocessing import InputSpec
 from deepfake.publishing import CardTexts, publish
 from deepfake.recipes import Recipe
-from deepfake.registry import load_card
+from deepfake.registry import load_card, load_model
 from deepfake.runlog import read_data_folder, write_json
 from deepfake.runs import open_run
 
@@ -106,6 +107,27 @@ def test_a_combination_is_published_like_a_run(
     p_fake, vectors = Detector(card).read_batch(batch)
     assert vectors.shape == (2, 2 * 24)
     assert ((p_fake > 0) & (p_fake < 1)).all()
+
+
+def test_an_average_of_weights_is_one_network(
+    pair: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = pair / "mean"
+    assert main(["combine", "one", "two", "--run", str(run), "--weights", "3", "1", "--average"]) == 0
+    monkeypatch.setenv("DEEPFAKE_RUNS", str(pair))
+    assert "averages the weights of the detectors one and two" in open_run("mean").state.sentence
+    publish(run, "mean", index_dataset(tiny_dataset), CardTexts(), say=lambda line: None)
+    card = load_card("mean")
+    assert card.architecture == "compact"
+    assert any("compact, 3 of 4 parts of each of its weights" in line for line in training_lines(card))
+    tables = [load_model(load_card(name)).get_weights() for name in ("mean", "one", "two")]
+    for mean, one, two in zip(*tables, strict=True):
+        assert np.allclose(mean, 0.75 * one + 0.25 * two, atol=1e-6)
+    with pytest.raises(ValueError, match="shapes"):
+        averaged_network([trained(0), trained(0, stages=((8, 1), (12, 2)))], [1, 1])
+    publish_as("deep", trained(0, stages=((8, 1), (12, 2))), tiny_dataset, pair)
+    assert main(["combine", "one", "deep", "--run", str(pair / "no"), "--average"]) == 1
+    assert "Leave out --average" in capsys.readouterr().err
 
 
 def test_in_16_bits(pair: Path) -> None:
