@@ -27,6 +27,7 @@ from deepfake.faces import crop, find_faces
 from deepfake.images import ImageRefused, list_image_files, load_image
 from deepfake.inventory import read_header
 from deepfake.preprocessing import Pixels, centre_part, centre_square, resize
+from deepfake.tiles import cut_tiles
 
 SIDE = 256
 QUALITIES = (70, 95)  # of the one JPEG pass, lowest and highest
@@ -56,6 +57,8 @@ class SourceFolder:
         only: file names that begin with one of these are taken; () takes all.
         coarseness: only JPEG files of this coarseness (``header_facts``) are taken: where the classes were
             saved at different qualities, the one that both have. None takes every file.
+        tile: the files are sheets of square pictures of this side in pixels, on black (``tiles``); 0: one
+            picture a file.
         middle: the share of either side that is kept around the centre; less than 1 cuts off a watermark.
         faces: take the faces, framed as they are judged, in place of the whole picture.
         as_it_is: keep the file's bytes; for sources whose two classes already share one form.
@@ -72,6 +75,7 @@ class SourceFolder:
     skip: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     coarseness: float | None = None
+    tile: int = 0
     middle: float = 1.0
     faces: bool = False
     as_it_is: bool = False
@@ -162,8 +166,11 @@ def _take(
             return []
         return [] if _is_like(pixels, hashes) else _write(folder, root, file, pixels, out)
 
+    named = {
+        file.with_suffix(""): file for file in reversed(list_image_files(root))
+    }  # one of x.jpg and x.png
     with ThreadPoolExecutor() as pool:
-        return [row for rows in pool.map(some, list_image_files(root)) for row in rows]
+        return [row for rows in pool.map(some, sorted(named.values())) for row in rows]
 
 
 def _write(folder: SourceFolder, root: Path, file: Path, pixels: Pixels, out: Path) -> list[dict[str, str]]:
@@ -177,18 +184,31 @@ def _write(folder: SourceFolder, root: Path, file: Path, pixels: Pixels, out: Pa
         targets = [place / f"{inside}{file.suffix.lower()}"]
         shutil.copyfile(file, out / targets[0])
     else:
-        height, width = (round(folder.middle * side) for side in pixels.shape[:2])
-        pixels = centre_part(pixels, height, width)
-        parts = {"": pixels}
-        if folder.faces:
-            found = find_faces(pixels, turned=False).faces
-            parts = {f"-face{number}": crop(pixels, face.crop) for number, face in enumerate(found)}
+        parts = _parts(folder, pixels)
         targets = [place / f"{folder.generator}-{inside}{suffix}.jpg" for suffix in parts]
         for target, part in zip(targets, parts.values(), strict=True):
             formed = in_one_form(part, draw)
             cv2.imwrite(str(out / target), formed[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, STORED_QUALITY])
     known = {"split": split, "label": folder.label, "source": folder.source, "generator": folder.generator}
     return [{"path": target.as_posix(), **known} for target in targets]
+
+
+def _parts(folder: SourceFolder, pixels: Pixels) -> dict[str, Pixels]:
+    """What is taken of one file, by what its name ends in."""
+    parts = {"": pixels}
+    if folder.tile:
+        parts = {f"-tile{place}": tile for place, tile in enumerate(cut_tiles(pixels, folder.tile))}
+    for name, whole in parts.items():
+        height, width = (round(folder.middle * side) for side in whole.shape[:2])
+        parts[name] = centre_part(whole, height, width)
+    if not folder.faces:
+        return parts
+    found = {name: find_faces(part, turned=False).faces for name, part in parts.items()}
+    return {
+        f"{name}-face{place}": crop(parts[name], face.crop)
+        for name, faces in found.items()
+        for place, face in enumerate(faces)
+    }
 
 
 def in_one_form(pixels: Pixels, draw: float) -> Pixels:
