@@ -166,9 +166,8 @@ def _take(
             return []
         return [] if _is_like(pixels, hashes) else _write(folder, root, file, pixels, out)
 
-    named = {
-        file.with_suffix(""): file for file in reversed(list_image_files(root))
-    }  # one of x.jpg and x.png
+    # Of x.jpg and x.png one: both would be written to the same place.
+    named = {file.with_suffix(""): file for file in reversed(list_image_files(root))}
     with ThreadPoolExecutor() as pool:
         return [row for rows in pool.map(some, sorted(named.values())) for row in rows]
 
