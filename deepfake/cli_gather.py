@@ -1,4 +1,4 @@
-"""``python -m deepfake gather | landmarks``: the data that a detector of several sources learns from."""
+"""``python -m deepfake gather | landmarks | remake``: what a detector of several sources learns from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def add_gather(commands: Any) -> None:
-    """Adds the two commands to the parser's."""
+    """Adds the three commands to the parser's."""
     gather = commands.add_parser("gather", help="lay several collections side by side, in one form")
     gather.add_argument("plan", type=Path, help="a TOML file of [[folder]] tables, such as models/faces.toml")
     gather.add_argument("collections", type=Path, help="where the plan's folders lie")
@@ -27,6 +27,17 @@ def add_gather(commands: Any) -> None:
     landmarks.add_argument("data", type=Path, help="the data set's folder; landmarks.csv is written into it")
     landmarks.add_argument("--source", help="only this source")
     landmarks.set_defaults(command=_landmarks)
+    remake = commands.add_parser(
+        "remake", help="add fakes made of the data set's photographs by an autoencoder"
+    )
+    remake.add_argument("data", type=Path, help="the data set's folder; the source 'remade' is added to it")
+    remake.add_argument("encoder", type=Path, help="the file of a TAESD encoder, such as taef2_encoder.pth")
+    remake.add_argument("decoder", type=Path, help="the file of its decoder")
+    remake.add_argument(
+        "--images", type=int, default=4000, help="photographs to remake at most (default 4000)"
+    )
+    remake.add_argument("--seed", type=int, default=0, help="of every random draw (default 0)")
+    remake.set_defaults(command=_remake)
 
 
 def _gather(options: argparse.Namespace) -> int:
@@ -50,4 +61,21 @@ def _landmarks(options: argparse.Namespace) -> int:
 
     found = write_landmarks(DatasetIndex(data.root, photographs), on_progress=progress)
     print(f"Landmarks of {found:,} of {len(photographs):,} photographs.")
+    return 0
+
+
+def _remake(options: argparse.Namespace) -> int:
+    from deepfake.autoencoder import load_autoencoder
+    from deepfake.dataset import index_dataset
+    from deepfake.remaking import remake
+
+    autoencoder = load_autoencoder(options.encoder, options.decoder)
+
+    def progress(done: int) -> None:
+        if done % 320 == 0:
+            print(f"{done:,} photographs", file=sys.stderr, flush=True)
+
+    data = index_dataset(options.data)
+    added = remake(data, autoencoder, images=options.images, seed=options.seed, on_progress=progress)
+    print(added.groupby(["split", "label", "generator"]).size().to_string())
     return 0

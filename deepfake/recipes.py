@@ -134,15 +134,16 @@ RECIPES: dict[str, Recipe] = {
         name="faces",
         perturbed=0.3,
         shares={
-            "openforensics": 0.34,
-            "faces140k": 0.16,
+            "openforensics": 0.32,
+            "faces140k": 0.15,
             "people": 0.04,
-            "portraits": 0.09,
-            "diffusion": 0.16,
-            "celeba": 0.08,
-            "studio": 0.03,
+            "portraits": 0.08,
+            "diffusion": 0.13,
+            "celeba": 0.07,
+            "studio": 0.02,
             "photoshop": 0.03,
-            "video": 0.07,
+            "video": 0.06,
+            "remade": 0.10,
         },
         epoch_images=20_000,
         source_perturbed={"openforensics": 0.65, "video": 0.5},
@@ -152,4 +153,4 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 """``seed`` is the starting document's training; ``compact`` is ours from scratch, ``lite`` goes on from
-ImageNet, ``faces`` does so on several kinds of fakes (``models/faces.toml``)."""
+ImageNet, ``faces`` does so on several kinds of fakes (``models/faces.toml``, then ``remake``)."""

@@ -35,8 +35,8 @@ def swap_in(
     side = pixels.shape[0]
     points = landmarks * np.float32(side)
     mask = face_mask(side, landmarks, rng) if rng.random() < 0.5 else _part_mask(side, points, rng)
-    moved = _moved(donor, donor_landmarks, points, side)
-    moved = _in_colours_of(pixels, moved, mask, float(rng.uniform(0.6, 1.0)))
+    moved = moved_onto(donor, donor_landmarks, points, side)
+    moved = in_colours_of(pixels, moved, mask, float(rng.uniform(0.6, 1.0)))
     mask = (mask * float(rng.uniform(0.85, 1.0)))[..., None]
     return np.rint(moved * mask + pixels * (1 - mask)).astype(np.uint8)
 
@@ -63,8 +63,20 @@ def _part_mask(side: int, points: Landmarks, rng: np.random.Generator) -> NDArra
     return soft(mask.astype(np.float32) / np.float32(255), rng)
 
 
-def _moved(donor: Pixels, donor_landmarks: Landmarks, points: Landmarks, side: int) -> NDArray[np.float32]:
-    """The donor with its landmarks where the other's are, as near as turning and scaling bring them."""
+def moved_onto(
+    donor: Pixels, donor_landmarks: Landmarks, points: Landmarks, side: int
+) -> NDArray[np.float32]:
+    """The donor with its landmarks where the other's are, as near as turning and scaling bring them.
+
+    Args:
+        donor: (T, T, 3) uint8.
+        donor_landmarks: as shares of its side.
+        points: the other's landmarks, in pixels.
+        side: of the result.
+
+    Returns:
+        (side, side, 3) float32 in about 0..255.
+    """
     giving = (donor_landmarks * np.float32(donor.shape[0])) @ np.array([1, 1j])
     taking = points @ np.array([1, 1j])
     from_middle = giving - giving.mean()
@@ -76,7 +88,7 @@ def _moved(donor: Pixels, donor_landmarks: Landmarks, points: Landmarks, side: i
     return moved.astype(np.float32)
 
 
-def _in_colours_of(
+def in_colours_of(
     pixels: Pixels, moved: NDArray[np.float32], mask: NDArray[np.float32], strength: float
 ) -> NDArray[np.float32]:
     """Mean and spread of each channel under the mask as in ``pixels`` (after Reinhard et al., 2001)."""
