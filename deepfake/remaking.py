@@ -30,6 +30,7 @@ from deepfake.preprocessing import Pixels, centre_square, resize
 from deepfake.swapping import in_colours_of, moved_onto
 
 SOURCE = "remade"
+CAMERA = "remade-camera"
 _BATCH = 32
 _QUALITIES = (75, 97)
 _WHOLE_SIDES = (128, 192, 256, 256)
@@ -46,12 +47,19 @@ class _Photograph:
 
 
 @dataclass(frozen=True)
+class _Cut:
+    """A face turned upright: ``matrix`` (2, 3) took it out; its landmarks there, as shares of the side."""
+
+    matrix: NDArray[np.float32]
+    landmarks: Landmarks
+
+
+@dataclass(frozen=True)
 class _Part:
-    """What goes through the autoencoder, (S, S, 3); ``matrix`` (2, 3) took it out, None for all."""
+    """What goes through the autoencoder, (S, S, 3): the whole picture, or the cut-out face."""
 
     pixels: Pixels
-    matrix: NDArray[np.float32] | None = None
-    landmarks: Landmarks | None = None
+    cut: _Cut | None = None
 
 
 def remake(
@@ -97,18 +105,11 @@ def remake(
         photographs = [_read(data.root / path, known.get(path)) for path in batch["path"]]
         fakes = _fakes(photographs, autoencoder, rng)
         for row, photograph, (kind, fake) in zip(batch.itertuples(), photographs, fakes, strict=True):
-            name = f"{hashlib.sha256(str(row.path).encode()).hexdigest()[:16]}.jpg"
             quality = int(rng.integers(*_QUALITIES))
-            for label, generator, pixels in (
-                ("Fake", kind, fake),
-                ("Real", "remade-camera", photograph.pixels),
-            ):
-                place = Path(SOURCE) / str(row.split) / label / name
-                (data.root / place).parent.mkdir(parents=True, exist_ok=True)
-                stored = jpeg(pixels, quality)[:, :, ::-1]
-                cv2.imwrite(str(data.root / place), stored, [cv2.IMWRITE_JPEG_QUALITY, STORED_QUALITY])
-                known_of = {"split": str(row.split), "label": label, "source": SOURCE, "generator": generator}
-                rows.append({"path": place.as_posix(), **known_of})
+            for label, generator, pixels in (("Fake", kind, fake), ("Real", CAMERA, photograph.pixels)):
+                place = _store(jpeg(pixels, quality), data.root, str(row.path), str(row.split), label)
+                about = {"split": str(row.split), "label": label, "source": SOURCE, "generator": generator}
+                rows.append({"path": place, **about})
         if on_progress is not None:
             on_progress(start + len(batch))
     added = pd.DataFrame(rows)
@@ -128,6 +129,15 @@ def _drawn(photographs: pd.DataFrame, images: int, seed: int) -> pd.DataFrame:
     return pd.concat(drawn) if drawn else photographs
 
 
+def _store(pixels: Pixels, root: Path, original: str, split: str, label: str) -> str:
+    """Writes a picture under a name that follows from its photograph's; the place, relative to ``root``."""
+    name = f"{hashlib.sha256(original.encode()).hexdigest()[:16]}.jpg"
+    place = Path(SOURCE) / split / label / name
+    (root / place).parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(root / place), pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, STORED_QUALITY])
+    return place.as_posix()
+
+
 def _read(path: Path, landmarks: Landmarks | None) -> _Photograph:
     pixels = load_image(path).pixels
     square = pixels.shape[0] == pixels.shape[1]
@@ -142,7 +152,7 @@ def _fakes(
     photographs: list[_Photograph], autoencoder: Autoencoder, rng: np.random.Generator
 ) -> list[tuple[str, Pixels]]:
     """Name of the kind and the fake (SIDE, SIDE, 3), one a photograph."""
-    giving = [own for own in photographs if own.landmarks is not None]
+    giving = [(own.pixels, own.landmarks) for own in photographs if own.landmarks is not None]
     parts = [_part(own, giving, rng) for own in photographs]
     made: dict[int, Pixels] = {}
     for side in sorted({part.pixels.shape[0] for part in parts}):
@@ -151,14 +161,14 @@ def _fakes(
         made.update(zip(places, drawn, strict=True))
     fakes = []
     for place, (own, part) in enumerate(zip(photographs, parts, strict=True)):
-        if part.matrix is None:
+        if part.cut is None:
             fakes.append(("autoencoder", resize(made[place], SIDE)))
         else:
-            fakes.append(("autoencoder-face", _put_back(own.pixels, part, made[place], rng)))
+            fakes.append(("autoencoder-face", _put_back(own.pixels, part.cut, made[place], rng)))
     return fakes
 
 
-def _part(own: _Photograph, giving: list[_Photograph], rng: np.random.Generator) -> _Part:
+def _part(own: _Photograph, giving: list[tuple[Pixels, Landmarks]], rng: np.random.Generator) -> _Part:
     if own.landmarks is None or rng.random() < 0.3:
         return _Part(resize(own.pixels, int(rng.choice(_WHOLE_SIDES))))
     side = int(rng.choice(_FACE_SIDES))
@@ -171,20 +181,18 @@ def _part(own: _Photograph, giving: list[_Photograph], rng: np.random.Generator)
     )
     points = (own.landmarks * SIDE) @ matrix[:, :2].T + matrix[:, 2]
     points = points.astype(np.float32)
-    others = [other for other in giving if other is not own]
+    landmarks = points / np.float32(side)
+    others = [other for other in giving if other[0] is not own.pixels]
     if others and rng.random() < 0.45:
-        donor = others[int(rng.integers(len(others)))]
-        assert donor.landmarks is not None
-        moved = moved_onto(donor.pixels, donor.landmarks, points, side)
-        mask = face_mask(side, points / np.float32(side), rng)
+        donor, theirs = others[int(rng.integers(len(others)))]
+        moved = moved_onto(donor, theirs, points, side)
+        mask = face_mask(side, landmarks, rng)
         cut = np.rint(in_colours_of(cut, moved, mask, float(rng.uniform(0.6, 1.0)))).astype(np.uint8)
-    return _Part(cut, matrix.astype(np.float32), points / np.float32(side))
+    return _Part(cut, _Cut(matrix.astype(np.float32), landmarks))
 
 
-def _put_back(pixels: Pixels, part: _Part, made: Pixels, rng: np.random.Generator) -> Pixels:
+def _put_back(pixels: Pixels, cut: _Cut, made: Pixels, rng: np.random.Generator) -> Pixels:
     """The photograph with the face that was made of its own, blended in under a soft square or outline."""
-    assert part.matrix is not None
-    assert part.landmarks is not None
     side = made.shape[0]
     if rng.random() < 0.35:
         edge = int(side * rng.uniform(0.04, 0.16))
@@ -192,7 +200,7 @@ def _put_back(pixels: Pixels, part: _Part, made: Pixels, rng: np.random.Generato
         mask[edge : side - edge, edge : side - edge] = 1
         mask = cv2.GaussianBlur(mask, (0, 0), max(1.0, edge * float(rng.uniform(0.3, 0.6))))
     else:
-        mask = face_mask(side, part.landmarks, rng)
+        mask = face_mask(side, cut.landmarks, rng)
     face = made.astype(np.float32)
     if rng.random() < 0.35:  # many programs sharpen what they made
         soft = cv2.GaussianBlur(face, (0, 0), 1.2)
@@ -200,7 +208,7 @@ def _put_back(pixels: Pixels, part: _Part, made: Pixels, rng: np.random.Generato
     if rng.random() < 0.5:
         face = face * float(rng.uniform(0.94, 1.06)) + rng.uniform(-8, 8, 3).astype(np.float32)
     kernel = cv2.INTER_CUBIC if rng.random() < 0.6 else cv2.INTER_LINEAR
-    size, back = (SIDE, SIDE), cv2.invertAffineTransform(part.matrix)
+    size, back = (SIDE, SIDE), cv2.invertAffineTransform(cut.matrix)
     face = cv2.warpAffine(np.clip(face, 0, 255), back, size, flags=kernel)
     strength = np.clip(cv2.warpAffine(mask, back, size), 0, 1)[..., None] * float(rng.choice([1, 1, 1, 0.85]))
     return np.clip(np.rint(face * strength + pixels * (1 - strength)), 0, 255).astype(np.uint8)
