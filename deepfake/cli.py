@@ -27,7 +27,7 @@ from deepfake.cli_video import add_video
 from deepfake.errors import UserError
 from deepfake.lines import Place
 from deepfake.names import plain_name
-from deepfake.recipes import RECIPES, Recipe, with_image_size
+from deepfake.recipes import RECIPES, Recipe, with_image_size, without_sources
 from deepfake.runlog import write_json
 
 _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -117,6 +117,13 @@ def _add_train(commands: Any) -> None:
         type=_positive_number,
         metavar="EPSILON",
         help="half of each batch is changed by up to EPSILON of 255 so that it misleads the network (FGSM)",
+    )
+    train.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        metavar="SOURCE",
+        help="faces: train without a source, to measure on it what the others teach (repeat)",
     )
     train.add_argument("--precision", choices=["auto", "float32", "mixed_bfloat16"])
     train.add_argument("--seed", type=int)
@@ -261,12 +268,14 @@ def _chosen_recipe(options: argparse.Namespace, folder: Path) -> Recipe:
     if options.image_size is not None:
         changed = with_image_size(changed, options.image_size)
     if not options.resume:
-        return changed
+        return without_sources(changed, options.leave_out) if options.leave_out else changed
     differing = [name for name in changes if getattr(changed, name) != getattr(recipe, name)]
     if options.recipe not in (None, recipe.name):
         differing.append("recipe")
     if options.image_size not in (None, recipe.train_input.size):
         differing.append("image_size")
+    if set(options.leave_out) & set(recipe.shares or {}):
+        differing.append("leave_out")
     if differing:
         raise UserError(
             "resume_changes",

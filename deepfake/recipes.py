@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from deepfake.errors import UserError
 from deepfake.preprocessing import InputSpec
 
 
@@ -94,6 +96,27 @@ def with_image_size(recipe: Recipe, size: int) -> Recipe:
         train_input=replace(recipe.train_input, size=size),
         serve_input=replace(recipe.serve_input, size=served),
     )
+
+
+def without_sources(recipe: Recipe, sources: Sequence[str]) -> Recipe:
+    """The recipe without some sources' shares, to measure on them what the others teach.
+
+    Args:
+        recipe: the recipe.
+        sources: names in its ``shares``.
+
+    Raises:
+        UserError: code ``bad_source``: one of them is not there, or none would be left.
+    """
+    shares = dict(recipe.shares or {})
+    left = {source: share for source, share in shares.items() if source not in sources}
+    if len(left) != len(shares) - len(set(sources)) or not left:
+        raise UserError(
+            "bad_source",
+            f"Of the recipe {recipe.name}, {', '.join(sources)} cannot be left out. "
+            f"It takes shares of: {', '.join(shares) or 'no sources (faces does)'}; one at least must stay.",
+        )
+    return replace(recipe, shares=left)
 
 
 _SEED_INPUT = InputSpec(128, scale=1 / 255, offset=0.0)

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from deepfake.dataset import DatasetIndex
-from deepfake.recipes import RECIPES, Recipe
+from deepfake.errors import UserError
+from deepfake.recipes import RECIPES, Recipe, without_sources
 from deepfake.sampling import (
     SamplingError,
     augmentation_of,
@@ -140,3 +141,15 @@ def test_shares_that_do_not_fit(counts: dict[str, tuple[int, int]]) -> None:
     assert caught.value.code == "bad_shares"
     assert " b," in caught.value.message
     check_shares(data_of(a=(1, 1), b=(1, 1), c=(1, 0)), recipe())
+
+
+def test_a_source_can_be_left_out_of_a_recipe() -> None:
+    recipe = RECIPES["faces"]
+    left = without_sources(recipe, ["celeba", "video"])
+    assert set(recipe.shares or {}) - set(left.shares or {}) == {"celeba", "video"}
+    assert replace(left, shares=recipe.shares) == recipe
+    for wrong in (["celebb"], ["celeba", "celebb"], list(recipe.shares or {})):
+        with pytest.raises(UserError, match="cannot be left out"):
+            without_sources(recipe, wrong)
+    with pytest.raises(UserError, match=r"no sources \(faces does\)"):
+        without_sources(RECIPES["compact"], ["celeba"])

@@ -233,6 +233,8 @@ def test_resume_takes_the_same_values_and_refuses_others(
         status, _, err = call(capsys, *words, "--resume", *change)
         assert status == 1
         assert change[0][2:].replace("-", "_") in err
+    status, _, err = call(capsys, *common, "--leave-out", "celeba")
+    assert (status, "celeba cannot be left out" in err) == (1, True)
     (folder / "a" / "settings.json").write_text('{"recipe": ')
     status, _, err = call(capsys, *words, "--resume")
     assert status == 1
