@@ -21,6 +21,7 @@ from deepfake.gathering import name_draw
 from deepfake.preprocessing import InputSpec
 from deepfake.recipes import Recipe
 from deepfake.registry import Thresholds
+from deepfake.remaking import SOURCE
 from deepfake.sampling import augmentation_of
 from deepfake.scoring import Scorer, score_files
 
@@ -76,7 +77,8 @@ def calibrate(scorer: Scorer, spec: InputSpec, validation: DatasetIndex, recipe:
 
     A recipe without ``shares`` is calibrated on the perturbed copies of all validation images: the proxy of
     the official Test. One with ``shares`` is calibrated on its sources in these shares, as many perturbed as
-    in its training, half of each class: the proxy of what people bring.
+    in its training, half of each class: the proxy of what people bring. That leaves out ``remade``: such
+    fakes teach what to look at, but nobody brings them.
 
     Args:
         scorer: from ``scoring.compiled_scorer``.
@@ -113,7 +115,7 @@ def calibrate(scorer: Scorer, spec: InputSpec, validation: DatasetIndex, recipe:
 
 def _in_shares(validation: DatasetIndex, recipe: Recipe) -> DatasetIndex:
     """Each source's share of ``MOST_IMAGES``, half of each class, or as much of it as there is."""
-    shares = recipe.shares or {}
+    shares = {source: share for source, share in (recipe.shares or {}).items() if source != SOURCE}
     each = {source: round(MOST_IMAGES * share / sum(shares.values()) / 2) for source, share in shares.items()}
     parts = [
         group.sample(min(len(group), each[str(source)]), random_state=0)

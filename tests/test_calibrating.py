@@ -16,6 +16,7 @@ from deepfake.calibration import threshold_balanced
 from deepfake.dataset import DatasetIndex
 from deepfake.preprocessing import InputSpec
 from deepfake.recipes import RECIPES
+from deepfake.remaking import SOURCE
 from deepfake.score_table import check_table
 
 
@@ -46,7 +47,9 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, list[str]]]:
 
 
 def of(data: DatasetIndex, **changes: Any) -> Any:
-    recipe = replace(RECIPES["faces"], shares={"a": 3, "b": 1}, source_perturbed={"a": 0.6}, **changes)
+    recipe = replace(
+        RECIPES["faces"], shares={"a": 3, "b": 1, SOURCE: 9}, source_perturbed={"a": 0.6}, **changes
+    )
     return calibrate(lambda batch: np.zeros(len(batch), np.float32), InputSpec(32), data, recipe)
 
 
@@ -61,8 +64,8 @@ def test_one_source_is_calibrated_on_perturbed_copies_of_all(scored: list[Any]) 
 
 def test_sources_in_their_shares(scored: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibrating, "MOST_IMAGES", 400)
-    found = of(data_of(a=500, b=40, c=90), perturbed=0.1)
-    assert found.by_source == {"a": 300, "b": 80}, "b has less than its 100; c is no source of the recipe"
+    found = of(data_of(a=500, b=40, c=90, remade=90), perturbed=0.1)
+    assert found.by_source == {"a": 300, "b": 80}, "b has less than its 100; c is none of its sources"
     assert found.to_dict()["images"] == found.images == 380
     clean, perturbed = (paths for _, paths in scored)
     assert len(clean) + len(perturbed) == len(set(clean + perturbed)) == 380
