@@ -128,6 +128,7 @@ def test_why_a_verdict_by_keyboard_alone(page, address, tmp_path, scheme):
         page.keyboard.press("Enter")
         tab = page.get_by_role("tabpanel", name=name)
         expect(tab.get_by_text(sign).first).to_be_visible(timeout=test_browser.WAIT_MS)
+        test_browser.idle(page)  # what is drawn anew meanwhile could take the focus away
         test_browser.idle(page)
         assert barriers(page) == [], name
 
