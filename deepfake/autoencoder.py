@@ -20,9 +20,6 @@ from numpy.typing import NDArray
 
 from deepfake.torch_weights import WeightsError, read_weights
 
-STRIDE = 8
-"""Pixels of a picture to one of its latents."""
-
 Weights = dict[str, NDArray[np.float32]]
 _ENCODER = ("conv", "block", *("down", "block", "block", "block") * 3, "conv")
 _DECODER = ("clamp", "conv", "relu", *("block", "block", "block", "up", "conv") * 3, "block", "conv")
@@ -33,7 +30,7 @@ class Autoencoder:
     """Two halves; ``load_autoencoder`` makes them.
 
     Attributes:
-        encode: from (N, H, W, 3) float32 in 0..1, sides multiples of ``STRIDE``, to latents
+        encode: from (N, H, W, 3) float32 in 0..1, sides multiples of 8, to latents
             (N, H / 8, W / 8, C) float32.
         decode: the way back; its output may leave 0..1 a little.
     """
@@ -117,7 +114,7 @@ def round_trip(
 
 def _network(weights: Weights, plan: tuple[str, ...]) -> Any:
     """The half that ``plan`` describes, compiled, with its weights."""
-    first = weights["0.weight" if plan[0] == "conv" else "1.weight"]
+    first = weights[f"{plan.index('conv')}.weight"]
     inputs = keras.Input((None, None, first.shape[1]))
     hidden: Any = inputs
     used: set[str] = set()

@@ -19,9 +19,8 @@ from deepfake.calibration import (
 from deepfake.dataset import DatasetIndex
 from deepfake.gathering import name_draw
 from deepfake.preprocessing import InputSpec
-from deepfake.recipes import Recipe
+from deepfake.recipes import REMADE, Recipe
 from deepfake.registry import Thresholds
-from deepfake.remaking import SOURCE
 from deepfake.sampling import augmentation_of
 from deepfake.scoring import Scorer, score_files
 
@@ -115,7 +114,7 @@ def calibrate(scorer: Scorer, spec: InputSpec, validation: DatasetIndex, recipe:
 
 def _in_shares(validation: DatasetIndex, recipe: Recipe) -> DatasetIndex:
     """Each source's share of ``MOST_IMAGES``, half of each class, or as much of it as there is."""
-    shares = {source: share for source, share in (recipe.shares or {}).items() if source != SOURCE}
+    shares = {source: share for source, share in (recipe.shares or {}).items() if source != REMADE}
     each = {source: round(MOST_IMAGES * share / sum(shares.values()) / 2) for source, share in shares.items()}
     parts = [
         group.sample(min(len(group), each[str(source)]), random_state=0)

@@ -186,8 +186,7 @@ def _write(folder: SourceFolder, root: Path, file: Path, pixels: Pixels, out: Pa
         parts = _parts(folder, pixels)
         targets = [place / f"{folder.generator}-{inside}{suffix}.jpg" for suffix in parts]
         for target, part in zip(targets, parts.values(), strict=True):
-            formed = in_one_form(part, draw)
-            cv2.imwrite(str(out / target), formed[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, STORED_QUALITY])
+            write_picture(out / target, in_one_form(part, draw))
     known = {"split": split, "label": folder.label, "source": folder.source, "generator": folder.generator}
     return [{"path": target.as_posix(), **known} for target in targets]
 
@@ -208,6 +207,11 @@ def _parts(folder: SourceFolder, pixels: Pixels) -> dict[str, Pixels]:
         for name, faces in found.items()
         for place, face in enumerate(faces)
     }
+
+
+def write_picture(file: Path, pixels: Pixels) -> None:
+    """Stores a training picture, uint8 (H, W, 3), as JPEG of ``STORED_QUALITY``; its folder is there."""
+    cv2.imwrite(str(file), pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, STORED_QUALITY])
 
 
 def in_one_form(pixels: Pixels, draw: float) -> Pixels:

@@ -119,6 +119,9 @@ def without_sources(recipe: Recipe, sources: Sequence[str]) -> Recipe:
     return replace(recipe, shares=left)
 
 
+REMADE = "remade"
+"""The source that ``remake`` adds to a data set."""
+
 _SEED_INPUT = InputSpec(128, scale=1 / 255, offset=0.0)
 
 _COMPACT = Recipe(
@@ -166,7 +169,7 @@ RECIPES: dict[str, Recipe] = {
             "studio": 0.02,
             "photoshop": 0.03,
             "video": 0.06,
-            "remade": 0.10,
+            REMADE: 0.10,
         },
         epoch_images=20_000,
         source_perturbed={"openforensics": 0.65, "video": 0.5},

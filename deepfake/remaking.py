@@ -22,14 +22,14 @@ from deepfake.autoencoder import Autoencoder, round_trip
 from deepfake.blending import Landmarks, eye_distance, face_mask
 from deepfake.dataset import DatasetError, DatasetIndex
 from deepfake.faces import find_landmarks
-from deepfake.gathering import SIDE, STORED_QUALITY
+from deepfake.gathering import SIDE, write_picture
 from deepfake.images import load_image
 from deepfake.landmarks import read_landmarks
 from deepfake.perturbations.common import as_pixels
 from deepfake.preprocessing import Pixels, centre_square, resize
+from deepfake.recipes import REMADE
 from deepfake.swapping import in_colours_of, moved_onto
 
-SOURCE = "remade"
 CAMERA = "remade-camera"
 _BATCH = 32
 _QUALITIES = (75, 97)
@@ -90,9 +90,9 @@ def remake(
             ``no_images``: there is no photograph.
     """
     manifest = data.root / "manifest.csv"
-    if not manifest.is_file() or SOURCE in set(data.table["source"]):
+    if not manifest.is_file() or REMADE in set(data.table["source"]):
         raise DatasetError(
-            "bad_manifest", f"{manifest} must be there and hold no source '{SOURCE}' yet; remake adds it."
+            "bad_manifest", f"{manifest} must be there and hold no source '{REMADE}' yet; remake adds it."
         )
     table = _drawn(data.table[data.table["label"] == 0], images, seed)
     if table.empty:
@@ -108,7 +108,7 @@ def remake(
             quality = int(rng.integers(*_QUALITIES))
             for label, generator, pixels in (("Fake", kind, fake), ("Real", CAMERA, photograph.pixels)):
                 place = _store(jpeg(pixels, quality), data.root, str(row.path), str(row.split), label)
-                about = {"split": str(row.split), "label": label, "source": SOURCE, "generator": generator}
+                about = {"split": str(row.split), "label": label, "source": REMADE, "generator": generator}
                 rows.append({"path": place, **about})
         if on_progress is not None:
             on_progress(start + len(batch))
@@ -132,9 +132,9 @@ def _drawn(photographs: pd.DataFrame, images: int, seed: int) -> pd.DataFrame:
 def _store(pixels: Pixels, root: Path, original: str, split: str, label: str) -> str:
     """Writes a picture under a name that follows from its photograph's; the place, relative to ``root``."""
     name = f"{hashlib.sha256(original.encode()).hexdigest()[:16]}.jpg"
-    place = Path(SOURCE) / split / label / name
+    place = Path(REMADE) / split / label / name
     (root / place).parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(root / place), pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, STORED_QUALITY])
+    write_picture(root / place, pixels)
     return place.as_posix()
 
 

@@ -91,7 +91,17 @@ def moved_onto(
 def in_colours_of(
     pixels: Pixels, moved: NDArray[np.float32], mask: NDArray[np.float32], strength: float
 ) -> NDArray[np.float32]:
-    """Mean and spread of each channel under the mask as in ``pixels`` (after Reinhard et al., 2001)."""
+    """Mean and spread of each channel under the mask as in ``pixels`` (after Reinhard et al., 2001).
+
+    Args:
+        pixels: (S, S, 3) uint8.
+        moved: (S, S, 3) float32, what is to look like it.
+        mask: (S, S) in 0..1.
+        strength: from 0, as it was, to 1, wholly so.
+
+    Returns:
+        (S, S, 3) float32 in 0..255.
+    """
     weights = mask.ravel()[:, None] / (mask.sum() + 1e-6)
     here, there = pixels.reshape(-1, 3).astype(np.float32), moved.reshape(-1, 3)
     means = [(part * weights).sum(axis=0) for part in (here, there)]

@@ -43,12 +43,17 @@ def weights_of(plan: tuple[str, ...], ends: tuple[int, int], pooled: bool) -> di
     return tables
 
 
-@pytest.fixture
-def halves(tmp_path: Path) -> tuple[Path, Path]:
-    files = tmp_path / "encoder.pth", tmp_path / "decoder.pth"
+def save_halves(folder: Path) -> tuple[Path, Path]:
+    """Files of an encoder and of its decoder."""
+    files = folder / "encoder.pth", folder / "decoder.pth"
     save_as_torch(files[0], weights_of(autoencoder._ENCODER, (3, LATENTS), pooled=True))
     save_as_torch(files[1], weights_of(autoencoder._DECODER, (LATENTS, 3), pooled=False))
     return files
+
+
+@pytest.fixture
+def halves(tmp_path: Path) -> tuple[Path, Path]:
+    return save_halves(tmp_path)
 
 
 def test_a_picture_goes_through_and_comes_back_in_its_form(halves: tuple[Path, Path]) -> None:
@@ -64,8 +69,8 @@ def test_a_picture_goes_through_and_comes_back_in_its_form(halves: tuple[Path, P
     assert np.array_equal(made, round_trip(square, network, np.random.default_rng(1)))
 
 
-def test_convolutions_are_pytorchs(halves: tuple[Path, Path]) -> None:
-    """The last convolution of the decoder, and one at stride 2, against sums written out."""
+def test_convolutions_are_pytorchs() -> None:
+    """At stride 1 and 2, against sums written out."""
     from keras import Input, Model
 
     rng = np.random.default_rng(3)

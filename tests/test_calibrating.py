@@ -15,8 +15,7 @@ from deepfake.calibrating import calibrate
 from deepfake.calibration import threshold_balanced
 from deepfake.dataset import DatasetIndex
 from deepfake.preprocessing import InputSpec
-from deepfake.recipes import RECIPES
-from deepfake.remaking import SOURCE
+from deepfake.recipes import RECIPES, REMADE
 from deepfake.score_table import check_table
 
 
@@ -48,7 +47,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, list[str]]]:
 
 def of(data: DatasetIndex, **changes: Any) -> Any:
     recipe = replace(
-        RECIPES["faces"], shares={"a": 3, "b": 1, SOURCE: 9}, source_perturbed={"a": 0.6}, **changes
+        RECIPES["faces"], shares={"a": 3, "b": 1, REMADE: 9}, source_perturbed={"a": 0.6}, **changes
     )
     return calibrate(lambda batch: np.zeros(len(batch), np.float32), InputSpec(32), data, recipe)
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import encoded, noise_image
 from PIL import Image
 
-from deepfake import gathering, remaking
+from deepfake import gathering
 from deepfake.dataset import index_dataset
 from deepfake.faces import Face, FaceScan
 from deepfake.gathering import (
@@ -194,11 +194,11 @@ def test_refusals(collections: Path, tmp_path: Path) -> None:
 
 
 def test_our_plan_gives_every_share_of_the_recipe_both_classes() -> None:
-    from deepfake.recipes import RECIPES
+    from deepfake.recipes import RECIPES, REMADE
 
     folders = read_plan(REPOSITORY / "models" / "faces.toml")
     classes = {(folder.source, folder.label) for folder in folders}
-    shares = set(RECIPES["faces"].shares or {}) - {remaking.SOURCE}  # that one ``remake`` adds, both classes
+    shares = set(RECIPES["faces"].shares or {}) - {REMADE}  # that one ``remake`` adds, both classes
     assert classes == {(source, label) for source in shares for label in ("Fake", "Real")}
 
 

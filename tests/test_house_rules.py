@@ -38,6 +38,7 @@ LIGHT = (
     "deepfake.images",
     "deepfake.pipeline",
     "deepfake.preprocessing",
+    "deepfake.publishing",
     "deepfake.registry",
     "deepfake.run_estimate",
     "deepfake.run_settings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -9,10 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import encoded, noise_image
-from test_autoencoder import LATENTS, weights_of
-from torch_file import save_as_torch
+from test_autoencoder import save_halves
 
-from deepfake import autoencoder, landmarks, remaking
+from deepfake import landmarks
 from deepfake.autoencoder import Autoencoder
 from deepfake.cli import main
 from deepfake.dataset import DatasetError, index_dataset
@@ -98,7 +98,7 @@ def test_a_seed_decides_and_sources_are_drawn_evenly(
     for path in first["path"]:
         assert (photographs / path).read_bytes() == (other / path).read_bytes()
     # A remade photograph is named after its own name, so where it came from can be told.
-    sources = {remaking.hashlib.sha256(f"{s}/n{n}.png".encode()).hexdigest()[:16]: s
+    sources = {hashlib.sha256(f"{s}/n{n}.png".encode()).hexdigest()[:16]: s
                for n in range(20) for s in ("one", "two")}  # fmt: skip
     drawn = [sources[Path(path).stem] for path in first["path"]]
     assert drawn.count("one") == drawn.count("two") == 8
@@ -116,9 +116,7 @@ def test_what_it_refuses(photographs: Path) -> None:
 
 
 def test_the_command(photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files = tmp_path / "encoder.pth", tmp_path / "decoder.pth"
-    save_as_torch(files[0], weights_of(autoencoder._ENCODER, (3, LATENTS), pooled=True))
-    save_as_torch(files[1], weights_of(autoencoder._DECODER, (LATENTS, 3), pooled=False))
+    files = save_halves(tmp_path)
     assert main(["remake", str(photographs), *map(str, files), "--images", "4"]) == 0
     assert "remade-camera" in capsys.readouterr().out
     assert main(["remake", str(photographs), *map(str, files)]) == 1
