@@ -3,8 +3,9 @@
 Taught with photographs beside their own round trips, a detector cannot lean on what is shown, by whom or
 with which camera; what is left to learn is what a decoder leaves behind (Rajan et al., Aligned Datasets
 Improve Detection of Latent Diffusion-Generated Images, 2025). The networks are those of the TAESD family
-(Tiny AutoEncoder for Stable Diffusion, O. Boer Bohan, 2023; MIT licence), whose files of 3 MB stand in the
-repository ``madebyollin/taesd``; none is part of this package.
+(Tiny AutoEncoder for Stable Diffusion, O. Boer Bohan, 2023; MIT licence), each of which knows the latents of
+one generator: Stable Diffusion 1 and 2, XL or 3, Flux 1 or 2. Their files of 3 MB stand in the repository
+``madebyollin/taesd`` and in copies of it; none is part of this package.
 """
 
 from __future__ import annotations
@@ -30,11 +31,13 @@ class Autoencoder:
     """Two halves; ``load_autoencoder`` makes them.
 
     Attributes:
+        name: of the network, such as ``taesd``.
         encode: from (N, H, W, 3) float32 in 0..1, sides multiples of 8, to latents
             (N, H / 8, W / 8, C) float32.
         decode: the way back; its output may leave 0..1 a little.
     """
 
+    name: str
     encode: Any
     decode: Any
 
@@ -43,8 +46,8 @@ def load_autoencoder(encoder: Path, decoder: Path) -> Autoencoder:
     """The autoencoder of two files.
 
     Args:
-        encoder: such as ``taef2_encoder.pth`` or ``taesd_encoder.pth``.
-        decoder: the file beside it.
+        encoder: such as ``taef2_encoder.pth`` or ``taesd_encoder.safetensors``.
+        decoder: the file beside it, ``taef2_decoder.pth``: what stands before ``_decoder`` is the name.
 
     Raises:
         WeightsError: codes ``weights_not_found``, ``bad_weights``, ``wrong_network``.
@@ -52,7 +55,9 @@ def load_autoencoder(encoder: Path, decoder: Path) -> Autoencoder:
     halves = []
     for file, plan in ((encoder, _ENCODER), (decoder, _DECODER)):
         if not file.is_file():
-            raise WeightsError("weights_not_found", f"There is no file {file}. Give the path of a .pth file.")
+            raise WeightsError(
+                "weights_not_found", f"There is no file {file}. Give the path of a .pth or .safetensors file."
+            )
         weights = read_weights(file)
         try:
             halves.append(_network(weights, plan))
@@ -60,7 +65,7 @@ def load_autoencoder(encoder: Path, decoder: Path) -> Autoencoder:
             raise WeightsError(
                 "wrong_network", f"{file} is not a half of a TAESD autoencoder ({error})."
             ) from error
-    return Autoencoder(*halves)
+    return Autoencoder(decoder.stem.removesuffix("_decoder"), *halves)
 
 
 def disturbed(latents: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -28,11 +28,17 @@ def add_gather(commands: Any) -> None:
     landmarks.add_argument("--source", help="only this source")
     landmarks.set_defaults(command=_landmarks)
     remake = commands.add_parser(
-        "remake", help="add fakes made of the data set's photographs by an autoencoder"
+        "remake", help="add fakes made of the data set's photographs by autoencoders"
     )
     remake.add_argument("data", type=Path, help="the data set's folder; the source 'remade' is added to it")
-    remake.add_argument("encoder", type=Path, help="the file of a TAESD encoder, such as taef2_encoder.pth")
-    remake.add_argument("decoder", type=Path, help="the file of its decoder")
+    remake.add_argument(
+        "halves",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="an encoder and its decoder of the TAESD family, such as taesd_encoder.safetensors "
+        "taesd_decoder.safetensors; then the next pair",
+    )
     remake.add_argument(
         "--images", type=int, default=4000, help="photographs to remake at most (default 4000)"
     )
@@ -67,15 +73,22 @@ def _landmarks(options: argparse.Namespace) -> int:
 def _remake(options: argparse.Namespace) -> int:
     from deepfake.autoencoder import load_autoencoder
     from deepfake.dataset import index_dataset
+    from deepfake.errors import UserError
     from deepfake.remaking import remake
 
-    autoencoder = load_autoencoder(options.encoder, options.decoder)
+    if len(options.halves) % 2:
+        raise UserError(
+            "bad_halves",
+            f"{len(options.halves)} files were given; each encoder needs its decoder after it.",
+        )
+    pairs = zip(options.halves[::2], options.halves[1::2], strict=True)
+    autoencoders = [load_autoencoder(*pair) for pair in pairs]
 
     def progress(done: int) -> None:
         if done % 320 == 0:
             print(f"{done:,} photographs", file=sys.stderr, flush=True)
 
     data = index_dataset(options.data)
-    added = remake(data, autoencoder, images=options.images, seed=options.seed, on_progress=progress)
+    added = remake(data, autoencoders, images=options.images, seed=options.seed, on_progress=progress)
     print(added.groupby(["split", "label", "generator"]).size().to_string())
     return 0

@@ -1,4 +1,4 @@
-"""Fakes made of a data set's own photographs by an autoencoder: whole pictures, and faces put back into them.
+"""Fakes made of a data set's own photographs by autoencoders: whole pictures, and faces put back into them.
 
 Of face swappers the second kind keeps all but the identity: the face is turned upright and cut out at a low
 resolution, drawn anew by a network, turned back and blended in. Close to half of the faces are another
@@ -8,7 +8,7 @@ person's, laid onto the landmarks first.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +33,8 @@ from deepfake.swapping import in_colours_of, moved_onto
 CAMERA = "remade-camera"
 _BATCH = 32
 _QUALITIES = (75, 97)
-_WHOLE_SIDES = (128, 192, 256, 256)
-_FACE_SIDES = (96, 128, 128, 128, 160)
+_WHOLE_SIDES = (128, 192, 256, 256, 384)
+_FACE_SIDES = (64, 96, 128, 128, 160, 192)
 _LEAST_EYE_DISTANCE = 16  # pixels; in a smaller face nothing of it would be left
 _UPRIGHT = np.array([[-0.15, -0.1], [0.15, -0.1], [0, 0.08], [-0.12, 0.24], [0.12, 0.24]], np.float32)
 """Where the five landmarks lie in a cut-out face, from its middle, as shares of its side."""
@@ -56,7 +56,7 @@ class _Cut:
 
 @dataclass(frozen=True)
 class _Part:
-    """What goes through the autoencoder, (S, S, 3): the whole picture, or the cut-out face."""
+    """What goes through an autoencoder, (S, S, 3): the whole picture, or the cut-out face."""
 
     pixels: Pixels
     cut: _Cut | None = None
@@ -64,7 +64,7 @@ class _Part:
 
 def remake(
     data: DatasetIndex,
-    autoencoder: Autoencoder,
+    autoencoders: Sequence[Autoencoder],
     *,
     images: int,
     seed: int = 0,
@@ -72,12 +72,12 @@ def remake(
 ) -> pd.DataFrame:
     """Adds the source ``remade`` to a data set: photographs of every source, and a fake of each.
 
-    Photographs are drawn evenly from the sources; a fake stands in the split of its photograph. Both go
-    through one JPEG pass of the same quality.
+    Photographs are drawn evenly from the sources, and an autoencoder for each; a fake stands in the split of
+    its photograph. Both go through one JPEG pass of the same quality.
 
     Args:
         data: the data set, with a ``manifest.csv``; its folder is written to.
-        autoencoder: the network.
+        autoencoders: the networks, one at least.
         images: how many photographs at most.
         seed: of every random draw.
         on_progress: told how many are done.
@@ -103,7 +103,7 @@ def remake(
     for start in range(0, len(table), _BATCH):
         batch = table.iloc[start : start + _BATCH]
         photographs = [_read(data.root / path, known.get(path)) for path in batch["path"]]
-        fakes = _fakes(photographs, autoencoder, rng)
+        fakes = _fakes(photographs, autoencoders, rng)
         for row, photograph, (kind, fake) in zip(batch.itertuples(), photographs, fakes, strict=True):
             quality = int(rng.integers(*_QUALITIES))
             for label, generator, pixels in (("Fake", kind, fake), ("Real", CAMERA, photograph.pixels)):
@@ -149,22 +149,24 @@ def _read(path: Path, landmarks: Landmarks | None) -> _Photograph:
 
 
 def _fakes(
-    photographs: list[_Photograph], autoencoder: Autoencoder, rng: np.random.Generator
+    photographs: list[_Photograph], autoencoders: Sequence[Autoencoder], rng: np.random.Generator
 ) -> list[tuple[str, Pixels]]:
-    """Name of the kind and the fake (SIDE, SIDE, 3), one a photograph."""
+    """Name of what made it and the fake (SIDE, SIDE, 3), one a photograph."""
     giving = [(own.pixels, own.landmarks) for own in photographs if own.landmarks is not None]
     parts = [_part(own, giving, rng) for own in photographs]
+    drawn = [(int(rng.integers(len(autoencoders))), part.pixels.shape[0]) for part in parts]
     made: dict[int, Pixels] = {}
-    for side in sorted({part.pixels.shape[0] for part in parts}):
-        places = [place for place, part in enumerate(parts) if part.pixels.shape[0] == side]
-        drawn = round_trip(np.stack([parts[place].pixels for place in places]), autoencoder, rng)
-        made.update(zip(places, drawn, strict=True))
+    for which, side in sorted(set(drawn)):
+        places = [place for place, own in enumerate(drawn) if own == (which, side)]
+        batch = np.stack([parts[place].pixels for place in places])
+        made.update(zip(places, round_trip(batch, autoencoders[which], rng), strict=True))
     fakes = []
     for place, (own, part) in enumerate(zip(photographs, parts, strict=True)):
+        name = autoencoders[drawn[place][0]].name
         if part.cut is None:
-            fakes.append(("autoencoder", resize(made[place], SIDE)))
+            fakes.append((name, resize(made[place], SIDE)))
         else:
-            fakes.append(("autoencoder-face", _put_back(own.pixels, part.cut, made[place], rng)))
+            fakes.append((f"{name}-face", _put_back(own.pixels, part.cut, made[place], rng)))
     return fakes
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from torch_file import save_as_torch
 
 from deepfake import autoencoder
@@ -69,6 +70,21 @@ def test_a_picture_goes_through_and_comes_back_in_its_form(halves: tuple[Path, P
     assert np.array_equal(made, round_trip(square, network, np.random.default_rng(1)))
 
 
+def test_the_same_network_from_files_without_a_pickle(halves: tuple[Path, Path], tmp_path: Path) -> None:
+    files = tmp_path / "taesd_encoder.safetensors", tmp_path / "taesd_decoder.safetensors"
+    save_file(weights_of(autoencoder._ENCODER, (3, LATENTS), pooled=True), files[0])
+    save_file(weights_of(autoencoder._DECODER, (LATENTS, 3), pooled=False), files[1])
+    network, other = load_autoencoder(*files), load_autoencoder(*halves)
+    assert network.name == "taesd"
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
+    first, second = (round_trip(pixels, own, np.random.default_rng(1)) for own in (network, other))
+    assert np.array_equal(first, second)
+    files[0].write_bytes(files[0].read_bytes()[:99])
+    with pytest.raises(WeightsError) as refused:
+        load_autoencoder(*files)
+    assert refused.value.code == "bad_weights"
+
+
 def test_convolutions_are_pytorchs() -> None:
     """At stride 1 and 2, against sums written out."""
     from keras import Input, Model
@@ -126,6 +142,6 @@ def test_disturbances_are_of_five_kinds_and_mild() -> None:
 
 
 def test_nothing_is_known_of_the_network_but_its_two_halves() -> None:
-    network = Autoencoder(lambda batch: batch[:, ::8, ::8], lambda latents: latents * 0 + 0.5)
+    network = Autoencoder("grey", lambda batch: batch[:, ::8, ::8], lambda latents: latents * 0 + 0.5)
     made = round_trip(np.zeros((2, 32, 32, 3), np.uint8), network, np.random.default_rng(0))
     assert set(np.unique(made)) == {128}

@@ -26,7 +26,7 @@ def halved(latents: np.ndarray) -> np.ndarray:
     return (latents * 0.5).repeat(8, axis=1).repeat(8, axis=2)
 
 
-DARKER = Autoencoder(lambda batch: batch[:, ::8, ::8], halved)
+DARKER = Autoencoder("darker", lambda batch: batch[:, ::8, ::8], halved)
 """Gives back a coarse picture of half the brightness."""
 
 
@@ -52,7 +52,7 @@ def photographs(tmp_path: Path) -> Path:
 
 def test_pairs_in_the_split_of_their_photograph(photographs: Path) -> None:
     before = index_dataset(photographs).table
-    added = remake(index_dataset(photographs), DARKER, images=100)
+    added = remake(index_dataset(photographs), [DARKER], images=100)
     after = index_dataset(photographs).table
     assert len(after) == len(before) + 40, "a photograph and a fake of each of the twenty"
     new = after[after["source"] == "remade"]
@@ -65,11 +65,11 @@ def test_pairs_in_the_split_of_their_photograph(photographs: Path) -> None:
     train = before[(before["label"] == 0) & (before["split"] == "Train")]
     assert (new["split"] == "Train").sum() == 2 * len(train)
     assert set(halves[0]["generator"]) == {"remade-camera"}
-    assert set(halves[1]["generator"]) == {"autoencoder", "autoencoder-face"}
+    assert set(halves[1]["generator"]) == {"darker", "darker-face"}
 
 
 def test_a_whole_picture_changes_everywhere_a_face_in_its_middle(photographs: Path) -> None:
-    added = remake(index_dataset(photographs), DARKER, images=100)
+    added = remake(index_dataset(photographs), [DARKER], images=100)
     by_kind: dict[str, list[np.ndarray]] = {}
     for row in added[added["label"] == "Fake"].itertuples():
         fake = load_image(photographs / str(row.path)).pixels
@@ -77,13 +77,23 @@ def test_a_whole_picture_changes_everywhere_a_face_in_its_middle(photographs: Pa
         assert fake.shape == real.shape == (256, 256, 3)
         apart = np.abs(fake.astype(float) - real).mean(axis=2)
         by_kind.setdefault(str(row.generator), []).append(apart)
-    for apart in by_kind["autoencoder"]:
+    for apart in by_kind["darker"]:
         assert apart[:24].mean() > 15
-    for apart in by_kind["autoencoder-face"]:
+    for apart in by_kind["darker-face"]:
         corner = np.concatenate([apart[:16, :16], apart[-16:, -16:]])
         assert corner.mean() < 8, "only another JPEG pass"
-    inside = [apart[100:150, 110:146].mean() for apart in by_kind["autoencoder-face"]]
+    inside = [apart[100:150, 110:146].mean() for apart in by_kind["darker-face"]]
     assert np.median(inside) > 15
+
+
+def test_each_photograph_draws_one_of_several_autoencoders(photographs: Path) -> None:
+    white = Autoencoder("white", DARKER.encode, lambda latents: halved(latents * 0 + 2))
+    added = remake(index_dataset(photographs), [DARKER, white], images=100)
+    fakes = added[added["label"] == "Fake"]
+    assert {str(kind).removesuffix("-face") for kind in fakes["generator"]} == {"darker", "white"}
+    for row in fakes.itertuples():
+        middle = load_image(photographs / str(row.path)).pixels[110:140, 115:141].mean()
+        assert (middle > 160) == str(row.generator).startswith("white")
 
 
 def test_a_seed_decides_and_sources_are_drawn_evenly(
@@ -91,8 +101,8 @@ def test_a_seed_decides_and_sources_are_drawn_evenly(
 ) -> None:
     other = tmp_path_factory.mktemp("copy") / "data"
     shutil.copytree(photographs, other)
-    first = remake(index_dataset(photographs), DARKER, images=8, seed=3)
-    second = remake(index_dataset(other), DARKER, images=8, seed=3)
+    first = remake(index_dataset(photographs), [DARKER], images=8, seed=3)
+    second = remake(index_dataset(other), [DARKER], images=8, seed=3)
     assert first.equals(second)
     assert len(first) == 16
     for path in first["path"]:
@@ -105,14 +115,14 @@ def test_a_seed_decides_and_sources_are_drawn_evenly(
 
 
 def test_what_it_refuses(photographs: Path) -> None:
-    remake(index_dataset(photographs), DARKER, images=4)
+    remake(index_dataset(photographs), [DARKER], images=4)
     with pytest.raises(DatasetError, match="no source 'remade' yet"):
-        remake(index_dataset(photographs), DARKER, images=4)
+        remake(index_dataset(photographs), [DARKER], images=4)
     manifest = photographs / "manifest.csv"
     table = pd.read_csv(manifest)
     table[(table["source"] != "remade") & (table["label"] == "Fake")].to_csv(manifest, index=False)
     with pytest.raises(DatasetError, match="no photograph"):
-        remake(index_dataset(photographs), DARKER, images=4)
+        remake(index_dataset(photographs), [DARKER], images=4)
 
 
 def test_the_command(photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,3 +131,5 @@ def test_the_command(photographs: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert "remade-camera" in capsys.readouterr().out
     assert main(["remake", str(photographs), *map(str, files)]) == 1
     assert "remake adds it" in capsys.readouterr().err
+    assert main(["remake", str(photographs), str(files[0])]) == 1
+    assert "needs its decoder" in capsys.readouterr().err
