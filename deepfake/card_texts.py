@@ -36,8 +36,9 @@ _SETS = {
     "people": "diffusion pictures of people",
     "diffusion": "Flux, Stable Diffusion portraits",
     "portraits": "faces in diffusion pictures of people",
+    "remade": "photographs that autoencoders drew again",
 }
-"""What is in the sets that detectors are measured on, by source."""
+"""What is in the sets that detectors are trained and measured on, by source."""
 
 
 def in_words(evaluation: Recorded) -> str:
@@ -55,8 +56,8 @@ def training_lines(card: Card) -> tuple[str, ...]:
     lines.append(f"It looks at each face at {card.input.size} x {card.input.size} pixels")
     sources = data.get("sources")
     if isinstance(sources, list) and data.get("train_images"):
-        named = ", ".join(str(source) for source in sources)
-        lines.append(f"Trained on {named}: {_count(data['train_images'], ' pictures')}")
+        named = "; ".join(_SETS.get(str(source), str(source)) for source in sources)
+        lines.append(f"Trained on {_count(data['train_images'], ' pictures')}: {named}")
     result = _part(card, "result")
     members = result.get("members")
     if isinstance(members, list):

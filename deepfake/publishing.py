@@ -77,8 +77,8 @@ def publish(
     say("Calibrating on validation images.")
     spec = recipe.serve_input
     calibration = calibrate(compiled_scorer(network, spec), spec, validation, recipe)
-    named = (set(training.table["source"]) | set(training.table["generator"])) - {""}
-    sources = sorted(named) or [data.root.resolve().name]
+    sources, generators = (sorted(set(training.table[key]) - {""}) for key in ("source", "generator"))
+    sources = sources or [data.root.resolve().name]
     folder = models_folder() / name
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("scores-*.csv"):
@@ -109,6 +109,7 @@ def publish(
             "result": result,
             "data": {
                 "sources": sources,
+                "generators": generators,
                 "train_images": len(training),
                 "validation_images": len(validation),
                 "licence": texts.licence or "Not stated.",

@@ -59,7 +59,7 @@ def test_the_card_in_words(models: Path) -> None:
         models,
         parameters=12345,
         recipe={"weights": None, "epochs": 7},
-        data={"sources": ["one", "two"], "train_images": 4321, "licence": "free <b>"},
+        data={"sources": ["celeba", "two"], "train_images": 4321, "licence": "free <b>"},
         calibrated_on={"split": "Validation", "perturbed": 0.5, "images": 2222},
         false_alarms="Calls hats fake.",
     )
@@ -68,7 +68,7 @@ def test_the_card_in_words(models: Path) -> None:
     wanted = [
         "12,345 parameters",
         "random weights",
-        "one, two: 4,321 pictures",
+        "4,321 pictures: face swaps in portraits of celebrities; two",
         "7 epochs of all",
         "free <b>",
     ]
