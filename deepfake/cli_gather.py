@@ -85,8 +85,7 @@ def _remake(options: argparse.Namespace) -> int:
     autoencoders = [load_autoencoder(*pair) for pair in pairs]
 
     def progress(done: int) -> None:
-        if done % 320 == 0:
-            print(f"{done:,} photographs", file=sys.stderr, flush=True)
+        print(f"{done:,} photographs", file=sys.stderr, flush=True)
 
     data = index_dataset(options.data)
     added = remake(data, autoencoders, images=options.images, seed=options.seed, on_progress=progress)
