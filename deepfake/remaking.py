@@ -31,10 +31,10 @@ from deepfake.recipes import REMADE
 from deepfake.swapping import in_colours_of, moved_onto
 
 CAMERA = "remade-camera"
-_BATCH = 128
+_BATCH = 32
 _QUALITIES = (75, 97)
 _WHOLE_SIDES = (128, 192, 256, 256)
-_FACE_SIDES = (64, 96, 128, 128, 160, 192)
+_FACE_SIDES = (96, 128, 128, 128, 160)
 _LEAST_EYE_DISTANCE = 16  # pixels; in a smaller face nothing of it would be left
 _UPRIGHT = np.array([[-0.15, -0.1], [0.15, -0.1], [0, 0.08], [-0.12, 0.24], [0.12, 0.24]], np.float32)
 """Where the five landmarks lie in a cut-out face, from its middle, as shares of its side."""
