@@ -463,11 +463,12 @@ def test_data_sets_to_train_on(tiny_dataset: Path, tmp_path: Path, monkeypatch: 
 
 
 def test_settings_become_words_that_the_command_takes(tmp_path: Path) -> None:
-    from deepfake.cli import _chosen_recipe, command_parser
+    from deepfake.cli import command_parser
+    from deepfake.cli_train import chosen_recipe
 
     settings = RunSettings("compact", 3, 16, 1e-3, 96, None, "none", 7, 2, tensorboard=True)
     options = command_parser().parse_args(["train", "DATA", "--run", "a", *settings.words()])
-    recipe = _chosen_recipe(options, tmp_path)
+    recipe = chosen_recipe(options, tmp_path)
     assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.seed) == (3, 16, 1e-3, 7)
     assert (recipe.train_input.size, recipe.serve_input.size) == (96, 115)
     assert (recipe.perturbed, recipe.patience, options.tensorboard) == (None, 2, True)

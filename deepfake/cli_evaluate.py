@@ -1,0 +1,87 @@
+"""``python -m deepfake evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deepfake.errors import UserError
+from deepfake.runlog import write_json
+
+
+def add_evaluate(commands: Any) -> None:
+    """Adds the command to the parser's."""
+    evaluate = commands.add_parser("evaluate", help="measure a detector on labelled face crops")
+    evaluate.add_argument("data", type=Path, help="the data set's folder")
+    evaluate.add_argument("--split", help="Train, Validation or Test (default: all images)")
+    evaluate.add_argument("--source", help="only this source of the data set's manifest")
+    evaluate.add_argument("--model", metavar="NAME", help="the detector (default: the default one)")
+    evaluate.add_argument("--perturbed", action="store_true", help="score one perturbed copy of each image")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write all numbers; - for the terminal")
+    evaluate.add_argument("--scores", type=Path, metavar="FILE", help="write the score of each image as CSV")
+    evaluate.add_argument(
+        "--progress", type=Path, metavar="FILE", help="keep how far it is in FILE, as JSON: done and total"
+    )
+    evaluate.add_argument(
+        "--record", metavar="TITLE", help="write it into the detector's card under this title"
+    )
+    evaluate.set_defaults(command=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from deepfake.dataset import index_dataset
+    from deepfake.detector import get_detector
+    from deepfake.measuring import measure
+    from deepfake.publishing import record
+    from deepfake.recorded import below_roots
+    from deepfake.report_text import evaluation_lines
+    from deepfake.score_table import write_scores
+
+    for file in (options.json, options.scores, options.progress):
+        if file and not file.parent.is_dir():  # said now, not after the work
+            raise UserError("no_folder", f"There is no folder {file.parent} to write {file.name} into.")
+    data = index_dataset(options.data).select(split=options.split, source=options.source)
+    detector = get_detector(options.model)
+    result = measure(
+        detector, data, perturbed=options.perturbed, on_progress=_progress(len(data), options.progress)
+    )
+    for path, why in result.refused:
+        print(f"left out {path}: {why}", file=sys.stderr)
+    if options.scores:
+        write_scores(result.table, options.scores)
+    if options.record:
+        command = f"python -m deepfake evaluate DATA{_shown(options)} --model {detector.card.name}"
+        record(
+            detector.card,
+            result,
+            data=options.record,
+            split=options.split,
+            perturbed=options.perturbed,
+            command=command,
+            source=options.source,
+            folder=below_roots(options.data),
+        )
+    text = json.dumps({"model": detector.card.name, **result.evaluation.to_dict()}, indent=2)
+    if options.json and str(options.json) != "-":
+        options.json.write_text(text + "\n", encoding="utf-8")
+    print(text if str(options.json) == "-" else evaluation_lines(result.evaluation))
+    return 0
+
+
+def _shown(options: argparse.Namespace) -> str:
+    words = [f" --{name} {value}" for name in ("split", "source") if (value := getattr(options, name))]
+    return "".join(words) + (" --perturbed" if options.perturbed else "")
+
+
+def _progress(total: int, file: Path | None = None) -> Callable[[int], None] | None:
+    """Writes how far it is: into a file, else on a terminal only."""
+    if file is not None:
+        write_json(file, {"done": 0, "total": total})
+        return lambda done: write_json(file, {"done": done, "total": total})
+    if not sys.stderr.isatty():
+        return None
+    return lambda done: print(f"\r{done}/{total} images", end="\n" if done == total else "", file=sys.stderr)

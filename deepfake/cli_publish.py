@@ -1,0 +1,52 @@
+"""``python -m deepfake publish``: a run's network becomes a detector."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from deepfake.cli_options import say
+from deepfake.names import plain_name
+
+
+def add_publish(commands: Any) -> None:
+    """Adds the command to the parser's."""
+    publish = commands.add_parser("publish", help="make a run's best network a detector in models/")
+    publish.add_argument("run", type=Path, help="the run's folder")
+    publish.add_argument("name", help="the detector's name")
+    publish.add_argument("--data", type=Path, help="where the run's data set lies now, if it was moved")
+    publish.add_argument("--description", default="", help="one sentence for the card")
+    publish.add_argument(
+        "--knows", action="append", default=[], metavar="KIND", help="a kind of fake (repeat)"
+    )
+    publish.add_argument("--does-not-know", action="append", default=[], metavar="KIND")
+    publish.add_argument("--false-alarms", default="", help="which real pictures it tends to call fake")
+    publish.add_argument("--licence", default="", help="of the training data")
+    publish.add_argument(
+        "--whole-pictures",
+        action="store_true",
+        help="it was trained on whole pictures too: judge them beside the faces that are cut out",
+    )
+    publish.set_defaults(command=run_publish)
+
+
+def run_publish(options: argparse.Namespace) -> int:
+    """Publishes ``options.run`` as ``options.name``; with texts for its card where ``options`` has them."""
+    from deepfake.dataset import index_dataset
+    from deepfake.publishing import CardTexts, publish
+    from deepfake.run_publishing import publishing
+    from deepfake.runlog import read_data_folder, read_settings
+
+    read_settings(options.run)  # what is no run is refused before anything is written there
+    texts = CardTexts()
+    if hasattr(options, "knows"):
+        knows, does_not_know = tuple(options.knows), tuple(options.does_not_know)
+        words = options.description, knows, does_not_know, options.licence, options.false_alarms
+        texts = CardTexts(*words, whole_pictures=options.whole_pictures)
+    name = plain_name(options.name)
+    data = index_dataset(options.data or read_data_folder(options.run))
+    with publishing(options.run, name):
+        card = publish(options.run, name, data, texts, say=say)
+    say(f"Published as {card.folder}: temperature {card.temperature:.2f}, {card.thresholds}")
+    return 0

