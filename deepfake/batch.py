@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from deepfake.archives import Archive, Source, is_archive
 from deepfake.errors import UserError
 from deepfake.figures import jpeg_bytes, shrink
-from deepfake.images import list_image_files, load_image
+from deepfake.image_files import list_image_files
+from deepfake.images import load_image
 from deepfake.measures import Stopped
 from deepfake.presentation import PICTURE_FAULT, Outcome
 from deepfake.public_demo import capped

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake.data_roots import allowed_roots
-from deepfake.images import IMAGE_EXTENSIONS
+from deepfake.image_files import IMAGE_EXTENSIONS
 
 CellName = Literal["missed", "false_alarms", "found", "passed"]
 CELLS: dict[CellName, str] = {

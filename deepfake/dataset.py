@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake.errors import UserError
-from deepfake.images import IMAGE_EXTENSIONS, walk_images
+from deepfake.image_files import IMAGE_EXTENSIONS, walk_images
 
 CLASS_NAMES = ("Fake", "Real")
 """Classes in folder order; the columns of a two-column softmax stand in this order."""

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from deepfake.augmentation import jpeg
 from deepfake.errors import UserError
 from deepfake.faces import crop, find_faces
-from deepfake.images import ImageRefused, list_image_files, load_image
+from deepfake.image_files import list_image_files
+from deepfake.images import ImageRefused, load_image
 from deepfake.inventory import read_header
 from deepfake.preprocessing import Pixels, centre_part, centre_square, resize
 from deepfake.tiles import cut_tiles

@@ -1,6 +1,6 @@
 """The one door for pictures: bytes or a path in, an upright 8-bit sRGB array and facts out.
 
-Every refusal of a file lives here. Nothing that a file can hold makes ``load_image`` raise anything
+Nothing that a file can hold makes ``load_image`` raise anything
 but ``ImageRefused``. What the bytes are is decided by the bytes; a file's name plays no part.
 """
 
@@ -13,7 +13,6 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from deepfake.errors import UserError
 from deepfake.image_colour import to_rgb
 from deepfake.image_headers import (
     bits_per_channel,
@@ -32,6 +30,15 @@ from deepfake.image_headers import (
     has_exif,
     is_hdr,
     tiff_refusal,
+)
+from deepfake.image_refusals import (
+    WANTED,
+    ImageRefused,
+    failure,
+    overloaded,
+    too_many_bytes,
+    too_many_pixels,
+    truncated,
 )
 from deepfake.image_signatures import identify, looks_cut
 from deepfake.image_structure import overload
@@ -43,13 +50,7 @@ MAX_PIXELS = capped(64_000_000, 16_000_000)
 """Largest picture accepted, in pixels (64 million; 16 in a public demo)."""
 MIN_SIDE = 32
 """Smallest side accepted, in pixels."""
-IMAGE_EXTENSIONS: frozenset[str] = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".dib"}
-    | {".tif", ".tiff", ".gif", ".avif", ".heic", ".heif", ".hif"}
-)
-"""Extensions looked for in folders, lower-case with the dot. Single files may have any name."""
 
-_WANTED = "Expected a JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF picture."
 _TURNS = {  # EXIF orientation -> what makes the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -67,15 +68,6 @@ for _category in (UserWarning, RuntimeWarning):
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _heif_lock = threading.Lock()
-
-
-class ImageRefused(UserError):
-    """A file that cannot be used as a picture.
-
-    Codes: ``empty``, ``truncated``, ``not_an_image``, ``unsupported_format``, ``too_many_pixels``,
-    ``too_many_bytes``, ``too_small``, ``unreadable``, ``not_found``. Messages never name the file:
-    whoever shows them knows it.
-    """
 
 
 @dataclass(frozen=True)
@@ -154,9 +146,9 @@ def load_image(
     except ImageRefused:
         raise
     except Image.DecompressionBombError as error:
-        raise _too_many_pixels(max_pixels) from error
+        raise too_many_pixels(max_pixels) from error
     except Exception as error:  # decoders raise nearly anything on hostile bytes
-        raise _failure(data, reader, error) from error
+        raise failure(data, reader, error) from error
 
 
 def _read(source: bytes | bytearray | memoryview | str | os.PathLike[str], max_bytes: int) -> bytes:
@@ -167,9 +159,9 @@ def _read(source: bytes | bytearray | memoryview | str | os.PathLike[str], max_b
     else:
         raise TypeError(f"source must be bytes or a path. Received: {type(source).__name__}.")
     if not data:
-        raise ImageRefused("empty", f"The file is empty (0 bytes). {_WANTED} Copy or download it again.")
+        raise ImageRefused("empty", f"The file is empty (0 bytes). {WANTED} Copy or download it again.")
     if len(data) > max_bytes:
-        raise _too_many_bytes(len(data), max_bytes)
+        raise too_many_bytes(len(data), max_bytes)
     return data
 
 
@@ -181,7 +173,7 @@ def _read_file(path: Path, max_bytes: int) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise ImageRefused("not_found", "This is not an ordinary file. Give the path of one image file.")
         if status.st_size > max_bytes:
-            raise _too_many_bytes(status.st_size, max_bytes)
+            raise too_many_bytes(status.st_size, max_bytes)
         with path.open("rb") as file:
             return file.read(max_bytes + 1)  # it may have grown since
     except PermissionError as error:
@@ -195,14 +187,14 @@ def _read_file(path: Path, max_bytes: int) -> bytes:
 def _reader_for(data: bytes) -> str:
     kind = identify(data)
     if kind is None:
-        raise ImageRefused("not_an_image", f"The file is not a picture: its content is unknown. {_WANTED}")
+        raise ImageRefused("not_an_image", f"The file is not a picture: its content is unknown. {WANTED}")
     if kind.reader is None:
         if kind.is_image:
             advice = "Save or export it as JPEG or PNG first."
             raise ImageRefused(
                 "unsupported_format", f"The file is {kind.name}, which cannot be read here. {advice}"
             )
-        raise ImageRefused("not_an_image", f"The file is not a picture: it is {kind.name}. {_WANTED}")
+        raise ImageRefused("not_an_image", f"The file is not a picture: it is {kind.name}. {WANTED}")
     return kind.reader
 
 
@@ -210,9 +202,9 @@ def _decode(data: bytes, reader: str, max_pixels: int, min_side: int) -> LoadedI
     if reader == "HEIC":
         _register_heif()
     if excess := overload(data, reader):
-        raise _overloaded(excess)
+        raise overloaded(excess)
     if reader in ("JPEG", "AVIF", "HEIC") and looks_cut(data, reader):
-        raise _truncated()  # their decoders may fill in what is missing
+        raise truncated()  # their decoders may fill in what is missing
     with Image.open(io.BytesIO(data), formats=["HEIF" if reader == "HEIC" else reader]) as image:
         _check_size(image.size, max_pixels, min_side)
         if reader == "TIFF" and (reason := tiff_refusal(image)):
@@ -269,7 +261,7 @@ def _register_heif() -> None:
 def _check_size(size: tuple[int, int], max_pixels: int, min_side: int) -> None:
     width, height = size
     if width * height > max_pixels:
-        raise _too_many_pixels(max_pixels, size)
+        raise too_many_pixels(max_pixels, size)
     if min(width, height) < min_side:
         raise ImageRefused(
             "too_small",
@@ -282,113 +274,3 @@ def _frames_note(reader: str, frames: int) -> str:
     if reader == "HEIC":
         return f"The main one of {frames} pictures used."
     return f"First of {frames} {'pages' if reader == 'TIFF' else 'frames'} used."
-
-
-def _truncated() -> ImageRefused:
-    return ImageRefused(
-        "truncated",
-        "The file is incomplete: it ends before the picture does. Copy or download it again.",
-    )
-
-
-def _too_many_bytes(n_bytes: int, max_bytes: int) -> ImageRefused:
-    mib = 1024 * 1024
-    return ImageRefused(
-        "too_many_bytes",
-        f"The file has {n_bytes / mib:,.1f} MiB; at most {max_bytes / mib:,.1f} MiB are accepted. "
-        "Use a smaller version of the picture.",
-    )
-
-
-def _too_many_pixels(max_pixels: int, size: tuple[int, int] | None = None) -> ImageRefused:
-    found = f"{size[0]:,} x {size[1]:,} pixels" if size else "far too large"
-    return ImageRefused(
-        "too_many_pixels",
-        f"The picture is {found}; at most {max_pixels / 1e6:,g} million pixels are accepted. "
-        "Make it smaller and try again.",
-    )
-
-
-def _overloaded(excess: str) -> ImageRefused:
-    return ImageRefused(
-        "unreadable",
-        f"The file is built in an unusual way that would keep this program busy: it has {excess}. "
-        "Open it in an image editor and save it as JPEG or PNG.",
-    )
-
-
-def _failure(data: bytes, reader: str, error: Exception) -> ImageRefused:
-    if isinstance(error, MemoryError):
-        return ImageRefused("unreadable", "There is not enough memory for this picture. Use a smaller one.")
-    if looks_cut(data, reader) or "truncated" in str(error):
-        return _truncated()
-    return ImageRefused(
-        "unreadable",
-        f"The file starts like a {reader} picture, but is damaged or of a kind that cannot be read here. "
-        "Open it in an image editor and save it as JPEG or PNG, or get a fresh copy.",
-    )
-
-
-def list_image_files(path: str | os.PathLike[str]) -> list[Path]:
-    """All image files below a folder, by extension (``IMAGE_EXTENSIONS``, any case), sorted by path.
-
-    Hidden files and folders are skipped. Links to folders are followed, each real folder visited once.
-
-    Args:
-        path: a folder, or one file, which is returned as it is.
-
-    Raises:
-        ImageRefused: ``not_found`` when nothing is there.
-    """
-    root = Path(path)
-    if root.is_file():
-        return [root]
-    if not root.is_dir():
-        raise ImageRefused("not_found", "There is no such file or folder. Check the path.")
-    return sorted(Path(folder, name) for folder, names in walk_images(str(root)) for name in names)
-
-
-def walk_images(
-    root: str, on_unreadable: Callable[[str], None] | None = None
-) -> Iterator[tuple[str, list[str]]]:
-    """Every folder from ``root`` down with the names of the image files in it; rules of ``list_image_files``.
-
-    Text in place of ``Path`` objects: 200,000 files take a quarter of a second, not twenty.
-
-    Args:
-        root: a folder.
-        on_unreadable: told each folder that cannot be listed.
-    """
-    waiting, seen = [root], set()
-    while waiting:
-        folder = waiting.pop()
-        names: list[str] = []
-        try:
-            status = os.stat(folder)  # noqa: PTH116
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as entries:
-                below = _sort_entries(entries, names)
-        except OSError:
-            if on_unreadable is not None:
-                on_unreadable(folder)
-            continue
-        waiting += sorted(below, reverse=True)
-        yield folder, sorted(names)
-
-
-def _sort_entries(entries: Iterator[os.DirEntry[str]], names: list[str]) -> list[str]:
-    """Adds the image files' names to ``names``; returns the folders' paths."""
-    below = []
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        try:
-            if entry.is_dir():
-                below.append(entry.path)
-            elif os.path.splitext(entry.name)[1].lower() in IMAGE_EXTENSIONS and entry.is_file():  # noqa: PTH122
-                names.append(entry.name)
-        except OSError:  # a link in a circle
-            continue
-    return below

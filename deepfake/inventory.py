@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from deepfake.cache_folder import DAMAGED, cache_folder, prune, write_whole
 from deepfake.dataset import DatasetIndex, index_dataset
 from deepfake.header_facts import HEAD_BYTES, LONG_HEAD_BYTES, HeaderFacts, header_facts
-from deepfake.images import walk_images
+from deepfake.image_files import walk_images
 
 MOST_CACHED_BYTES = 256_000_000
 TEXTS = ("split", "source", "generator", "format")

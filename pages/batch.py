@@ -10,7 +10,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from deepfake.archives import MAX_ARCHIVE_BYTES
 from deepfake.batch import MAX_PICTURES
 from deepfake.errors import UserError
-from deepfake.images import IMAGE_EXTENSIONS, MAX_BYTES
+from deepfake.image_files import IMAGE_EXTENSIONS
+from deepfake.images import MAX_BYTES
 from deepfake.presentation import file_size
 from deepfake.registry import ModelError, OperatingPoint, default_name, load_card, model_names
 from ui import ask_for_detector, ask_for_threshold, forget_uploads, plain, start_page, warm_up

@@ -358,11 +358,11 @@ def test_an_unreadable_folder_is_named(tiny_dataset, monkeypatch):
             raise PermissionError(13, "denied")
         return usual(place)
 
-    monkeypatch.setattr("deepfake.images.os.scandir", denied)
+    monkeypatch.setattr("deepfake.image_files.os.scandir", denied)
     index = index_dataset(tiny_dataset)
     assert len(index) == 80
     assert any("Train/Real may not be read" in note for note in index.notes)
-    monkeypatch.setattr("deepfake.images.os.scandir", lambda place: denied("Train/Real"))
+    monkeypatch.setattr("deepfake.image_files.os.scandir", lambda place: denied("Train/Real"))
     with pytest.raises(DatasetError, match="permission") as caught:
         index_dataset(tiny_dataset)
     assert caught.value.code == "unreadable_folder"

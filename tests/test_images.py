@@ -23,14 +23,13 @@ from PIL import Image, ImageCms
 from pillow_heif import from_bytes, register_heif_opener
 
 from deepfake.errors import UserError
+from deepfake.image_files import IMAGE_EXTENSIONS, list_image_files
 from deepfake.image_signatures import FRAME_COUNT_LIMIT, count_gif_frames, count_tiff_pages, identify
 from deepfake.images import (
-    IMAGE_EXTENSIONS,
     MAX_BYTES,
     MAX_PIXELS,
     MIN_SIDE,
     ImageRefused,
-    list_image_files,
     load_image,
 )
 
