@@ -28,6 +28,7 @@ _SETS = {
     "inswapper": "swaps by inswapper in Flickr portraits",
     "photographs": "studio and staff portraits, all real",
     "video": "face swaps in videos of the web",
+    "swaps": "face swaps and edits in videos, beside the same frames",
     "ciplab": "Photoshop composites",
     "photoshop": "Photoshop composites",
     "celeba": "face swaps in portraits of celebrities",

@@ -160,21 +160,25 @@ RECIPES: dict[str, Recipe] = {
         name="faces",
         perturbed=0.3,
         shares={
-            "openforensics": 0.32,
-            "faces140k": 0.15,
+            "openforensics": 0.30,
+            "faces140k": 0.14,
             "people": 0.04,
-            "portraits": 0.08,
+            "portraits": 0.07,
             "diffusion": 0.13,
             "celeba": 0.07,
             "studio": 0.02,
             "photoshop": 0.03,
-            "video": 0.06,
-            REMADE: 0.10,
+            "video": 0.05,
+            "swaps": 0.06,
+            REMADE: 0.09,
         },
         epoch_images=20_000,
-        source_perturbed={"openforensics": 0.65, "video": 0.5},
-        blended=0.2,
-        source_blended={"video": 0.5},  # its fakes are nearly all of young women, its photographs mostly not
+        source_perturbed={"openforensics": 0.65, "video": 0.5, "swaps": 0.5},
+        blended=0.3,
+        source_blended={
+            "openforensics": 0.25,
+            "video": 0.5,
+        },  # the latter's fakes are nearly all of young women, its photographs mostly not
         swapped=0.4,
     ),
 }
