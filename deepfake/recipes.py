@@ -175,10 +175,8 @@ RECIPES: dict[str, Recipe] = {
         epoch_images=20_000,
         source_perturbed={"openforensics": 0.65, "video": 0.5, "swaps": 0.5},
         blended=0.3,
-        source_blended={
-            "openforensics": 0.25,
-            "video": 0.5,
-        },  # the latter's fakes are nearly all of young women, its photographs mostly not
+        # Of videos half: their fakes are nearly all of young women, their photographs mostly not.
+        source_blended={"openforensics": 0.25, "video": 0.5},
         swapped=0.4,
     ),
 }
