@@ -57,4 +57,11 @@ def run_index(options: argparse.Namespace) -> int:
     size = file.stat().st_size / 1e6
     counts = f"{len(index)} training pictures of {len(set(index.sources))} sources"
     print(f"{counts}, {len(index.reference)} validation pictures, {size:.1f} MB: {file}", flush=True)
+    known = (detector.card.contents.get("data") or {}).get("sources") or []
+    if missing := sorted({str(source) for source in known} - set(index.sources)):
+        print(
+            f"It was also trained on {', '.join(missing)}, of which DATA holds nothing: faces like those "
+            "will look out of scope. Give the whole training set if you have it.",
+            file=sys.stderr,
+        )
     return 0

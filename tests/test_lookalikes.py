@@ -182,6 +182,25 @@ def test_code_in_an_index_is_not_run(tmp_path: Path, use_tiny_models: Path) -> N
     assert caught.value.code == "bad_index"
 
 
+def test_sources_that_the_data_lacks_are_told(
+    indexed: Path,
+    tiny_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = ["index", str(tiny_dataset), "--model", "tiny", "--title", "Tiny"]
+    assert main(command) == 0
+    assert "also trained on" not in capsys.readouterr().err
+    shutil.copytree(indexed, tmp_path / "models")
+    file = tmp_path / "models" / "tiny" / "card.json"
+    card = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**card, "data": {"sources": ["celeba", "swaps"]}}), encoding="utf-8")
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
+    assert main(command) == 0
+    assert "also trained on celeba, swaps, of which DATA holds nothing" in capsys.readouterr().err
+
+
 def test_what_the_command_refuses(
     indexed: Path, tmp_path: Path, tiny_dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
