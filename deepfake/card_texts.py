@@ -55,9 +55,8 @@ def training_lines(card: Card) -> tuple[str, ...]:
     contents, recipe, data = card.contents, _part(card, "recipe"), _part(card, "data")
     lines = [f"Network: {card.architecture}" + _count(contents.get("parameters"), " parameters", ", ")]
     lines.append(f"It looks at each face at {card.input.size} x {card.input.size} pixels")
-    sources = data.get("sources")
-    if isinstance(sources, list) and data.get("train_images"):
-        named = "; ".join(_SETS.get(str(source), str(source)) for source in sources)
+    if card.sources and data.get("train_images"):
+        named = "; ".join(_SETS.get(source, source) for source in card.sources)
         lines.append(f"Trained on {_count(data['train_images'], ' pictures')}: {named}")
     result = _part(card, "result")
     members = result.get("members")

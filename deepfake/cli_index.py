@@ -36,6 +36,13 @@ def run_index(options: argparse.Namespace) -> int:
 
     data = index_dataset(options.data)
     detector = get_detector(options.model)
+    held = set(data.select(split="Train").table["source"])
+    if missing := [source for source in detector.card.sources if source not in held]:
+        print(
+            f"It was also trained on {', '.join(missing)}, of which DATA holds nothing: faces like those "
+            "will look out of scope. Give the whole training set if you have it.",
+            file=sys.stderr,
+        )
 
     def progress(done: int) -> None:
         if sys.stderr.isatty():
@@ -57,11 +64,4 @@ def run_index(options: argparse.Namespace) -> int:
     size = file.stat().st_size / 1e6
     counts = f"{len(index)} training pictures of {len(set(index.sources))} sources"
     print(f"{counts}, {len(index.reference)} validation pictures, {size:.1f} MB: {file}", flush=True)
-    known = (detector.card.contents.get("data") or {}).get("sources") or []
-    if missing := sorted({str(source) for source in known} - set(index.sources)):
-        print(
-            f"It was also trained on {', '.join(missing)}, of which DATA holds nothing: faces like those "
-            "will look out of scope. Give the whole training set if you have it.",
-            file=sys.stderr,
-        )
     return 0

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deepfake.cli_options import say
 from deepfake.names import plain_name
+
+if TYPE_CHECKING:
+    from deepfake.publishing import CardTexts
 
 
 def add_publish(commands: Any) -> None:
@@ -28,25 +31,39 @@ def add_publish(commands: Any) -> None:
         action="store_true",
         help="it was trained on whole pictures too: judge them beside the faces that are cut out",
     )
-    publish.set_defaults(command=run_publish)
+    publish.set_defaults(command=_publish)
 
 
-def run_publish(options: argparse.Namespace) -> int:
-    """Publishes ``options.run`` as ``options.name``; with texts for its card where ``options`` has them."""
+def _publish(options: argparse.Namespace) -> int:
+    from deepfake.publishing import CardTexts
+
+    knows, does_not_know = tuple(options.knows), tuple(options.does_not_know)
+    words = options.description, knows, does_not_know, options.licence, options.false_alarms
+    texts = CardTexts(*words, whole_pictures=options.whole_pictures)
+    publish_run(options.run, options.name, options.data, texts)
+    return 0
+
+
+def publish_run(run: Path, name: str, data: Path | None = None, texts: CardTexts | None = None) -> None:
+    """Makes a run's best network the detector ``name`` and says so.
+
+    Args:
+        run: the run's folder.
+        name: the detector's.
+        data: where the run's data set lies now; None for where it lay.
+        texts: for the card.
+
+    Raises:
+        UserError: it is no run, the name will not do, or what the publishing refuses.
+    """
     from deepfake.dataset import index_dataset
     from deepfake.publishing import CardTexts, publish
     from deepfake.run_publishing import publishing
     from deepfake.runlog import read_data_folder, read_settings
 
-    read_settings(options.run)  # what is no run is refused before anything is written there
-    texts = CardTexts()
-    if hasattr(options, "knows"):
-        knows, does_not_know = tuple(options.knows), tuple(options.does_not_know)
-        words = options.description, knows, does_not_know, options.licence, options.false_alarms
-        texts = CardTexts(*words, whole_pictures=options.whole_pictures)
-    name = plain_name(options.name)
-    data = index_dataset(options.data or read_data_folder(options.run))
-    with publishing(options.run, name):
-        card = publish(options.run, name, data, texts, say=say)
+    read_settings(run)  # what is no run is refused before anything is written there
+    name = plain_name(name)
+    index = index_dataset(data or read_data_folder(run))
+    with publishing(run, name):
+        card = publish(run, name, index, texts or CardTexts(), say=say)
     say(f"Published as {card.folder}: temperature {card.temperature:.2f}, {card.thresholds}")
-    return 0

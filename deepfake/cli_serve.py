@@ -8,6 +8,7 @@ import socket
 import sys
 from typing import Any
 
+from deepfake.cli_options import positive
 from deepfake.errors import UserError
 
 
@@ -22,7 +23,7 @@ def add_serve(commands: Any) -> None:
     parser.add_argument("--port", type=_port, default=8600, help="default: 8600; 0 takes a free one")
     parser.add_argument(
         "--requests-per-minute",
-        type=_at_least_one,
+        type=positive,
         default=60,
         metavar="N",
         help="from one address (default: 60)",
@@ -88,11 +89,4 @@ def _port(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 65535:
         raise argparse.ArgumentTypeError(f"must be 0 to 65535, received {text}")
-    return value
-
-
-def _at_least_one(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, received {text}")
     return value

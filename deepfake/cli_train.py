@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake.cli_options import address, image_size, positive, positive_number, say, share
-from deepfake.cli_publish import run_publish
+from deepfake.cli_publish import publish_run
 from deepfake.errors import UserError
 from deepfake.lines import Place
 from deepfake.names import plain_name
@@ -134,8 +134,7 @@ def _train(options: argparse.Namespace) -> int:
     kept = f"kept epoch {result.best_epoch}: {result.folder}/best.keras"
     say(f"{result.state} after {result.epochs} epochs; {kept}")
     if options.publish:
-        options.run, options.name = folder, options.publish
-        return run_publish(options)
+        publish_run(folder, options.publish, options.data)
     return 0
 
 

@@ -101,6 +101,13 @@ class Card:
         """The architectures of its networks: one, or those that it combines."""
         return self.architecture.split(BESIDE)
 
+    @property
+    def sources(self) -> list[str]:
+        """Of the data it was trained on; empty where the card does not say."""
+        data = self.contents.get("data")
+        sources = data.get("sources") if isinstance(data, dict) else None
+        return [str(source) for source in sources] if isinstance(sources, list) else []
+
 
 def models_folder() -> Path:
     """``$DEEPFAKE_MODELS``, or ``models`` beside the package."""
