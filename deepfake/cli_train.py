@@ -16,7 +16,7 @@ from deepfake.cli_publish import publish_run
 from deepfake.errors import UserError
 from deepfake.lines import Place
 from deepfake.names import plain_name
-from deepfake.recipes import RECIPES, Recipe, with_image_size, without_sources
+from deepfake.recipes import RECIPES, Recipe, with_image_size, with_perturbed, without_sources
 
 
 def add_train(commands: Any) -> None:
@@ -36,7 +36,7 @@ def add_train(commands: Any) -> None:
         "--perturbed",
         type=share,
         metavar="SHARE",
-        help="share of training images that are perturbed, 0-1; none turns all variation of images off",
+        help="share of every source's training images that are perturbed, 0-1; none turns all variation off",
     )
     train.add_argument(
         "--patience", type=positive, metavar="N", help="end after N epochs without a better one"
@@ -164,9 +164,10 @@ def chosen_recipe(options: argparse.Namespace, folder: Path) -> Recipe:
         *("frozen_stages", "precision", "seed", "patience", "adversarial"),
     )
     changes = {name: value for name in names if (value := getattr(options, name)) is not None}
+    changed = dataclasses.replace(recipe, **changes)
     if options.perturbed is not None:
         changes["perturbed"] = options.perturbed if options.perturbed >= 0 else None
-    changed = dataclasses.replace(recipe, **changes)
+        changed = with_perturbed(changed, changes["perturbed"])
     if options.image_size is not None:
         changed = with_image_size(changed, options.image_size)
     if not options.resume:

@@ -98,6 +98,18 @@ def with_image_size(recipe: Recipe, size: int) -> Recipe:
     )
 
 
+def with_perturbed(recipe: Recipe, share: float | None) -> Recipe:
+    """The recipe with another share of perturbed images, the same for every source.
+
+    Args:
+        recipe: the recipe; it keeps the shares of single sources where ``share`` is its own.
+        share: 0-1, or None to turn all variation of images off.
+    """
+    if share == recipe.perturbed:
+        return recipe
+    return replace(recipe, perturbed=share, source_perturbed=None)
+
+
 def without_sources(recipe: Recipe, sources: Sequence[str]) -> Recipe:
     """The recipe without some sources' shares, to measure on them what the others teach.
 

@@ -12,7 +12,7 @@ import pytest
 
 from deepfake.dataset import DatasetIndex
 from deepfake.errors import UserError
-from deepfake.recipes import RECIPES, Recipe, without_sources
+from deepfake.recipes import RECIPES, Recipe, with_perturbed, without_sources
 from deepfake.sampling import (
     SamplingError,
     augmentation_of,
@@ -132,6 +132,15 @@ def test_sources_have_their_own_augmentation() -> None:
         ("a", 0.3),
         ("b", 0.9),
     }
+
+
+@pytest.mark.parametrize("share", [0.0, None])
+def test_another_share_of_perturbed_images_holds_for_every_source(share: float | None) -> None:
+    faces = RECIPES["faces"]
+    changed = with_perturbed(faces, share)
+    kinds = {source: augmentation_of(changed, source) for source in faces.shares or {}}
+    assert {kind.perturbed if kind else None for kind in kinds.values()} == {share}
+    assert with_perturbed(faces, faces.perturbed) == faces
 
 
 @pytest.mark.parametrize("counts", [{"a": (3, 3)}, {"a": (3, 3), "b": (3, 0)}])
