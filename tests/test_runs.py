@@ -473,3 +473,16 @@ def test_settings_become_words_that_the_command_takes(tmp_path: Path) -> None:
     assert (recipe.train_input.size, recipe.serve_input.size) == (96, 115)
     assert (recipe.perturbed, recipe.patience, options.tensorboard) == (None, 2, True)
     assert free_name("a", ["a-1", "a-2"]) == "a-3"
+
+
+@pytest.mark.parametrize(("typed", "kept"), [("0.3", True), ("0", False), ("none", False)])
+def test_a_typed_share_of_perturbed_images_is_that_of_every_source(
+    tmp_path: Path, typed: str, kept: bool
+) -> None:
+    from deepfake.cli import command_parser
+    from deepfake.cli_train import chosen_recipe
+
+    words = ["train", "DATA", "--run", "a", "--recipe", "faces", "--perturbed", typed]
+    recipe = chosen_recipe(command_parser().parse_args(words), tmp_path)
+    assert recipe.perturbed == (None if typed == "none" else float(typed))
+    assert (recipe.source_perturbed == RECIPES["faces"].source_perturbed) == kept
