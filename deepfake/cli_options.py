@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 
+from deepfake.errors import UserError
 from deepfake.registry import OperatingPoint
 
 
@@ -18,6 +21,57 @@ def add_verdict_options(parser: argparse.ArgumentParser) -> None:
 def operating_point(options: argparse.Namespace) -> OperatingPoint:
     """The threshold that ``--few-false-alarms`` asks for."""
     return "few_false_alarms" if options.few_false_alarms else "balanced"
+
+
+def output_path(text: str | Path) -> Path:
+    """Where a command is to write a file, checked before the work begins: an argparse type, or a check.
+
+    Nothing is written yet. A lone ``-`` stands for the terminal and is passed through.
+
+    Args:
+        text: as typed.
+
+    Returns:
+        The path: of a file that can be replaced, or of one that can be made.
+
+    Raises:
+        UserError: ``no_file`` for an empty name, ``no_folder`` where the folder is missing, ``not_written``
+            where the path is a folder, cannot be a path, or is closed to this user.
+    """
+    path = Path(text)
+    if not str(text).strip() or str(path) == ".":
+        raise UserError("no_file", "The name of the file to write is empty. Give a file's name.")
+    if str(path) == "-":
+        return path
+    why = _why_not_written(path)
+    if why == "no_folder":
+        folder, name = printable(str(path.parent)), printable(path.name)
+        raise UserError("no_folder", f"There is no folder {folder} to write {name} into.")
+    if why:
+        raise UserError("not_written", f"{printable(str(path))} cannot be written: {why}. Give another file.")
+    return path
+
+
+def _why_not_written(path: Path) -> str:
+    """Empty where nothing speaks against it; ``no_folder`` where its folder is missing."""
+    try:
+        if b"\0" in os.fsencode(path):
+            return "no file's name may hold a null character"
+        if path.is_dir():
+            return "it is a folder"
+        if not path.parent.is_dir():
+            return "no_folder"
+        may = os.access(path if path.exists() else path.parent, os.W_OK)
+        return "" if may else "this user may not, or the disk is read-only"
+    except UnicodeEncodeError:
+        return "this system's file names cannot hold one of its letters"
+    except OSError as error:  # too long a name, a circle of links, a folder closed to this user
+        return error.strerror or "the system refuses it"
+
+
+def printable(text: str) -> str:
+    """A name or sentence that cannot steer the terminal: what is not printable becomes a question mark."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def positive(text: str) -> int:
