@@ -105,6 +105,7 @@ def _word(label: Any) -> str:
 def audit(
     inventory: Inventory,
     *,
+    refresh: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Audit:
@@ -112,13 +113,14 @@ def audit(
 
     Args:
         inventory: the data set.
+        refresh: measure every image again, whatever is kept.
         on_progress: told how many images are measured, of how many.
         stopped: asked now and then whether to stop.
 
     Raises:
         Stopped: ``stopped`` said so; what was measured so far is kept.
     """
-    measures = measure_images(inventory, on_progress=on_progress, stopped=stopped)
+    measures = measure_images(inventory, refresh=refresh, on_progress=on_progress, stopped=stopped)
     result = findings(inventory, measures)
     _save(inventory, result)
     return result
@@ -235,7 +237,7 @@ def audit_version(inventory: Inventory) -> int:
 
 
 def kept_audit(inventory: Inventory) -> Audit | None:
-    """The last audit, where no file has come, gone or been renamed since; None where there is none."""
+    """The last audit, where no file has come, gone or changed since; None where there is none."""
     try:
         text = (cache_folder("audits") / f"{cache_name(inventory.root)}.json").read_text(encoding="utf-8")
         kept = json.loads(text)

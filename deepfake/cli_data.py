@@ -71,7 +71,7 @@ def run_data(options: argparse.Namespace) -> int:
     if options.audit:
         from deepfake.audit import audit
 
-        result = audit(inventory, on_progress=_progress("images measured"))
+        result = audit(inventory, refresh=options.refresh, on_progress=_progress("images measured"))
     if options.json:
         print(json.dumps(facts_object(inventory, result), indent=2))
     else:

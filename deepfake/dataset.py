@@ -363,13 +363,24 @@ def _no_images(folder: Path, no_class: Mapping[str, int], unreadable: Sequence[s
             "unreadable_folder",
             f"{folder} may not be read: permission was denied. Give the app the right to read it.",
         )
-    found = f" Folders of images found: {_named(no_class)}." if no_class else ""
+    there = dict.fromkeys(_folders_in(folder), 0)
+    for name, count in no_class.items():
+        top = name.partition("/")[0]
+        there[top] = there.get(top, 0) + count
+    found = f" Folders found: {_named(there)}." if there else ""
     return DatasetError(
         "no_images",
         f"No labelled images in {folder}: {sum(no_class.values()):,} image files were looked at "
         f"({', '.join(sorted(IMAGE_EXTENSIONS))}), none in a folder called Fake or Real.{found} "
         "Expected Train/Fake, Train/Real, Validation/Fake ... or Fake and Real alone, or a manifest.csv.",
     )
+
+
+def _folders_in(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir() if entry.is_dir() and _is_text(entry.name)]
+    except OSError:
+        return []
 
 
 def _notes(table: pd.DataFrame, unreadable: Sequence[str], odd_names: int) -> tuple[str, ...]:
