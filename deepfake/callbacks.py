@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
+from deepfake.interrupts import Requests
 from deepfake.recipes import Recipe
 from deepfake.runlog import RunLog
 from deepfake.usage import Usage
@@ -58,6 +59,18 @@ class WeightAverage(keras.callbacks.Callback):
         """Takes up a saved average."""
         self.steps = steps
         self._weights = averages if averages and self.decay else None
+
+
+class StopAsked(keras.callbacks.Callback):
+    """Ends the steps where somebody asked the run to stop and the exception was lost on its way."""
+
+    def __init__(self, requests: Requests) -> None:
+        super().__init__()
+        self.requests = requests
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Raises KeyboardInterrupt where a request has arrived."""
+        self.requests.check()
 
 
 class StepReporter(keras.callbacks.Callback):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepfake.cli_options import output_path
 from deepfake.errors import UserError
 
 if TYPE_CHECKING:
@@ -72,9 +73,8 @@ def run_compare(options: argparse.Namespace) -> int:
             that do not match the files, or tables that `deepfake.comparison.compare` refuses.
     """
     to_terminal = str(options.json) == "-"
-    if options.json and not to_terminal and not options.json.parent.is_dir():  # said now, not after the work
-        folder = options.json.parent
-        raise UserError("no_folder", f"There is no folder {folder} to write {options.json.name} into.")
+    if options.json is not None:
+        output_path(options.json)  # said now, not after the work
     names = _names(options.scores, options.names)
     chosen = _thresholds(names, options.scores, options.threshold)
     from deepfake.comparison import compare
@@ -91,12 +91,12 @@ def run_compare(options: argparse.Namespace) -> int:
     result = compare(tables, {name: cut.value for name, cut in chosen.items()})
     origins = {name: cut.origin for name, cut in chosen.items()}
     text = json.dumps({**result.to_dict(), "threshold_origins": origins}, indent=2)
+    print(text if to_terminal else comparison_lines(result, origins), flush=True)
     if options.json and not to_terminal:
         try:
             options.json.write_text(text + "\n", encoding="utf-8")
         except OSError as error:
             raise UserError("not_written", f"{options.json} cannot be written: {error.strerror}.") from error
-    print(text if to_terminal else comparison_lines(result, origins), flush=True)
     return 0
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deepfake.errors import UserError
+from deepfake.cli_options import output_path, printable
 from deepfake.runlog import write_json
 
 
@@ -38,21 +38,33 @@ def _evaluate(options: argparse.Namespace) -> int:
     from deepfake.measuring import measure
     from deepfake.publishing import record
     from deepfake.recorded import below_roots
+    from deepfake.registry import load_card
     from deepfake.report_text import evaluation_lines
     from deepfake.score_table import write_scores
 
     for file in (options.json, options.scores, options.progress):
-        if file and not file.parent.is_dir():  # said now, not after the work
-            raise UserError("no_folder", f"There is no folder {file.parent} to write {file.name} into.")
-    data = index_dataset(options.data).select(split=options.split, source=options.source)
+        if file is not None:
+            output_path(file)  # said now, not after the work
+    index = index_dataset(options.data)
+    for note in index.notes:
+        print(f"note: {printable(note)}", file=sys.stderr)
+    data = index.select(split=options.split, source=options.source)
+    data.check_files()
+    if options.record and not options.scores:  # with --scores nothing is lost where the card is closed
+        output_path(load_card(options.model).folder / "card.json")
     detector = get_detector(options.model)
     result = measure(
         detector, data, perturbed=options.perturbed, on_progress=_progress(len(data), options.progress)
     )
     for path, why in result.refused:
         print(f"left out {path}: {why}", file=sys.stderr)
+    text = json.dumps({"model": detector.card.name, **result.evaluation.to_dict()}, indent=2)
+    # Shown before it is written: what can still go wrong then costs a file, not the work.
+    print(text if str(options.json) == "-" else evaluation_lines(result.evaluation), flush=True)
     if options.scores:
         write_scores(result.table, options.scores)
+    if options.json and str(options.json) != "-":
+        options.json.write_text(text + "\n", encoding="utf-8")
     if options.record:
         command = f"python -m deepfake evaluate DATA{_shown(options)} --model {detector.card.name}"
         record(
@@ -65,10 +77,6 @@ def _evaluate(options: argparse.Namespace) -> int:
             source=options.source,
             folder=below_roots(options.data),
         )
-    text = json.dumps({"model": detector.card.name, **result.evaluation.to_dict()}, indent=2)
-    if options.json and str(options.json) != "-":
-        options.json.write_text(text + "\n", encoding="utf-8")
-    print(text if str(options.json) == "-" else evaluation_lines(result.evaluation))
     return 0
 
 

@@ -24,6 +24,7 @@ def run_index(options: argparse.Namespace) -> int:
     Raises:
         UserError: no such detector or data set, or a file that cannot be written.
     """
+    from deepfake.cli_options import output_path
     from deepfake.errors import UserError
 
     if options.images < 1:
@@ -35,7 +36,9 @@ def run_index(options: argparse.Namespace) -> int:
     from deepfake.recorded import below_roots
 
     data = index_dataset(options.data)
+    data.check_files()
     detector = get_detector(options.model)
+    file = output_path(detector.card.folder / FILE_NAME)  # said now, not after the work
     held = set(data.select(split="Train").table["source"])
     if missing := [source for source in detector.card.sources if source not in held]:
         print(
@@ -56,7 +59,6 @@ def run_index(options: argparse.Namespace) -> int:
         images=options.images,
         on_progress=progress,
     )
-    file = detector.card.folder / FILE_NAME
     try:
         write_index(index, file)
     except OSError as error:

@@ -52,6 +52,30 @@ def output_path(text: str | Path) -> Path:
     return path
 
 
+def output_folder(path: Path) -> Path:
+    """A folder that a command is to fill, there already or still to be made, checked before the work begins.
+
+    Raises:
+        UserError: code ``not_written``: it is a file, cannot be a path, or is closed to this user.
+    """
+    why = ""
+    try:
+        there = next(place for place in (path.absolute(), *path.absolute().parents) if os.path.lexists(place))
+        if not there.is_dir():
+            why = f"{printable(str(there))} is no folder"
+        elif not os.access(there, os.W_OK | os.X_OK):
+            why = f"this user may not write into {printable(str(there))}, or the disk is read-only"
+    except UnicodeEncodeError:
+        why = "this system's file names cannot hold one of its letters"
+    except (OSError, ValueError) as error:  # too long a name, a circle of links, a null character
+        why = getattr(error, "strerror", None) or str(error)
+    if why:
+        raise UserError(
+            "not_written", f"{printable(str(path))} cannot be written: {why}. Give another folder."
+        )
+    return path
+
+
 def _why_not_written(path: Path) -> str:
     """Empty where nothing speaks against it; ``no_folder`` where its folder is missing."""
     try:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepfake.cli_options import output_path, printable
 from deepfake.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,19 +48,25 @@ def run_robustness(options: argparse.Namespace) -> int:
         UserError: a data set or detector that cannot be used, or a file that cannot be written.
     """
     to_terminal = str(options.json) == "-"
-    if options.json and not to_terminal and not options.json.parent.is_dir():  # said now, not after the work
-        folder = options.json.parent
-        raise UserError("no_folder", f"There is no folder {folder} to write {options.json.name} into.")
+    if options.json is not None:
+        output_path(options.json)  # said now, not after the work
     if options.images < 2:
         raise UserError("bad_images", f"--images must be 2 or more. Received {options.images}.")
     from deepfake.dataset import index_dataset
     from deepfake.detector import get_detector
     from deepfake.robustness import balanced_sample, data_title, subject_of, sweep
-    from deepfake.robustness_record import to_dict, write_robustness
+    from deepfake.robustness_record import FILE, to_dict, write_robustness
 
-    data = index_dataset(options.data).select(split=options.split, source=options.source)
+    index = index_dataset(options.data)
+    for note in index.notes:
+        print(f"note: {printable(note)}", file=sys.stderr)
+    data = index.select(split=options.split, source=options.source)
+    data.check_files()
     data = balanced_sample(data, options.images)
     detectors = [get_detector(name) for name in dict.fromkeys(options.model or [None])]
+    for detector in detectors:
+        if options.record:
+            output_path(detector.card.folder / FILE)
     title = data_title(data, options.split, options.source)
     start = time.perf_counter()
     results = sweep(
@@ -68,17 +75,18 @@ def run_robustness(options: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
     for path, why in results[0].refused:
         print(f"left out {path}: {why}", file=sys.stderr)
-    for detector, result in zip(detectors, results, strict=True):
-        if options.record:
-            path = write_robustness(detector.card, result, _command(options, result.model))
-            print(f"recorded in {path}", file=sys.stderr)
     text = json.dumps({result.model: to_dict(result) for result in results}, indent=1)
+    # Shown before it is written: what can still go wrong then costs a file, not the work.
+    print(text if to_terminal else "\n\n".join(map(robustness_lines, results)), flush=True)
     if options.json and not to_terminal:
         try:
             options.json.write_text(text + "\n", encoding="utf-8")
         except OSError as error:
             raise UserError("not_written", f"{options.json} cannot be written: {error.strerror}.") from error
-    print(text if to_terminal else "\n\n".join(map(robustness_lines, results)), flush=True)
+    for detector, result in zip(detectors, results, strict=True):
+        if options.record:
+            path = write_robustness(detector.card, result, _command(options, result.model))
+            print(f"recorded in {path}", file=sys.stderr)
     copies = sum(int(result.table["n"].sum()) for result in results)
     print(f"{copies:,} copies scored in {seconds:.0f} s: {copies / seconds:.0f} a second", file=sys.stderr)
     return 0

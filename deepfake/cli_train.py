@@ -11,12 +11,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deepfake.cli_options import address, image_size, positive, positive_number, say, share
-from deepfake.cli_publish import publish_run
+from deepfake.cli_options import (
+    address,
+    image_size,
+    output_folder,
+    positive,
+    positive_number,
+    printable,
+    say,
+    share,
+)
+from deepfake.cli_publish import check_target, publish_run
 from deepfake.errors import UserError
 from deepfake.lines import Place
 from deepfake.names import plain_name
 from deepfake.recipes import RECIPES, Recipe, with_image_size, with_perturbed, without_sources
+
+INTERRUPTED = 130
+"""Exit status of what Ctrl-C or ``kill`` ended, as shells have it."""
 
 
 def add_train(commands: Any) -> None:
@@ -110,9 +122,14 @@ def _train(options: argparse.Namespace) -> int:
         from deepfake.following import follow
 
         follow(index_dataset(options.data), place, say)
-    folder = (options.runs or runs_folder()) / plain_name(options.run)
+    folder = output_folder((options.runs or runs_folder()) / plain_name(options.run))
+    if options.publish is not None:
+        check_target(options.publish)  # said now, not after the work
     recipe = chosen_recipe(options, folder)
     data = index_dataset(options.data)
+    if not options.estimate:
+        for note in data.notes:
+            say(f"note: {printable(note)}")
     if options.estimate:
         from deepfake.run_estimate import estimate
 
@@ -133,6 +150,13 @@ def _train(options: argparse.Namespace) -> int:
             )
     kept = f"kept epoch {result.best_epoch}: {result.folder}/best.keras"
     say(f"{result.state} after {result.epochs} epochs; {kept}")
+    if result.state != "finished":
+        if options.publish:
+            say(
+                f"Not published as {options.publish}, since the run was stopped. To publish what it has "
+                f"learnt so far: python -m deepfake publish {folder} {options.publish}"
+            )
+        return INTERRUPTED
     if options.publish:
         publish_run(folder, options.publish, options.data)
     return 0

@@ -49,8 +49,9 @@ def measure(
         on_progress: told after each batch how many images are done.
 
     Raises:
-        DatasetError: code ``no_images``: not one image could be read.
+        DatasetError: code ``no_images``: not one image could be read; ``missing_file``: some are not there.
     """
+    data.check_files()
     refused: dict[int, str] = {}
     logits = score_files(
         detector.scorer,
