@@ -9,7 +9,7 @@ import streamlit as st
 from deepfake import runs
 from deepfake.data_roots import allowed_roots, resolve_in_roots
 from deepfake.errors import UserError
-from deepfake.recipes import RECIPES, Recipe
+from deepfake.recipes import RECIPES, Recipe, fitted
 from deepfake.run_estimate import Estimate, measure_elsewhere
 from deepfake.run_process import training_owner
 from deepfake.run_progress import duration_words
@@ -57,7 +57,13 @@ def show_form() -> None:
             format_func=lambda name: f"{name}: {RECIPE_WORDS[name]}" if name in RECIPE_WORDS else name,
             key="new-recipe",
         )
-    settings = ask_for_settings(RECIPES[recipe_name])
+    recipe = RECIPES[recipe_name]
+    images = recipe.epoch_images or sum((counts or {}).get("Train", ()))
+    suited = fitted(recipe, images)
+    fill_in(suited, folder)
+    settings = ask_for_settings(suited)
+    if suited != recipe:
+        st.caption(f"Epochs, batch size and learning rate are set for {images:,} training images.")
     name = st.text_input(
         "Name of the run",
         free_name(recipe_name, runs.run_names()),
@@ -109,19 +115,29 @@ def counted(folder: Path) -> dict[str, tuple[int, int]] | None:
     return counts
 
 
+def fill_in(recipe: Recipe, folder: Path) -> None:
+    """Puts the recipe's numbers into the form when another recipe or data set was chosen."""
+    numbers = {"epochs": recipe.epochs, "batch": recipe.batch_size, "rate": recipe.learning_rate}
+    values = {f"new-{name}-{recipe.name}": value for name, value in numbers.items()}
+    chosen = (recipe.name, str(folder))
+    if st.session_state.get("new-filled") != chosen or not values.keys() <= st.session_state.keys():
+        st.session_state.update(values)
+    st.session_state["new-filled"] = chosen
+
+
 def ask_for_settings(recipe: Recipe) -> RunSettings:
     """The numbers, each with the recipe's own as default."""
     key, columns = recipe.name, st.columns(3)
     epochs = columns[0].number_input(
-        "Epochs", 1, 1000, recipe.epochs, key=f"new-epochs-{key}",
+        "Epochs", 1, 1000, key=f"new-epochs-{key}",
         help="How often the network goes through the training images.",
     )  # fmt: skip
     batch_size = columns[1].number_input(
-        "Batch size", 2, 1024, recipe.batch_size, key=f"new-batch-{key}",
+        "Batch size", 2, 1024, key=f"new-batch-{key}",
         help="Images a step. Larger batches need more memory.",
     )  # fmt: skip
     learning_rate = columns[2].number_input(
-        "Learning rate", 1e-7, 1.0, recipe.learning_rate, step=1e-4, format="%g", key=f"new-rate-{key}",
+        "Learning rate", 1e-7, 1.0, step=1e-4, format="%g", key=f"new-rate-{key}",
         help="How far each step moves the weights, at its highest.",
     )  # fmt: skip
     with st.expander("More settings"):

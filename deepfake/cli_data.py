@@ -48,11 +48,8 @@ def run_demo(options: argparse.Namespace) -> int:
     if options.seed < 0:
         raise UserError("bad_seed", f"The seed must be 0 or more. Received: {options.seed}.")
     written = write_demo(options.folder, images=options.images, seed=options.seed)
-    print(f"{written} drawings in {options.folder}. Learn from them, about a minute on two cores:")
-    print(
-        f"  python -m deepfake train {options.folder} --recipe compact --epochs 6 --batch-size 16 "
-        "--learning-rate 0.001 --run demo"
-    )
+    print(f"{written} drawings in {options.folder}. Learn from them, about a minute and a half on two cores:")
+    print(f"  python -m deepfake train {options.folder} --run demo")
     return 0
 
 

@@ -25,7 +25,7 @@ from deepfake.cli_publish import check_target, publish_run
 from deepfake.errors import UserError
 from deepfake.lines import Place
 from deepfake.names import plain_name
-from deepfake.recipes import RECIPES, Recipe, with_image_size, with_perturbed, without_sources
+from deepfake.recipes import RECIPES, Recipe, fitted, with_image_size, with_perturbed, without_sources
 
 INTERRUPTED = 130
 """Exit status of what Ctrl-C or ``kill`` ended, as shells have it."""
@@ -125,8 +125,8 @@ def _train(options: argparse.Namespace) -> int:
     folder = output_folder((options.runs or runs_folder()) / plain_name(options.run))
     if options.publish is not None:
         check_target(options.publish)  # said now, not after the work
-    recipe = chosen_recipe(options, folder)
     data = index_dataset(options.data)
+    recipe = chosen_recipe(options, folder, int((data.table["split"] == "Train").sum()))
     if not options.estimate:
         for note in data.notes:
             say(f"note: {printable(note)}")
@@ -178,11 +178,18 @@ def _place(options: argparse.Namespace) -> Place | None:
     return Place(host, port, options.processes, options.process)
 
 
-def chosen_recipe(options: argparse.Namespace, folder: Path) -> Recipe:
-    """The recipe with what was typed; that of the run where it is resumed, which may not differ."""
+def chosen_recipe(options: argparse.Namespace, folder: Path, images: int) -> Recipe:
+    """The recipe, fitted to the number of training images, with what was typed.
+
+    That of the run where it is resumed, which may not differ.
+    """
     from deepfake.runlog import read_settings
 
-    recipe = read_settings(folder) if options.resume else RECIPES[options.recipe or "compact"]
+    if options.resume:
+        recipe = read_settings(folder)
+    else:
+        recipe = RECIPES[options.recipe or "compact"]
+        recipe = fitted(recipe, recipe.epoch_images or images, options.batch_size)
     names = (
         *("epochs", "batch_size", "learning_rate", "weights"),
         *("frozen_stages", "precision", "seed", "patience", "adversarial"),

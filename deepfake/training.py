@@ -104,7 +104,7 @@ def train(
         leader.begin(settled.to_dict(), first, recipe.batch_size)
     model, served, precision, steps = networks(training, recipe, resume=resume, group=leader)
     log = RunLog(folder, listeners)
-    run = _Run(model, served, recipe, folder, log, leader=leader)
+    run = _Run(model, served, recipe, folder, log, steps=steps, leader=leader)
     if resume:
         run.load_state()
     else:
@@ -129,7 +129,7 @@ def train(
         f"{recipe.architecture}: {model.count_params():,} parameters, {precision}; "
         f"{len(training):,} training and {len(validation):,} validation images, {steps} steps an epoch"
     )
-    return run.go(training, validation, steps, say, landmarks)
+    return run.go(training, validation, say, landmarks)
 
 
 def _write_summary(model: Any, folder: Path) -> None:
@@ -149,11 +149,12 @@ class _Run:
         folder: Path,
         log: RunLog,
         *,
+        steps: int,
         leader: Leader | None = None,
     ) -> None:
-        self.leader = leader
+        self.leader, self.steps = leader, steps
         self.model, self.served, self.recipe, self.folder, self.log = model, served, recipe, folder, log
-        self.average = WeightAverage(model, recipe.ema)
+        self.average = WeightAverage(model, recipe.ema, steps)
         self.scorer = compiled_scorer(served, recipe.serve_input)
         self.epoch = 0  # epochs that are measured
         self.trained = 0  # epochs whose steps are done: as many, or one more
@@ -166,12 +167,11 @@ class _Run:
         self,
         training: DatasetIndex,
         validation: DatasetIndex,
-        steps: int,
         say: Callable[[str], None],
         landmarks: Any,
     ) -> TrainingResult:
         """All epochs that are left."""
-        reporter = StepReporter(self.log, self.recipe, steps, say)
+        reporter = StepReporter(self.log, self.recipe, self.steps, say)
         state = "finished"
         with remembered() as requests:
             callbacks = [reporter, self.average, StopAsked(requests)]

@@ -1,5 +1,6 @@
 """The command `compare`, in process; one test starts it as a person would."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -65,6 +66,18 @@ def test_json_has_every_number(files: tuple[Path, Path], tmp_path: Path, capsys:
     status, shown, _ = call(capsys, *files, "--names", "A", "B", "--threshold", 0.5, 0.6, "--json", "-")
     assert status == 0
     assert json.loads(shown) == numbers
+
+
+def test_results_are_shown_before_they_are_written(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    status, out, err = call(capsys, *files, "--json", tmp_path / "out.json")
+    assert (status, "No space left" in err) == (1, True)
+    assert "McNemar's test" in out
 
 
 def test_names_come_from_what_tells_the_files_apart(files: tuple[Path, Path], capsys: Capture) -> None:
