@@ -178,8 +178,8 @@ def _place(options: argparse.Namespace) -> Place | None:
     return Place(host, port, options.processes, options.process)
 
 
-def chosen_recipe(options: argparse.Namespace, folder: Path, images: int) -> Recipe:
-    """The recipe, fitted to the number of training images, with what was typed.
+def chosen_recipe(options: argparse.Namespace, folder: Path, images: int = 0) -> Recipe:
+    """The recipe, fitted to the number of training images (0: as it is), with what was typed.
 
     That of the run where it is resumed, which may not differ.
     """

@@ -142,11 +142,11 @@ def fitted(recipe: Recipe, images: int, batch_size: int | None = None) -> Recipe
     """The recipe's own defaults for as many images: a small set gets smaller batches and more epochs.
 
     The recipes are made for thousands of images. Of 320 in batches of 64 an epoch has 5 steps, a run of 16
-    epochs 80: too few to learn anything. Here the batch is halved, down to 8, until an epoch has 20 steps; the
-    learning rate goes with its root, which keeps Adam's noise alike (Malladi et al., On the SDEs and scaling
-    rules for adaptive gradient algorithms, 2022); and there are as many epochs, up to 60, as make 300 steps,
-    warm-up in proportion. Where there is enough already the recipe is returned as it is; that of the starting
-    document, of constant step size, always is.
+    epochs 80: too few to learn anything. Here the batch is halved, down to 8, until an epoch has 20 steps;
+    the learning rate goes with its root, which keeps Adam's noise alike (Malladi et al., On the SDEs and
+    scaling rules for adaptive gradient algorithms, 2022); and there are as many epochs, up to 60, as make 300
+    steps, warm-up in proportion. Where there is enough already the recipe is returned as it is; that of the
+    starting document, of constant step size, always is.
 
     Args:
         recipe: from ``RECIPES``.

@@ -272,6 +272,12 @@ def test_warning_when_perturbed_images_fall_behind(tmp_path: Path) -> None:
     assert "0.960" in said
 
 
+def test_nothing_is_said_of_what_a_network_leans_on_that_has_learnt_nothing(tmp_path: Path) -> None:
+    """The demo set with the defaults of old: clean 0.74, perturbed 0.50."""
+    aucs = ((0.47, 0.54), (0.47, 0.51), (0.59, 0.52), (0.70, 0.48), (0.70, 0.51), (0.74, 0.50))
+    assert parted(tmp_path, *(epoch(n, auc=c, hard=p) for n, (c, p) in enumerate(aucs, 1))) == ()
+
+
 @pytest.mark.parametrize("hard", [0.8, None])
 def test_no_warning_while_all_goes_well(hard: float | None, tmp_path: Path) -> None:
     learning = [epoch(n, train=0.6 / n, loss=0.7 / n, hard=hard) for n in range(1, 7)]

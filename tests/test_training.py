@@ -25,9 +25,9 @@ from deepfake.callbacks import StepReporter, WeightAverage
 from deepfake.dataset import DatasetError, DatasetIndex, index_dataset
 from deepfake.errors import UserError
 from deepfake.images import ImageRefused
-from deepfake.optimisation import compile_for, fastest_precision
+from deepfake.optimisation import compile_for, fastest_precision, shorten_memory
 from deepfake.preprocessing import InputSpec
-from deepfake.recipes import RECIPES, Recipe
+from deepfake.recipes import RECIPES, Recipe, fitted
 from deepfake.runlog import RunLog, read_data_folder, read_settings, write_json
 from deepfake.training import train
 from deepfake.training_data import TrainingError, balanced_sample
@@ -159,6 +159,73 @@ def test_no_run_in_a_folder(tmp_path: Path) -> None:
         assert caught.value.code == "no_run"
 
 
+@pytest.mark.parametrize("name", ["compact", "lite", "faces", "seed"])
+def test_a_full_size_recipe_is_left_as_it_is(name: str) -> None:
+    """The runs whose numbers stand in the README: 20,000 images an epoch."""
+    recipe = RECIPES[name]
+    assert fitted(recipe, 20_000) is recipe or fitted(recipe, 20_000) == recipe
+    steps = 20_000 // recipe.batch_size
+    network: Any = compact(stages=((8, 1),), stem=8)
+    shorten_memory(network, steps * recipe.epochs)
+    layers = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    if name != "seed":  # whose statistics nobody shortens, see the test below
+        assert {layer.momentum for layer in layers} == {0.98}
+    assert WeightAverage(network, 0.999, steps).every == WeightAverage.EVERY
+
+
+def test_a_small_set_gets_steps_enough() -> None:
+    recipe = RECIPES["compact"]
+    demo = fitted(recipe, 320)
+    assert (demo.batch_size, demo.epochs, demo.learning_rate) == (16, 16, 1.5e-3)
+    assert dataclasses.replace(demo, batch_size=64, learning_rate=3e-3) == recipe, "nothing else changes"
+    few = fitted(recipe, 40)
+    assert (few.batch_size, few.epochs) == (8, 60)
+    assert few.warmup == pytest.approx(0.5 * 60 / 16)
+    assert fitted(RECIPES["lite"], 320).epochs == 15
+    settled = fitted(recipe, 320, 64)
+    assert (settled.batch_size, settled.epochs, settled.learning_rate) == (64, 60, 3e-3)
+    for images in (0, 1, 7):
+        assert fitted(recipe, images).epochs <= 60
+    assert fitted(recipe, 1280) == recipe
+    assert fitted(recipe, 0) is recipe, "not known"
+    assert fitted(RECIPES["seed"], 12) is RECIPES["seed"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "momentum"),
+    [
+        ({"epochs": 20}, 0.75),  # 80 steps
+        ({"epochs": 1}, 0.5),
+        ({"epochs": 250}, 0.98),  # 1,000 steps
+        ({"epochs": 20, "schedule": "constant"}, 0.98),
+        ({"epochs": 20, "weights": "a detector"}, 0.98),  # its statistics are of images
+    ],
+)
+def test_statistics_of_a_short_run_forget_their_start(
+    changes: dict[str, Any], momentum: float, data: DatasetIndex
+) -> None:
+    model, _, _, steps = epochs.networks(data.select(split="Train"), recipe(**changes), resume=False)
+    assert steps == 4
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert layers
+    assert {layer.momentum for layer in layers} == {momentum}
+
+
+@pytest.mark.parametrize(("steps", "every"), [(1, 1), (5, 1), (20, 2), (63, 7), (64, 8), (5000, 8)])
+def test_no_epoch_ends_without_an_average_of_its_own(steps: int, every: int) -> None:
+    model: Any = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    average = WeightAverage(model, 0.9, steps)
+    assert average.every == every
+    average.set_model(model)
+    seen: set[float] = set()
+    for epoch in range(3):
+        for step in range(steps):
+            model.set_weights([np.array([[float(epoch * steps + step)]])])
+            average.on_train_batch_end(step)
+        seen.add(average.weights()[0].item())
+    assert len(seen) == 3
+
+
 # The averaged weights
 
 
@@ -268,7 +335,7 @@ def test_kept_network_is_the_one_that_was_measured(
     ]
 
 
-@pytest.mark.parametrize("batch_size", [8, 2], ids=["before_the_first_average", "with_an_average"])
+@pytest.mark.parametrize("batch_size", [8, 2], ids=["averaged_each_step", "averaged_each_other_step"])
 def test_resumed_run_equals_an_uninterrupted_one(
     batch_size: int,
     data: DatasetIndex,
@@ -305,8 +372,7 @@ def test_resumed_run_equals_an_uninterrupted_one(
 
     whole, halves = np.load(uninterrupted / "state.npz"), np.load(tmp_path / "halved" / "state.npz")
     assert set(whole.files) == set(halves.files)
-    steps = 2 * (32 // batch_size)
-    assert any(name.startswith("average_") for name in whole.files) == (steps >= WeightAverage.EVERY)
+    assert any(name.startswith("average_") for name in whole.files)
     for name in whole.files:
         if name != "kept":
             assert np.allclose(whole[name], halves[name], rtol=1e-4, atol=1e-5), name

@@ -15,6 +15,7 @@ from test_runs import a_run, end
 
 from deepfake import runs
 from deepfake.errors import UserError
+from deepfake.recipes import RECIPES, fitted
 from deepfake.run_estimate import Estimate
 from deepfake.runlog import write_json
 
@@ -210,6 +211,28 @@ def test_form_says_what_it_takes_then_starts(
     assert (name, data) == ("compact-1", tiny_dataset.resolve())
     assert words[words.index("--epochs") + 1] == "5"
     assert app.selectbox(key="run").value == "compact-1"
+
+
+def test_the_numbers_offered_fit_the_data_set(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def offered(recipe: str) -> tuple[object, ...]:
+        names = (f"new-{name}-{recipe}" for name in ("epochs", "batch", "rate"))
+        return tuple(app.number_input(key=name).value for name in names)
+
+    app = form(tiny_dataset, monkeypatch)
+    suited = fitted(RECIPES["compact"], 32)
+    assert offered("compact") == (suited.epochs, suited.batch_size, suited.learning_rate)
+    assert "set for 32 training images" in text(app)
+    app.number_input(key="new-batch-compact").set_value(4)
+    again(app)
+    assert offered("compact")[1] == 4, "what was typed stays"
+    app.selectbox(key="new-recipe").set_value("faces")
+    again(app)
+    faces = RECIPES["faces"]
+    assert offered("faces") == (faces.epochs, faces.batch_size, faces.learning_rate)
+    assert "training images." not in text(app)
+    app.selectbox(key="new-recipe").set_value("compact")
+    again(app)
+    assert offered("compact")[1] == suited.batch_size
 
 
 def test_starting_document_is_one_choice(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
