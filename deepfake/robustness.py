@@ -148,8 +148,9 @@ def sweep(
         a result for each subject, in their order.
 
     Raises:
-        DatasetError: code ``no_images``: not one picture could be read.
+        DatasetError: code ``no_images``: not one picture could be read; ``missing_file``: some are not there.
     """
+    data.check_files()
     labels = data.table["label"].to_numpy()
     steps = conditions(kinds, epsilons)
     n_altered = 1 + sum(len(kind.amounts) for kind in kinds)
