@@ -36,7 +36,7 @@ def looks_cut(data: bytes, reader: str) -> bool:
 
     Args:
         data: the file's bytes.
-        reader: the format, from ``image_signatures.identify``.
+        reader: the format, from ``image_signatures.identify``; of films ``MP4`` or ``Matroska``.
     """
     try:
         return _CUT_CHECKS[reader](data)
@@ -274,6 +274,23 @@ def _cut_tiff(data: bytes) -> bool:
 
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 
+
+def _cut_matroska(data: bytes) -> bool:
+    """Whether the segment, the one element behind the header, says that it goes on beyond the end."""
+    at = 0
+    for name in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"):
+        if data[at : at + 4] != name:
+            return at + 4 > len(data)
+        length = 9 - data[at + 4].bit_length()
+        at += 4 + length
+        most = (1 << 7 * length) - 1
+        size = int.from_bytes(data[at - length : at], "big") & most
+        if size == most:
+            return False  # a live recording does not know its length
+        at += size
+    return at > len(data)
+
+
 _CUT_CHECKS = {
     "JPEG": _cut_jpeg,
     "PNG": _cut_png,
@@ -283,4 +300,6 @@ _CUT_CHECKS = {
     "TIFF": _cut_tiff,
     "AVIF": _cut_iso_media,
     "HEIC": _cut_iso_media,
+    "MP4": _cut_iso_media,
+    "Matroska": _cut_matroska,
 }
