@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfake.cli_options import say
+from deepfake.cli_options import check_folder, input_path, say
 from deepfake.names import plain_name
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def add_publish(commands: Any) -> None:
     """Adds the command to the parser's."""
     publish = commands.add_parser("publish", help="make a run's best network a detector in models/")
-    publish.add_argument("run", type=Path, help="the run's folder")
+    publish.add_argument("run", type=input_path, help="the run's folder")
     publish.add_argument("name", help="the detector's name")
-    publish.add_argument("--data", type=Path, help="where the run's data set lies now, if it was moved")
+    publish.add_argument("--data", type=input_path, help="where the run's data set lies now, if it was moved")
     publish.add_argument("--description", default="", help="one sentence for the card")
     publish.add_argument(
         "--knows", action="append", default=[], metavar="KIND", help="a kind of fake (repeat)"
@@ -58,11 +58,13 @@ def publish_run(run: Path, name: str, data: Path | None = None, texts: CardTexts
     """
     from deepfake.dataset import index_dataset
     from deepfake.publishing import CardTexts, publish
+    from deepfake.registry import models_folder
     from deepfake.run_publishing import publishing
     from deepfake.runlog import read_data_folder, read_settings
 
     read_settings(run)  # what is no run is refused before anything is written there
     name = plain_name(name)
+    check_folder(models_folder() / name)  # said now, not after the work
     index = index_dataset(data or read_data_folder(run))
     with publishing(run, name):
         card = publish(run, name, index, texts or CardTexts(), say=say)

@@ -6,9 +6,9 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepfake.cli_options import input_path, output_path, printable
 from deepfake.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def add_robustness(commands: Any) -> None:
     parser = commands.add_parser(
         "robustness", help="measure detectors under perturbations and attacks of rising strength"
     )
-    parser.add_argument("data", type=Path, help="the data set's folder")
+    parser.add_argument("data", type=input_path, help="the data set's folder")
     parser.add_argument("--split", help="Train, Validation or Test (default: all images)")
     parser.add_argument("--source", help="only this source of the data set's manifest")
     parser.add_argument(
@@ -35,7 +35,9 @@ def add_robustness(commands: Any) -> None:
         metavar="N",
         help=f"at most N images, half of each class (default: {DEFAULT_IMAGES})",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers; - for the terminal")
+    parser.add_argument(
+        "--json", type=output_path, metavar="FILE", help="write all numbers; - for the terminal"
+    )
     parser.add_argument("--record", action="store_true", help="keep them as models/NAME/robustness.json")
     parser.set_defaults(command=run_robustness)
 
@@ -47,19 +49,19 @@ def run_robustness(options: argparse.Namespace) -> int:
         UserError: a data set or detector that cannot be used, or a file that cannot be written.
     """
     to_terminal = str(options.json) == "-"
-    if options.json and not to_terminal and not options.json.parent.is_dir():  # said now, not after the work
-        folder = options.json.parent
-        raise UserError("no_folder", f"There is no folder {folder} to write {options.json.name} into.")
     if options.images < 2:
         raise UserError("bad_images", f"--images must be 2 or more. Received {options.images}.")
     from deepfake.dataset import index_dataset
     from deepfake.detector import get_detector
     from deepfake.robustness import balanced_sample, data_title, subject_of, sweep
-    from deepfake.robustness_record import to_dict, write_robustness
+    from deepfake.robustness_record import FILE, to_dict, write_robustness
 
     data = index_dataset(options.data).select(split=options.split, source=options.source)
     data = balanced_sample(data, options.images)
     detectors = [get_detector(name) for name in dict.fromkeys(options.model or [None])]
+    if options.record:
+        for each in detectors:
+            output_path(each.card.folder / FILE)  # said now, not after the work
     title = data_title(data, options.split, options.source)
     start = time.perf_counter()
     results = sweep(
@@ -67,7 +69,7 @@ def run_robustness(options: argparse.Namespace) -> int:
     )
     seconds = time.perf_counter() - start
     for path, why in results[0].refused:
-        print(f"left out {path}: {why}", file=sys.stderr)
+        print(f"left out {printable(path)}: {why}", file=sys.stderr)
     for detector, result in zip(detectors, results, strict=True):
         if options.record:
             path = write_robustness(detector.card, result, _command(options, result.model))
