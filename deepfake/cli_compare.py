@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfake.cli_options import output_path
+from deepfake.cli_options import input_path, output_path, printable
 from deepfake.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def add_compare(commands: Any) -> None:
     parser = commands.add_parser(
         "compare", help="compare detectors on the same images, from the score files that evaluate writes"
     )
-    parser.add_argument("scores", type=Path, nargs="+", metavar="SCORES.csv", help="two files or more")
+    parser.add_argument("scores", type=input_path, nargs="+", metavar="SCORES.csv", help="two files or more")
     parser.add_argument(
         "--names",
         nargs="+",
@@ -61,7 +61,9 @@ def add_compare(commands: Any) -> None:
         action="store_true",
         help="add the mean of the detectors' calibrated logits as one more detector",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers; - for the terminal")
+    parser.add_argument(
+        "--json", type=output_path, metavar="FILE", help="write all numbers; - for the terminal"
+    )
     parser.set_defaults(command=run_compare)
 
 
@@ -73,8 +75,6 @@ def run_compare(options: argparse.Namespace) -> int:
             that do not match the files, or tables that `deepfake.comparison.compare` refuses.
     """
     to_terminal = str(options.json) == "-"
-    if options.json is not None:
-        output_path(options.json)  # said now, not after the work
     names = _names(options.scores, options.names)
     chosen = _thresholds(names, options.scores, options.threshold)
     from deepfake.comparison import compare
@@ -169,7 +169,7 @@ def _number(value: float | None, sign: str = "") -> str:
 
 def _printable(lines: Sequence[str]) -> str:
     """Names come from files: none of them may steer the terminal."""
-    return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
+    return "\n".join(map(printable, lines))
 
 
 def _names(paths: Sequence[Path], given: Sequence[str] | None) -> list[str]:

@@ -23,6 +23,21 @@ def operating_point(options: argparse.Namespace) -> OperatingPoint:
     return "few_false_alarms" if options.few_false_alarms else "balanced"
 
 
+_CLOSED = "this user may not, or the disk is read-only"
+EMPTY_PATH = "The path is empty. Give the path of a file or folder; a lone dot is the folder one stands in."
+
+
+def input_path(text: str) -> Path:
+    """A file or folder to read, as an argparse type: ``""`` is not the folder one stands in.
+
+    Raises:
+        UserError: ``no_path``.
+    """
+    if not text:
+        raise UserError("no_path", EMPTY_PATH)
+    return Path(text)
+
+
 def output_path(text: str | Path) -> Path:
     """Where a command is to write a file, checked before the work begins: an argparse type, or a check.
 
@@ -86,7 +101,7 @@ def _why_not_written(path: Path) -> str:
         if not path.parent.is_dir():
             return "no_folder"
         may = os.access(path if path.exists() else path.parent, os.W_OK)
-        return "" if may else "this user may not, or the disk is read-only"
+        return "" if may else _CLOSED
     except UnicodeEncodeError:
         return "this system's file names cannot hold one of its letters"
     except OSError as error:  # too long a name, a circle of links, a folder closed to this user

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfake.cli_options import output_folder, say
+from deepfake.cli_options import input_path, output_folder, say
 from deepfake.names import plain_name
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def add_publish(commands: Any) -> None:
     """Adds the command to the parser's."""
     publish = commands.add_parser("publish", help="make a run's best network a detector in models/")
-    publish.add_argument("run", type=Path, help="the run's folder")
+    publish.add_argument("run", type=input_path, help="the run's folder")
     publish.add_argument("name", help="the detector's name")
-    publish.add_argument("--data", type=Path, help="where the run's data set lies now, if it was moved")
+    publish.add_argument("--data", type=input_path, help="where the run's data set lies now, if it was moved")
     publish.add_argument("--description", default="", help="one sentence for the card")
     publish.add_argument(
         "--knows", action="append", default=[], metavar="KIND", help="a kind of fake (repeat)"

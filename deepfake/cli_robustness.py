@@ -6,10 +6,9 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfake.cli_options import output_path, printable
+from deepfake.cli_options import input_path, output_path, printable
 from deepfake.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ def add_robustness(commands: Any) -> None:
     parser = commands.add_parser(
         "robustness", help="measure detectors under perturbations and attacks of rising strength"
     )
-    parser.add_argument("data", type=Path, help="the data set's folder")
+    parser.add_argument("data", type=input_path, help="the data set's folder")
     parser.add_argument("--split", help="Train, Validation or Test (default: all images)")
     parser.add_argument("--source", help="only this source of the data set's manifest")
     parser.add_argument(
@@ -36,7 +35,9 @@ def add_robustness(commands: Any) -> None:
         metavar="N",
         help=f"at most N images, half of each class (default: {DEFAULT_IMAGES})",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers; - for the terminal")
+    parser.add_argument(
+        "--json", type=output_path, metavar="FILE", help="write all numbers; - for the terminal"
+    )
     parser.add_argument("--record", action="store_true", help="keep them as models/NAME/robustness.json")
     parser.set_defaults(command=run_robustness)
 
@@ -48,8 +49,6 @@ def run_robustness(options: argparse.Namespace) -> int:
         UserError: a data set or detector that cannot be used, or a file that cannot be written.
     """
     to_terminal = str(options.json) == "-"
-    if options.json is not None:
-        output_path(options.json)  # said now, not after the work
     if options.images < 2:
         raise UserError("bad_images", f"--images must be 2 or more. Received {options.images}.")
     from deepfake.dataset import index_dataset
@@ -64,9 +63,9 @@ def run_robustness(options: argparse.Namespace) -> int:
     data.check_files()
     data = balanced_sample(data, options.images)
     detectors = [get_detector(name) for name in dict.fromkeys(options.model or [None])]
-    for detector in detectors:
-        if options.record:
-            output_path(detector.card.folder / FILE)
+    if options.record:
+        for each in detectors:
+            output_path(each.card.folder / FILE)  # said now, not after the work
     title = data_title(data, options.split, options.source)
     start = time.perf_counter()
     results = sweep(
@@ -74,7 +73,7 @@ def run_robustness(options: argparse.Namespace) -> int:
     )
     seconds = time.perf_counter() - start
     for path, why in results[0].refused:
-        print(f"left out {path}: {why}", file=sys.stderr)
+        print(f"left out {printable(path)}: {why}", file=sys.stderr)
     text = json.dumps({result.model: to_dict(result) for result in results}, indent=1)
     # Shown before it is written: what can still go wrong then costs a file, not the work.
     print(text if to_terminal else "\n\n".join(map(robustness_lines, results)), flush=True)

@@ -14,6 +14,7 @@ from typing import Any
 from deepfake.cli_options import (
     address,
     image_size,
+    input_path,
     output_folder,
     positive,
     positive_number,
@@ -34,11 +35,13 @@ INTERRUPTED = 130
 def add_train(commands: Any) -> None:
     """Adds the command to the parser's."""
     train = commands.add_parser("train", help="train a detector on Train|Validation / Fake|Real folders")
-    train.add_argument("data", type=Path, help="the data set's folder")
+    train.add_argument("data", type=input_path, help="the data set's folder")
     train.add_argument("--recipe", choices=sorted(RECIPES), help="default: compact")
     train.add_argument("--run", required=True, metavar="NAME", help="the run's name; its folder is RUNS/NAME")
     train.add_argument(
-        "--runs", type=Path, help="where runs live (default: $DEEPFAKE_RUNS, or runs beside the package)"
+        "--runs",
+        type=input_path,
+        help="where runs live (default: $DEEPFAKE_RUNS, or runs beside the package)",
     )
     train.add_argument("--epochs", type=positive)
     train.add_argument("--batch-size", type=positive)

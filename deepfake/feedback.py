@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from deepfake.cache_folder import folder_named
 from deepfake.errors import UserError
 from deepfake.images import load_image
 from deepfake.locks import hold
@@ -64,8 +65,7 @@ class Feedback:
 
 def feedback_folder() -> Path | None:
     """Where answers are kept; None where the operator named no folder."""
-    named = os.environ.get(VARIABLE, "").strip()
-    return Path(named) if named else None
+    return folder_named(VARIABLE)
 
 
 def keep_feedback(verdict: Verdict, card: Card, truth: Truth, picture: bytes | None = None) -> Feedback:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from deepfake.cache_folder import folder_named
 from deepfake.errors import UserError
 from deepfake.preprocessing import InputSpec
 from deepfake.runtime import import_tensorflow
@@ -111,8 +111,7 @@ class Card:
 
 def models_folder() -> Path:
     """``$DEEPFAKE_MODELS``, or ``models`` beside the package."""
-    chosen = os.environ.get("DEEPFAKE_MODELS")
-    return Path(chosen) if chosen else Path(__file__).resolve().parent.parent / "models"
+    return folder_named("DEEPFAKE_MODELS") or Path(__file__).resolve().parent.parent / "models"
 
 
 def model_names() -> list[str]:

@@ -130,14 +130,14 @@ def check_video(
         VideoRefused: the file is no video that can be used.
     """
     video = Video(content)
-    total = min(most, video.facts.frames)
+    total = video.count(most)
     frames: list[FrameVerdict] = []
     for frame in video.frames(most):
         frames.append(_judged(detector, frame))
         if on_progress is not None:
             on_progress(len(frames), total)
     shown = [frame for frame in frames if frame.verdict.scope != "no_face"]
-    warnings = [FRAME_WISE]
+    warnings = [*video.notes, FRAME_WISE]
     if not shown:
         warnings.insert(0, NO_FACE)
     elif len(shown) < len(frames) / 2:
