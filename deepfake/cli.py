@@ -29,7 +29,6 @@ _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPE
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status (0 good, 1 something was refused, 2 wrong usage)."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     options = command_parser().parse_args(arguments)
     try:
         return options.command(options)
