@@ -93,15 +93,14 @@ def _alike_lines(audit: Audit) -> list[tuple[Level, str]]:
     )
     for level, alike, some in levels:
         if len(some):
+            pairs_found = f"{_at_least(audit)}{count(len(some), 'pair')}"
             example = f"{some.iloc[0]['first']} and {some.iloc[0]['second']}"
-            lines.append(
-                (
-                    level,
-                    f"{_at_least(audit)}{count(len(some), 'pair')} of different files look {alike}, but "
-                    f"one is labelled Fake and the other Real: wrong labels, or fakes beside the photographs that "
-                    f"they were made from. The first: {example}.",
-                )
+            sentence = (
+                f"{pairs_found[0].upper()}{pairs_found[1:]} of different files look {alike}, but one is "
+                "labelled Fake and the other Real: wrong labels, or fakes beside the photographs that they "
+                f"were made from. The first: {example}."
             )
+            lines.append((level, sentence))
     return lines
 
 

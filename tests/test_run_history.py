@@ -285,7 +285,7 @@ def axis(figure: Any) -> tuple[float, float] | None:
 
 
 def test_a_constant_curve_stands_at_its_number(tmp_path: Path) -> None:
-    """Plotly's own axis reaches one unit up and down: 0.001 would look like 0, 50 % stand between -50 and 150."""
+    """Plotly's own axis reaches one unit up and down: there 0.001 looks like 0."""
     rate = STEP["learning_rate"]
     write(tmp_path, start(), step(101, 1, 1, 2.0), step(102, 1, 2, 2.0), epoch(1, hard=None))
     history = HistoryReader(tmp_path).read()
