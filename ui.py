@@ -136,7 +136,8 @@ def show_card(card: Card) -> None:
     not_known.markdown("**What it does not know**\n" + bullets(card.does_not_know))
     privacy.markdown(
         "**Nothing is stored**\n\nPictures stay in this server's memory until you clear them or "
-        "close this app; other pages of it do not drop them. They are not written to disk, not sent on and not used for training."
+        "close this app; other pages of it do not drop them. They are not written to disk, not sent on "
+        "and not used for training."
         + (" One that you leave with an answer to a verdict is kept." if feedback_folder() else "")
     )
     st.caption(f"Detector {plain(card.name)}: {plain(card.description)}")

@@ -58,7 +58,8 @@ def frame_constant(figure: go.Figure, *, share: bool = False) -> go.Figure:
         share: values are shares in 0..1, so the axis shows all of that; else it reaches from 0 to twice the
             number.
     """
-    drawn = [np.asarray(trace.y, float) for trace in figure.data if trace.y is not None and len(trace.y)]
+    traces: Any = figure.data
+    drawn = [np.asarray(trace.y, float) for trace in traces if trace.y is not None and len(trace.y)]
     values = np.concatenate(drawn) if drawn else np.empty(0)
     values = values[np.isfinite(values)]
     if not values.size or np.ptp(values) > _SAME * np.abs(values).max():

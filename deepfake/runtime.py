@@ -8,6 +8,7 @@ developers to standard error, where a person reads ours: those lines are left ou
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import subprocess
@@ -74,6 +75,8 @@ class _Finder:
         def quietly(module: ModuleType) -> None:
             with without_notes():
                 execute(module)
+            # Such as how often a function was traced; its logger sets its own level at its first word.
+            logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= logging.ERROR)
 
         loader.exec_module = quietly
         return spec

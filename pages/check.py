@@ -13,8 +13,8 @@ from ui_uploads import IMAGES, Upload, link_to_page, own_place, shelf_of, warn_o
 from ui_verdict import MAX_FILES, forget_results, show_results
 
 MAX_MIB = MAX_BYTES // 2**20
+# What the uploader lets through: what is refused here gets a reason, and a video the way to its page.
 LISTED_MIB = max(MAX_BYTES, MAX_VIDEO_BYTES) // 2**20
-"""What the uploader lets through: what is refused here gets a reason, and a video the way to its page."""
 
 
 def main() -> None:

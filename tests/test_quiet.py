@@ -85,10 +85,12 @@ print("after it", file=sys.stderr)
 
 def test_all_of_it_is_there_for_who_asks(environment: dict[str, str]) -> None:
     """And this proves that the tests below would see a note."""
-    command = [sys.executable, "-c", "import deepfake, tensorflow"]
+    warn = "import deepfake, tensorflow; tensorflow.get_logger().warning('5 out of the last 44 calls')"
+    command = [sys.executable, "-c", warn]
     loud = {**environment, "TF_CPP_MIN_LOG_LEVEL": "0"}
     done = subprocess.run(command, cwd=ROOT, env=loud, capture_output=True, text=True, check=True)
     assert any(map(is_note, done.stderr.splitlines()))
+    assert "5 out of" in done.stderr
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert done.stderr == ""
 
