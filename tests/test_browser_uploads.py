@@ -31,7 +31,7 @@ WATCH = """() => {
     }
     look()
 }"""
-"""Notes from now on which verdicts are on the page in each frame, and whether something is being worked out."""
+"""Notes for each frame from now on which verdicts the page shows, and whether it is at work."""
 
 
 def two_pictures(folder: Path) -> list[Path]:
@@ -93,7 +93,7 @@ def test_explain_and_report_leave_the_verdict_standing(page, address, tmp_path):
 
 def test_a_new_card_never_shows_another_ones_words(page, address, tmp_path):
     """The first of two is taken away: its card becomes the second's, and what stood there is gone at once."""
-    one, two = two_pictures(tmp_path)
+    one = two_pictures(tmp_path)[0]
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
     page.goto(address)
