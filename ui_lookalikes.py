@@ -42,8 +42,9 @@ def show_lookalikes(file_id: str, content: bytes, card: Card, verdict: Verdict, 
     from deepfake.lookalikes import load_index
 
     try:
-        found, unlikeness = lookalikes_of(file_id, card.sha256, number, content, card, verdict)
-        index = load_index(card)
+        with st.spinner("Looking through the training pictures"):
+            found, unlikeness = lookalikes_of(file_id, card.sha256, number, content, card, verdict)
+            index = load_index(card)
     except UserError as error:
         st.info(plain(error.message), icon=":material/info:")
         return

@@ -79,6 +79,10 @@ class Audit:
         """The near-duplicates across splits."""
         return self.near[self.near["first_split"] != self.near["second_split"]].reset_index(drop=True)
 
+    def near_conflicts(self) -> pd.DataFrame:
+        """The near-duplicates of which one is labelled Fake and the other Real, the nearest first."""
+        return self.near[self.near["first_label"] != self.near["second_label"]].reset_index(drop=True)
+
     def summary(self) -> dict[str, Any]:
         """The counts, ready for JSON."""
         return {
@@ -93,6 +97,7 @@ class Audit:
             "contents_with_both_labels": int(self.conflicts()["group"].nunique()),
             "near_pairs": self.near_found,
             "near_pairs_across_splits": len(self.near_leaks()),
+            "near_pairs_with_both_labels": len(self.near_conflicts()),
             "out_of_line": self.out_of_line["reason"].value_counts().to_dict(),
             "shortcuts": [{**shortcut.to_dict(), "level": shortcut.level} for shortcut in self.shortcuts],
         }

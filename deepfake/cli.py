@@ -32,7 +32,6 @@ _WRONG_PATH = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, er
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status (0 good, 1 something was refused, 2 wrong usage)."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     _write_any_letter()
     try:
         options = command_parser().parse_args(arguments)

@@ -91,6 +91,12 @@ def add_train(commands: Any) -> None:
         help="train nothing; measure a few steps and print steps, seconds and memory as JSON",
     )
     train.add_argument(
+        "--progress",
+        type=Path,
+        metavar="FILE",
+        help="--estimate: keep how far it is in FILE, as JSON: done and total",
+    )
+    train.add_argument(
         "--tensorboard", action="store_true", help="write TensorBoard event files into RUN/tensorboard too"
     )
     train.add_argument(
@@ -136,7 +142,11 @@ def _train(options: argparse.Namespace) -> int:
     if options.estimate:
         from deepfake.run_estimate import estimate
 
-        print(json.dumps(estimate(data, recipe).to_dict(), indent=2))
+        def keep(done: int, total: int) -> None:
+            if options.progress:
+                options.progress.write_text(json.dumps({"done": done, "total": total}), encoding="utf-8")
+
+        print(json.dumps(estimate(data, recipe, on_progress=keep).to_dict(), indent=2))
         return 0
     with attended(folder, recipe, data.root.resolve(), at_once=options.at_once, say=say):
         from deepfake import training

@@ -55,7 +55,7 @@ def draw_faces(
     """The picture, shrunk to ``side``, with a numbered, labelled box around each face.
 
     Numbers count from 1 in the order given. The verdict stands in the label and in the colour; a label much
-    wider than its box, which would cover other faces, is the number alone.
+    wider than its box, which would cover other faces, or wider than the picture is the number alone.
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
@@ -85,12 +85,14 @@ def draw_faces(
         drawing.rectangle(rim, outline="white", width=line + 2)  # visible on any background
         outer = (left - line, top - line, right + line - 1, bottom + line - 1)
         drawing.rectangle(outer, outline=CALL_COLOURS[call], width=line)
-    font = ImageFont.load_default(size=max(11, round(long_side / 30)))
+    size = max(11, round(long_side / 30))
+    font = ImageFont.load_default(size=size)
     for number in range(len(boxes), 0, -1):
         left, top, right, bottom = (round(edge * scale) for edge in boxes[number - 1])
         call = calls[number - 1]
         text = f"{number} {CALL_WORDS[call]}"
-        if len(boxes) > 1 and drawing.textlength(text, font=font) > 1.5 * (right - left):
+        wide = drawing.textlength(text, font=font)
+        if (len(boxes) > 1 and wide > 1.5 * (right - left)) or wide + size > canvas.width:
             text = str(number)
         _draw_tag(drawing, font, text, (left, top, bottom), call)
     return np.asarray(canvas)

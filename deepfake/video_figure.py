@@ -60,7 +60,7 @@ def video_figure(result: VideoVerdict) -> go.Figure:
         figure.add_hline(
             y=result.p_fake,
             line={"dash": "dot", "width": 2, "color": CALL_COLOURS[result.verdict]},
-            annotation={"text": "Median", "yanchor": "bottom"},
+            annotation={"text": "Median", "yanchor": "bottom" if result.p_fake < 0.9 else "top"},
         )
     figure.update_xaxes(range=[0, max(result.facts.seconds, 0.1)])
     figure.update_yaxes(**share_axis())

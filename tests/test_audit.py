@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from conftest import noise_image
 from PIL import Image
 
 from deepfake.audit import audit, kept_audit
+from deepfake.dataset_texts import audit_lines
 from deepfake.gathering import perceptual_hash
 from deepfake.header_facts import header_facts
 from deepfake.inventory import Inventory, read_header, take_inventory
@@ -78,6 +80,29 @@ def test_audit_finds_every_planted_flaw(flawed):
     assert kept.summary() == summary
     pd.testing.assert_frame_equal(kept.duplicates, result.duplicates)
     assert {path: path.stat().st_mtime_ns for path in flawed.rglob("*")} == before  # nothing was written
+
+
+def test_lookalikes_with_both_labels_contradict_no_good_word(tmp_path):
+    """Other bytes, the same pixels: nothing may say that no content has both labels or is in both splits."""
+    root = tmp_path / "set"
+    for place, split in enumerate(("Train", "Validation")):
+        for label in ("Fake", "Real"):
+            for number in range(8):
+                seed = 100 * place + 10 * number + (label == "Fake")
+                save(noise_image(seed, 96, 96), root / split / label / f"{number}.png")
+    save(noise_image(30, 96, 96), root / "Validation/Fake/again.png", compress_level=1)  # Train/Real/3.png
+    result = audit(take_inventory(root))
+    assert result.conflicts().empty
+    assert result.near_conflicts()["bits"].tolist() == [0]
+    assert result.summary()["near_pairs_with_both_labels"] == 1
+    lines = audit_lines(result)
+    assert [level for level, text in lines if "look the same, but one is labelled Fake" in text] == ["bad"]
+    assert "Train/Real/3.png and Validation/Fake/again.png" in " ".join(text for _, text in lines)
+    good = [text for level, text in lines if level == "good"]
+    assert any("same bytes are labelled" in text for text in good)
+    assert not any("content" in text for text in good)
+    many = audit_lines(replace(result, near_found=result.near_found + 1))
+    assert any(text.startswith("At least 1 pair") for _, text in many)
 
 
 def test_a_clean_set_has_no_findings(tiny_dataset):
