@@ -1,4 +1,4 @@
-"""``python -m deepfake gather | landmarks | remake | generate``: what detectors of several sources learn from."""
+"""``python -m deepfake gather | landmarks | remake | generate``: data of several sources to learn from."""
 
 from __future__ import annotations
 

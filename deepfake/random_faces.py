@@ -7,6 +7,7 @@ code asks for an interface that OpenVINO no longer has.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
@@ -85,7 +86,7 @@ def make_faces(
 def _load() -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
     spec = importlib.util.find_spec("random_face")
     try:
-        import openvino
+        openvino = importlib.import_module("openvino")  # optional, so not among the requirements
     except ImportError:
         openvino = None
     if openvino is None or spec is None or not spec.submodule_search_locations:
