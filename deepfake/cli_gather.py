@@ -1,4 +1,4 @@
-"""``python -m deepfake gather | landmarks | remake``: what a detector of several sources learns from."""
+"""``python -m deepfake gather | landmarks | remake | generate``: data of several sources to learn from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deepfake.cli_options import input_path, output_folder, output_path
 
 
 def add_gather(commands: Any) -> None:
-    """Adds the three commands to the parser's."""
+    """Adds the four commands to the parser's."""
     gather = commands.add_parser("gather", help="lay several collections side by side, in one form")
     gather.add_argument(
         "plan", type=input_path, help="a TOML file of [[folder]] tables, such as models/faces.toml"
@@ -51,6 +51,11 @@ def add_gather(commands: Any) -> None:
     )
     remake.add_argument("--seed", type=int, default=0, help="of every random draw (default 0)")
     remake.set_defaults(command=_remake)
+    generate = commands.add_parser("generate", help="make whole faces by MobileStyleGAN, as a collection")
+    generate.add_argument("out", type=Path, help="the collection's folder; what is there already stays")
+    generate.add_argument("--images", type=int, default=500, help="how many there shall be (default 500)")
+    generate.add_argument("--seed", type=int, default=0, help="of every random draw (default 0)")
+    generate.set_defaults(command=_generate)
 
 
 def _gather(options: argparse.Namespace) -> int:
@@ -100,4 +105,16 @@ def _remake(options: argparse.Namespace) -> int:
     data = index_dataset(options.data)
     added = remake(data, autoencoders, images=options.images, seed=options.seed, on_progress=progress)
     print(added.groupby(["split", "label", "generator"]).size().to_string())
+    return 0
+
+
+def _generate(options: argparse.Namespace) -> int:
+    from deepfake.random_faces import make_faces
+
+    def progress(done: int) -> None:
+        if done % 50 == 0:
+            print(f"{done:,}/{options.images:,}", file=sys.stderr, flush=True)
+
+    made = make_faces(options.out, options.images, seed=options.seed, on_progress=progress)
+    print(f"{made:,} faces made; {options.out} holds {options.images:,}.")
     return 0
