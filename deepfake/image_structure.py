@@ -13,6 +13,8 @@ from deepfake.image_ends import jpeg_end
 
 MAX_SCANS = 64
 """Passes of a progressive JPEG; each costs a walk over all pixels. Encoders make about ten."""
+MAX_OPEN_SCANS = 20
+"""The same where the end marker is missing: such a file is decoded three times."""
 MAX_SEGMENTS = 5_000
 """Segments of a JPEG before its first scan."""
 MAX_STRAYS = 2**16
@@ -42,8 +44,10 @@ def overload(data: bytes, reader: str) -> str | None:
         reader: the format, from ``image_signatures.identify``.
     """
     if reader == "JPEG":
-        if too_many(_SCAN, data, MAX_SCANS) and too_many(_SCAN, _first_picture(data), MAX_SCANS):
-            return f"more than {MAX_SCANS} passes over the picture"
+        if too_many(_SCAN, data, MAX_OPEN_SCANS):  # phones and cameras put further pictures behind the first
+            first, limit = _first_picture(data)
+            if too_many(_SCAN, first, limit):
+                return f"more than {limit} passes over the picture"
         segments, strays = jpeg_segments(data, MAX_SEGMENTS, MAX_STRAYS)
         return _many(segments, MAX_SEGMENTS, "segments") or _many(
             strays, MAX_STRAYS, "bytes between segments"
@@ -64,12 +68,13 @@ def too_many(pattern: re.Pattern[bytes], data: bytes, limit: int) -> bool:
     return any(number >= limit for number, _ in enumerate(pattern.finditer(data)))
 
 
-def _first_picture(data: bytes) -> bytes:
-    """A JPEG up to its end marker: phones and cameras put further pictures behind it."""
+def _first_picture(data: bytes) -> tuple[bytes, int]:
+    """A JPEG up to its end, and how many passes it may have."""
     try:
-        return data[: jpeg_end(data).stop]
+        end = jpeg_end(data)
     except (struct.error, IndexError, ValueError):
-        return data
+        return data, MAX_OPEN_SCANS
+    return data[: end.stop], MAX_SCANS if end.closed else MAX_OPEN_SCANS
 
 
 def jpeg_segments(data: bytes, limit: int, stray_limit: int) -> tuple[int, int]:

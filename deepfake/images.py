@@ -226,7 +226,9 @@ def _decode(data: bytes, reader: str, max_pixels: int, min_side: int) -> LoadedI
     if reader in ("AVIF", "HEIC") and is_hdr(data):
         notes.append("The picture is made for HDR screens and was not adapted; colours may look flat.")
     notes += damage
-    if reader != "BMP" and looks_cut(data, reader):  # the length in the header of a BMP is often wrong
+    if reader not in ("JPEG", "BMP") and looks_cut(
+        data, reader
+    ):  # the length that a BMP states is often wrong
         notes.append(CUT_NOTE)
     pixels = np.array(colour, dtype=np.uint8)
     facts = ImageFacts(
@@ -267,7 +269,7 @@ def _readable(data: bytes, reader: str, max_pixels: int, min_side: int) -> tuple
             strip = (0, top, one.width, min(top + 256, one.height))
             if one.crop(strip).tobytes() != other.crop(strip).tobytes():
                 raise truncated()
-    return closed[0], []
+    return closed[0], [CUT_NOTE]
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:

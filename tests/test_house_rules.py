@@ -23,6 +23,7 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "fpdf": "fpdf2",
     "pillow_heif": "pillow-heif",
+    "python_multipart": "python-multipart",
     "sklearn": "scikit-learn",
 }
 BROUGHT_BY = {"starlette": "streamlit"}

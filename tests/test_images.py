@@ -24,6 +24,7 @@ from PIL.PngImagePlugin import PngInfo
 from pillow_heif import from_bytes, register_heif_opener
 
 from deepfake.errors import UserError
+from deepfake.header_facts import header_facts
 from deepfake.image_files import IMAGE_EXTENSIONS, list_image_files
 from deepfake.image_signatures import FRAME_COUNT_LIMIT, count_gif_frames, count_tiff_pages, identify
 from deepfake.images import (
@@ -847,6 +848,13 @@ def test_a_whole_picture_in_a_damaged_file_is_read_with_a_note(how: str) -> None
     image = load_image(change(data))
     assert (image.pixels == load_image(data).pixels).all()
     assert [words in note for note in image.notes] == [True]
+
+
+def test_the_size_in_a_header_is_found_past_stray_bytes() -> None:
+    data = encode(block(1, 80), "JPEG")
+    for strange in (with_strays(data), data[:20] + b"\0\xff\0\xff\xff" + data[20:]):
+        facts = header_facts(strange)
+        assert (facts.width, facts.height, facts.tables) == (80, 80, header_facts(data).tables)
 
 
 @pytest.mark.parametrize(
