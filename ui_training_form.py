@@ -11,6 +11,7 @@ import streamlit as st
 
 from deepfake import runs
 from deepfake.data_roots import allowed_roots, resolve_in_roots
+from deepfake.dataset_texts import count
 from deepfake.errors import UserError
 from deepfake.jobs import find_job, start_job
 from deepfake.recipes import RECIPES, Recipe, fitted
@@ -199,7 +200,7 @@ def show_plan(folder: Path, counts: dict[str, tuple[int, int]], settings: RunSet
     steps = max(1, sum(counts["Train"]) // settings.batch_size)
     if RECIPES[settings.recipe].shares:
         steps = max(1, (RECIPES[settings.recipe].epoch_images or sum(counts["Train"])) // settings.batch_size)
-    st.caption(f"About {steps:,} steps an epoch, {steps * settings.epochs:,} in all.")
+    st.caption(f"About {count(steps, 'step')} an epoch, {steps * settings.epochs:,} in all.")
     show_measurement(folder, words)
     st.button(
         "Start training", icon=":material/play_arrow:", type="primary", key="start",

@@ -155,9 +155,8 @@ def own_place(key: str, owner: str, *, border: bool = False) -> DeltaGenerator:
     return (st.empty() if is_new else st).container(border=border)
 
 
-def show_name(place: DeltaGenerator, upload: object) -> None:
+def show_name(place: DeltaGenerator, name: str, file_id: str) -> None:
     """A file's name, and a button that takes it away where no widget lists it with a cross."""
-    name, file_id = getattr(upload, "name", ""), getattr(upload, "file_id", "")
     row = place.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
     row.text(name)  # as text: a name may hold markup
     for shelf in st.session_state.get(SHELVES, {}).values():

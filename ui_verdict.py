@@ -122,7 +122,7 @@ def show_results(uploads: Sequence[Upload | LinkedPicture], card: Card, point: O
     at_hand: set[tuple[str, str]] = st.session_state.setdefault(JUDGED, set())
     for number, upload in enumerate(uploads[:MAX_FILES]):
         card_box = own_place(f"card-{number}", upload.file_id, border=True)
-        show_name(card_box, upload)
+        show_name(card_box, upload.name, upload.file_id)
         try:
             small, facts = preview(upload.file_id, upload.content)
         except Exception as error:
