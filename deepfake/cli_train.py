@@ -202,7 +202,7 @@ def chosen_recipe(options: argparse.Namespace, folder: Path, images: int = 0) ->
         recipe = read_settings(folder)
     else:
         recipe = RECIPES[options.recipe or "compact"]
-        recipe = fitted(recipe, recipe.epoch_images or images, options.batch_size)
+        recipe = fitted(recipe, recipe.epoch_images or images, options.batch_size, options.epochs)
     names = (
         *("epochs", "batch_size", "learning_rate", "weights"),
         *("frozen_stages", "precision", "seed", "patience", "adversarial"),

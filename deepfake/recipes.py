@@ -138,7 +138,7 @@ _LEAST_STEPS = 300
 _SMALLEST_BATCH, _MOST_EPOCHS = 8, 60
 
 
-def fitted(recipe: Recipe, images: int, batch_size: int | None = None) -> Recipe:
+def fitted(recipe: Recipe, images: int, batch_size: int | None = None, epochs: int | None = None) -> Recipe:
     """The recipe's own defaults for as many images: a small set gets smaller batches and more epochs.
 
     The recipes are made for thousands of images. Of 320 in batches of 64 an epoch has 5 steps, a run of 16
@@ -152,6 +152,7 @@ def fitted(recipe: Recipe, images: int, batch_size: int | None = None) -> Recipe
         recipe: from ``RECIPES``.
         images: that an epoch shows: the training images, or ``epoch_images``.
         batch_size: a batch size that is settled; the learning rate is then left alone.
+        epochs: their number where it is settled.
     """
     if recipe.schedule == "constant" or images < 1:
         return recipe
@@ -159,12 +160,18 @@ def fitted(recipe: Recipe, images: int, batch_size: int | None = None) -> Recipe
     while batch_size is None and size // 2 >= _SMALLEST_BATCH and images // size < _LEAST_STEPS_AN_EPOCH:
         size //= 2
     steps = max(1, images // size)
-    epochs = max(recipe.epochs, min(_MOST_EPOCHS, math.ceil(_LEAST_STEPS / steps)))
+    enough = max(recipe.epochs, min(_MOST_EPOCHS, math.ceil(_LEAST_STEPS / steps)))
     rate = recipe.learning_rate
     if batch_size is None and size != recipe.batch_size:
         rate = float(f"{rate * math.sqrt(size / recipe.batch_size):.2g}")
-    warmup = recipe.warmup * epochs / recipe.epochs
-    return replace(recipe, batch_size=size, learning_rate=rate, epochs=epochs, warmup=warmup)
+    longer = min(enough, epochs or enough) / recipe.epochs
+    return replace(
+        recipe,
+        batch_size=size,
+        learning_rate=rate,
+        epochs=epochs or enough,
+        warmup=recipe.warmup * max(1.0, longer),
+    )
 
 
 REMADE = "remade"

@@ -184,6 +184,10 @@ def test_a_small_set_gets_steps_enough() -> None:
     assert fitted(RECIPES["lite"], 320).epochs == 15
     settled = fitted(recipe, 320, 64)
     assert (settled.batch_size, settled.epochs, settled.learning_rate) == (64, 60, 3e-3)
+    for count, warmup in ((1, 0.5), (16, 0.5), (32, 1.0), (60, 1.875), (500, 1.875)):
+        chosen = fitted(recipe, 40, epochs=count)
+        assert (chosen.epochs, chosen.warmup) == (count, pytest.approx(warmup))
+        assert fitted(recipe, 20_000, epochs=count).warmup == recipe.warmup
     for images in (0, 1, 7):
         assert fitted(recipe, images).epochs <= 60
     assert fitted(recipe, 1280) == recipe
