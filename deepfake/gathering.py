@@ -57,6 +57,7 @@ class SourceFolder:
             of the JPEG pass; "" for none.
         skip: file names that hold one of these are left out.
         only: file names that begin with one of these are taken; () takes all.
+        files: exactly these are taken, named by their place in the folder, with slashes; () takes all.
         coarseness: only JPEG files of this coarseness (``header_facts``) are taken: where the classes were
             saved at different qualities, the one that both have. None takes every file.
         tile: the files are sheets of square pictures of this side in pixels, on black (``tiles``); 0: one
@@ -83,6 +84,7 @@ class SourceFolder:
     group: str = ""
     skip: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     coarseness: float | None = None
     tile: int = 0
     middle: float = 1.0
@@ -144,15 +146,12 @@ def gather(
         original, what a name holds before ``SourceFolder.group``, or the file's own name).
 
     Raises:
-        GatheringError: ``no_folder``: a folder of the plan is missing; ``not_empty``: ``out`` holds files.
+        GatheringError: ``no_folder``: a folder of the plan, or a file that it names, is missing;
+            ``not_empty``: ``out`` holds files.
         FamilyError: a collection's table, or a list of names to leave out, is missing or cannot be used.
     """
     folders = list(folders)
-    missing = [
-        str(collections / folder.path) for folder in folders if not (collections / folder.path).is_dir()
-    ]
-    if missing:
-        raise GatheringError("no_folder", f"Folders of the plan are missing: {', '.join(missing)}.")
+    _refuse_missing(folders, collections)
     if out.exists() and any(out.iterdir()):
         raise GatheringError("not_empty", f"{out} is not empty. Give a new folder.")
     wanted = [_wanted(folder, collections, say) for folder in folders]  # refuses before the long work
@@ -166,6 +165,23 @@ def gather(
     table = pd.DataFrame(rows).sort_values("path").reset_index(drop=True)
     table.to_csv(out / "manifest.csv", index=False)
     return table
+
+
+def _refuse_missing(folders: list[SourceFolder], collections: Path) -> None:
+    missing = [
+        str(collections / folder.path) for folder in folders if not (collections / folder.path).is_dir()
+    ]
+    if missing:
+        raise GatheringError("no_folder", f"Folders of the plan are missing: {', '.join(missing)}.")
+    files = [collections / folder.path / file for folder in folders for file in folder.files]
+    absent = [str(file) for file in files if not file.is_file()]
+    if absent:
+        more = f" and {len(absent) - 3:,} more" if len(absent) > 3 else ""
+        raise GatheringError(
+            "no_folder",
+            f"Files that the plan names are missing: {', '.join(absent[:3])}{more}. Fetch the collection as "
+            "it stood at the commit that the plan names.",
+        )
 
 
 def _wanted(folder: SourceFolder, collections: Path, say: Callable[[str], None]) -> dict[str, str] | None:
@@ -236,8 +252,9 @@ def _take(choice: _Choice, collections: Path, out: Path) -> list[dict[str, str]]
             return []
         return _write(choice, root, file, pixels, out) if choice.by_pixels(pixels) else []
 
+    files = [root / name for name in sorted(folder.files)] or list_image_files(root)
     # Of x.jpg and x.png one: both would be written to the same place.
-    named = {file.with_suffix(""): file for file in reversed(list_image_files(root))}
+    named = {file.with_suffix(""): file for file in reversed(files)}
     with ThreadPoolExecutor() as pool:
         return [row for rows in pool.map(some, sorted(named.values())) for row in rows]
 

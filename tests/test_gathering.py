@@ -77,6 +77,18 @@ def test_only_names_that_begin_so_are_taken(collections: Path, tmp_path: Path) -
     assert sorted(Path(path).stem for path in table["path"]) == ["gan-n10", "gan-n3"]
 
 
+def test_exactly_the_named_files_are_taken(collections: Path, tmp_path: Path) -> None:
+    folder = SourceFolder(
+        "one", "one", "gan", "Fake", "Train", files=("fake/n1.png", "real/n1.png"), as_it_is=True
+    )
+    table = gather([folder], collections, tmp_path / "out", say=quiet)
+    assert sorted(Path(path).name for path in table["path"]) == ["fake-n1.png", "real-n1.png"]
+    folder = SourceFolder("one", "one", "gan", "Fake", files=("fake/n1.png", "fake/gone.png"))
+    with pytest.raises(GatheringError, match=r"gone\.png") as missing:
+        gather([folder], collections, tmp_path / "more", say=quiet)
+    assert missing.value.code == "no_folder"
+
+
 def test_the_middle_alone_is_kept(collections: Path, tmp_path: Path) -> None:
     marked = np.zeros((100, 200, 3), np.uint8)
     marked[:8] = marked[-8:] = 255
