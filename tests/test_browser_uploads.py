@@ -91,34 +91,32 @@ def test_explain_and_report_leave_the_verdict_standing(page, address, tmp_path):
     assert all(re.search("Likely fake|Likely real|Uncertain", each) for each in seen), seen
 
 
-def test_a_new_card_never_shows_another_ones_words(page, address, tmp_path):
-    """The first of two is taken away: its card becomes the second's, and what stood there is gone at once."""
-    one = two_pictures(tmp_path)[0]
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no picture")
-    page.goto(address)
-    upload(page, broken, one)
+def test_a_new_file_never_stands_beside_the_old_words(page, address, tmp_path):
+    """A second video takes the first one's place: while it is judged, no verdict stands there."""
+    for name, seconds in (("a.mp4", 0.4), ("b.mp4", 1.0)):
+        (tmp_path / name).write_bytes(test_video.clip(seconds))
+    page.goto(f"{address}/video")
+    page.get_by_text("Nothing to check yet").wait_for()
+    upload(page, tmp_path / "a.mp4")
     verdict(page).wait_for()
     idle(page)
     page.evaluate(
         """() => {
-            window.mixed = []
+            window.seen = {alone: 0, mixed: 0}
             const look = () => {
-                for (const card of document.querySelectorAll("[data-testid=stVerticalBlock]")) {
-                    const text = card.innerText
-                    if (text.startsWith("one.png") && text.includes("not a picture")) window.mixed.push(text)
-                }
+                if (document.querySelector("[data-testid=stProgress]"))
+                    window.seen[document.querySelector("h3") ? "mixed" : "alone"] += 1
                 requestAnimationFrame(look)
             }
             look()
         }"""
     )
-    page.get_by_test_id("stFileUploader").get_by_role(
-        "button", name=re.compile("Remove|Delete")
-    ).first.click()
-    test_browser.sync_api.expect(page.get_by_text("not a picture")).to_have_count(0)
-    idle(page)
-    assert page.evaluate("window.mixed") == []
+    upload(page, tmp_path / "b.mp4")
+    test_browser.sync_api.expect(page.get_by_text("b.mp4", exact=True).last).to_be_visible()
+    page.get_by_text("1.0 seconds, 128 x 96").wait_for()
+    seen = page.evaluate("window.seen")
+    assert seen["alone"] > 0, "the progress is shown"
+    assert seen["mixed"] == 0
 
 
 def test_a_video_finds_its_page_and_stays_there(page, address, tmp_path):
