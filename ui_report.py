@@ -34,7 +34,7 @@ def report_files(
 
     explanations = {
         place: maps_of(
-            file_id, _card.sha256, place, called_fake(verdict, place, _card), _content, _card, verdict
+            file_id, _card.version, place, called_fake(verdict, place, _card), _content, _card, verdict
         )
         for place in explained_parts(verdict)
     }

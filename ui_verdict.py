@@ -52,7 +52,7 @@ def preview(file_id: str, _content: bytes) -> tuple[bytes, ImageFacts]:
 
 
 @st.cache_data(scope="session", max_entries=4 * MAX_FILES, show_spinner=False)
-def judge(file_id: str, model: str, model_sha256: str, _content: bytes) -> tuple[Verdict, str, list[bytes]]:
+def judge(file_id: str, model: str, version: str, _content: bytes) -> tuple[Verdict, str, list[bytes]]:
     """The verdict at the balanced threshold, what it means, and a small JPEG of each face.
 
     Raises UserError.
@@ -135,7 +135,7 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
     upload = slot.upload
     try:
         with slot.verdict, st.spinner("Looking for faces and judging them"):
-            judged, meaning, faces = judge(upload.file_id, card.name, card.sha256, upload.getvalue())
+            judged, meaning, faces = judge(upload.file_id, card.name, card.version, upload.getvalue())
         called = judged.at(point, card.thresholds)
         verdict = after_stress(slot.verdict, upload.file_id, upload.getvalue(), card, called)
     except ModelError:

@@ -78,7 +78,6 @@ def compute_scores(
         Stopped: ``stopped`` said so.
         ModelError: the detector is missing or damaged.
     """
-    from deepfake.calibration import calibrated_probability
     from deepfake.detector import get_detector
     from deepfake.scoring import score_files
 
@@ -98,7 +97,7 @@ def compute_scores(
         on_refused=lambda row, refusal: None,
         on_progress=report,
     )
-    scores = np.asarray(calibrated_probability(logits, detector.card.temperature), np.float64)
+    scores = detector.card.probability(logits)
     buffer = io.BytesIO()
     np.savez(buffer, p_fake=scores)
     try:
@@ -111,5 +110,5 @@ def compute_scores(
 
 
 def _name(inventory: Inventory, card: Card) -> str:
-    key = f"{inventory.fingerprint}|{card.sha256}|{card.temperature}"
+    key = f"{inventory.fingerprint}|{card.score_version}"
     return f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"

@@ -90,7 +90,7 @@ class OpenedEvaluation:
 
     def calibration(self, card: Card) -> tuple[CalibrationQuality, CalibrationQuality]:
         """``calibration_quality.before_and_after`` of these scores, computed once: no threshold is in it."""
-        key = (card.temperature, card.contents.get("bias", 0.0))
+        key = card.score_version
         if key not in self._calibrations:
             self._calibrations[key] = before_and_after(self.table, card)
         return self._calibrations[key]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from deepfake.calibration import calibrated_probability
 from deepfake.dataset import CLASS_NAMES, DatasetError, DatasetIndex
 from deepfake.detector import Detector
 from deepfake.evaluation import Evaluation, evaluate_scores
@@ -67,7 +66,7 @@ def measure(
         )
     rows = data.table[good]
     labels = rows["label"].to_numpy()
-    p_fake = calibrated_probability(logits[good], detector.card.temperature, detector.card.bias)
+    p_fake = detector.card.probability(logits[good])
     table = pd.DataFrame(
         {
             "image_id": rows["path"].to_numpy(),

@@ -15,7 +15,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deepfake.attacks import MarginGradient, compiled_margin_gradient, fgsm, pgd
-from deepfake.calibration import calibrated_probability
 from deepfake.dataset import DatasetError, DatasetIndex
 from deepfake.detector import Detector
 from deepfake.images import ImageRefused, load_image
@@ -85,7 +84,7 @@ def subject_of(detector: Detector) -> Subject:
     card = detector.card
 
     def p_fake(batch: Pixels) -> NDArray[np.float64]:
-        return calibrated_probability(detector.scorer(batch), card.temperature)
+        return card.probability(detector.scorer(batch))
 
     gradient = compiled_margin_gradient(load_model(card), card.input)
     return Subject(card.name, card.input, card.thresholds.balanced, p_fake, gradient, card.sha256)

@@ -23,7 +23,7 @@ STRIP = 8  # frames shown at first
 
 # Results live as long as the visitor's session and are seen by no other.
 @st.cache_data(scope="session", max_entries=5, show_spinner=False)
-def judge(file_id: str, model: str, model_sha256: str, _content: bytes) -> VideoVerdict:
+def judge(file_id: str, model: str, version: str, _content: bytes) -> VideoVerdict:
     """The verdict at the balanced threshold. Raises UserError."""
     progress = st.progress(0.0, "Opening the video")
     warm_up().join()
@@ -63,7 +63,7 @@ def main() -> None:
             show_empty_state()
         else:
             st.text(upload.name)  # as text: a name may hold markup
-            result = judge(upload.file_id, card.name, card.sha256, upload.getvalue())
+            result = judge(upload.file_id, card.name, card.version, upload.getvalue())
             show_result(result.at(point, card.thresholds), card)
     except UserError as error:
         st.error(plain(error.message), icon=":material/error:")
