@@ -38,7 +38,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from deepfake.measuring import measure
     from deepfake.publishing import record
     from deepfake.recorded import below_roots
-    from deepfake.report_text import evaluation_lines
+    from deepfake.report_text import measurement_lines
     from deepfake.score_table import write_scores
 
     for file in (options.json, options.scores, options.progress):
@@ -65,10 +65,10 @@ def _evaluate(options: argparse.Namespace) -> int:
             source=options.source,
             folder=below_roots(options.data),
         )
-    text = json.dumps({"model": detector.card.name, **result.evaluation.to_dict()}, indent=2)
+    text = json.dumps({"model": detector.card.name, **result.to_dict()}, indent=2)
     if options.json and str(options.json) != "-":
         options.json.write_text(text + "\n", encoding="utf-8")
-    print(text if str(options.json) == "-" else evaluation_lines(result.evaluation))
+    print(text if str(options.json) == "-" else measurement_lines(result))
     return 0
 
 

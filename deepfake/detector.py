@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 

@@ -171,7 +171,7 @@ def record(
         "command": command,
         "scores": scores.name,
         "refused": len(measurement.refused),
-        **measurement.evaluation.to_dict(),
+        **measurement.to_dict(),
     }
     contents["evaluations"] = [*others, entry]
     try:

@@ -7,7 +7,7 @@ import functools
 import math
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ import pandas as pd
 
 from deepfake.data_roots import allowed_roots
 from deepfake.errors import UserError
-from deepfake.registry import Card
+from deepfake.registry import Card, OperatingPoint
 from deepfake.score_table import read_scores
+from deepfake.verdict_rule import RuleMetrics, rules_from_dict
 
 CALIBRATION_SCORES = "scores-calibration.csv"
 """Beside ``model.keras``: the scores of the images that the detector was calibrated on."""
@@ -46,7 +47,7 @@ class Recorded:
         command: what makes it again.
         scores: the score table's file; it may be missing.
         n, n_fake, n_real: images.
-        threshold: at which accuracy, balanced_accuracy and f1 hold.
+        threshold: of the forced choice whose accuracy, balanced_accuracy and f1 these are.
         numbers: by the names of ``evaluation.Evaluation``; None where undefined or not recorded.
         intervals: (low, high) by the same names, where there is one.
         seed_protocol: the numbers as the starting document computed them, by ``SeedProtocol``'s names.
@@ -55,6 +56,7 @@ class Recorded:
         notes: sentences for a person.
         source: the one source of the data set that was measured; empty for all.
         folder: the data set's folder below one of ``data_roots.allowed_roots``; empty where unknown.
+        verdict_rule: what the verdicts were at each operating point; empty in older cards.
     """
 
     data: str
@@ -74,6 +76,7 @@ class Recorded:
     notes: tuple[str, ...]
     source: str = ""
     folder: str = ""
+    verdict_rule: dict[OperatingPoint, RuleMetrics] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -176,6 +179,7 @@ def _recorded(card: Card, entry: dict[str, Any]) -> Recorded:
         confidence=float(entry.get("confidence", 0.95)),
         n_bootstrap=int(entry.get("n_bootstrap", 0)),
         notes=tuple(str(note) for note in entry.get("notes", ())),
+        verdict_rule=rules_from_dict(entry.get("verdict_rule")),
     )
 
 

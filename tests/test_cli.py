@@ -30,6 +30,7 @@ from deepfake.score_table import read_scores
 
 ROOT = Path(__file__).resolve().parent.parent
 METRICS = {
+    "verdict_rule",
     "model",
     "n",
     "accuracy",
@@ -189,6 +190,12 @@ def test_evaluate_json(tiny_dataset: Path, models: Path, tmp_path: Path, capsys:
     assert set(table["split"]) == {"Test"}
     called = (table["p_fake"] >= numbers["threshold"]) == (table["label"] == 1)
     assert called.mean() == pytest.approx(numbers["accuracy"])
+    verdicts = [load_card("tiny").thresholds.call(p) for p in table["p_fake"]]
+    rule = numbers["verdict_rule"]["balanced"]
+    assert rule["decided"]["k"] == sum(verdict != "uncertain" for verdict in verdicts)
+    assert rule["false_positive_rate"]["n"] == 16
+    assert "verdict rule balanced: fake from 0.600, real below 0.400, uncertain between" in out
+    assert f"({rule['decided']['k']} of 32)" in out
     assert load_card("tiny").evaluations == (), "recorded only on request"
 
 

@@ -365,7 +365,8 @@ def evaluation_of(labels: list[int], scores: list[float]) -> Evaluation:
 
 def test_evaluation_in_words() -> None:
     text = evaluation_lines(evaluation_of([1, 1, 1, 0, 0], [0.9, 0.8, 0.3, 0.2, 0.6]))
-    assert "5 images (3 fake, 2 real), fake at p_fake >= 0.500" in text
+    assert "5 images (3 fake, 2 real)" in text
+    assert "forced choice: fake at p_fake >= 0.500, else real" in text
     lines = {line.split("  ")[0].strip(): line for line in text.splitlines()}
     assert "0.6000" in lines["accuracy"]
     assert "[" in lines["accuracy"]

@@ -121,7 +121,7 @@ def test_no_file_names_a_place_of_one_machine() -> None:
 
 
 def test_only_a_card_turns_logits_into_probabilities() -> None:
-    """``Card.probability`` is the only way where there is a card: whoever builds another one drops the bias."""
+    """``Card.probability`` is the only way where there is a card: another one would drop the bias."""
     fitted_there = {"calibrating.py"}  # fits the numbers of a card that is still to be written
     callers = {
         path.name
