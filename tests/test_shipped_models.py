@@ -11,6 +11,8 @@ from deepfake.dataset import DatasetIndex, index_dataset
 from deepfake.evaluation import evaluate_scores
 from deepfake.registry import default_name, load_card, load_model, model_names, models_folder
 from deepfake.score_table import read_scores
+from deepfake.threshold_metrics import sort_scores
+from deepfake.verdict_rule import at_every_point, rules_from_dict
 
 NAMES = model_names()
 
@@ -44,6 +46,8 @@ def test_numbers_in_the_card_follow_from_its_scores(name: str) -> None:
             assert again[metric] == entry[metric]
         for metric in ("accuracy", "roc_auc", "average_precision", "ece", "brier", "tpr_at_fpr_1pct"):
             assert again[metric] == pytest.approx(entry[metric], abs=1e-9)
+        rules = at_every_point(sort_scores(scores["label"], scores["p_fake"]), card.thresholds)
+        assert rules_from_dict(entry["verdict_rule"]) == rules, "run: python -m benchmarks.verdict_rule --write"
 
 
 @pytest.mark.slow
