@@ -152,9 +152,12 @@ def _opened_comparison(
 
 def ask_for_thresholds(comparison: OpenedComparison) -> dict[str, float]:
     """A slider for each detector, and buttons that set all of them."""
-    start = comparison.card_thresholds["balanced"]
+    start = comparison.card_thresholds["forced_choice"]
     with st.container(border=True):
-        st.markdown("Threshold of each detector: pictures that score at or above it are called fake")
+        st.markdown(
+            "Forced choice of each detector: images that score at or above its threshold are called fake, "
+            "the others real"
+        )
         found = {}
         for column, name in zip(st.columns(len(comparison.names)), comparison.names, strict=True):
             found[name] = float(

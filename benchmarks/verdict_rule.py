@@ -1,8 +1,8 @@
 """What verdicts do on every recorded score table: ``python -m benchmarks.verdict_rule [--write]``.
 
 No network runs: the numbers follow from the score tables beside the cards and the cards' thresholds. With
-``--write`` each card gets them (``verdict_rule`` of an evaluation), which ``evaluate --record`` does by itself;
-it is for tables recorded earlier, and after a change of thresholds.
+``--write`` each card gets them (``verdict_rule`` of an evaluation), which ``evaluate --record`` does by
+itself: it is for tables recorded earlier, and after a change of thresholds.
 """
 
 from __future__ import annotations

@@ -14,7 +14,14 @@ from ui import ask_for_detector, plain, show_tabs, start_page
 from ui_calibration import show_calibration, show_operating_point
 from ui_comparison import show_comparison
 from ui_curves import show_curves
-from ui_evaluation import ask_for_evaluation, opened, show_gap_alarms, show_overview, show_parts
+from ui_evaluation import (
+    ask_for_evaluation,
+    opened,
+    show_gap_alarms,
+    show_overview,
+    show_parts,
+    show_verdict_rule,
+)
 from ui_gallery import show_images
 from ui_measure import show_measuring
 from ui_threshold import set_value, start_value
@@ -107,6 +114,7 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
     except UserError as error:
         st.error(plain(error.message), icon=":material/error:")
         st.write("The numbers below are those that stand in the detector's card.")
+        show_verdict_rule(recorded, recorded.verdict_rule)
         show_overview(recorded, None, None)
         return
     metrics = at_threshold(evaluation.scores, ask_for_threshold(card, evaluation))
@@ -114,6 +122,7 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
 
     def show_first() -> None:
         show_gap_alarms(recorded, evaluations, metrics)
+        show_verdict_rule(recorded, evaluation.verdict_rule(card))
         show_overview(recorded, evaluation, metrics)
 
     show_tabs(
@@ -137,7 +146,7 @@ def ask_for_threshold(card: Card, evaluation: OpenedEvaluation) -> float:
     st.session_state["threshold_of"] = card.name
     with st.container(border=True):
         threshold = st.slider(
-            "Threshold: pictures that score at or above it are called fake",
+            "Forced choice: images that score at or above this threshold are called fake, the others real",
             0.0,
             1.0,
             start_value("t", start),
@@ -145,13 +154,18 @@ def ask_for_threshold(card: Card, evaluation: OpenedEvaluation) -> float:
             format="%.3f",
             key="t",
             bind="query-params",
-            help="The score is the detector's probability that a picture is fake. A lower threshold finds "
+            help="Verdicts use two thresholds and may be uncertain; here one threshold calls every image. "
+            "The score is the detector's probability that a picture is fake. A lower threshold finds "
             "more fakes and raises more false alarms. Nothing is scored again when you move it.",
         )
         with st.container(horizontal=True):
             for number, (title, value) in enumerate(evaluation.thresholds(card).items()):
                 st.button(
-                    f"{title} ({value:.3f})", key=f"jump-{number}", on_click=set_threshold, args=(value,)
+                    f"{title} {value:.2f}",
+                    key=f"jump-{number}",
+                    on_click=set_threshold,
+                    args=(value,),
+                    help=f"Sets the slider to {value:.4f}",
                 )
     return float(threshold)
 
@@ -166,7 +180,7 @@ def show_costs(metrics: ThresholdMetrics) -> None:
     st.caption(
         plain(
             f"Fakes found: {shown_rate(metrics.recall)}. Real pictures called fake: "
-            f"{shown_rate(metrics.false_alarm_rate)}. Called rightly: {shown_rate(metrics.accuracy)}."
+            f"{shown_rate(metrics.false_alarm_rate)}. Called correctly: {shown_rate(metrics.accuracy)}."
         )
     )
 
