@@ -18,7 +18,7 @@ from deepfake.errors import UserError
 from deepfake.figures import draw_faces, jpeg_bytes
 from deepfake.images import load_image
 from deepfake.jobs import Job, find_job, forget_job, job_line, start_job
-from deepfake.presentation import CALL_WORDS, POINT_WORDS, percent
+from deepfake.presentation import CALL_WORDS, percent
 from deepfake.registry import CallName, Card, OperatingPoint
 from ui import CALL_STYLES, plain
 from ui_linked import IN_BATCH, LinkedPicture, link_to_check
@@ -216,6 +216,7 @@ def show_picture(row: Judged, card: Card, point: OperatingPoint) -> None:
             colour, icon = CALL_STYLES[row.verdict.verdict]
             st.subheader(f":{colour}[{icon} {word(row)}]", anchor=False)
             st.markdown(f"Probability of fake: **{percent(row.verdict.p_fake)}**")
+            st.caption(plain(presentation.judged_by_line(row.verdict, card.thresholds)))
             if row.verdict.scope != "no_face":  # a warning says it
                 st.caption(presentation.scope_line(row.verdict))
             for warning in row.verdict.warnings:
@@ -234,11 +235,9 @@ def show_picture(row: Judged, card: Card, point: OperatingPoint) -> None:
             else:
                 link_to_check(
                     "Explain it on the page Check an image",
-                    {
-                        "detector": card.name,
-                        "threshold": POINT_WORDS[point],
-                        IN_BATCH: row.verdict.sha256,
-                    },
+                    {IN_BATCH: row.verdict.sha256},
+                    card.name,
+                    point,
                 )
 
 

@@ -147,6 +147,7 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
         colour, icon = CALL_STYLES[verdict.verdict]
         st.subheader(f":{colour}[{icon} {CALL_WORDS[verdict.verdict]}]", anchor=False)
         st.markdown(f"Probability of fake: **{percent(verdict.p_fake)}**")
+        st.caption(plain(presentation.judged_by_line(verdict, card.thresholds)))
         if why := presentation.stress_line(verdict):
             st.markdown(plain(why))
         if meaning:

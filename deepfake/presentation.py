@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from deepfake.registry import CallName, OperatingPoint
+from deepfake.registry import CallName, OperatingPoint, Thresholds
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
     import pandas as pd
@@ -80,6 +80,15 @@ def file_size(n_bytes: int) -> str:
 def facts_line(facts: ImageFacts) -> str:
     """Size, format and weight of a picture's file."""
     return f"{facts.width} x {facts.height} pixels, {facts.format}, {file_size(facts.n_bytes)}"
+
+
+def judged_by_line(verdict: Verdict, thresholds: Thresholds) -> str:
+    """Which detector gave the verdict, and by which thresholds."""
+    point = verdict.operating_point
+    return (
+        f"Detector {verdict.model}, {POINT_WORDS[point].lower()}: fake from "
+        f"{percent(thresholds.fake_from(point))}, real below {percent(thresholds.uncertain_low)}."
+    ).replace(" %", "%")
 
 
 def scope_line(verdict: Verdict) -> str:
