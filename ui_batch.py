@@ -212,11 +212,11 @@ def show_picture(row: Judged, card: Card, point: OperatingPoint) -> None:
             return
         left, right = st.columns([2, 3], gap="medium")
         left.image(large_picture(row), alt="The picture with the faces marked")
+        left.caption(plain(presentation.judged_by_line(row.verdict, card.thresholds)))
         with right:
             colour, icon = CALL_STYLES[row.verdict.verdict]
             st.subheader(f":{colour}[{icon} {word(row)}]", anchor=False)
             st.markdown(f"Probability of fake: **{percent(row.verdict.p_fake)}**")
-            st.caption(plain(presentation.judged_by_line(row.verdict, card.thresholds)))
             if row.verdict.scope != "no_face":  # a warning says it
                 st.caption(presentation.scope_line(row.verdict))
             for warning in row.verdict.warnings:

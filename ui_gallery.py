@@ -125,7 +125,7 @@ def show_thumbnails(rows: pd.DataFrame, captions: Sequence[str], recorded: Recor
                 st.text(f"{caption} {Path(image_id).name}", width=THUMBNAIL)
                 if small is not None:
                     query = dict(zip(ADDRESS, (image_id, recorded.title, detector), strict=True))
-                    link_to_check("Check it", query, detector)
+                    query: dict[str, str] = {key: value for key, value in zip(ADDRESS, (image_id, recorded.title, detector), strict=True)}
 
 
 @st.cache_data(max_entries=500, show_spinner=False)

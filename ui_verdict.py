@@ -122,12 +122,12 @@ def shown_width(facts: ImageFacts) -> int:
 def show_refusal(place: DeltaGenerator, name: str, error: Exception) -> Outcome:
     """A sentence in place of a verdict."""
     if isinstance(error, UserError):
-        sentence = error.message
+        reason = error
     else:
         logger.error("A picture could not be judged.", exc_info=error)
-        sentence = PICTURE_FAULT
-    place.error(plain(sentence), icon=":material/image_not_supported:")
-    return Outcome(name, refusal=sentence)
+        reason = UserError("fault", PICTURE_FAULT)
+    place.error(plain(reason.message), icon=":material/image_not_supported:")
+    return Outcome(name, error=reason)
 
 
 def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
@@ -147,7 +147,6 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
         colour, icon = CALL_STYLES[verdict.verdict]
         st.subheader(f":{colour}[{icon} {CALL_WORDS[verdict.verdict]}]", anchor=False)
         st.markdown(f"Probability of fake: **{percent(verdict.p_fake)}**")
-        st.caption(plain(presentation.judged_by_line(verdict, card.thresholds)))
         if why := presentation.stress_line(verdict):
             st.markdown(plain(why))
         if meaning:
@@ -163,6 +162,7 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
             st.caption(plain(card.false_alarms))
         if verdict.verdict == "real":
             st.caption(f"This does not rule out what the detector does not know: {unknown}.")
+        st.caption(plain(presentation.judged_by_line(verdict, card.thresholds)))
         show_explanation(upload.file_id, upload.getvalue(), card, verdict)
         show_forensics(upload.getvalue(), upload.file_id)
         show_report(upload, card, verdict)

@@ -58,7 +58,7 @@ def _print_json(path: Path, result: VideoVerdict | UserError) -> None:
         fields: dict[str, Any] = {"error": {"code": result.code, "message": result.message}}
     else:
         fields = result.to_dict()
-    print(json.dumps({"path": str(path), **fields}), flush=True)
+    print(json.dumps({"file": str(path), "path": str(path), **fields}), flush=True)
 
 
 def _print_words(path: Path, result: VideoVerdict | UserError) -> None:

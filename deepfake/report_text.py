@@ -33,9 +33,10 @@ _RULE = (
 
 
 def measurement_lines(measurement: Measurement) -> str:
-    """The verdicts at each operating point, then ``evaluation_lines``."""
-    lines = [line for rule in measurement.verdict_rule.values() for line in [*rule_lines(rule), ""]]
-    return "\n".join([*lines, evaluation_lines(measurement.evaluation)])
+    """``evaluation_lines`` with the verdicts at each operating point after the first."""
+    counts, *others = evaluation_lines(measurement.evaluation).splitlines()
+    verdicts = [line for rule in measurement.verdict_rule.values() for line in rule_lines(rule)]
+    return "\n".join([counts, *verdicts, *others])
 
 
 def rule_lines(rule: RuleMetrics) -> list[str]:

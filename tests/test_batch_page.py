@@ -123,7 +123,8 @@ def test_table_counts_filter_and_downloads(monkeypatch: pytest.MonkeyPatch) -> N
     lines = [json.loads(line) for line in str(made["All 4 as JSON"]()).splitlines()]
     assert lines[1]["error"]["code"] == "not_an_image"
     expected = get_detector("tiny").check(load_image(picture(64)))
-    assert lines[0] == json.loads(json.dumps({"path": "set.zip/a.png", **expected.to_dict()}))
+    names = {"path": "set.zip/a.png", "file": "set.zip/a.png"}
+    assert lines[0] == json.loads(json.dumps({**names, **expected.to_dict()}))
 
     app.radio[0].set_value("few_false_alarms").run()
     next(group for group in app.button_group if group.label == "Show").set_value("Not judged").run()

@@ -10,7 +10,7 @@ import pytest
 import test_browser
 from conftest import encoded, noise_image
 from test_batch import zipped
-from test_batch_page import two_detectors as make_two_detectors
+from test_batch_page import two_detectors
 
 from benchmarks.common import server
 
@@ -19,10 +19,12 @@ browser, page = test_browser.browser, test_browser.page
 
 
 @pytest.fixture(scope="module")
-def address(tiny_models: Path) -> Iterator[str]:
-    """A fresh server that nobody has visited."""
+def address(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A fresh server that nobody has visited, with ``tiny``, the default detector, and ``zebra``."""
+    folder = tmp_path_factory.mktemp("two") / "models"
+    two_detectors(tiny_models, folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEEPFAKE_MODELS", str(tiny_models))
+        patch.setenv("DEEPFAKE_MODELS", str(folder))
         with server() as place:
             yield place
 
@@ -61,11 +63,11 @@ def test_a_zip_then_a_row_then_the_check_page_and_back(page, address, tmp_path):
     expect(test_browser.verdict(page)).to_have_count(1, timeout=test_browser.WAIT_MS)
 
 
-def test_a_row_opens_with_the_detector_that_judged_it(page, two_detectors, tmp_path):
+def test_a_row_opens_with_the_detector_that_judged_it(page, address, tmp_path):
     """Also after the Detector box was moved: Streamlit keeps the box's value and drops the link's."""
     expect = test_browser.sync_api.expect
     (tmp_path / "a.jpg").write_bytes(encoded(noise_image(1, 120, 90), "JPEG"))
-    page.goto(f"{two_detectors}/batch")
+    page.goto(f"{address}/batch")
     test_browser.upload(page, tmp_path / "a.jpg")
     page.get_by_role("button", name="Judge 1 file").click()
     expect(page.get_by_text("1 of 1 files done (detector: tiny)")).to_be_visible(timeout=test_browser.WAIT_MS)
@@ -101,16 +103,6 @@ def choose_first_row(page):
         except test_browser.sync_api.TimeoutError:
             continue
     return explain
-
-
-@pytest.fixture
-def two_detectors(tiny_models: Path, tmp_path: Path) -> Iterator[str]:
-    """The address of a server with ``tiny``, the default, and ``zebra``."""
-    make_two_detectors(tiny_models, tmp_path / "models")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
-        with server() as place:
-            yield place
 
 
 def test_a_folder_fits_a_phone(page, address, tmp_path):

@@ -277,7 +277,8 @@ def test_predict_json(photos: Path, models: Path, capsys: Capture) -> None:
     assert (good["width"], good["height"]) == (120, 96)
     assert good["faces"][0]["box"] == [0, 0, 96, 96]
     for line in (broken, gone, text):
-        assert set(line) == {"path", "error"}
+        assert set(line) == {"file", "path", "error"}
+        assert line["file"] == line["path"]
         assert set(line["error"]) == {"code", "message"}
     assert gone["error"]["code"] == "not_found"
 
@@ -291,7 +292,9 @@ def test_predict_csv(photos: Path, models: Path, capsys: Capture) -> None:
     lines = [json.loads(line) for line in call(capsys, "predict", "--json", photos)[1].splitlines()]
     for row, line in zip(rows, lines, strict=True):
         assert row["file"] == line["path"]
-        assert row["refusal"] == line.get("error", {}).get("message", "")
+        error = line.get("error", {"code": "", "message": ""})
+        assert row["refusal"] == row["error_message"] == error["message"]
+        assert row["error_code"] == error["code"]
         assert row["p_fake"] == (f"{line['p_fake']:.4f}" if "p_fake" in line else "")
     assert rows[0]["operating_point"] == "balanced"
     with pytest.raises(SystemExit):

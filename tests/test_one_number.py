@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -23,6 +24,7 @@ from deepfake.faces import Face, FaceScan
 from deepfake.images import load_image
 from deepfake.inventory import take_inventory
 from deepfake.measuring import measure
+from deepfake.presentation import Outcome, outcomes_csv
 from deepfake.registry import load_card
 from deepfake.robustness import subject_of, sweep
 from deepfake.score_table import read_scores
@@ -72,6 +74,8 @@ def test_one_image_has_one_number_through_every_door(
     found["judge_source"] = verdict.p_fake
     main(["predict", str(path), "--json"])
     found["predict --json"] = json.loads(capsys.readouterr().out)["p_fake"]
+    (row,) = csv.DictReader(outcomes_csv([Outcome("face.png", verdict)]).splitlines())
+    assert float(row["p_fake"]) == pytest.approx(expected, abs=5.1e-5)
     found["HTTP"] = judge_over_http(Upload("face.png", content), card.name, "balanced")["p_fake"]
 
     assert main(["report", str(path), "--html", str(tmp_path / "report.html")]) == 0
