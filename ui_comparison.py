@@ -18,7 +18,8 @@ from deepfake.comparison_view import (
 )
 from deepfake.ensemble import ENSEMBLE
 from deepfake.errors import UserError
-from deepfake.recorded import Recorded, first_shown, recorded_evaluations
+from deepfake.kept_evaluations import known_evaluations
+from deepfake.recorded import Recorded, first_shown
 from deepfake.registry import Card
 from ui import plain, show_tabs
 from ui_charts import ask_for_format, chart, download
@@ -31,7 +32,7 @@ MAX_DETECTORS = 4
 
 def show_comparison(cards: Mapping[str, Card]) -> None:
     """All of the view, for detectors by name."""
-    evaluations = {name: recorded_evaluations(card)[0] for name, card in cards.items()}
+    evaluations = {name: known_evaluations(card)[0] for name, card in cards.items()}
     shared = shared_evaluations(evaluations)
     if not shared:
         show_nothing_shared(cards)

@@ -19,6 +19,7 @@ from deepfake.registry import Card, OperatingPoint
 from deepfake.score_table import read_scores
 from deepfake.verdict_rule import RuleMetrics, rules_from_dict
 
+RUN_HERE = "run here"
 CALIBRATION_SCORES = "scores-calibration.csv"
 """Beside ``model.keras``: the scores of the images that the detector was calibrated on."""
 
@@ -57,6 +58,7 @@ class Recorded:
         source: the one source of the data set that was measured; empty for all.
         folder: the data set's folder below one of ``data_roots.allowed_roots``; empty where unknown.
         verdict_rule: what the verdicts were at each operating point; empty in older cards.
+        here: it was run on this server and is in no card (``kept_evaluations``).
     """
 
     data: str
@@ -77,11 +79,13 @@ class Recorded:
     source: str = ""
     folder: str = ""
     verdict_rule: dict[OperatingPoint, RuleMetrics] = field(default_factory=dict)
+    here: bool = False
 
     @property
     def title(self) -> str:
-        """Data set, split, source and form in words."""
-        return describe(self.data, self.split, self.perturbed, self.source)
+        """Data set, split, source and form in words; says so where it was run here."""
+        words = describe(self.data, self.split, self.perturbed, self.source)
+        return f"{words}, {RUN_HERE}" if self.here else words
 
     @property
     def one_class(self) -> str | None:
@@ -132,7 +136,7 @@ def recorded_evaluations(card: Card) -> tuple[tuple[Recorded, ...], tuple[str, .
     good, bad = [], []
     for number, entry in enumerate(card.evaluations, start=1):
         try:
-            good.append(_recorded(card, entry))
+            good.append(read_entry(card.folder, entry))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             bad.append(
                 f"Evaluation {number} in the card of '{card.name}' cannot be read ({error!r}). "
@@ -152,7 +156,25 @@ def first_shown(evaluations: Sequence[Recorded]) -> Recorded:
     return [*plain, *both, *evaluations][0]
 
 
-def _recorded(card: Card, entry: dict[str, Any]) -> Recorded:
+def entry_title(entry: Any) -> str:
+    """The title of a card's entry; empty where it is none of ours."""
+    try:
+        return describe(entry["data"], entry["split"], bool(entry["perturbed"]), entry.get("source") or "")
+    except (TypeError, KeyError, AttributeError):
+        return ""
+
+
+def read_entry(folder: Path, entry: dict[str, Any], *, here: bool = False) -> Recorded:
+    """One entry as it stands in a card.
+
+    Args:
+        folder: beside whose files the scores lie.
+        entry: as ``publishing.evaluation_entry`` makes it.
+        here: see ``Recorded``.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: it cannot be understood.
+    """
     name = str(entry["scores"])
     if Path(name).name != name or name in ("", ".", ".."):
         raise ValueError(f"scores: {name!r} is not a file's name")
@@ -164,7 +186,7 @@ def _recorded(card: Card, entry: dict[str, Any]) -> Recorded:
         folder=str(entry.get("folder") or ""),
         perturbed=bool(entry["perturbed"]),
         command=str(entry.get("command", "")),
-        scores=card.folder / name,
+        scores=folder / name,
         n=int(entry["n"]),
         n_fake=int(entry["n_fake"]),
         n_real=int(entry["n_real"]),
@@ -180,6 +202,7 @@ def _recorded(card: Card, entry: dict[str, Any]) -> Recorded:
         n_bootstrap=int(entry.get("n_bootstrap", 0)),
         notes=tuple(str(note) for note in entry.get("notes", ())),
         verdict_rule=rules_from_dict(entry.get("verdict_rule")),
+        here=here,
     )
 
 

@@ -7,7 +7,8 @@ import streamlit as st
 from deepfake.errors import UserError
 from deepfake.evaluation_texts import shown_rate, threshold_sentence
 from deepfake.evaluation_view import OpenedEvaluation
-from deepfake.recorded import Recorded, recorded_evaluations
+from deepfake.kept_evaluations import known_evaluations
+from deepfake.recorded import Recorded
 from deepfake.registry import Card, default_name, load_card, model_names
 from deepfake.threshold_metrics import ThresholdMetrics, at_threshold
 from ui import ask_for_detector, plain, show_tabs, start_page
@@ -23,6 +24,7 @@ from ui_evaluation import (
     show_verdict_rule,
 )
 from ui_gallery import show_images
+from ui_kept import show_kept
 from ui_measure import show_measuring
 from ui_threshold import set_value, start_value
 
@@ -70,7 +72,7 @@ def show_one_detector(names: list[str], first: str) -> None:
     except UserError as error:
         st.error(plain(error.message), icon=":material/error:")
         return
-    evaluations, complaints = recorded_evaluations(card)
+    evaluations, complaints = known_evaluations(card)
     for complaint in complaints:
         st.warning(plain(complaint), icon=":material/info:")
     if not evaluations:
@@ -103,6 +105,8 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
         f"Detector {plain(card.name)}: {plain(card.description)} Evaluated on {plain(recorded.title)}: "
         f"{recorded.n:,} pictures ({kinds})."
     )
+    if recorded.here:
+        show_kept(card, recorded)
     if recorded.one_class:
         st.info(
             f"All of these pictures are {recorded.one_class}. What compares the two classes (ROC AUC, "
