@@ -26,6 +26,7 @@ from deepfake.archives import MAX_ARCHIVE_BYTES
 from deepfake.feedback import feedback_folder
 from deepfake.presentation import POINT_MEANINGS, POINT_WORDS
 from deepfake.registry import OPERATING_POINTS, CallName, Card, OperatingPoint
+from ui_carried import take_carried
 from ui_uploads import leave_other_pages
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&\"'/=^@])")
@@ -111,6 +112,7 @@ def plain(text: str) -> str:
 
 def ask_for_threshold() -> OperatingPoint:
     """How careful to be; kept in the address, so that a link shows the same."""
+    take_carried("threshold", OPERATING_POINTS)
     return st.radio(
         "When to say fake",
         OPERATING_POINTS,
@@ -123,6 +125,7 @@ def ask_for_threshold() -> OperatingPoint:
 
 def ask_for_detector(names: list[str], first: str) -> str:
     """Which detector; asked only where there is a choice."""
+    take_carried("detector", names)
     if len(names) < 2:
         return first
     return st.selectbox("Detector", names, index=names.index(first), key="detector", bind="query-params")

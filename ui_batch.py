@@ -18,7 +18,7 @@ from deepfake.errors import UserError
 from deepfake.figures import draw_faces, jpeg_bytes
 from deepfake.images import load_image
 from deepfake.jobs import Job, find_job, forget_job, job_line, start_job
-from deepfake.presentation import CALL_WORDS, POINT_WORDS, percent
+from deepfake.presentation import CALL_WORDS, percent
 from deepfake.registry import CallName, Card, OperatingPoint
 from ui import CALL_STYLES, plain
 from ui_linked import IN_BATCH, LinkedPicture, link_to_check
@@ -212,6 +212,7 @@ def show_picture(row: Judged, card: Card, point: OperatingPoint) -> None:
             return
         left, right = st.columns([2, 3], gap="medium")
         left.image(large_picture(row), alt="The picture with the faces marked")
+        left.caption(plain(presentation.judged_by_line(row.verdict, card.thresholds)))
         with right:
             colour, icon = CALL_STYLES[row.verdict.verdict]
             st.subheader(f":{colour}[{icon} {word(row)}]", anchor=False)
@@ -234,11 +235,9 @@ def show_picture(row: Judged, card: Card, point: OperatingPoint) -> None:
             else:
                 link_to_check(
                     "Explain it on the page Check an image",
-                    {
-                        "detector": card.name,
-                        "threshold": POINT_WORDS[point],
-                        IN_BATCH: row.verdict.sha256,
-                    },
+                    {IN_BATCH: row.verdict.sha256},
+                    card.name,
+                    point,
                 )
 
 

@@ -36,7 +36,7 @@ FAULT = "This part could not be worked out because of a fault in the program; th
 
 @st.cache_data(scope="session", max_entries=20, show_spinner=False)
 def grad_cam_of(
-    file_id: str, model_sha256: str, number: int, _content: bytes, _card: Card, _verdict: Verdict
+    file_id: str, version: str, number: int, _content: bytes, _card: Card, _verdict: Verdict
 ) -> tuple[Pixels, Heat]:
     """What was scored as one part of an upload, and the map that is there at once."""
     from deepfake.detector import get_detector
@@ -48,20 +48,21 @@ def grad_cam_of(
 
 @st.cache_data(scope="session", max_entries=20, show_spinner=False)
 def maps_of(
-    file_id: str, model_sha256: str, number: int, fake: bool, _content: bytes, _card: Card, _verdict: Verdict
+    file_id: str, version: str, number: int, fake: bool, _content: bytes, _card: Card, _verdict: Verdict
 ) -> Explanation:
     """Both maps of one part of an upload."""
     from deepfake.detector import get_detector
     from deepfake.explanation import explain
 
     detector = get_detector(_card.name)
-    crop, first = grad_cam_of(file_id, model_sha256, number, _content, _card, _verdict)
+    crop, first = grad_cam_of(file_id, version, number, _content, _card, _verdict)
     progress = st.progress(0.0, COVERING)
     found = explain(
         detector.network,
         detector.scorer,
         _card.input,
         crop,
+        probability=_card.probability,
         fake=fake,
         first=first,
         on_progress=lambda share: progress.progress(share, COVERING if share < 1 else WEIGHING),
@@ -72,7 +73,7 @@ def maps_of(
 
 @st.cache_data(scope="session", max_entries=40, show_spinner=False)
 def stress_of(
-    file_id: str, model_sha256: str, _content: bytes | None, _card: Card, _verdict: Verdict
+    file_id: str, version: str, _content: bytes | None, _card: Card, _verdict: Verdict
 ) -> tuple[StressTest, ...]:
     """The stress test of every part of an upload."""
     from deepfake.detector import get_detector
@@ -105,7 +106,7 @@ def put_to_stress(file_id: str, content: bytes | None, card: Card, verdict: Verd
     """The verdict after the stress test, with word of the work here; the verdict alone where it fails."""
     try:
         with st.spinner(TESTING):
-            stress = stress_of(file_id, card.sha256, content, card, verdict)
+            stress = stress_of(file_id, card.version, content, card, verdict)
     except Exception as error:
         logger.error("A verdict could not be put to the stress test.", exc_info=error)
         return verdict
@@ -226,11 +227,11 @@ def show_maps(file_id: str, content: bytes, card: Card, verdict: Verdict, number
             )
             st.caption(f"{name}: {meaning}")
 
-    crop, first = grad_cam_of(file_id, card.sha256, number, content, card, verdict)
+    crop, first = grad_cam_of(file_id, card.version, number, content, card, verdict)
     draw(0, crop, first)
     with columns[1]:
         fake = called_fake(verdict, number, card)
-        maps = maps_of(file_id, card.sha256, number, fake, content, card, verdict)
+        maps = maps_of(file_id, card.version, number, fake, content, card, verdict)
     draw(1, crop, maps.occlusion)
     for column, worth in zip(columns, (maps.grad_cam_worth, maps.occlusion_worth), strict=True):
         column.caption(worth_words(worth, fake=maps.fake))

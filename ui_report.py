@@ -32,7 +32,7 @@ def report_files(
 
     explanations = {
         place: maps_of(
-            file_id, _card.sha256, place, called_fake(verdict, place, _card), _content, _card, verdict
+            file_id, _card.version, place, called_fake(verdict, place, _card), _content, _card, verdict
         )
         for place in explained_parts(verdict)
     }
@@ -62,7 +62,7 @@ def show_report(file_id: str, name: str, content: bytes, card: Card, verdict: Ve
     made the page is drawn anew.
     """
     reported: set[tuple[str, str, str]] = st.session_state.setdefault(REPORTED, set())
-    mark = (file_id, card.sha256, verdict.operating_point)
+    mark = (file_id, card.version, verdict.operating_point)
     if mark in reported and verdict.stress:
         show_files(file_id, verdict, files_of(file_id, name, content, card, verdict))
         return

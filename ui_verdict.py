@@ -64,9 +64,7 @@ def preview(file_id: str, _content: bytes | None) -> tuple[bytes, ImageFacts]:
 
 
 @st.cache_data(scope="session", max_entries=4 * MAX_FILES, show_spinner=False)
-def judge(
-    file_id: str, model: str, model_sha256: str, _content: bytes | None
-) -> tuple[Verdict, str, list[bytes]]:
+def judge(file_id: str, model: str, version: str, _content: bytes | None) -> tuple[Verdict, str, list[bytes]]:
     """The verdict at the balanced threshold, what it means, and a small JPEG of each face.
 
     Raises UserError.
@@ -135,8 +133,8 @@ def show_results(uploads: Sequence[Upload | LinkedPicture], card: Card, point: O
         picture, width = left.container(), shown_width(facts)
         left.caption(presentation.facts_line(facts))
         with right:
-            words = own_place(f"verdict-{number}", f"{upload.file_id} {card.sha256}")
-        if (upload.file_id, card.sha256) in at_hand:  # drawn at once, so that nothing on the page blinks
+            words = own_place(f"verdict-{number}", f"{upload.file_id} {card.version}")
+        if (upload.file_id, card.version) in at_hand:  # drawn at once, so that nothing on the page blinks
             slot = Slot(upload, picture, words, width, small)
             outcomes[upload.file_id] = show_verdict(slot, card, point)
             continue
@@ -157,12 +155,12 @@ def shown_width(facts: ImageFacts) -> int:
 def show_refusal(place: DeltaGenerator, name: str, error: Exception) -> Outcome:
     """A sentence in place of a verdict."""
     if isinstance(error, UserError):
-        sentence = error.message
+        reason = error
     else:
         logger.error("A picture could not be judged.", exc_info=error)
-        sentence = PICTURE_FAULT
-    place.error(plain(sentence), icon=":material/image_not_supported:")
-    return Outcome(name, refusal=sentence)
+        reason = UserError("fault", PICTURE_FAULT)
+    place.error(plain(reason.message), icon=":material/image_not_supported:")
+    return Outcome(name, error=reason)
 
 
 def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
@@ -171,14 +169,14 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
     busy, words = slot.verdict.empty(), slot.verdict.container()
     try:
         with busy, st.spinner("Looking for faces and judging them"):
-            judged, meaning, faces = judge(upload.file_id, card.name, card.sha256, upload.content)
+            judged, meaning, faces = judge(upload.file_id, card.name, card.version, upload.content)
         called = judged.at(point, card.thresholds)
         verdict = after_stress(busy, upload.file_id, upload.content, card, called)
     except ModelError:
         raise
     except Exception as error:
         return show_refusal(words, upload.name, error)
-    st.session_state[JUDGED].add((upload.file_id, card.sha256))
+    st.session_state[JUDGED].add((upload.file_id, card.version))
     unknown = plain("; ".join(card.does_not_know))
     with words:
         colour, icon = CALL_STYLES[verdict.verdict]
@@ -200,6 +198,7 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
             st.caption(plain(card.false_alarms))
         if verdict.verdict == "real":
             st.caption(f"This does not rule out what the detector does not know: {unknown}.")
+        st.caption(plain(presentation.judged_by_line(verdict, card.thresholds)))
         show_more(upload, card, verdict)
     try:
         mark_faces(slot, verdict)

@@ -58,14 +58,12 @@ class Judged:
         return replace(self, verdict=self.verdict.at(point, thresholds)) if self.verdict else self
 
     def outcome(self) -> Outcome:
-        """For tables: see ``presentation``."""
-        return Outcome(self.name, self.verdict, self.problem.message if self.problem else None)
+        """The record that every view is made of."""
+        return Outcome(self.name, self.verdict, self.problem)
 
     def to_dict(self) -> dict[str, Any]:
-        """``path``, and the fields of ``Verdict`` or ``error`` with ``code`` and ``message``."""
-        if self.problem is not None:
-            return {"path": self.name, "error": {"code": self.problem.code, "message": self.problem.message}}
-        return {"path": self.name, **(self.verdict.to_dict() if self.verdict else {})}
+        """``Outcome.to_dict``, and ``path``, the same as ``file``, as it once was called here."""
+        return {"path": self.name, **self.outcome().to_dict()}
 
 
 def sources_below(given: Path) -> Iterator[Source]:

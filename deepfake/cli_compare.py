@@ -53,8 +53,8 @@ def add_compare(commands: Any) -> None:
         type=float,
         nargs="+",
         metavar="P",
-        help="fake when p_fake >= P: one for all files, or one for each (default: the balanced threshold of "
-        "the detector whose folder a file lies in; 0.5 for other files)",
+        help="fake when p_fake >= P: one for all files, or one for each (default: the forced-choice "
+        "threshold of the detector whose folder a file lies in; 0.5 for other files)",
     )
     parser.add_argument(
         "--ensemble",
@@ -121,7 +121,7 @@ def _own_threshold(file: Path) -> Threshold:
     folder = file.resolve().parent
     if folder.parent == models_folder().resolve() and folder.name in model_names():
         return Threshold(
-            load_card(folder.name).thresholds.balanced, f"balanced, of the card of {folder.name}"
+            load_card(folder.name).thresholds.balanced, f"forced choice, of the card of {folder.name}"
         )
     return Threshold(USUAL_THRESHOLD, "no card beside the file")
 

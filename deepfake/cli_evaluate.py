@@ -29,17 +29,21 @@ def add_evaluate(commands: Any) -> None:
     evaluate.add_argument(
         "--record", metavar="TITLE", help="write it into the detector's card under this title"
     )
+    evaluate.add_argument(
+        "--keep", metavar="TITLE", help="keep it on this machine for the page Evaluation, apart from the card"
+    )
     evaluate.set_defaults(command=_evaluate)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     from deepfake.dataset import index_dataset
     from deepfake.detector import get_detector
+    from deepfake.kept_evaluations import keep
     from deepfake.measuring import measure
-    from deepfake.publishing import record
+    from deepfake.publishing import evaluation_entry, record
     from deepfake.recorded import below_roots
     from deepfake.registry import load_card
-    from deepfake.report_text import evaluation_lines
+    from deepfake.report_text import measurement_lines
     from deepfake.score_table import write_scores
 
     for file in (options.json, options.scores, options.progress):
@@ -58,25 +62,24 @@ def _evaluate(options: argparse.Namespace) -> int:
     )
     for path, why in result.refused:
         print(f"left out {path}: {why}", file=sys.stderr)
-    text = json.dumps({"model": detector.card.name, **result.evaluation.to_dict()}, indent=2)
+    text = json.dumps({"model": detector.card.name, **result.to_dict()}, indent=2)
     # Shown before it is written: what can still go wrong then costs a file, not the work.
-    print(text if str(options.json) == "-" else evaluation_lines(result.evaluation), flush=True)
+    print(text if str(options.json) == "-" else measurement_lines(result), flush=True)
     if options.scores:
         write_scores(result.table, options.scores)
+    about: dict[str, Any] = {
+        "split": options.split,
+        "perturbed": options.perturbed,
+        "command": f"python -m deepfake evaluate DATA{_shown(options)} --model {detector.card.name}",
+        "source": options.source,
+        "folder": below_roots(options.data),
+    }
     if options.json and str(options.json) != "-":
         options.json.write_text(text + "\n", encoding="utf-8")
+    if options.keep:
+        keep(detector.card, result, evaluation_entry(result, data=options.keep, **about))
     if options.record:
-        command = f"python -m deepfake evaluate DATA{_shown(options)} --model {detector.card.name}"
-        record(
-            detector.card,
-            result,
-            data=options.record,
-            split=options.split,
-            perturbed=options.perturbed,
-            command=command,
-            source=options.source,
-            folder=below_roots(options.data),
-        )
+        record(detector.card, result, data=options.record, **about)
     return 0
 
 

@@ -102,10 +102,16 @@ def _explanations(detector: Detector, image: LoadedImage, verdict: Verdict) -> d
     from deepfake.report import explained_parts
 
     crops = scored_parts(image.pixels, verdict)
-    spec, cut = detector.card.input, detector.card.thresholds.balanced
-    parts = verdict.parts
+    card, parts = detector.card, verdict.parts
     return {
-        place: explain(detector.network, detector.scorer, spec, crops[place], fake=parts[place].p_fake >= cut)
+        place: explain(
+            detector.network,
+            detector.scorer,
+            card.input,
+            crops[place],
+            probability=card.probability,
+            fake=parts[place].p_fake >= card.thresholds.balanced,
+        )
         for place in explained_parts(verdict)
     }
 

@@ -92,19 +92,29 @@ def run_robustness(options: argparse.Namespace) -> int:
 
 
 def robustness_lines(result: Robustness) -> str:
-    """A line a condition: amount, accuracy and ROC AUC with 95 % intervals, verdicts flipped."""
+    """A line a condition: amount; forced-choice accuracy and ROC AUC with 95 % intervals, forced choices that
+    changed; of the verdicts the share decided, correct among those, false-positive rate, recall.
+    """
     lines = [
         f"{result.model} on {result.data}: {result.n_fake} fake, {result.n_real} real, "
-        f"fake at p_fake >= {result.threshold:.3f}",
-        f"{'perturbation':16} {'amount':>6}  {'accuracy':24} {'ROC AUC':24} verdicts changed",
+        f"forced choice: fake at p_fake >= {result.threshold:.3f}; verdicts: fake from "
+        f"{result.thresholds.fake_from():.3f}, real below {result.thresholds.uncertain_low:.3f}",
+        f"{'perturbation':16} {'amount':>6}  {'forced-choice accuracy':24} {'ROC AUC':24} changed  "
+        "verdicts: decided  correct  false positives  recall",
     ]
     for row in result.table.to_dict("records"):
         amount = "" if row["level"] == 0 else f"{row['amount']:g}"
         lines.append(
             f"{row['perturbation']:16} {amount:>6}  {_with_interval(row, 'accuracy'):24} "
-            f"{_with_interval(row, 'roc_auc'):24} {row['flipped']:.3f}"
+            f"{_with_interval(row, 'roc_auc'):24} {row['flipped']:7.3f}  "
+            f"{_share(row, 'decided'):>17}  {_share(row, 'correct'):>7}  "
+            f"{_share(row, 'false_positive_rate'):>15}  {_share(row, 'recall'):>6}"
         )
     return "\n".join(lines)
+
+
+def _share(row: dict[Any, Any], name: str) -> str:
+    return "-" if row[name] != row[name] else f"{row[name]:.3f}"
 
 
 def _with_interval(row: dict[Any, Any], name: str) -> str:

@@ -60,7 +60,7 @@ def _print_json(path: str, result: VideoVerdict | UserError) -> None:
         fields: dict[str, Any] = {"error": {"code": result.code, "message": result.message}}
     else:
         fields = result.to_dict()
-    print(json.dumps({"path": path, **fields}), flush=True)
+    print(json.dumps({"file": path, "path": path, **fields}), flush=True)
 
 
 def _print_words(path: str, result: VideoVerdict | UserError) -> None:

@@ -6,13 +6,11 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepfake.admission import Admission
-from deepfake.calibration import calibrated_probability
 from deepfake.embedding import compiled_reader
 from deepfake.faces import Box, crop, find_faces
 from deepfake.images import LoadedImage
@@ -60,7 +58,7 @@ class Detector:
         if not crops:
             return np.empty(0)
         logits = self.scorer(to_batch(list(crops), self.card.input))
-        return calibrated_probability(logits, self.card.temperature, self.card.bias)
+        return self.card.probability(logits)
 
     def read(self, crops: Sequence[Pixels]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Calibrated probabilities of Fake (N,), and embeddings (N, D), each of length 1.
@@ -73,7 +71,7 @@ class Detector:
     def read_batch(self, batch: Pixels) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """As ``read``, of crops already at the network's size: (N, size, size, 3) uint8."""
         logits, vectors = self.reader(batch)
-        return calibrated_probability(logits, self.card.temperature, self.card.bias), vectors
+        return self.card.probability(logits), vectors
 
     def check(self, image: LoadedImage, point: OperatingPoint = "balanced", *, whole: bool = True) -> Verdict:
         """Finds the faces of a picture and judges each.
@@ -206,7 +204,7 @@ def _index_of(card: Card) -> LookalikeIndex | None:
         return None
 
 
-_loaded: dict[tuple[Any, ...], Detector] = {}
+_loaded: dict[tuple[str, str], Detector] = {}
 _lock = threading.Lock()
 
 
@@ -218,7 +216,7 @@ def get_detector(name: str | None = None) -> Detector:
     """
     card = load_card(name)
     # One published anew is another one, even where only its calibration changed.
-    key = (str(card.folder), card.sha256, card.input, card.temperature, card.bias, card.thresholds)
+    key = (str(card.folder), card.version)
     with _lock:
         if key not in _loaded:
             _loaded[key] = Detector(card)

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from deepfake.registry import CallName, OperatingPoint
+from deepfake.errors import UserError
+from deepfake.registry import CallName, OperatingPoint, Thresholds
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
     import pandas as pd
@@ -40,17 +41,26 @@ PICTURE_FAULT = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """One file and what came of it: a verdict, or the sentence that says why there is none.
+    """One file and what came of it: a verdict, or why there is none.
+
+    The one record behind the page's JSON and CSV, ``predict --json`` and ``--csv``, and the HTTP answer.
 
     Attributes:
-        file: the name as uploaded; not to be trusted as markup or as a path.
+        file: the name as given; not to be trusted as markup or as a path.
         verdict: None where the file was refused.
-        refusal: None where there is a verdict.
+        error: None where there is a verdict.
     """
 
     file: str
     verdict: Verdict | None = None
-    refusal: str | None = None
+    error: UserError | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """``file``, and the fields of ``Verdict`` or ``error`` with ``code`` and ``message``."""
+        if self.verdict is not None:
+            return {"file": self.file, **self.verdict.to_dict()}
+        error = self.error or UserError("fault", PICTURE_FAULT)
+        return {"file": self.file, "error": {"code": error.code, "message": error.message}}
 
 
 def percent(share: float) -> str:
@@ -80,6 +90,15 @@ def file_size(n_bytes: int) -> str:
 def facts_line(facts: ImageFacts) -> str:
     """Size, format and weight of a picture's file."""
     return f"{facts.width} x {facts.height} pixels, {facts.format}, {file_size(facts.n_bytes)}"
+
+
+def judged_by_line(verdict: Verdict, thresholds: Thresholds) -> str:
+    """Which detector gave the verdict, and by which thresholds."""
+    point = verdict.operating_point
+    return (
+        f"Detector {verdict.model}, {POINT_WORDS[point].lower()}: fake from "
+        f"{percent(thresholds.fake_from(point))}, real below {percent(thresholds.uncertain_low)}."
+    ).replace(" %", "%")
 
 
 def scope_line(verdict: Verdict) -> str:
@@ -164,7 +183,7 @@ def context_example(scores: pd.DataFrame | None, p_fake: float = 0.8) -> str:
 
 
 def outcomes_json(outcomes: Sequence[Outcome]) -> str:
-    """A JSON list with an object per file: ``file``, and the fields of ``Verdict`` or ``refusal``."""
+    """A JSON list with ``Outcome.to_dict`` of each, and the message as ``refusal`` too, as it once was."""
     return json.dumps([_row(outcome) for outcome in outcomes], indent=2, ensure_ascii=False)
 
 
@@ -177,18 +196,18 @@ def outcomes_csv(outcomes: Sequence[Outcome]) -> str:
 
 def write_outcomes_csv(outcomes: Iterable[Outcome], file: TextIO) -> None:
     """A CSV table with a row per file, each written as it comes; faces as a count, warnings in one cell,
-    ``stress`` as stable, not stable, or empty where the test was not run.
+    ``stress`` as stable, not stable, or empty where the test was not run; ``MORE_COLUMNS`` last.
 
     A cell that a spreadsheet would take for a formula is led by an apostrophe.
     """
     names: tuple[str, ...] = ("file", "verdict", "p_fake", "faces", "scope", "operating_point")
     names += ("model", "width", "height", "sha256", "warnings", "refusal", "stress")
     writer: csv.DictWriter[str] = csv.DictWriter(
-        file, names, restval="", extrasaction="ignore", lineterminator="\n"
+        file, [*names, *MORE_COLUMNS], restval="", extrasaction="ignore", lineterminator="\n"
     )
     writer.writeheader()
     for outcome in outcomes:
-        row = _row(outcome)
+        row = {**_row(outcome), **_cells(outcome)}
         row["faces"] = len(row["faces"]) if "faces" in row else ""
         row["warnings"] = " ".join(row.get("warnings", ()))
         row["stress"] = _stability(outcome.verdict)
@@ -196,10 +215,24 @@ def write_outcomes_csv(outcomes: Iterable[Outcome], file: TextIO) -> None:
         writer.writerow({key: _cell(value) for key, value in row.items()})
 
 
+MORE_COLUMNS = ("whole_p_fake", "whole_counts", "error_code", "error_message")
+"""Of the CSV: the whole image's score and whether it takes part in the verdict (true, false), both empty
+where it was not scored beside its faces; the parts of ``error``, of which ``refusal`` is the message."""
+
+
 def _row(outcome: Outcome) -> dict[str, Any]:
+    row = outcome.to_dict()
+    return row if outcome.verdict else {**row, "refusal": row["error"]["message"]}
+
+
+def _cells(outcome: Outcome) -> dict[str, str]:
     if outcome.verdict is None:
-        return {"file": outcome.file, "refusal": outcome.refusal}
-    return {"file": outcome.file, **outcome.verdict.to_dict()}
+        error = outcome.to_dict()["error"]
+        return {"error_code": error["code"], "error_message": error["message"]}
+    whole = outcome.verdict.whole
+    if whole is None:
+        return {}
+    return {"whole_p_fake": f"{whole.p_fake:.4f}", "whole_counts": str(whole.counts).lower()}
 
 
 def _stability(verdict: Verdict | None) -> str:

@@ -9,14 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from deepfake.cache_folder import folder_named
 from deepfake.errors import UserError
 from deepfake.preprocessing import InputSpec
 from deepfake.runtime import import_tensorflow
+
+if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 OperatingPoint = Literal["balanced", "few_false_alarms"]
 OPERATING_POINTS: tuple[OperatingPoint, ...] = ("balanced", "few_false_alarms")
@@ -107,6 +111,35 @@ class Card:
         data = self.contents.get("data")
         sources = data.get("sources") if isinstance(data, dict) else None
         return [str(source) for source in sources] if isinstance(sources, list) else []
+
+    def probability(self, logits: ArrayLike) -> NDArray[np.float64]:
+        """The calibrated probability of Fake: the only way from this detector's logits to ``p_fake``.
+
+        Args:
+            logits: of any shape; NaN stays NaN.
+
+        Returns:
+            float64 in 0..1, of the same shape.
+        """
+        from deepfake.calibration import calibrated_probability
+
+        return calibrated_probability(logits, self.temperature, self.bias)
+
+    @property
+    def score_version(self) -> str:
+        """Changes with anything that ``p_fake`` of an image follows from: network, input, calibration.
+
+        The key of every score that is kept, so that none outlives a new calibration.
+        """
+        facts = [self.sha256, self.input.to_dict(), float(self.temperature), float(self.bias)]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def version(self) -> str:
+        """Changes with anything that a verdict follows from: all of the card but its evaluations."""
+        facts = {key: value for key, value in self.contents.items() if key != "evaluations"}
+        text = json.dumps([self.score_version, asdict(self.thresholds), facts], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def models_folder() -> Path:

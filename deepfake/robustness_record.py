@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake.errors import UserError
-from deepfake.registry import Card
+from deepfake.registry import Card, Thresholds
 from deepfake.robustness import Robustness
 from deepfake.robustness_table import COLUMNS
 from deepfake.runlog import write_json
@@ -39,7 +39,9 @@ def to_dict(result: Robustness, command: str = "") -> dict[str, Any]:
     return {
         "model": result.model,
         "sha256": result.version,
+        "score_version": result.score_version,
         "threshold": result.threshold,
+        "thresholds": asdict(result.thresholds),
         "data": result.data,
         "n_fake": result.n_fake,
         "n_real": result.n_real,
@@ -81,8 +83,8 @@ def read_robustness(card: Card) -> RecordedRobustness | None:
         raise RobustnessError(
             "bad_robustness", f"The robustness results of '{card.name}' cannot be read ({error!r}). {again}"
         ) from error
-    same_threshold = math.isclose(result.threshold, card.thresholds.balanced, abs_tol=1e-9)
-    if result.version != card.sha256 or not same_threshold:
+    same = result.thresholds == card.thresholds and result.score_version == card.score_version
+    if result.version != card.sha256 or not same:
         raise RobustnessError(
             "other_version",
             f"The robustness results of '{card.name}' belong to another version of it. {again}",
@@ -99,9 +101,10 @@ def _from_dict(contents: dict[str, Any]) -> Robustness:
     return Robustness(
         model=str(contents["model"]),
         version=str(contents["sha256"]),
-        threshold=float(contents["threshold"]),
+        thresholds=Thresholds(**contents["thresholds"]),
         data=str(contents["data"]),
         n_fake=int(contents["n_fake"]),
         n_real=int(contents["n_real"]),
         table=table.astype({"level": int, "n": int}),
+        score_version=str(contents["score_version"]),
     )

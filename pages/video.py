@@ -34,7 +34,7 @@ STRIP = 8  # frames shown at first
 
 # Results live as long as the visitor's session and are seen by no other.
 @st.cache_data(scope="session", max_entries=5, show_spinner=False)
-def judge(file_id: str, model: str, model_sha256: str, _content: bytes | None) -> VideoVerdict:
+def judge(file_id: str, model: str, version: str, _content: bytes | None) -> VideoVerdict:
     """The verdict at the balanced threshold. Raises UserError."""
     if _content is None:
         raise UserError("let_go", LET_GO)
@@ -67,7 +67,7 @@ def main() -> None:
         name = ask_for_detector(names, first)
     try:
         card = load_card(name)
-        owner = f"{upload.file_id} {card.sha256}" if upload else "nothing"
+        owner = f"{upload.file_id} {card.version}" if upload else "nothing"
         with own_place("result", owner):
             if upload is None:
                 show_empty_state()
@@ -107,7 +107,7 @@ def show_video(upload: Upload, card: Card, point: OperatingPoint) -> None:
     """The verdict on a video, or why there is none."""
     st.text(upload.name)  # as text: a name may hold markup
     try:
-        result = judge(upload.file_id, card.name, card.sha256, upload.content)
+        result = judge(upload.file_id, card.name, card.version, upload.content)
         if upload.content is None:
             st.caption(LET_GO)
         show_result(result.at(point, card.thresholds), card)

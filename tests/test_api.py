@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import io
 import json
 import os
@@ -140,7 +141,7 @@ def test_a_verdict_is_that_of_the_command_line(tmp_path: Path, capsys: pytest.Ca
     printed = json.loads(capsys.readouterr().out)
     (result,) = got.body["results"]
     assert result.pop("file") == "a.png"
-    assert result == {key: value for key, value in printed.items() if key != "path"}
+    assert result == {key: value for key, value in printed.items() if key not in ("file", "path")}
     assert got.body["model"] == "tiny"
 
 
@@ -605,3 +606,28 @@ def test_a_large_image_is_judged_like_a_small_one() -> None:
     big = encoded(noise_image(3, 1500, 1500), "JPEG")
     got = ask(create_api(Service()), "POST", PREDICT, body=form(("big.jpg", big)), headers=FORM)
     assert got.body["results"][0]["p_fake"] == get_detector("tiny").check(load_image(big)).p_fake
+
+
+def test_one_record_through_every_door(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file and what came of it: the same names over HTTP, on the command line and in the page's files."""
+    from deepfake.archives import Source
+    from deepfake.batch import judge_source
+    from deepfake.presentation import outcomes_csv, outcomes_json
+
+    for name, content in (("a.png", PNG), ("b.jpg", b"no picture")):
+        (tmp_path / name).write_bytes(content)
+        got = ask(create_api(Service()), "POST", PREDICT, body=form((name, content)), headers=FORM)
+        over_http = got.body["results"][0]
+        main(["predict", "--json", str(tmp_path / name)])
+        line = json.loads(capsys.readouterr().out)
+        assert line.pop("path") == line["file"] == str(tmp_path / name)
+        outcome = judge_source(get_detector("tiny"), Source(name, content)).outcome()
+        (on_page,) = json.loads(outcomes_json([outcome]))
+        assert on_page.pop("refusal", None) == over_http.get("error", {}).get("message")
+        for other in (on_page, {**line, "file": name}):
+            assert set(other) == set(over_http)
+            assert other.get("error") == over_http.get("error")
+            assert other.get("p_fake") == pytest.approx(over_http.get("p_fake"), abs=1e-6)
+        (cells,) = csv.DictReader(outcomes_csv([outcome]).splitlines())
+        assert cells["error_code"] == over_http.get("error", {}).get("code", "")
+        assert cells["verdict"] == over_http.get("verdict", "")

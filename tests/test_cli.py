@@ -31,6 +31,7 @@ from deepfake.score_table import read_scores
 
 ROOT = Path(__file__).resolve().parent.parent
 METRICS = {
+    "verdict_rule",
     "model",
     "n",
     "accuracy",
@@ -190,6 +191,12 @@ def test_evaluate_json(tiny_dataset: Path, models: Path, tmp_path: Path, capsys:
     assert set(table["split"]) == {"Test"}
     called = (table["p_fake"] >= numbers["threshold"]) == (table["label"] == 1)
     assert called.mean() == pytest.approx(numbers["accuracy"])
+    verdicts = [load_card("tiny").thresholds.call(p) for p in table["p_fake"]]
+    rule = numbers["verdict_rule"]["balanced"]
+    assert rule["decided"]["k"] == sum(verdict != "uncertain" for verdict in verdicts)
+    assert rule["false_positive_rate"]["n"] == 16
+    assert "verdict rule balanced: fake from 0.600, real below 0.400, uncertain between" in out
+    assert f"({rule['decided']['k']} of 32)" in out
     assert load_card("tiny").evaluations == (), "recorded only on request"
 
 
@@ -389,7 +396,8 @@ def test_predict_json(photos: Path, models: Path, capsys: Capture) -> None:
     assert (good["width"], good["height"]) == (120, 96)
     assert good["faces"][0]["box"] == [0, 0, 96, 96]
     for line in (broken, gone, text):
-        assert set(line) == {"path", "error"}
+        assert set(line) == {"file", "path", "error"}
+        assert line["file"] == line["path"]
         assert set(line["error"]) == {"code", "message"}
     assert gone["error"]["code"] == "not_found"
 
@@ -403,7 +411,9 @@ def test_predict_csv(photos: Path, models: Path, capsys: Capture) -> None:
     lines = [json.loads(line) for line in call(capsys, "predict", "--json", photos)[1].splitlines()]
     for row, line in zip(rows, lines, strict=True):
         assert row["file"] == line["path"]
-        assert row["refusal"] == line.get("error", {}).get("message", "")
+        error = line.get("error", {"code": "", "message": ""})
+        assert row["refusal"] == row["error_message"] == error["message"]
+        assert row["error_code"] == error["code"]
         assert row["p_fake"] == (f"{line['p_fake']:.4f}" if "p_fake" in line else "")
     assert rows[0]["operating_point"] == "balanced"
     with pytest.raises(SystemExit):

@@ -102,14 +102,14 @@ def test_each_detector_has_its_own_threshold(
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
     status, out, _ = call(capsys, *files, "--ensemble")
     assert status == 0
-    assert "fake at p_fake >= 0.300 (balanced, of the card of good)" in out
-    assert "fake at p_fake >= 0.700 (balanced, of the card of weak)" in out
+    assert "fake at p_fake >= 0.300 (forced choice, of the card of good)" in out
+    assert "fake at p_fake >= 0.700 (forced choice, of the card of weak)" in out
     assert "fake at p_fake >= 0.500 (mean of the thresholds' logits)" in out
     _, shown, _ = call(capsys, *files, "--ensemble", "--json", "-")
     numbers = json.loads(shown)
     assert numbers["names"] == ["good", "weak", "ensemble"]
     assert numbers["thresholds"]["good"] == 0.3
-    assert numbers["threshold_origins"]["weak"] == "balanced, of the card of weak"
+    assert numbers["threshold_origins"]["weak"] == "forced choice, of the card of weak"
     mean = (logit(scores(0, 1.5)["p_fake"]) + logit(scores(1, 0.7)["p_fake"])) / 2
     auc = roc_auc_score(scores(0, 1.5)["label"], mean)
     assert numbers["metrics"]["ensemble"]["roc_auc"] == pytest.approx(auc)

@@ -15,7 +15,6 @@ import pytest
 from conftest import encoded, noise_image
 
 from deepfake import detector as module
-from deepfake.calibration import calibrated_probability
 from deepfake.dataset import DatasetError, index_dataset
 from deepfake.detector import SMALL_FACE, Detector, get_detector, scored_parts
 from deepfake.evaluation import Evaluation
@@ -247,8 +246,10 @@ def test_scores_of_crops(tiny: Detector) -> None:
 def test_scores_are_calibrated(tiny: Detector) -> None:
     batch = np.stack([noise_image(seed, 64, 64) for seed in range(3)])
     logits = tiny.scorer(batch)
-    assert np.allclose(tiny.p_fake(list(batch)), calibrated_probability(logits, 1.5))
-    assert np.allclose(tiny.p_fake(list(batch)), 1 / (1 + np.exp(-logits / 1.5)))
+    assert (tiny.card.temperature, tiny.card.bias) == (1.5, -0.25)
+    expected = 1 / (1 + np.exp(-(logits / 1.5 - 0.25)))
+    assert np.allclose(tiny.card.probability(logits), expected)
+    assert np.allclose(tiny.p_fake(list(batch)), expected)
 
 
 @pytest.mark.usefixtures("use_tiny_models")
@@ -288,10 +289,15 @@ def test_detector_published_anew_is_another_one(
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
     before = get_detector()
     path = tmp_path / "models" / "tiny" / "card.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"temperature": 3.0}))
-    after = get_detector()
-    assert (before.card.temperature, after.card.temperature) == (1.5, 3.0)
-    assert get_detector() is after
+    card = json.loads(path.read_text())
+    for change in ({"temperature": 3.0}, {"bias": 0.5}, {"whole_pictures": True}):
+        path.write_text(json.dumps(card | change))
+        after = get_detector()
+        assert after is not before
+        assert after.card.contents | change == after.card.contents
+        before = after
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"evaluations": [{}]}))
+    assert get_detector() is before, "an evaluation recorded changes no verdict"
 
 
 @pytest.mark.usefixtures("use_tiny_models")
@@ -359,7 +365,8 @@ def evaluation_of(labels: list[int], scores: list[float]) -> Evaluation:
 
 def test_evaluation_in_words() -> None:
     text = evaluation_lines(evaluation_of([1, 1, 1, 0, 0], [0.9, 0.8, 0.3, 0.2, 0.6]))
-    assert "5 images (3 fake, 2 real), fake at p_fake >= 0.500" in text
+    assert "5 images (3 fake, 2 real)" in text
+    assert "forced choice: fake at p_fake >= 0.500, else real" in text
     lines = {line.split("  ")[0].strip(): line for line in text.splitlines()}
     assert "0.6000" in lines["accuracy"]
     assert "[" in lines["accuracy"]

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from deepfake import presentation
+from deepfake.errors import UserError
 from deepfake.presentation import Outcome, context_sentence, outcomes_csv, outcomes_json, scope_line
 from deepfake.registry import OPERATING_POINTS
 from deepfake.verdict import FaceVerdict, Verdict, WholeVerdict
@@ -91,14 +92,18 @@ def test_scope_line_tells_of_the_whole_picture(counts, ending):
 
 
 def test_json_holds_every_field_and_refusals():
-    rows = json.loads(outcomes_json([Outcome("a.png", VERDICT), Outcome("é.png", refusal="Broken.")]))
+    refused = Outcome("é.png", error=UserError("bad", "Broken."))
+    rows = json.loads(outcomes_json([Outcome("a.png", VERDICT), refused]))
     assert rows[0] == {"file": "a.png", **json.loads(json.dumps(VERDICT.to_dict()))}
-    assert rows[1] == {"file": "é.png", "refusal": "Broken."}
+    error = {"code": "bad", "message": "Broken."}
+    assert rows[1] == {"file": "é.png", "error": error, "refusal": "Broken."}
 
 
 def test_csv_reads_back_and_holds_no_formula():
     names = ['a, "b"\n.png', "=HYPERLINK(1).png", "+1.png", "-1.png", "@x.png"]
-    text = outcomes_csv([Outcome(name, VERDICT) for name in names] + [Outcome("b.png", refusal="-Broken.")])
+    text = outcomes_csv(
+        [Outcome(name, VERDICT) for name in names] + [Outcome("b.png", error=UserError("bad", "-Broken."))]
+    )
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["file"] for row in rows] == [names[0], *(f"'{name}" for name in names[1:]), "b.png"]
     assert rows[0]["p_fake"] == "0.9000"
@@ -106,7 +111,16 @@ def test_csv_reads_back_and_holds_no_formula():
     assert rows[0]["warnings"] == "First of 3 frames used. Small."
     assert rows[0]["refusal"] == ""
     assert rows[-1]["verdict"] == rows[-1]["faces"] == rows[-1]["p_fake"] == ""
-    assert rows[-1]["refusal"] == "'-Broken."
+    assert rows[-1]["refusal"] == rows[-1]["error_message"] == "'-Broken."
+    assert [row["error_code"] for row in rows] == ["", "", "", "", "", "bad"]
+    assert {row["whole_p_fake"] for row in rows} == {""}
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_csv_holds_the_whole_images_score_that_decided(counts):
+    verdict = replace(VERDICT, p_fake=0.97, whole=WholeVerdict(0.97, counts, "fake"))
+    (row,) = csv.DictReader(io.StringIO(outcomes_csv([Outcome("a.png", verdict)])))
+    assert (row["whole_p_fake"], row["whole_counts"]) == ("0.9700", str(counts).lower())
 
 
 def test_every_operating_point_is_explained():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import noise_image
 
+from deepfake.errors import UserError
 from deepfake.preprocessing import Pixels
 from deepfake.presentation import Outcome, outcomes_csv, stress_line
 from deepfake.registry import CallName, Thresholds
@@ -154,5 +155,6 @@ def test_in_json_and_csv() -> None:
     assert (fields["verdict"], test["verdict"], test["stable"]) == ("uncertain", "fake", False)
     assert [change["kind"] for change in test["changes"]] == [change.kind for change in CHANGES]
     assert verdict_of(0.9).to_dict()["stress"] is None
-    rows = outcomes_csv([Outcome("a", verdict), Outcome("b", verdict_of(0.9)), Outcome("c", refusal="no")])
+    refused = Outcome("c", error=UserError("bad", "no"))
+    rows = outcomes_csv([Outcome("a", verdict), Outcome("b", verdict_of(0.9)), refused])
     assert [row["stress"] for row in csv.DictReader(rows.splitlines())] == ["not stable", "", ""]
