@@ -1,8 +1,8 @@
 """One face, one box: a found face looked at again from a little aside, and which way is up.
 
-A cascade finds the same face with another box in each size of the same picture, a tenth of its side apart. Here
-the last network of the cascade sees each found face again at one size, in seven squares that differ a little, and
-once for each quarter turn: the mean of what it says hardly depends on where the cascade came from.
+A cascade finds the same face with another box in each size of the same picture, a tenth of its side apart.
+Here its last network sees each found face again at one size, in seven squares that differ a little, and once
+for each quarter turn: the mean of what it says hardly depends on where the cascade came from.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ Decide = Callable[[Any], Any]
 SIDE = 48  # of the network's input, in pixels
 ROOM = 1.7  # side of what is cut out around a face / side of the face's square
 GREY = (128, 128, 128)  # beyond the picture's edge
-ROUNDS = 2
 
 # Of the squares: shift across and down as parts of the side, and size.
 SQUARES = np.array(
     [(0, 0, 1), (-0.06, 0, 1), (0.06, 0, 1), (0, -0.06, 1), (0, 0.06, 1), (0, 0, 0.9), (0, 0, 1.1)]
 )
 
-SURER = 0.1  # by which another turn's confidence must exceed that of the picture as it is
-"""Upright is what pictures are: only clearly more confidence says otherwise."""
+SURER = (
+    0.02  # by which another turn's confidence must exceed that of the picture as it is: most stand upright
+)
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class RefinedFace:
     Attributes:
         box: left, top, right, bottom in pixels of the picture.
         confidence: mean of the network's confidence over the squares, 0..1.
-        turn: degrees (0, 90, 180, 270) anticlockwise by which the picture must be turned for the face to stand
-            upright.
+        turn: degrees (0, 90, 180, 270) anticlockwise by which the picture must be turned for the face to
+            stand upright.
         upright: its landmarks, too, say that it stands upright after that turn.
     """
 
@@ -77,26 +77,17 @@ def refine(decide: Decide, pixels: Pixels, boxes: list[FloatBox], *, turns: bool
     merit = np.stack([turn.confidence * turn.upright for turn in seen])
     merit[1:] -= SURER
     best = merit.argmax(axis=0)
-    found = []
-    for place in range(len(boxes)):
-        quarters = int(best[place])
-        found.append((seen[quarters].boxes[place], quarters))
-    refined: list[RefinedFace | None] = [None] * len(boxes)
+    refined: dict[int, RefinedFace] = {}
     for quarters in set(best.tolist()):
-        of_turn = np.flatnonzero(best == quarters)
-        again = seen[quarters].boxes[of_turn]
-        last = _Seen(again, seen[quarters].confidence[of_turn], seen[quarters].upright[of_turn])
-        for _ in range(ROUNDS - 1):
-            last = _look(decide, pixels, last.boxes, quarters)
-        for row, place in enumerate(of_turn):
+        places = np.flatnonzero(best == quarters)
+        last = _look(decide, pixels, seen[quarters].boxes[places], quarters)
+        for row, place in enumerate(places.tolist()):
             left, top, right, bottom = last.boxes[row].tolist()
+            sure = float(last.confidence[row])
             refined[place] = RefinedFace(
-                (left, top, right, bottom),
-                float(last.confidence[row]),
-                90 * quarters,
-                bool(last.upright[row]),
+                (left, top, right, bottom), sure, 90 * quarters, bool(last.upright[row])
             )
-    return [face for face in refined if face is not None]
+    return [refined[place] for place in range(len(boxes))]
 
 
 def _look(decide: Decide, pixels: Pixels, boxes: NDArray[np.float64], quarters: int) -> _Seen:
@@ -137,7 +128,7 @@ def _cut_out(pixels: Pixels, box: NDArray[np.float64], quarters: int) -> tuple[P
     scale = small / room
     if small != room:
         how = cv2.INTER_AREA if small < room else cv2.INTER_LINEAR
-        region = cv2.resize(region, (small, small), interpolation=how)
+        region = np.asarray(cv2.resize(region, (small, small), interpolation=how), np.uint8)
     # The face's middle in the small region, from the region's own middle, turned with it.
     off_x, off_y = (middle_x - left) * scale - small / 2, (middle_y - top) * scale - small / 2
     for _ in range(quarters):

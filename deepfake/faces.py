@@ -29,6 +29,8 @@ MIN_FACE_SIDE = 24  # pixels of the picture as given; a smaller face holds too l
 MIN_CONFIDENCE = 0.96
 LARGE_FACE = 0.35  # of the shorter side of the picture
 MIN_CONFIDENCE_LARGE = 0.80
+NESTED = 0.7  # of the smaller of two boxes within the other: one face
+FRAGMENT_SURER = 0.05  # by which the second look must be surer of the smaller one to keep that
 SURELY_UPRIGHT = 0.9  # mean confidence of a second look at which a face ends the search for other turns
 
 # Framing of the OpenForensics crops. The long side of the face takes 0.46 of the crop for Real and 0.67 for
@@ -37,13 +39,17 @@ SURELY_UPRIGHT = 0.9  # mean confidence of a second look at which a face ends th
 CROP_SCALE = 1.83  # side of the crop / long side of the face
 CROP_LIFT = 0.05  # the face's centre lies this part of the crop's side above the crop's centre
 
-# A picture already is a face crop when it is about square and one large face is near its middle. Each of these goes
-# from not at all to wholly between its two numbers, and so does the square from the face's own to the whole picture.
-SIZE_RAMP = (0.30, 0.45)  # the face's long side / shorter side of the picture
-ASPECT_RAMP = (1.40, 1.10)  # longer / shorter side
+# The larger a face near the middle of a square picture, the more of it is scored: data sets hold such crops,
+# and detectors learnt from them whole. Cameras rarely make squares. Each ramp goes from the face's own square
+# at the first number to the whole picture at the second.
+SIZE_RAMP = (0.30, 0.38)  # the face's long side / shorter side of the picture
+ASPECT_RAMP = (1.10, 1.02)  # longer / shorter side
 OFFSET_RAMP = (0.28, 0.18)  # distance of the centres, across or down / shorter side of the picture
-FACE_CROP_SIDE = 0.9  # the square's side / shorter side from which a picture is called a face crop
-FACE_CROP_PLACE = 0.5  # of the ramps of aspect and offset, at least
+
+# Where a picture is called a face crop and what else is in it is background.
+FACE_CROP_SIDE = 0.9  # side of the square / shorter side of the picture, at least
+FACE_CROP_ASPECT = 1.25
+FACE_CROP_OFFSET = 0.20
 
 _lock = threading.Lock()
 _loaded: list[FaceCascade] = []
@@ -57,8 +63,8 @@ class Face:
         box: the face from hairline to chin, inside the picture.
         crop: the square region to score, inside the picture and outside its plain margins.
         confidence: the finder's own score in [0, 1]; not a probability that the face is real.
-        turn: degrees (0, 90, 180, 270) by which the picture must be turned anticlockwise for this face to stand
-            upright; whoever scores its crop turns it by ``np.rot90(crop, turn // 90)``.
+        turn: degrees (0, 90, 180, 270) by which the picture must be turned anticlockwise for this face to
+            stand upright; whoever scores its crop turns it by ``np.rot90(crop, turn // 90)``.
     """
 
     box: Box
@@ -93,20 +99,25 @@ class FaceScan:
 
 @dataclass(frozen=True)
 class _Found:
-    """A believable detection, in pixels of the searched picture."""
+    """A believable detection, in pixels of the picture."""
 
     box: FloatBox
     confidence: float
     turn: int
-    surely_upright: bool
+    sureness: float  # of a second look; 0 where the landmarks do not fit the turn
+
+    @property
+    def surely_upright(self) -> bool:
+        return not self.turn and self.sureness >= SURELY_UPRIGHT
 
 
 def find_faces(pixels: np.ndarray, *, turned: bool = True) -> FaceScan:
     """Find every face of at least 24 pixels and the region to score around each.
 
-    Plain margins are cut away first. Landmarks tell which way up each face is; a picture in which nothing upright is
-    found is searched again upside down and on either side. Strict profiles (one eye visible) and backs of heads are
-    not found. The first call loads TensorFlow and the networks (seconds). May be called from several threads.
+    Plain margins are cut away first. Landmarks tell which way up each face is; a picture in which nothing
+    upright is found is searched again upside down and on either side. Strict profiles (one eye visible) and
+    backs of heads are not found. The first call loads TensorFlow and the networks (seconds). May be called
+    from several threads.
 
     Args:
         pixels: uint8 array (H, W, 3), RGB.
@@ -135,28 +146,57 @@ def find_faces(pixels: np.ndarray, *, turned: bool = True) -> FaceScan:
 
 
 def _scan(pixels: np.ndarray, turned: bool) -> FaceScan:
-    """Of a picture without margins."""
+    """Of a picture without margins: stood upright first, so that it is judged alike however it lies."""
     height, width = pixels.shape[:2]
     found = _search(pixels, DETECTION_SIDE, turns=turned)
-    if turned and not any(face.surely_upright for face in found):
-        found = _search_turned(pixels, found)
-    faces = []
-    for face in found:
-        box = _inside(face.box, width, height)
-        if _long_side(box) >= MIN_FACE_SIDE:
-            faces.append(Face(box, box, face.confidence, face.turn))
+    quarters = _quarters(pixels, found) if turned else 0
+    if not quarters:
+        return _framed(found, width, height)
+    upright = np.ascontiguousarray(np.rot90(pixels, quarters))
+    found = _search(upright, DETECTION_SIDE) or _search(upright, TURNED_SIDE)
+    scan = _framed(found, upright.shape[1], upright.shape[0])
+    faces = tuple(
+        replace(
+            face,
+            box=_whole(turned_back(face.box, quarters, width, height)),
+            crop=_whole(turned_back(face.crop, quarters, width, height)),
+            turn=(face.turn + 90 * quarters) % 360,
+        )
+        for face in scan.faces
+    )
+    return replace(scan, faces=faces, turn=faces[0].turn if faces else 0)
+
+
+def _quarters(pixels: np.ndarray, found: list[_Found]) -> int:
+    """Quarter turns anticlockwise that stand a picture upright.
+
+    Only where nothing found is surely upright is the picture searched upside down and on either side.
+    """
+    if any(face.surely_upright for face in found):
+        return 0
+    best, most = 0, sum(face.sureness for face in found if not face.turn)
+    for quarters in (2, 1, 3):
+        seen = _search(np.ascontiguousarray(np.rot90(pixels, quarters)), TURNED_SIDE)
+        sure = sum(face.sureness for face in seen if not face.turn)
+        if sure > most:
+            best, most = quarters, sure
+    return best
+
+
+def _framed(found: list[_Found], width: int, height: int) -> FaceScan:
+    """The faces that are large enough, each with the square to score."""
+    faces = [Face(_inside(f.box, width, height), (0, 0, 0, 0), f.confidence, f.turn) for f in found]
+    faces = [face for face in faces if face.long_side >= MIN_FACE_SIDE]
     if not faces:
         return FaceScan((), "no_face")
     faces.sort(key=lambda face: (_area(face.box), face.confidence), reverse=True)
     subject = face_crop_subject([face.box for face in faces], width, height)
-    kind: Kind = "faces"
-    if subject is not None:
-        kind, faces = "face_crop", [faces[subject]]
-    framed = tuple(replace(face, crop=_framed(face, width, height)) for face in faces)
-    return FaceScan(framed, kind, framed[0].turn)
+    kept = faces if subject is None else [faces[subject]]
+    framed = tuple(replace(face, crop=_square(face, width, height)) for face in kept)
+    return FaceScan(framed, "faces" if subject is None else "face_crop", framed[0].turn)
 
 
-def _framed(face: Face, width: int, height: int) -> Box:
+def _square(face: Face, width: int, height: int) -> Box:
     """The square to score around a face, whichever way it lies."""
     quarters = face.turn // 90
     if not quarters:
@@ -210,9 +250,9 @@ def crop(pixels: np.ndarray, box: Box) -> np.ndarray:
 def crop_box(box: Box, width: int, height: int) -> Box:
     """The square to score around an upright face, framed midway between the OpenForensics classes.
 
-    The larger the face in its picture, the more of the picture is scored, up to all of it: cutting further into a
-    picture that already is a crop would lose what the detector learnt to look at. Shifted to lie inside the picture,
-    and shrunk to the largest square that fits if it is too large.
+    The larger the face in a square picture, the more of the picture is scored, up to all of it: cutting
+    further into a picture that already is a crop would lose what the detector learnt to look at. Shifted to
+    lie inside the picture, and shrunk to the largest square that fits if it is too large.
     """
     left, top, right, bottom = box
     side = _square_side(box, width, height)
@@ -223,15 +263,18 @@ def _square_side(box: Box, width: int, height: int) -> float:
     """Between the face's own square and the shorter side of the picture."""
     short = min(width, height)
     own = min(CROP_SCALE * _long_side(box), short)
-    return own + _ramp(_long_side(box) / short, SIZE_RAMP) * _placed(box, width, height) * (short - own)
+    whole = (
+        _ramp(_long_side(box) / short, SIZE_RAMP)
+        * _ramp(max(width, height) / short, ASPECT_RAMP)
+        * _ramp(_offset(box, width, height), OFFSET_RAMP)
+    )
+    return own + whole * (short - own)
 
 
-def _placed(box: Box, width: int, height: int) -> float:
-    """How much the picture and the face's place in it are those of a face crop, in [0, 1]."""
-    short = min(width, height)
-    across = abs((box[0] + box[2]) / 2 - width / 2) / short
-    down = abs((box[1] + box[3]) / 2 - height / 2) / short
-    return _ramp(max(width, height) / short, ASPECT_RAMP) * _ramp(max(across, down), OFFSET_RAMP)
+def _offset(box: Box, width: int, height: int) -> float:
+    """How far the face's centre is from the picture's, across or down, in shorter sides of the picture."""
+    across, down = abs(box[0] + box[2] - width) / 2, abs(box[1] + box[3] - height) / 2
+    return max(across, down) / min(width, height)
 
 
 def _ramp(value: float, ends: tuple[float, float]) -> float:
@@ -256,13 +299,15 @@ def face_crop_subject(boxes: list[Box], width: int, height: int) -> int | None:
         Index into ``boxes``, or None when the picture is a photograph to be cropped.
     """
     short = min(width, height)
+    if max(width, height) > FACE_CROP_ASPECT * short:
+        return None
     best, best_score = None, 0.0
     for index, box in enumerate(boxes):
-        if _square_side(box, width, height) < FACE_CROP_SIDE * short:
+        offset = _offset(box, width, height)
+        if offset > FACE_CROP_OFFSET or _square_side(box, width, height) < FACE_CROP_SIDE * short:
             continue
-        placed = _placed(box, width, height)
-        score = placed * _long_side(box) / short
-        if placed >= FACE_CROP_PLACE and score > best_score:
+        score = _long_side(box) / short - offset
+        if score > best_score:
             best, best_score = index, score
     return best
 
@@ -273,13 +318,12 @@ def is_face(long_side: float, short_side: float, confidence: float) -> bool:
     return confidence >= (MIN_CONFIDENCE_LARGE if large else MIN_CONFIDENCE)
 
 
-def _search(pixels: np.ndarray, longest: int, quarters: int = 0, *, turns: bool = True) -> list[_Found]:
+def _search(pixels: np.ndarray, longest: int, *, turns: bool = True) -> list[_Found]:
     """Believable detections, in pixels of the picture given.
 
     Args:
         pixels: uint8 array (H, W, 3).
         longest: side in pixels to which the picture is shrunk for the search.
-        quarters: quarter turns anticlockwise by which it is turned for the search.
         turns: whether to look which way up each face is.
     """
     height, width = pixels.shape[:2]
@@ -288,33 +332,38 @@ def _search(pixels: np.ndarray, longest: int, quarters: int = 0, *, turns: bool 
     if min(size) < MIN_FACE_SIDE:  # no room for a face, and the finder's pyramid needs one level
         return []
     searched = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
-    boxes, confidences = [], []
-    for row in _finder()(np.ascontiguousarray(np.rot90(searched, quarters))):
+    finder = _finder()
+    boxes: list[FloatBox] = []
+    confidences: list[float] = []
+    for row in finder(searched):
         left, top, right, bottom, confidence = (float(value) for value in row[1:6])
         if is_face(max(right - left, bottom - top), min(size), confidence):
-            box = (left, top, right, bottom)
-            box = turned_back(box, quarters, *size) if quarters else box
-            boxes.append((box[0] / scale, box[1] / scale, box[2] / scale, box[3] / scale))
+            boxes.append((left / scale, top / scale, right / scale, bottom / scale))
             confidences.append(confidence)
-    refined = refine(_finder().decide, pixels, boxes, turns=turns)
-    return [
-        _Found(face.box, own, face.turn, face.upright and not face.turn and face.confidence >= SURELY_UPRIGHT)
-        for face, own in zip(refined, confidences, strict=True)
+    refined = refine(finder.decide, pixels, boxes, turns=turns)
+    found = [
+        _Found(face.box, confidence, face.turn, face.confidence * face.upright)
+        for face, confidence in zip(refined, confidences, strict=True)
     ]
+    return _without_fragments(found)
 
 
-def _search_turned(pixels: np.ndarray, found: list[_Found]) -> list[_Found]:
-    """Search upside down and on either side: the best of these and of what was found in the picture as it is."""
-    best = found, 0
-    for quarters in (2, 1, 3):
-        seen = [face for face in _search(pixels, TURNED_SIDE, quarters) if face.turn == 90 * quarters]
-        if sum(face.confidence for face in seen) > sum(face.confidence for face in best[0]):
-            best = seen, quarters
-    seen, quarters = best
-    if quarters and max(pixels.shape[:2]) > TURNED_SIDE:
-        closely = [face for face in _search(pixels, DETECTION_SIDE, quarters) if face.turn == 90 * quarters]
-        seen = closely if len(closely) >= len(seen) else seen
-    return seen
+def _without_fragments(found: list[_Found]) -> list[_Found]:
+    """One detection for each face: a mouth within a face looks like a small face at first sight."""
+    kept: list[_Found] = []
+    for face in sorted(found, key=lambda face: _area(face.box), reverse=True):
+        around = [other for other in kept if _shared(face.box, other.box) > NESTED]
+        if all(face.sureness > other.sureness + FRAGMENT_SURER for other in around):
+            kept = [other for other in kept if other not in around]
+            kept.append(face)
+    return kept
+
+
+def _shared(one: FloatBox, other: FloatBox) -> float:
+    """What two boxes share, as part of the smaller one."""
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    return max(across, 0) * max(down, 0) / max(min(_area(one), _area(other)), 1e-6)
 
 
 def turned_back(box: FloatBox, quarters: int, width: int, height: int) -> FloatBox:
@@ -349,7 +398,7 @@ def _long_side(box: Box) -> int:
     return max(box[2] - box[0], box[3] - box[1])
 
 
-def _area(box: Box) -> int:
+def _area(box: FloatBox) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 

@@ -1,8 +1,8 @@
 """Plain margins around a picture: white or black bars, frames, the empty part of a page or a phone's screen.
 
-A margin shrinks the face in the picture's square and shows a detector what no camera saw, so it is cut away before
-anything is looked for. A plain wall, a studio's background or the sky is part of a photograph and stays: a margin
-is told from them by the straight edge along which the photograph begins.
+A margin shrinks the face in the picture's square and shows a detector what no camera saw, so it is cut away
+before anything is looked for. A plain wall, a studio's background or the sky is part of a photograph and stays:
+a margin is told from them by the straight edge along which the photograph begins.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ SAMPLES = 1500  # of a line's pixels, at least; every one of a short line
 def inner_box(pixels: Pixels) -> tuple[int, int, int, int]:
     """What is left of a picture without its plain margins.
 
-    Margins may have any colour, one for each side, stand on one to four sides and within each other, and have gone
-    through JPEG. A few rows of the photograph go with the margin, where the two run into each other.
+    Margins may have any colour, one for each side, stand on one to four sides and within each other, and have
+    gone through JPEG. Two or three lines of the photograph go with the margin, where the two run into one.
 
     Args:
         pixels: (H, W, 3) uint8.
 
     Returns:
-        Left, top, right and bottom in pixels, right and bottom exclusive; the whole picture where it has no margin.
+        Left, top, right and bottom in pixels, right and bottom exclusive; the whole picture where it has no
+        margin.
     """
     height, width = pixels.shape[:2]
     left, top, right, bottom = 0, 0, width, height
