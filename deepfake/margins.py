@@ -1,8 +1,8 @@
 """Plain margins around a picture: white or black bars, frames, the empty part of a page or a phone's screen.
 
 A margin shrinks the face in the picture's square and shows a detector what no camera saw, so it is cut away
-before anything is looked for. A plain wall, a studio's background or the sky is part of a photograph and stays:
-a margin is told from them by the straight edge along which the photograph begins.
+before anything is looked for. A plain wall, a studio's background or the sky is part of a photograph: it stays.
+A margin is told from them by the straight edge along which the photograph begins.
 """
 
 from __future__ import annotations
