@@ -7,6 +7,8 @@ A margin is told from them by the straight edge along which the photograph begin
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,13 +16,18 @@ from deepfake.preprocessing import Pixels
 
 Margins = tuple[int, int, int, int]  # of left, top, right and bottom, in pixels
 
-FLAT = 10  # levels of 255 by which a margin's pixels may differ from its colour
-FLAT_SHARE = 0.98  # of a line's pixels that are so near
-CONTRAST = 16  # levels by which a photograph must differ from the margin where it begins
-ONSET = 0.35  # part of that difference at which it has begun: ringing of JPEG stays below
+# In levels of 255, of a line's pixels against the margin's colour; what the margin's outermost line varies by comes
+# on top, up to NOISE.
+FLAT = 3  # a margin's pixels are within it
+CONTRAST = 9  # a photograph's pixels, where it begins, are beyond it
+NOISE = 7
+FLAT_SHARE = 0.98  # of a line's pixels that are flat
+ONSET = 0.35  # part of a photograph's difference at which it has begun: JPEG's ringing stays below
+CLEAN = 0.75  # part of it from which its first line is its own, not blended with the margin
 REACH = 20  # pixels beyond the margin within which the photograph begins, or this part of its side
 REACH_SHARE = 0.02
-STRAIGHT = 0.6  # part of the edge that must lie on one line
+STRAIGHT = 0.5  # part of the edge that must lie on one line
+STRAIGHT_TOO = 0.25  # the same where another side's margin of that colour is sure
 SMALLEST = 32  # pixels; less is no picture
 FRAMES = 4  # a margin within a margin, at most so many
 SAMPLES = 1500  # of a line's pixels, at least; every one of a short line
@@ -57,12 +64,17 @@ def _margins(pixels: Pixels) -> Margins:
     if not any(runs) or runs[0] + runs[2] >= width or runs[1] + runs[3] >= height:
         return 0, 0, 0, 0
     inside = pixels[runs[1] : height - runs[3], runs[0] : width - runs[2]]
+    edges = {
+        side: _edge(_from_side(inside, side), _from_side(pixels, side)[0])
+        for side, run in enumerate(runs)
+        if run
+    }
+    sure = [edge.colour for edge in edges.values() if edge.straight >= STRAIGHT]
     cut = [0, 0, 0, 0]
-    for side, run in enumerate(runs):
-        if run:
-            colour = _colour(_from_side(pixels, side)[0])
-            depth = _straight_edge(_from_side(inside, side), colour)
-            cut[side] = 0 if depth is None else run + depth
+    for side, edge in edges.items():
+        alike = any(np.abs(edge.colour - colour).max() <= FLAT for colour in sure)
+        if edge.straight >= (STRAIGHT_TOO if alike else STRAIGHT):
+            cut[side] = runs[side] + edge.depth
     return cut[0], cut[1], cut[2], cut[3]
 
 
@@ -72,35 +84,56 @@ def _from_side(pixels: Pixels, side: int) -> Pixels:
     return across[::-1] if side >= 2 else across
 
 
-def _colour(line: Pixels) -> NDArray[np.int16]:
-    return np.median(line, axis=0).astype(np.int16)
+def _colour(line: Pixels) -> tuple[NDArray[np.int16], int]:
+    """A margin's colour, and the levels by which its pixels may differ."""
+    colour = np.median(line, axis=0).astype(np.int16)
+    noise = np.quantile(np.abs(line.astype(np.int16) - colour).max(axis=1), FLAT_SHARE)
+    return colour, FLAT + min(round(float(noise)), NOISE)
 
 
 def _plain_lines(view: Pixels) -> int:
     """How many of the first rows are of the first one's colour."""
-    length = view.shape[1]
-    sampled = view[:, :: max(1, length // SAMPLES)]
-    colour = _colour(sampled[0])
+    sampled = view[:, :: max(1, view.shape[1] // SAMPLES)]
+    colour, flat = _colour(sampled[0])
     for start in range(0, len(view), 64):
         apart = np.abs(sampled[start : start + 64].astype(np.int16) - colour).max(axis=2)
-        plain = (apart <= FLAT).mean(axis=1) >= FLAT_SHARE
+        plain = (apart <= flat).mean(axis=1) >= FLAT_SHARE
         if not plain.all():
             return start + int(plain.argmin())
     return len(view)
 
 
-def _straight_edge(view: Pixels, colour: NDArray[np.int16]) -> int | None:
-    """How far from the first row a photograph certainly has begun, where it begins along one line."""
+@dataclass(frozen=True)
+class _Edge:
+    """Where a photograph begins beyond plain lines.
+
+    Attributes:
+        colour: of the plain lines, (3,).
+        straight: part of the edge that lies on one line, 0..1.
+        depth: of the first line that is the photograph's own, in lines.
+    """
+
+    colour: NDArray[np.int16]
+    straight: float
+    depth: int
+
+
+def _edge(view: Pixels, outermost: Pixels) -> _Edge:
+    """Of a view whose first row is the first that is not plain."""
+    colour, flat = _colour(outermost)
     reach = max(REACH, round(REACH_SHARE * len(view)))
     apart = np.abs(view[:reach].astype(np.int16) - colour).max(axis=2)
     most = apart.max(axis=0)
-    onset = (apart > np.maximum(CONTRAST, ONSET * most)).argmax(axis=0)[most > CONTRAST]
+    differs = most > flat + CONTRAST - FLAT
+    onset = (apart > np.maximum(flat + CONTRAST - FLAT, ONSET * most)).argmax(axis=0)[differs]
     if not onset.size:
-        return None
+        return _Edge(colour, 0.0, 0)
+    counts = np.bincount(onset, minlength=len(apart))
     spread = 1 if len(view) < 200 else 2  # on either side of the line
-    counts = np.convolve(np.bincount(onset, minlength=reach), np.ones(2 * spread + 1), mode="same")
-    line = int(counts.argmax())
-    if counts[line] < STRAIGHT * view.shape[1]:
-        return None
-    on_line = onset[np.abs(onset - line) <= spread]
-    return int(np.quantile(on_line, 0.9)) + 2
+    line = int(np.convolve(counts, np.ones(2 * spread + 1), mode="same").argmax())
+    near = slice(max(line - spread, 0), line + spread + 1)
+    straight = counts[near].sum() / view.shape[1]
+    first = near.start + int(counts[near].argmax())
+    ahead = np.median(apart[first + 1 : first + 3][:, differs]) if first + 1 < len(apart) else 0.0
+    blended = np.median(apart[first][differs]) < CLEAN * ahead
+    return _Edge(colour, float(straight), first + bool(blended))
