@@ -1,8 +1,8 @@
 """Plain margins around a picture: white or black bars, frames, the empty part of a page or a phone's screen.
 
 A margin shrinks the face in the picture's square and shows a detector what no camera saw, so it is cut away
-before anything is looked for. A plain wall, a studio's background or the sky is part of a photograph. It is told
-from a margin by the straight edge along which a photograph begins.
+before anything is looked for. A plain wall, a studio's background or the sky belongs to a photograph; a margin
+is told from them by the straight edge along which the photograph begins.
 """
 
 from __future__ import annotations
@@ -25,11 +25,17 @@ FLAT_SHARE = 0.98  # of a line's pixels that are flat
 ONSET = 0.35  # part of a photograph's difference at which it has begun: JPEG's ringing stays below
 CLEAN = 0.75  # part of it from which its first line is its own, not blended with the margin
 STEP = 4  # lines within which a margin ends
-GRADUAL = 0.4  # part of the difference that may be there before
+GRADUAL = (
+    0.4  # part of the difference that may be there before, or it is a wall that grows darker, or the sky
+)
 REACH = 20  # pixels beyond the margin within which the photograph begins, or this part of its side
 REACH_SHARE = 0.02
 STRAIGHT = 0.5  # part of the edge that must lie on one line
 STRAIGHT_TOO = 0.25  # the same where another side's margin of that colour is sure
+SMOOTH, ROUGH = (
+    1,
+    0.3,
+)  # noise up to which it may be drawn, and how much straighter the edge of any other must be
 SMALLEST = 32  # pixels; less is no picture
 FRAMES = 4  # a margin within a margin, at most so many
 SAMPLES = 1500  # of a line's pixels, at least; every one of a short line
@@ -126,18 +132,19 @@ def _edge(view: Pixels, outermost: Pixels) -> _Edge:
     reach = max(REACH, round(REACH_SHARE * len(view)))
     apart = np.abs(view[:reach].astype(np.int16) - colour).max(axis=2)
     most = apart.max(axis=0)
-    differs = most > flat + CONTRAST - FLAT
-    onset = (apart > np.maximum(flat + CONTRAST - FLAT, ONSET * most)).argmax(axis=0)[differs]
-    if not onset.size:
+    least = flat + CONTRAST - FLAT
+    onset = (apart > np.maximum(least, ONSET * most)).argmax(axis=0)
+    across = np.arange(len(onset))
+    before = np.where(onset >= STEP, apart[np.maximum(onset - STEP, 0), across], 0)
+    at, after = apart[onset, across], apart[np.minimum(onset + 1, len(apart) - 1), across]
+    begins = (most > least) & (before <= GRADUAL * np.maximum(at, after))
+    if not begins.any():
         return _Edge(colour, 0.0, 0)
-    counts = np.bincount(onset, minlength=len(apart))
+    counts = np.bincount(onset[begins], minlength=len(apart))
     spread = 1 if len(view) < 200 else 2  # on either side of the line
     line = int(np.convolve(counts, np.ones(2 * spread + 1), mode="same").argmax())
     near = slice(max(line - spread, 0), line + spread + 1)
-    straight = counts[near].sum() / view.shape[1]
     first = near.start + int(counts[near].argmax())
-    level = np.median(apart[:, differs], axis=1)
-    ahead = level[first + 1 : first + 3].mean() if first + 1 < len(level) else level[first]
-    if first >= STEP and level[first - STEP] > GRADUAL * ahead:  # a wall that grows darker, the sky
-        straight = 0.0
-    return _Edge(colour, float(straight), first + bool(level[first] < CLEAN * ahead))
+    blended = np.median(at[begins & (onset == first)]) < CLEAN * np.median(after[begins & (onset == first)])
+    straight = float(counts[near].sum() / len(onset))
+    return _Edge(colour, straight if flat <= FLAT + SMOOTH else straight - ROUGH, first + bool(blended))
