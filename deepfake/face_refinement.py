@@ -73,15 +73,20 @@ def refine(decide: Decide, pixels: Pixels, boxes: list[FloatBox], *, turns: bool
     """
     if not boxes:
         return []
-    given = np.array(boxes, np.float64)
-    seen = [_look(decide, pixels, given, quarters) for quarters in range(4 if turns else 1)]
-    merit = np.stack([turn.confidence * turn.upright for turn in seen])
-    merit[1:] -= SURER
+    seen = {0: _look(decide, pixels, np.array(boxes, np.float64), 0)}
+    merit = np.zeros((4, len(boxes)))
+    merit[0] = seen[0].confidence * seen[0].upright
+    doubtful = np.flatnonzero(merit[0] < 1 - SURER)  # no other turn can be surer than 1
+    if turns and len(doubtful):
+        for quarters in (1, 2, 3):
+            seen[quarters] = _look(decide, pixels, np.array(boxes, np.float64)[doubtful], quarters)
+            merit[quarters, doubtful] = seen[quarters].confidence * seen[quarters].upright - SURER
     best = merit.argmax(axis=0)
     refined: dict[int, RefinedFace] = {}
     for quarters in set(best.tolist()):
         places = np.flatnonzero(best == quarters)
-        last = _look(decide, pixels, seen[quarters].boxes[places], quarters)
+        rows = np.searchsorted(doubtful, places) if quarters else places
+        last = _look(decide, pixels, seen[quarters].boxes[rows], quarters)
         for row, place in enumerate(places.tolist()):
             left, top, right, bottom = last.boxes[row].tolist()
             sure = float(last.confidence[row])

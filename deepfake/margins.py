@@ -1,8 +1,8 @@
 """Plain margins around a picture: white or black bars, frames, the empty part of a page or a phone's screen.
 
 A margin shrinks the face in the picture's square and shows a detector what no camera saw, so it is cut away
-before anything is looked for. A plain wall, a studio's background or the sky belongs to a photograph; a margin
-is told from them by the straight edge along which the photograph begins.
+before anything is looked for. A plain wall, a studio's background and the sky belong to the photograph. What
+tells a margin from them is the straight edge along which the photograph begins.
 """
 
 from __future__ import annotations
