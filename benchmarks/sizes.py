@@ -1,7 +1,7 @@
 """The same photograph in ten sizes, on its side and in a margin: ``python -m benchmarks.sizes FOLDER``.
 
-The probability of its largest face ought to be the same each time. With ``--beside CHECKOUT`` another version of
-this project judges the same pictures afterwards.
+The probability of its largest face ought to be the same each time. With ``--beside CHECKOUT`` another version
+of this project judges the same pictures afterwards.
 """
 
 from __future__ import annotations
