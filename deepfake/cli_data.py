@@ -6,9 +6,9 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepfake.cli_options import input_path
 from deepfake.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ _SHOWN = 20  # rows of a list on the terminal
 def add_data(commands: Any) -> None:
     """Add both commands to the subparsers of the command line."""
     demo = commands.add_parser("demo", help="draw a small data set of faces that are plainly no photographs")
-    demo.add_argument("folder", type=Path, help="a new or empty folder")
+    demo.add_argument("folder", type=input_path, help="a new or empty folder")
     demo.add_argument("--images", type=int, default=480, metavar="N", help="in all (default: 480)")
     demo.add_argument("--seed", type=int, default=0, help="another seed draws other faces (default: 0)")
     demo.set_defaults(command=run_demo)
     data = commands.add_parser(
         "data", help="say what is in a data set, and with --audit what is wrong with it"
     )
-    data.add_argument("folder", type=Path, help="the data set's folder")
+    data.add_argument("folder", type=input_path, help="the data set's folder")
     data.add_argument(
         "--audit", action="store_true", help="read every image: copies, leaks, odd ones, shortcuts"
     )

@@ -9,22 +9,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deepfake.cli_options import output_path, printable
+from deepfake.cli_options import input_path, output_path, printable
 from deepfake.runlog import write_json
 
 
 def add_evaluate(commands: Any) -> None:
     """Adds the command to the parser's."""
     evaluate = commands.add_parser("evaluate", help="measure a detector on labelled face crops")
-    evaluate.add_argument("data", type=Path, help="the data set's folder")
+    evaluate.add_argument("data", type=input_path, help="the data set's folder")
     evaluate.add_argument("--split", help="Train, Validation or Test (default: all images)")
     evaluate.add_argument("--source", help="only this source of the data set's manifest")
     evaluate.add_argument("--model", metavar="NAME", help="the detector (default: the default one)")
     evaluate.add_argument("--perturbed", action="store_true", help="score one perturbed copy of each image")
-    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write all numbers; - for the terminal")
-    evaluate.add_argument("--scores", type=Path, metavar="FILE", help="write the score of each image as CSV")
     evaluate.add_argument(
-        "--progress", type=Path, metavar="FILE", help="keep how far it is in FILE, as JSON: done and total"
+        "--json", type=output_path, metavar="FILE", help="write all numbers; - for the terminal"
+    )
+    evaluate.add_argument(
+        "--scores", type=output_path, metavar="FILE", help="write the score of each image as CSV"
+    )
+    evaluate.add_argument(
+        "--progress",
+        type=output_path,
+        metavar="FILE",
+        help="keep how far it is in FILE, as JSON: done and total",
     )
     evaluate.add_argument(
         "--record", metavar="TITLE", help="write it into the detector's card under this title"
@@ -46,9 +53,6 @@ def _evaluate(options: argparse.Namespace) -> int:
     from deepfake.report_text import measurement_lines
     from deepfake.score_table import write_scores
 
-    for file in (options.json, options.scores, options.progress):
-        if file is not None:
-            output_path(file)  # said now, not after the work
     index = index_dataset(options.data)
     for note in index.notes:
         print(f"note: {printable(note)}", file=sys.stderr)

@@ -52,7 +52,7 @@ def add_gather(commands: Any) -> None:
     remake.add_argument("--seed", type=int, default=0, help="of every random draw (default 0)")
     remake.set_defaults(command=_remake)
     generate = commands.add_parser("generate", help="make whole faces by MobileStyleGAN, as a collection")
-    generate.add_argument("out", type=Path, help="the collection's folder; what is there already stays")
+    generate.add_argument("out", type=input_path, help="the collection's folder; what is there already stays")
     generate.add_argument("--images", type=int, default=500, help="how many there shall be (default 500)")
     generate.add_argument("--seed", type=int, default=0, help="of every random draw (default 0)")
     generate.set_defaults(command=_generate)
@@ -115,6 +115,6 @@ def _generate(options: argparse.Namespace) -> int:
         if done % 50 == 0:
             print(f"{done:,}/{options.images:,}", file=sys.stderr, flush=True)
 
-    made = make_faces(options.out, options.images, seed=options.seed, on_progress=progress)
+    made = make_faces(output_folder(options.out), options.images, seed=options.seed, on_progress=progress)
     print(f"{made:,} faces made; {options.out} holds {options.images:,}.")
     return 0

@@ -16,6 +16,7 @@ from deepfake.cli_options import (
     image_size,
     input_path,
     output_folder,
+    output_path,
     positive,
     positive_number,
     printable,
@@ -92,7 +93,7 @@ def add_train(commands: Any) -> None:
     )
     train.add_argument(
         "--progress",
-        type=Path,
+        type=output_path,
         metavar="FILE",
         help="--estimate: keep how far it is in FILE, as JSON: done and total",
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from deepfake.admission import Admission
 from deepfake.embedding import compiled_reader
-from deepfake.faces import Box, crop, find_faces
+from deepfake.faces import Box, Face, crop, find_faces
 from deepfake.images import LoadedImage
 from deepfake.lookalikes import LookalikeError, LookalikeIndex, load_index
 from deepfake.preprocessing import Pixels, centre_square, to_batch
@@ -91,10 +91,10 @@ class Detector:
         """Without calls, which ``Verdict.at`` makes."""
         scan = find_faces(image.pixels)
         warnings = list(image.notes)
-        crops = _crops(image.pixels, [face.crop for face in scan.faces], scan.turn)
+        crops = _crops(image.pixels, scan.faces, scan.photo)
         with_whole = scan.kind == "faces" and judge_whole
         scores, strange = self.judge(
-            [*crops, upright_square(image.pixels, scan.turn)] if with_whole else crops
+            [*crops, upright_square(image.pixels, scan.turn, scan.photo)] if with_whole else crops
         )
         whole = None
         if with_whole:
@@ -122,7 +122,7 @@ class Detector:
                 "too little detail is left for a sound verdict."
             )
         faces = tuple(
-            FaceVerdict(face.box, face.crop, score, "uncertain", face.confidence, odd)
+            FaceVerdict(face.box, face.crop, score, "uncertain", face.confidence, odd, face.turn)
             for face, score, odd in zip(scan.faces, scores, strange, strict=False)  # no face: one score
         )
         return Verdict(
@@ -138,6 +138,7 @@ class Detector:
             operating_point="balanced",
             turn=scan.turn,
             whole=whole,
+            photo=scan.photo,
         )
 
     def judge(self, crops: Sequence[Pixels]) -> tuple[list[float], list[bool]]:
@@ -173,25 +174,27 @@ def scored_parts(pixels: Pixels, verdict: Verdict, *, every: bool = False) -> li
         verdict: of it.
         every: the whole picture also where it was judged and does not count.
     """
-    parts = _crops(pixels, [face.crop for face in verdict.faces], verdict.turn)
+    parts = _crops(pixels, verdict.faces, verdict.photo)
     if verdict.whole and (every or verdict.whole.counts):
-        parts.append(upright_square(pixels, verdict.turn))
+        parts.append(upright_square(pixels, verdict.turn, verdict.photo))
     return parts
 
 
-def _crops(pixels: Pixels, squares: Sequence[Box], turn: int) -> list[Pixels]:
-    """The faces; the whole picture where none was found."""
-    return [np.rot90(crop(pixels, square), turn // 90) for square in squares] or [pixels]
+def _crops(pixels: Pixels, faces: Sequence[Face | FaceVerdict], photo: Box | None) -> list[Pixels]:
+    """The faces, upright; the picture without its margins where none was found."""
+    parts = [np.rot90(crop(pixels, face.crop), face.turn // 90) for face in faces]
+    return parts or [crop(pixels, photo) if photo else pixels]
 
 
-def upright_square(pixels: Pixels, turn: int = 0) -> Pixels:
+def upright_square(pixels: Pixels, turn: int = 0, photo: Box | None = None) -> Pixels:
     """What is scored as the whole picture.
 
     Args:
         pixels: (H, W, 3) uint8.
         turn: ``Verdict.turn``.
+        photo: ``Verdict.photo``.
     """
-    return np.rot90(centre_square(pixels), turn // 90)
+    return np.rot90(centre_square(crop(pixels, photo) if photo else pixels), turn // 90)
 
 
 def _index_of(card: Card) -> LookalikeIndex | None:

@@ -73,11 +73,18 @@ def sound_exif(image: Image.Image) -> Image.Exif:
     block = image.info.get("exif")
     if block is None and (text := image.info.get("Raw profile type exif")):
         block = bytes.fromhex("".join(text.split("\n")[3:]))
-    if image.format == "TIFF":  # its tags are its EXIF
-        image.info.pop("xmp", None)
-        return Image.Exif() if exif_overload(block) else image.getexif()
+    if exif_overload(block):
+        return Image.Exif()
+    if (
+        image.format == "TIFF"
+    ):  # its tags are its EXIF; Pillow keeps what it read, and turns the picture by it
+        xmp = image.info.pop("xmp", None)
+        tags = image.getexif()
+        if xmp is not None:
+            image.info["xmp"] = xmp
+        return tags
     tags = Image.Exif()
-    if block and not exif_overload(block):
+    if block:
         tags.load(block)
     return tags
 

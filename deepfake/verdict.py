@@ -26,6 +26,7 @@ class FaceVerdict:
         confidence: the face finder's own, 0..1.
         out_of_scope: its score would decide, but it is too unlike what the detector was trained on
             (``lookalikes``): uncertain.
+        turn: degrees (0, 90, 180, 270) anticlockwise by which the crop was turned to stand upright.
     """
 
     box: Box
@@ -34,6 +35,7 @@ class FaceVerdict:
     verdict: CallName
     confidence: float
     out_of_scope: bool = False
+    turn: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class Verdict:
         width, height: of the upright picture in pixels.
         scope: ``faces`` (faces were cut out), ``face_crop`` (the picture is one), ``no_face``.
         operating_point: which thresholds decided.
-        turn: degrees (0, 90, 180, 270) anticlockwise by which crops were turned to stand upright.
+        turn: degrees (0, 90, 180, 270) anticlockwise by which the picture was turned to stand upright; of the
+            largest face, where they differ.
         stress: the stress test of each of ``parts``; empty where it was not run. Where it was, a part whose
             verdict a mild change turns round is uncertain.
         whole: the whole picture's part, of a detector that knows whole pictures and ``scope`` ``faces``; None
@@ -105,6 +108,7 @@ class Verdict:
     turn: int = 0
     stress: tuple[StressTest, ...] = ()
     whole: WholeVerdict | None = None
+    photo: Box | None = None
 
     @property
     def parts(self) -> tuple[Part, ...]:

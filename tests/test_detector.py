@@ -32,9 +32,9 @@ Finder = Callable[..., None]
 def find(monkeypatch: pytest.MonkeyPatch) -> Finder:
     """Says what the face finder will find."""
 
-    def install(*boxes: Box, kind: Any = "faces", turn: int = 0) -> None:
-        found = tuple(Face(box, box, 0.99 - 0.01 * place) for place, box in enumerate(boxes))
-        monkeypatch.setattr(module, "find_faces", lambda _: FaceScan(found, kind, turn))
+    def install(*boxes: Box, kind: Any = "faces", turn: int = 0, photo: Box | None = None) -> None:
+        found = tuple(Face(box, box, 0.99 - 0.01 * place, turn) for place, box in enumerate(boxes))
+        monkeypatch.setattr(module, "find_faces", lambda _: FaceScan(found, kind, turn, photo))
 
     return install
 
@@ -217,6 +217,37 @@ def test_turned_faces_are_scored_upright(tiny: Detector, picture: LoadedImage, f
     assert "90 degrees" in warning
     (shown,) = scored_parts(picture.pixels, verdict, every=True)
     assert np.array_equal(shown, upright)
+
+
+def test_each_face_is_turned_by_itself(
+    tiny: Detector, picture: LoadedImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = (Face(LEFT, LEFT, 0.99), Face(RIGHT, RIGHT, 0.98, turn=180))
+    monkeypatch.setattr(module, "find_faces", lambda _: FaceScan(pair, "faces"))
+    verdict = tiny.check(picture)
+    assert [face.turn for face in verdict.faces] == [0, 180]
+    upright, turned = scored_parts(picture.pixels, verdict)
+    assert np.array_equal(upright, crop(picture.pixels, LEFT))
+    assert np.array_equal(turned, crop(picture.pixels, RIGHT)[::-1, ::-1])
+
+
+def test_a_margin_is_never_scored(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = (20, 10, 220, 150)
+    seen: list[Any] = []
+    monkeypatch.setattr(tiny, "p_fake", lambda crops: (seen.extend(crops), np.full(len(crops), 0.9))[1])
+    monkeypatch.setattr(tiny, "card", dataclasses.replace(tiny.card, whole_pictures=True))
+    find(kind="no_face", photo=photo)
+    verdict = tiny.check(picture)
+    assert verdict.photo == photo
+    assert np.array_equal(seen[0], crop(picture.pixels, photo))
+    assert np.array_equal(scored_parts(picture.pixels, verdict)[0], seen[0])
+    find((50, 50, 100, 100), photo=photo)
+    verdict = tiny.check(picture)
+    assert np.array_equal(seen[2], picture.pixels[10:150, 50:190]), "the centre square of what is left"
+    assert np.array_equal(scored_parts(picture.pixels, verdict, every=True)[1], seen[2])
+    assert verdict.to_dict()["photo"] == photo
 
 
 def test_notes_of_the_picture_are_passed_on(tiny: Detector, picture: LoadedImage, find: Finder) -> None:
