@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepfake.cli_options import add_verdict_options, operating_point
 from deepfake.errors import UserError
+from deepfake.presentation import headline
 
 if TYPE_CHECKING:
     from deepfake.detector import Detector
@@ -69,7 +70,8 @@ def run_report(options: argparse.Namespace) -> int:
         from deepfake.report_pdf import report_pdf
 
         _write(options.pdf, report_pdf(report, today))
-    print(f"{verdict.verdict}, p_fake {verdict.p_fake:.3f}: {' '.join(map(str, files))}", flush=True)
+    number = "no p_fake" if verdict.p_fake is None else f"p_fake {verdict.p_fake:.3f}"
+    print(f"{headline(verdict)} ({number}): {' '.join(map(str, files))}", flush=True)
     return 0
 
 

@@ -10,12 +10,13 @@ import hashlib
 import json
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from deepfake.errors import UserError
 from deepfake.preprocessing import InputSpec
+from deepfake.rules import Rules, read_rules
 from deepfake.runtime import import_tensorflow
 
 OperatingPoint = Literal["balanced", "few_false_alarms"]
@@ -77,7 +78,8 @@ class Card:
         contents: the whole JSON object.
         false_alarms: which real pictures it tends to call fake, in a sentence; may be empty.
         whole_pictures: it was trained on whole pictures of people too, so that one which a generator made is
-            judged as a whole beside its faces.
+            judged as a whole beside its faces, where ``rules.whole`` says so.
+        rules: what its scores may decide; see ``rules.Rules``.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Card:
     false_alarms: str = ""
     bias: float = 0.0
     whole_pictures: bool = False
+    rules: Rules = field(default_factory=Rules)
 
     @property
     def networks(self) -> list[str]:
@@ -172,6 +175,7 @@ def load_card(name: str | None = None) -> Card:
             false_alarms=str(contents.get("false_alarms", "")),
             bias=_numbers({"bias": 0.0} | contents, "bias")["bias"],
             whole_pictures=_checked({"whole_pictures": False} | contents, "whole_pictures", bool),
+            rules=read_rules(_checked({"rules": {}} | contents, "rules", dict)),
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError(
