@@ -214,7 +214,7 @@ def show_picture(row: Judged, card: Card, point: OperatingPoint) -> None:
         left.image(large_picture(row), alt="The picture with the faces marked")
         with right:
             colour, icon = CALL_STYLES[row.verdict.verdict]
-            st.subheader(f":{colour}[{icon} {plain(presentation.headline(row.verdict))}]", anchor=False)
+            st.subheader(f":{colour}[{icon} {presentation.headline(row.verdict)}]", anchor=False)
             if number := presentation.number_line(row.verdict):
                 st.markdown(number)
             if row.verdict.scope != "no_face":  # a warning says it

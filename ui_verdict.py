@@ -147,7 +147,7 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
     unknown = plain("; ".join(card.does_not_know))
     with slot.verdict.container():
         colour, icon = CALL_STYLES[verdict.verdict]
-        st.subheader(f":{colour}[{icon} {plain(presentation.headline(verdict))}]", anchor=False)
+        st.subheader(f":{colour}[{icon} {presentation.headline(verdict)}]", anchor=False)
         if number := presentation.number_line(verdict):
             st.markdown(number)
         if why := presentation.stress_line(verdict):

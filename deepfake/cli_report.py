@@ -70,8 +70,8 @@ def run_report(options: argparse.Namespace) -> int:
         from deepfake.report_pdf import report_pdf
 
         _write(options.pdf, report_pdf(report, today))
-    number = "no p_fake" if verdict.p_fake is None else f"p_fake {verdict.p_fake:.3f}"
-    print(f"{headline(verdict)} ({number}): {' '.join(map(str, files))}", flush=True)
+    number = headline(verdict) if verdict.p_fake is None else f"p_fake {verdict.p_fake:.3f}"
+    print(f"{verdict.verdict}, {number}: {' '.join(map(str, files))}", flush=True)
     return 0
 
 
