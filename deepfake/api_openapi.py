@@ -51,6 +51,7 @@ def _schemas() -> dict[str, Any]:
         verdict=_CALL,
         confidence=_SHARE,
         out_of_scope=_YES_NO,
+        turn={"type": "integer", "enum": [0, 90, 180, 270]},
         reason={
             "type": ["string", "null"],
             "enum": [*REASON_WORDS, None],
@@ -112,6 +113,10 @@ def _schemas() -> dict[str, Any]:
             "type": ["number", "null"],
             "minimum": 0,
             "description": "how many of as many real faces would be called fake, each by its score alone",
+        },
+        photo={
+            "oneOf": [_BOX, {"type": "null"}],
+            "description": "the picture without its plain margins; null where it has none",
         },
         basis={
             "type": "string",

@@ -19,7 +19,7 @@ from deepfake.images import LoadedImage
 from deepfake.lookalikes import LookalikeError, LookalikeIndex, load_index
 from deepfake.photographs import looks_drawn
 from deepfake.preprocessing import Pixels, centre_square, to_batch
-from deepfake.presentation import NO_FACE, barred_warnings
+from deepfake.presentation import NO_FACE, barred_warnings, turned_line
 from deepfake.public_demo import capped
 from deepfake.registry import Card, OperatingPoint, load_card, load_model
 from deepfake.scoring import compiled_scorer
@@ -91,11 +91,12 @@ class Detector:
     def _check(self, image: LoadedImage, judge_whole: bool) -> Verdict:
         """Without calls, which ``Verdict.at`` makes."""
         scan, rules = find_faces(image.pixels), self.card.rules
-        crops = _crops(image.pixels, [face.crop for face in scan.faces], scan.turn)
-        sides = [max(face.box[2] - face.box[0], face.box[3] - face.box[1]) for face in scan.faces]
-        with_whole = judge_whole and _kind_measured(self.card, image, scan, sides)
+        crops = _crops(image.pixels, scan.faces, scan.photo)
+        photo = scan.photo or (0, 0, image.pixels.shape[1], image.pixels.shape[0])
+        sides = [face.long_side for face in scan.faces]
+        with_whole = judge_whole and _kind_measured(self.card, scan, photo)
         scores, strange = self.judge(
-            [*crops, upright_square(image.pixels, scan.turn)] if with_whole else crops
+            [*crops, upright_square(image.pixels, scan.turn, scan.photo)] if with_whole else crops
         )
         faces = tuple(
             _face(face, score, _reason(part, side, odd, rules.smallest_face), rules.fake_from(side))
@@ -110,7 +111,7 @@ class Detector:
         )
         whole = None
         if with_whole and not strange[-1] and rules.whole and not faces[0].barred:
-            whole = WholeVerdict(scores[-1], scores[-1] >= rules.whole.fake_from, "uncertain", _square(image))
+            whole = WholeVerdict(scores[-1], scores[-1] >= rules.whole.fake_from, "uncertain", _square(photo))
         p_fake = picture_score(faces, rules.real_scores)
         if whole and whole.counts:
             p_fake = max(whole.p_fake, p_fake or 0.0)
@@ -118,7 +119,7 @@ class Detector:
         if not faces:
             warnings.append(NO_FACE)
         if scan.turn:
-            warnings.append(f"The faces were found after turning the picture by {scan.turn} degrees.")
+            warnings.append(turned_line(scan.turn, len(faces)))
         return Verdict(
             p_fake=p_fake,
             verdict="uncertain",
@@ -134,6 +135,7 @@ class Detector:
             whole=whole,
             raw_p_fake=max(face.p_fake for face in faces) if faces else scores[0],
             real_scores=rules.real_scores,
+            photo=scan.photo,
         )
 
     def judge(self, crops: Sequence[Pixels]) -> tuple[list[float], list[bool]]:
@@ -174,30 +176,34 @@ def scored_parts(pixels: Pixels, verdict: Verdict, *, every: bool = False) -> li
         verdict: of it.
         every: the whole picture also where it was judged and does not count.
     """
-    parts = _crops(pixels, [face.crop for face in verdict.faces], verdict.turn)
+    parts = _crops(pixels, verdict.faces, verdict.photo)
     if verdict.whole and (every or verdict.whole.counts):
-        parts.append(upright_square(pixels, verdict.turn))
+        parts.append(upright_square(pixels, verdict.turn, verdict.photo))
     return parts
 
 
-def _crops(pixels: Pixels, squares: Sequence[Box], turn: int) -> list[Pixels]:
-    """The faces; the whole picture where none was found."""
-    return [np.rot90(crop(pixels, square), turn // 90) for square in squares] or [pixels]
+def _crops(pixels: Pixels, faces: Sequence[Face | FaceVerdict], photo: Box | None) -> list[Pixels]:
+    """The faces, upright; the picture without its margins where none was found."""
+    parts = [np.rot90(crop(pixels, face.crop), face.turn // 90) for face in faces]
+    return parts or [crop(pixels, photo) if photo else pixels]
 
 
-def upright_square(pixels: Pixels, turn: int = 0) -> Pixels:
+def upright_square(pixels: Pixels, turn: int = 0, photo: Box | None = None) -> Pixels:
     """What is scored as the whole picture.
 
     Args:
         pixels: (H, W, 3) uint8.
         turn: ``Verdict.turn``.
+        photo: ``Verdict.photo``.
     """
-    return np.rot90(centre_square(pixels), turn // 90)
+    return np.rot90(centre_square(crop(pixels, photo) if photo else pixels), turn // 90)
 
 
 def _face(face: Face, score: float, reason: Reason | None, fake_from: float) -> FaceVerdict:
     unlike = reason in ("out_of_scope", "not_a_photograph")
-    return FaceVerdict(face.box, face.crop, score, "uncertain", face.confidence, unlike, reason, fake_from)
+    return FaceVerdict(
+        face.box, face.crop, score, "uncertain", face.confidence, unlike, face.turn, reason, fake_from
+    )
 
 
 def _reason(part: Pixels, side: int, strange: bool, smallest: int) -> Reason | None:
@@ -209,17 +215,19 @@ def _reason(part: Pixels, side: int, strange: bool, smallest: int) -> Reason | N
     return "out_of_scope" if strange else None
 
 
-def _kind_measured(card: Card, image: LoadedImage, scan: FaceScan, sides: Sequence[int]) -> bool:
-    """Whether the score of the whole image may count for a picture like this."""
-    rule, shorter = card.rules.whole, min(image.pixels.shape[:2])
-    return scan.kind == "faces" and rule is not None and rule.covers(len(sides), max(sides) / shorter)
+def _kind_measured(card: Card, scan: FaceScan, photo: Box) -> bool:
+    """Whether the score of the whole image may count for a picture like this; ``photo`` is without margins."""
+    rule, shorter = card.rules.whole, min(photo[2] - photo[0], photo[3] - photo[1])
+    if scan.kind != "faces" or rule is None:
+        return False
+    return rule.covers(len(scan.faces), max(face.long_side for face in scan.faces) / shorter)
 
 
-def _square(image: LoadedImage) -> Box:
+def _square(photo: Box) -> Box:
     """The part of a picture that ``upright_square`` cuts out."""
-    height, width = image.pixels.shape[:2]
-    side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
+    left, top, right, bottom = photo
+    side = min(right - left, bottom - top)
+    left, top = left + (right - left - side) // 2, top + (bottom - top - side) // 2
     return left, top, left + side, top + side
 
 
@@ -236,7 +244,7 @@ def _found_again(pixels: Pixels, boxes: Sequence[Box], change: Change) -> Iterat
     else:
         altered = np.ascontiguousarray(np.rot90(pixels))
     scan = find_faces(altered)
-    crops = _crops(altered, [face.crop for face in scan.faces], scan.turn)
+    crops = _crops(altered, scan.faces, scan.photo)
     for face, square in zip(scan.faces, crops, strict=False):
         left, top, right, bottom = (
             (value - edge for value in face.box) if edge else turned_back(face.box, 1, width, height)

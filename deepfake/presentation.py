@@ -47,7 +47,6 @@ REASON_WORDS: Mapping[Reason, str] = {
     "out_of_scope": "too unlike the training images",
     "not_a_photograph": "not a photograph",
     "too_small": "too small to analyze",
-    "overlay": "text or marks over it",
     "fake_as_a_whole": "no sign of its own",
 }
 """Why a face is uncertain whatever its score, after its name."""
@@ -112,8 +111,6 @@ def headline(verdict: Verdict) -> str:
             words += ": outside what the detector knows"
     elif verdict.basis == "whole" and verdict.verdict == "fake":
         words += ": the whole image"
-    elif verdict.verdict == "uncertain" and any(face.reason == "overlay" for face in verdict.faces):
-        words += ": text or marks lie over the face"
     return words
 
 
@@ -165,6 +162,18 @@ def raw_line(verdict: Verdict) -> str:
         return ""
     of = "the whole image" if verdict.scope == "no_face" else "the highest of the faces"
     return f"Raw score, for the record: {percent(verdict.raw)} ({of}). It is no probability here."
+
+
+def turned_line(turn: int, faces: int) -> str:
+    """That a picture does not stand upright.
+
+    Args:
+        turn: degrees (90, 180, 270) anticlockwise by which it was turned.
+        faces: found in it.
+    """
+    by = {90: "90 degrees counterclockwise", 180: "180 degrees", 270: "90 degrees clockwise"}[turn]
+    found = "The face was" if faces == 1 else "The faces were"
+    return f"{found} found after rotating the image {by}."
 
 
 def barred_warnings(faces: Sequence[FaceVerdict], smallest: int) -> list[str]:

@@ -18,6 +18,7 @@ from deepfake.images import ImageRefused, load_image
 from deepfake.preprocessing import Pixels
 from deepfake.registry import Thresholds
 from deepfake.rules import SMALLEST_FACE, RealScores, Rules, SizeRow, WholeRule
+from deepfake.verdict import Verdict
 
 SIZES = (24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 """Longest sides of a face in pixels at which small faces are measured."""
@@ -117,8 +118,7 @@ def small_faces(detector: Detector, validation: DatasetIndex, most: int) -> pd.D
             found = find_faces(pixels, turned=False).faces
             if len(found) != 1:
                 continue
-            box = found[0].box
-            side = max(box[2] - box[0], box[3] - box[1])
+            side = found[0].long_side
             sizes = [0, *(size for size in SIZES if size < side)]
             crops = [_shrunk(pixels, size / side) if size else pixels for size in sizes]
             for size, p_fake in zip(sizes, detector.p_fake(crops), strict=True):
@@ -208,16 +208,21 @@ def look_at(detector: Detector, files: Sequence[str], smallest: int) -> list[Sce
             (not face.out_of_scope) and side >= smallest
             for face, side in zip(verdict.faces, sides, strict=True)
         ]
-        (whole,), (odd,) = detector.judge([upright_square(image.pixels, verdict.turn)])
+        (whole,), (odd,) = detector.judge([upright_square(image.pixels, verdict.turn, verdict.photo)])
         scenes.append(
             Scene(
                 faces=tuple(f.p_fake for f, yes in zip(verdict.faces, decide, strict=True) if yes),
                 sides=tuple(sides),
-                share=max(sides) / min(image.pixels.shape[:2]),
+                share=max(sides) / _shorter(verdict),
                 whole=None if odd or not decide[0] else whole,
             )
         )
     return scenes
+
+
+def _shorter(verdict: Verdict) -> int:
+    left, top, right, bottom = verdict.photo or (0, 0, verdict.width, verdict.height)
+    return min(right - left, bottom - top)
 
 
 def whole_rule(scenes: Sequence[Scene], made: Sequence[Scene], thresholds: Thresholds) -> WholeRule | None:

@@ -12,7 +12,7 @@ from deepfake.rules import RealScores
 from deepfake.stress import StressTest, settled
 
 Scope = Literal["faces", "face_crop", "no_face"]
-Reason = Literal["out_of_scope", "not_a_photograph", "too_small", "overlay", "fake_as_a_whole"]
+Reason = Literal["out_of_scope", "not_a_photograph", "too_small", "fake_as_a_whole"]
 """Why a face is uncertain whatever its score."""
 Basis = Literal["faces", "whole", "nothing"]
 WHOLE = "Whole picture"
@@ -29,10 +29,10 @@ class FaceVerdict:
         verdict: real, fake or uncertain.
         confidence: the face finder's own, 0..1.
         out_of_scope: it is too unlike what the detector was trained on (``lookalikes``), or no photograph.
+        turn: degrees (0, 90, 180, 270) anticlockwise by which the crop was turned to stand upright.
         reason: why it is uncertain whatever its score: ``out_of_scope`` and ``not_a_photograph`` (see above),
-            ``too_small`` (``rules``), ``overlay`` (without what is laid over it, it would not be called
-            fake), ``fake_as_a_whole`` (it would be called real, but the whole image is called fake); None
-            where its score decides.
+            ``too_small`` (``rules``), ``fake_as_a_whole`` (it would be called real, but the whole image is
+            called fake); None where its score decides.
         fake_from: the score that it must reach to be called fake, beside the detector's threshold; 0 unless
             it is small (``Rules.fake_from``).
     """
@@ -43,6 +43,7 @@ class FaceVerdict:
     verdict: CallName
     confidence: float
     out_of_scope: bool = False
+    turn: int = 0
     reason: Reason | None = None
     fake_from: float = 0.0
 
@@ -104,7 +105,8 @@ class Verdict:
         width, height: of the upright picture in pixels.
         scope: ``faces`` (faces were cut out), ``face_crop`` (the picture is one), ``no_face``.
         operating_point: which thresholds decided.
-        turn: degrees (0, 90, 180, 270) anticlockwise by which crops were turned to stand upright.
+        turn: degrees (0, 90, 180, 270) anticlockwise by which the picture was turned to stand upright; of the
+            largest face, where they differ.
         stress: the stress test of each of ``parts``; empty where it was not run. Where it was, a part whose
             verdict a mild change turns round is uncertain.
         whole: the whole picture's part, of a detector that knows whole pictures and ``scope`` ``faces``; None
@@ -113,6 +115,8 @@ class Verdict:
             whether it means anything or not; ``p_fake`` where left out.
         expected_fake: how many faces of as many real ones would be called fake, each by its score alone; None
             where the detector's rules do not say.
+        photo: the picture without its plain margins, in which everything was looked for: left, top, right,
+            bottom in pixels; None where it has none.
         real_scores: of the detector's ``rules``; not part of the record.
     """
 
@@ -131,6 +135,7 @@ class Verdict:
     whole: WholeVerdict | None = None
     raw_p_fake: float | None = None
     expected_fake: float | None = None
+    photo: Box | None = None
     real_scores: RealScores | None = field(default=None, repr=False)
 
     @property
@@ -171,8 +176,7 @@ class Verdict:
         calls: list[CallName] = [call(part.p_fake) for part in self.parts]
         faces = [_as_scored(face) for face in self.faces]
         for number, face in enumerate(faces):
-            small = face.p_fake < face.fake_from
-            if face.barred or (calls[number] == "fake" and (small or face.reason == "overlay")):
+            if face.barred or (calls[number] == "fake" and face.p_fake < face.fake_from):
                 calls[number] = "uncertain"
         if stress:
             calls = [settled(name, test) for name, test in zip(calls, stress, strict=True)]
