@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from deepfake.preprocessing import Pixels
 
 FloatBox = tuple[float, float, float, float]
-Decide = Callable[[Any], Any]
+Decide = Callable[[NDArray[np.float32]], Any]
+"""MTCNN's last network: (N, 48, 48, 3) from -1 to 1 -> offsets (N, 4), landmarks (N, 10), scores (N, 2)."""
 
 SIDE = 48  # of the network's input, in pixels
 ROOM = 1.7  # side of what is cut out around a face / side of the face's square
@@ -95,7 +96,7 @@ def _look(decide: Decide, pixels: Pixels, boxes: NDArray[np.float64], quarters: 
     cuts = [_cut_out(pixels, box, quarters) for box in boxes]
     batch = np.concatenate([patches for patches, _ in cuts])
     offsets, landmarks, scores = (
-        part.numpy() for part in decide((batch.astype(np.float32) - np.float32(127.5)) / np.float32(128))
+        np.asarray(part) for part in decide((batch.astype(np.float32) - np.float32(127.5)) / np.float32(128))
     )
     count = len(SQUARES)
     found = np.empty((len(boxes), 4))

@@ -65,13 +65,24 @@ def exif_orientation(image: Image.Image) -> int:
 def sound_exif(image: Image.Image) -> Image.Exif:
     """The EXIF tags; none where reading them would take gigabytes.
 
-    Raises:
-        Exception: whatever Pillow raises on damaged EXIF.
+    Without the orientation that Pillow takes from XMP where EXIF has none: browsers show such a picture as it
+    is stored.
     """
     block = image.info.get("exif")
     if block is None and (text := image.info.get("Raw profile type exif")):
         block = bytes.fromhex("".join(text.split("\n")[3:]))
-    return Image.Exif() if exif_overload(block) else image.getexif()
+    if exif_overload(block):
+        return Image.Exif()
+    if image.format == "TIFF":
+        xmp = image.info.pop("xmp", None)
+        tags = image.getexif()  # Pillow keeps what it read, and by it turns the picture while loading
+        if xmp is not None:
+            image.info["xmp"] = xmp
+        return tags
+    tags = Image.Exif()
+    if block:
+        tags.load(block)
+    return tags
 
 
 def has_exif(image: Image.Image, data: bytes) -> bool:

@@ -1,8 +1,8 @@
 """Plain margins around a picture: white or black bars, frames, the empty part of a page or a phone's screen.
 
 A margin shrinks the face in the picture's square and shows a detector what no camera saw, so it is cut away
-before anything is looked for. A plain wall, a studio's background or the sky is part of a photograph: it stays.
-A margin is told from them by the straight edge along which the photograph begins.
+before anything is looked for. A plain wall, a studio's background or the sky is part of a photograph. It is told
+from a margin by the straight edge along which a photograph begins.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from deepfake.preprocessing import Pixels
 
 Margins = tuple[int, int, int, int]  # of left, top, right and bottom, in pixels
 
-# In levels of 255, of a line's pixels against the margin's colour; what the margin's outermost line varies by comes
-# on top, up to NOISE.
+# In levels of 255, of a line's pixels against the margin's colour; what the margin's outermost line varies by
+# comes on top, up to NOISE.
 FLAT = 3  # a margin's pixels are within it
 CONTRAST = 9  # a photograph's pixels, where it begins, are beyond it
 NOISE = 7
 FLAT_SHARE = 0.98  # of a line's pixels that are flat
 ONSET = 0.35  # part of a photograph's difference at which it has begun: JPEG's ringing stays below
 CLEAN = 0.75  # part of it from which its first line is its own, not blended with the margin
+STEP = 4  # lines within which a margin ends
+GRADUAL = 0.4  # part of the difference that may be there before
 REACH = 20  # pixels beyond the margin within which the photograph begins, or this part of its side
 REACH_SHARE = 0.02
 STRAIGHT = 0.5  # part of the edge that must lie on one line
@@ -134,6 +136,8 @@ def _edge(view: Pixels, outermost: Pixels) -> _Edge:
     near = slice(max(line - spread, 0), line + spread + 1)
     straight = counts[near].sum() / view.shape[1]
     first = near.start + int(counts[near].argmax())
-    ahead = np.median(apart[first + 1 : first + 3][:, differs]) if first + 1 < len(apart) else 0.0
-    blended = np.median(apart[first][differs]) < CLEAN * ahead
-    return _Edge(colour, float(straight), first + bool(blended))
+    level = np.median(apart[:, differs], axis=1)
+    ahead = level[first + 1 : first + 3].mean() if first + 1 < len(level) else level[first]
+    if first >= STEP and level[first - STEP] > GRADUAL * ahead:  # a wall that grows darker, the sky
+        straight = 0.0
+    return _Edge(colour, float(straight), first + bool(level[first] < CLEAN * ahead))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 from pillow_heif import from_bytes, register_heif_opener
 
 from deepfake.errors import UserError
@@ -229,6 +229,35 @@ def test_exif_after_the_pixels_of_a_png_counts() -> None:
     image = load_image(late)
     assert image.facts.orientation == 3
     assert np.array_equal(image.pixels, picture())
+
+
+XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", [None, 3])
+def test_only_the_orientation_of_exif_is_obeyed(format: str, orientation: int | None) -> None:
+    exif = Image.Exif()
+    if orientation:
+        exif[274] = orientation
+    stored = picture()[::-1, ::-1] if orientation == 3 else picture()
+    image = Image.fromarray(np.ascontiguousarray(stored))
+    if format == "PNG":
+        notes = PngImagePlugin.PngInfo()
+        notes.add_itxt("XML:com.adobe.xmp", XMP.decode())
+        data = encode(image, format, exif=exif, pnginfo=notes)
+    elif format == "TIFF":
+        exif[700] = XMP
+        data = encode(image, format, tiffinfo=exif)
+    else:
+        data = encode(image, format, exif=exif, xmp=XMP, **({"lossless": True} if format == "WEBP" else {}))
+    with Image.open(io.BytesIO(data)) as opened:
+        assert any(
+            b"rientation" in (v if isinstance(v, bytes) else str(v).encode()) for v in opened.info.values()
+        )
+    loaded = load_image(data)
+    assert loaded.facts.orientation == (orientation or 1)
+    assert gap(loaded.pixels, picture()) < 8
 
 
 def test_damaged_exif_does_not_lose_the_picture() -> None:
