@@ -144,7 +144,6 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
         raise
     except Exception as error:
         return show_refusal(slot.verdict, upload.name, error)
-    unknown = plain("; ".join(card.does_not_know))
     with slot.verdict.container():
         colour, icon = CALL_STYLES[verdict.verdict]
         st.subheader(f":{colour}[{icon} {presentation.headline(verdict)}]", anchor=False)
@@ -163,10 +162,7 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
         show_signed_record(upload.getvalue(), upload.file_id)
         if verdict.scope == "faces":
             show_faces(verdict, faces)
-        if verdict.verdict == "fake" and card.false_alarms:
-            st.caption(plain(card.false_alarms))
-        if verdict.verdict == "real":
-            st.caption(f"This does not rule out what the detector does not know: {unknown}.")
+        show_limits(verdict, card)
         show_explanation(upload.file_id, upload.getvalue(), card, verdict)
         show_forensics(upload.getvalue(), upload.file_id)
         show_report(upload, card, verdict)
@@ -176,6 +172,19 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
     except Exception as error:
         return show_refusal(slot.verdict, upload.name, error)
     return Outcome(upload.name, verdict)
+
+
+def show_limits(verdict: Verdict, card: Card) -> None:
+    """What such a verdict of this detector is known to miss or to be brought about by."""
+    lines = [presentation.overlay_line(verdict, card.rules)]
+    if verdict.verdict == "fake":
+        lines.append(card.false_alarms)
+    if verdict.verdict == "real":
+        lines.append(
+            f"This does not rule out what the detector does not know: {'; '.join(card.does_not_know)}."
+        )
+    for line in filter(None, lines):
+        st.caption(plain(line))
 
 
 def mark_faces(slot: Slot, verdict: Verdict) -> None:

@@ -79,6 +79,9 @@ def run_rules(options: argparse.Namespace) -> int:
         )
     else:
         print("The whole image does not count.")
+    if rules.overlay:
+        over = rules.overlay
+        print(f"Of {over.n} real faces, {over.called_fake} are called fake, {over.overlaid} with an overlay.")
     return 0
 
 

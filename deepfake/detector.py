@@ -110,7 +110,7 @@ class Detector:
             )
         )
         whole = None
-        if with_whole and not strange[-1] and rules.whole and not faces[0].barred:
+        if with_whole and not strange[-1] and rules.whole and not faces[0].out_of_scope:
             whole = WholeVerdict(scores[-1], scores[-1] >= rules.whole.fake_from, "uncertain", _square(photo))
         p_fake = picture_score(faces, rules.real_scores)
         if whole and whole.counts:
@@ -216,7 +216,7 @@ def _reason(part: Pixels, side: int, strange: bool, smallest: int) -> Reason | N
 
 
 def _kind_measured(card: Card, scan: FaceScan, photo: Box) -> bool:
-    """Whether the score of the whole image may count for a picture like this; ``photo`` is without margins."""
+    """Whether the score of the whole image may count for such a picture; ``photo`` is without margins."""
     rule, shorter = card.rules.whole, min(photo[2] - photo[0], photo[3] - photo[1])
     if scan.kind != "faces" or rule is None:
         return False

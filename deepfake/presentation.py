@@ -353,6 +353,18 @@ def context_sentence(scores: pd.DataFrame | None, verdict: Verdict, rules: Rules
     ).replace("95%", "95 %")
 
 
+def overlay_line(verdict: Verdict, rules: Rules) -> str:
+    """Under a verdict of fake: that something laid over a face can bring it about, where measured."""
+    overlay = rules.overlay
+    if verdict.verdict != "fake" or verdict.basis != "faces" or overlay is None:
+        return ""
+    return (
+        "Text, a caption or a sticker over the face can bring about this verdict alone: with one, "
+        f"{overlay.overlaid:,} of {overlay.n:,} real validation faces were called fake, without one "
+        f"{overlay.called_fake:,}. If there is one here, check a copy without it."
+    )
+
+
 def context_example(scores: pd.DataFrame | None, p_fake: float = 0.8) -> str:
     """How images that scored about this turned out; empty without a table."""
     from deepfake.score_table import verdict_context

@@ -23,6 +23,7 @@ from deepfake.presentation import (
     framed_square,
     headline,
     number_line,
+    overlay_line,
     part_rows,
     percent,
     raw_line,
@@ -115,7 +116,8 @@ def _verdict_blocks(image: LoadedImage, verdict: Verdict, card: Card) -> Iterato
     score = f"{number} ({verdict.p_fake:.4f}). " if number else ""
     yield Paragraph(f"{score}{scope_line(verdict)}")
     meaning = context_sentence(validation_scores(card), verdict, card.rules)
-    texts = (stress_line(verdict), meaning, *verdict.warnings, raw_line(verdict))
+    overlay = overlay_line(verdict, card.rules)
+    texts = (stress_line(verdict), meaning, overlay, *verdict.warnings, raw_line(verdict))
     yield from (Paragraph(text) for text in texts if text)
     if verdict.faces:
         yield Heading("Faces")

@@ -15,9 +15,10 @@ from deepfake.detector import Detector, upright_square
 from deepfake.errors import UserError
 from deepfake.faces import find_faces
 from deepfake.images import ImageRefused, load_image
+from deepfake.perturbations.overlay import overlay
 from deepfake.preprocessing import Pixels
 from deepfake.registry import Thresholds
-from deepfake.rules import SMALLEST_FACE, RealScores, Rules, SizeRow, WholeRule
+from deepfake.rules import SMALLEST_FACE, OverlayRule, RealScores, Rules, SizeRow, WholeRule
 from deepfake.verdict import Verdict
 
 SIZES = (24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -45,7 +46,7 @@ class Scene:
         faces: p_fake of each face that decides.
         sides: longest side of each face found, in pixels.
         share: longest side of the largest face / shorter side of the image.
-        whole: p_fake of the whole image; None where it is out of scope or the largest face does not decide.
+        whole: p_fake of the whole image; None where it or the largest face is out of scope.
     """
 
     faces: tuple[float, ...]
@@ -89,6 +90,7 @@ def fit_rules(
         by_face_size=rules.by_face_size,
         real_scores=RealScores.of([*real, *natural]) if len(real) + len(natural) >= LEAST_FACES else None,
         whole=whole_rule(seen, made, detector.card.thresholds),
+        overlay=overlay_rule(detector, validation, faces),
         command=command,
     )
 
@@ -178,6 +180,34 @@ def size_rows(scores: pd.DataFrame, thresholds: Thresholds) -> tuple[int, tuple[
     return smallest, tuple(reversed(rows))
 
 
+def overlay_rule(detector: Detector, validation: DatasetIndex, most: int) -> OverlayRule | None:
+    """How often real faces are called fake as they are, and with something laid over them.
+
+    Args:
+        detector: the detector.
+        validation: labelled face crops.
+        most: of each source.
+
+    Returns:
+        None where there is no real face that can be read.
+    """
+    real = validation.table.assign(file=validation.paths()).query("label == 0")
+    pairs: list[tuple[float, float]] = []
+    for _, group in real.groupby("source"):
+        for number, file in enumerate(group.sample(min(len(group), most), random_state=1)["file"]):
+            try:
+                pixels = load_image(file).pixels
+            except ImageRefused:
+                continue
+            rng = np.random.default_rng(number)
+            before, after = detector.p_fake([pixels, overlay(pixels, float(rng.uniform()), rng)])
+            pairs.append((float(before), float(after)))
+    if not pairs:
+        return None
+    fakes = (np.array(pairs) >= detector.card.thresholds.fake_from()).sum(axis=0)
+    return OverlayRule(len(pairs), int(fakes[0]), int(fakes[1]))
+
+
 def _of(group: pd.DataFrame, label: int) -> NDArray[np.float64]:
     return group.loc[group["label"] == label, "p_fake"].to_numpy(np.float64)
 
@@ -214,7 +244,7 @@ def look_at(detector: Detector, files: Sequence[str], smallest: int) -> list[Sce
                 faces=tuple(f.p_fake for f, yes in zip(verdict.faces, decide, strict=True) if yes),
                 sides=tuple(sides),
                 share=max(sides) / _shorter(verdict),
-                whole=None if odd or not decide[0] else whole,
+                whole=None if odd or verdict.faces[0].out_of_scope else whole,
             )
         )
     return scenes

@@ -75,6 +75,21 @@ class WholeRule:
 
 
 @dataclass(frozen=True)
+class OverlayRule:
+    """What text, captions and stickers over a real face do to its verdict.
+
+    Attributes:
+        n: real faces measured.
+        called_fake: how many of them were called fake as they are.
+        overlaid: how many of them were called fake with something laid over them.
+    """
+
+    n: int
+    called_fake: int
+    overlaid: int
+
+
+@dataclass(frozen=True)
 class RealScores:
     """How real faces score: what a score is worth where there are many faces to choose it from.
 
@@ -144,6 +159,7 @@ class Rules:
         by_face_size: what that was chosen by; may be empty.
         real_scores: None where they were not measured: then the highest face speaks for the image.
         whole: None where the score of the whole image never counts.
+        overlay: None where it was not measured.
         command: what measures them again; empty where they were not measured.
     """
 
@@ -151,6 +167,7 @@ class Rules:
     by_face_size: tuple[SizeRow, ...] = ()
     real_scores: RealScores | None = None
     whole: WholeRule | None = None
+    overlay: OverlayRule | None = None
     command: str = ""
 
     def fake_from(self, face: float) -> float:
@@ -179,7 +196,7 @@ def read_rules(contents: Mapping[str, Any]) -> Rules:
         KeyError, TypeError, ValueError: they are not what ``Rules.to_dict`` writes.
     """
     given = dict(contents)
-    scores, whole = given.get("real_scores"), given.get("whole")
+    scores, whole, overlay = (given.get(name) for name in ("real_scores", "whole", "overlay"))
     rules = Rules(
         smallest_face=int(given.get("smallest_face", SMALLEST_FACE)),
         by_face_size=tuple(SizeRow(**row) for row in given.get("by_face_size", ())),
@@ -188,6 +205,7 @@ def read_rules(contents: Mapping[str, Any]) -> Rules:
             tuple(map(float, scores["p_fake"])), tuple(map(float, scores["share"])), int(scores["n"])
         ),
         whole=whole and WholeRule(**whole),
+        overlay=overlay and OverlayRule(**overlay),
         command=str(given.get("command", "")),
     )
     table = rules.real_scores

@@ -15,7 +15,7 @@ import pytest
 from deepfake import presentation
 from deepfake.presentation import Outcome, context_sentence, outcomes_csv, outcomes_json, scope_line
 from deepfake.registry import OPERATING_POINTS
-from deepfake.rules import Rules, WholeRule
+from deepfake.rules import OverlayRule, Rules, WholeRule
 from deepfake.verdict import FaceVerdict, Verdict, WholeVerdict
 
 FACE = FaceVerdict((1, 2, 3, 4), (0, 0, 5, 5), 0.9, "fake", 0.99)
@@ -91,6 +91,13 @@ def test_many_faces_in_words(fakes, expected, words):
     faces = (*[FACE] * fakes, *[replace(FACE, p_fake=0.1, verdict="real")] * (49 - fakes))
     verdict = replace(VERDICT, faces=faces, expected_fake=expected)
     assert presentation.scope_line(verdict) == f"49 faces found and judged. {words}"
+
+
+def test_what_an_overlay_can_bring_about_is_said_under_a_verdict_of_fake():
+    rules = Rules(overlay=OverlayRule(100, 3, 9))
+    assert "with one, 9 of 100 real validation faces" in presentation.overlay_line(VERDICT, rules)
+    assert presentation.overlay_line(VERDICT, Rules()) == ""
+    assert presentation.overlay_line(replace(VERDICT, verdict="real"), rules) == ""
 
 
 def test_rows_say_why_a_score_does_not_decide():

@@ -12,7 +12,7 @@ from scipy.stats import beta, norm
 
 from deepfake.registry import ModelError, Thresholds, load_card
 from deepfake.rule_fitting import HELD, LEAST_SCENES, SIZES, Scene, size_rows, whole_rule
-from deepfake.rules import SMALLEST_FACE, RealScores, Rules, SizeRow, WholeRule, read_rules
+from deepfake.rules import SMALLEST_FACE, OverlayRule, RealScores, Rules, SizeRow, WholeRule, read_rules
 
 THRESHOLDS = Thresholds(0.5, 0.9, 0.4, 0.6)
 
@@ -30,6 +30,7 @@ def test_a_card_without_rules_has_the_defaults_and_one_with_them_reads_back() ->
         by_face_size=(SizeRow(48, 10, 10, 0.5, None, 0.5, 0.1, 0.9, 0.7),),
         real_scores=RealScores.of(drawn(500).tolist()),
         whole=WholeRule(2, 0.3, 0.9, 300, 2, 80, 60),
+        overlay=OverlayRule(100, 3, 9),
         command="python -m deepfake rules DATA",
     )
     assert read_rules(json.loads(json.dumps(full.to_dict()))) == full
