@@ -17,7 +17,8 @@ from deepfake.faces import find_faces
 from deepfake.images import ImageRefused, load_image
 from deepfake.perturbations.overlay import overlay
 from deepfake.preprocessing import Pixels
-from deepfake.registry import Thresholds
+from deepfake.recorded import validation_scores
+from deepfake.registry import Card, Thresholds
 from deepfake.rules import SMALLEST_FACE, OverlayRule, RealScores, Rules, SizeRow, WholeRule
 from deepfake.verdict import Verdict
 
@@ -82,17 +83,29 @@ def fit_rules(
     rules = Rules(smallest_face=smallest, by_face_size=rows, command=command)
     say(f"Looking at {len(scenes)} photographs of scenes.")
     seen = look_at(detector, scenes, smallest)
-    natural = scores[(scores["size"] == 0) & (scores["label"] == 0)]["p_fake"]
-    real = [score for scene in seen for score in scene.faces]
+    real = [*known_real_scores(detector.card, scores), *(score for scene in seen for score in scene.faces)]
     made = look_at(detector, generated, smallest) if generated else []
     return Rules(
         smallest_face=rules.smallest_face,
         by_face_size=rules.by_face_size,
-        real_scores=RealScores.of([*real, *natural]) if len(real) + len(natural) >= LEAST_FACES else None,
+        real_scores=RealScores.of(real) if len(real) >= LEAST_FACES else None,
         whole=whole_rule(seen, made, detector.card.thresholds),
         overlay=overlay_rule(detector, validation, faces),
         command=command,
     )
+
+
+def known_real_scores(card: Card, scores: pd.DataFrame) -> list[float]:
+    """Of real validation images: those that the detector was calibrated on, else those in ``scores``.
+
+    Args:
+        card: of the detector.
+        scores: from ``small_faces``.
+    """
+    known = validation_scores(card)
+    if known is not None:
+        return known.loc[known["label"].isin(["Real", 0]), "p_fake"].tolist()
+    return scores.loc[(scores["size"] == 0) & (scores["label"] == 0), "p_fake"].tolist()
 
 
 def small_faces(detector: Detector, validation: DatasetIndex, most: int) -> pd.DataFrame:
