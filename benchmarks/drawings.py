@@ -1,7 +1,7 @@
 """How often photographs, fakes and drawings are called drawings: ``python -m benchmarks.drawings DATA``.
 
-DATA holds labelled face crops; Validation is used, every image as it is, as its perturbed copy, and shrunk and
-compressed. Drawings are those of the demo set, sharp and compressed.
+DATA holds labelled face crops; of Validation every image is looked at as it is, as its perturbed copy, and
+shrunk and compressed. Drawings are those of the demo set, as they are and compressed.
 """
 
 from __future__ import annotations
