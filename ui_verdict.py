@@ -14,7 +14,7 @@ from deepfake.errors import UserError
 from deepfake.faces import Box
 from deepfake.figures import draw_faces, jpeg_bytes, shrink
 from deepfake.images import ImageFacts, LoadedImage, load_image
-from deepfake.presentation import CALL_WORDS, PICTURE_FAULT, Outcome, percent
+from deepfake.presentation import PICTURE_FAULT, Outcome, percent
 from deepfake.registry import CallName, Card, ModelError, OperatingPoint
 from ui import CALL_STYLES, plain, warm_up
 from ui_explanation import (
@@ -76,15 +76,20 @@ def judge(file_id: str, model: str, version: str, _content: bytes | None) -> tup
     image = opened(_content)
     detector = get_detector(model)
     verdict = detector.check(image)
-    meaning = presentation.context_sentence(validation_scores(detector.card), verdict)
+    meaning = presentation.context_sentence(validation_scores(detector.card), verdict, detector.card.rules)
     parts = scored_parts(image.pixels, verdict, every=True) if verdict.faces else []
     return verdict, meaning, [jpeg_bytes(shrink(part, 160)) for part in parts]
 
 
 @st.cache_data(scope="session", max_entries=2 * MAX_FILES, show_spinner=False)
-def marked(file_id: str, boxes: list[Box], calls: list[CallName], _content: bytes | None) -> bytes:
-    """A small JPEG of an upload with its faces marked. Raises UserError."""
-    return jpeg_bytes(draw_faces(opened(_content).pixels, boxes, calls))
+def marked(
+    file_id: str, boxes: list[Box], calls: list[CallName], square: Box | None, _content: bytes | None
+) -> bytes:
+    """A small JPEG of an upload with its faces marked, and the square that the verdict rests on.
+
+    Raises UserError.
+    """
+    return jpeg_bytes(draw_faces(opened(_content).pixels, boxes, calls, square=square))
 
 
 def opened(content: bytes | None) -> LoadedImage:
@@ -177,27 +182,26 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
     except Exception as error:
         return show_refusal(words, upload.name, error)
     st.session_state[JUDGED].add((upload.file_id, card.version))
-    unknown = plain("; ".join(card.does_not_know))
     with words:
         colour, icon = CALL_STYLES[verdict.verdict]
-        st.subheader(f":{colour}[{icon} {CALL_WORDS[verdict.verdict]}]", anchor=False)
-        st.markdown(f"Probability of fake: **{percent(verdict.p_fake)}**")
+        st.subheader(f":{colour}[{icon} {presentation.headline(verdict)}]", anchor=False)
+        if number := presentation.number_line(verdict):
+            st.markdown(number)
         if why := presentation.stress_line(verdict):
             st.markdown(plain(why))
         if meaning:
             st.markdown(meaning)
         if verdict.scope != "no_face":  # a warning says it
-            st.caption(presentation.scope_line(verdict))
+            st.caption(plain(presentation.scope_line(verdict)))
         for warning in verdict.warnings:
             st.warning(plain(warning), icon=":material/info:")
+        if raw := presentation.raw_line(verdict):
+            st.caption(plain(raw))
         if upload.content is not None:
             show_signed_record(upload.content, upload.file_id)
         if verdict.scope == "faces":
             show_faces(verdict, faces)
-        if verdict.verdict == "fake" and card.false_alarms:
-            st.caption(plain(card.false_alarms))
-        if verdict.verdict == "real":
-            st.caption(f"This does not rule out what the detector does not know: {unknown}.")
+        show_limits(verdict, card)
         st.caption(plain(presentation.judged_by_line(verdict, card.thresholds)))
         show_more(upload, card, verdict)
     try:
@@ -218,12 +222,26 @@ def show_more(upload: Upload | LinkedPicture, card: Card, verdict: Verdict) -> N
     show_feedback(upload.file_id, upload.content, card, verdict)
 
 
+def show_limits(verdict: Verdict, card: Card) -> None:
+    """What such a verdict of this detector is known to miss or to be brought about by."""
+    lines = [presentation.overlay_line(verdict, card.rules)]
+    if verdict.verdict == "fake":
+        lines.append(card.false_alarms)
+    if verdict.verdict == "real":
+        lines.append(
+            f"This does not rule out what the detector does not know: {'; '.join(card.does_not_know)}."
+        )
+    for line in filter(None, lines):
+        st.caption(plain(line))
+
+
 def mark_faces(slot: Slot, verdict: Verdict) -> None:
     """Puts the picture with its faces marked in place of the bare one; after the words, which come first."""
     if verdict.faces:
         boxes = [face.box for face in verdict.faces]
         calls: list[CallName] = [face.verdict for face in verdict.faces]
-        picture = marked(slot.upload.file_id, boxes, calls, slot.upload.content)
+        square = presentation.framed_square(verdict)
+        picture = marked(slot.upload.file_id, boxes, calls, square, slot.upload.content)
         slot.picture.image(picture, width=slot.width, alt="The picture with the faces marked")
     elif slot.bare is not None:
         slot.picture.image(slot.bare, width=slot.width, alt="The picture as uploaded")
@@ -231,20 +249,16 @@ def mark_faces(slot: Slot, verdict: Verdict) -> None:
 
 def show_faces(verdict: Verdict, thumbnails: list[bytes]) -> None:
     """A row per face, and one for the whole picture where it was judged: picture, words, probability."""
-    rows: list[tuple[str, CallName | None, float]] = [
-        (f"Face {number}", face.verdict, face.p_fake) for number, face in enumerate(verdict.faces, start=1)
-    ]
-    if whole := verdict.whole:
-        rows.append(("Whole picture", whole.verdict if whole.counts else None, whole.p_fake))
-    for (name, call, p_fake), thumbnail in zip(rows, thumbnails, strict=True):
+    rows = presentation.part_rows(verdict)
+    for row, thumbnail in zip(rows, thumbnails, strict=True):
         with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
-            st.image(thumbnail, width=72, alt=name)
+            st.image(thumbnail, width=72, alt=row.name)
             if len(rows) == 1:
                 st.caption("The part of the picture that was judged")
                 continue
-            colour, icon = CALL_STYLES[call] if call else ("gray", "")
-            words = f"{icon} {CALL_WORDS[call]}" if call else "nothing against it"
-            st.markdown(f"{name}: :{colour}[{words}]  \nProbability of fake {percent(p_fake)}")
+            colour, icon = CALL_STYLES[row.call] if row.call else ("gray", "")
+            number = f"Probability of fake {percent(row.p_fake)}" if row.p_fake is not None else ""
+            st.markdown(f"{row.name}: :{colour}[{icon} {plain(row.words)}]  \n{number}")
 
 
 def show_downloads(place: DeltaGenerator, outcomes: list[Outcome]) -> None:

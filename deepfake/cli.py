@@ -21,6 +21,7 @@ from deepfake.cli_predict import add_predict
 from deepfake.cli_publish import add_publish
 from deepfake.cli_report import add_report
 from deepfake.cli_robustness import add_robustness
+from deepfake.cli_rules import add_rules
 from deepfake.cli_serve import add_serve
 from deepfake.cli_train import add_train
 from deepfake.cli_video import add_video
@@ -77,6 +78,7 @@ def command_parser() -> argparse.ArgumentParser:
     add_robustness(commands)
     add_data(commands)
     add_index(commands)
+    add_rules(commands)
     add_predict(commands)
     add_video(commands)
     add_report(commands)

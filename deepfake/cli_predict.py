@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepfake.cli_options import EMPTY_PATH, add_verdict_options, operating_point, printable
 from deepfake.errors import UserError
-from deepfake.presentation import Outcome, stress_line, write_outcomes_csv
+from deepfake.presentation import Outcome, crowd_line, headline, stress_line, write_outcomes_csv
 
 if TYPE_CHECKING:
     from deepfake.batch import Judged
@@ -90,6 +90,9 @@ def _print_words(row: Judged) -> None:
         return
     verdict = row.verdict
     faces = f"{len(verdict.faces)} face{'s' * (len(verdict.faces) != 1)}"
-    said = " ".join(filter(None, [*verdict.warnings, stress_line(verdict)]))
+    crowd = crowd_line(verdict) if len(verdict.deciding) > 1 else ""
+    rests = headline(verdict) if verdict.basis == "whole" else ""
+    said = " ".join(filter(None, [*verdict.warnings, crowd, rests, stress_line(verdict)]))
     notes = f"  ({said})" if said else ""
-    print(f"{verdict.verdict:9}  p_fake {verdict.p_fake:.3f}  {faces:8}  {name}{notes}", flush=True)
+    number = "  -  " if verdict.p_fake is None else f"{verdict.p_fake:.3f}"
+    print(f"{verdict.verdict:9}  p_fake {number}  {faces:8}  {name}{notes}", flush=True)

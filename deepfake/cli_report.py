@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepfake.cli_options import add_verdict_options, input_path, operating_point, output_path, printable
 from deepfake.errors import UserError
+from deepfake.presentation import headline
 
 if TYPE_CHECKING:
     from deepfake.detector import Detector
@@ -71,10 +72,8 @@ def run_report(options: argparse.Namespace) -> int:
         from deepfake.report_pdf import report_pdf
 
         _write(options.pdf, report_pdf(report, today))
-    print(
-        f"{verdict.verdict}, p_fake {verdict.p_fake:.3f}: {' '.join(printable(str(file)) for file in files)}",
-        flush=True,
-    )
+    number = headline(verdict) if verdict.p_fake is None else f"p_fake {verdict.p_fake:.3f}"
+    print(f"{verdict.verdict}, {number}: {' '.join(printable(str(file)) for file in files)}", flush=True)
     return 0
 
 

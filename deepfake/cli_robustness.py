@@ -13,6 +13,7 @@ from deepfake.errors import UserError
 
 if TYPE_CHECKING:
     from deepfake.robustness import Robustness
+    from deepfake.robustness_kinds import Kind
 
 DEFAULT_IMAGES = 400
 
@@ -36,6 +37,12 @@ def add_robustness(commands: Any) -> None:
         help=f"at most N images, half of each class (default: {DEFAULT_IMAGES})",
     )
     parser.add_argument(
+        "--kind",
+        action="append",
+        metavar="NAME",
+        help="only this perturbation, no attacks (repeat; default: all); --record adds it to those recorded",
+    )
+    parser.add_argument(
         "--json", type=output_path, metavar="FILE", help="write all numbers; - for the terminal"
     )
     parser.add_argument("--record", action="store_true", help="keep them as models/NAME/robustness.json")
@@ -53,9 +60,10 @@ def run_robustness(options: argparse.Namespace) -> int:
         raise UserError("bad_images", f"--images must be 2 or more. Received {options.images}.")
     from deepfake.dataset import index_dataset
     from deepfake.detector import get_detector
-    from deepfake.robustness import balanced_sample, data_title, subject_of, sweep
-    from deepfake.robustness_record import FILE, to_dict, write_robustness
+    from deepfake.robustness import EPSILONS, balanced_sample, data_title, subject_of, sweep
+    from deepfake.robustness_record import FILE, add_kinds, to_dict, write_robustness
 
+    kinds = _kinds(options.kind)
     index = index_dataset(options.data)
     for note in index.notes:
         print(f"note: {printable(note)}", file=sys.stderr)
@@ -69,7 +77,12 @@ def run_robustness(options: argparse.Namespace) -> int:
     title = data_title(data, options.split, options.source)
     start = time.perf_counter()
     results = sweep(
-        [subject_of(each) for each in detectors], data, title=title, on_progress=_progress(len(data))
+        [subject_of(each) for each in detectors],
+        data,
+        title=title,
+        kinds=kinds,
+        epsilons=() if options.kind else EPSILONS,
+        on_progress=_progress(len(data)),
     )
     seconds = time.perf_counter() - start
     for path, why in results[0].refused:
@@ -84,11 +97,27 @@ def run_robustness(options: argparse.Namespace) -> int:
             raise UserError("not_written", f"{options.json} cannot be written: {error.strerror}.") from error
     for detector, result in zip(detectors, results, strict=True):
         if options.record:
-            path = write_robustness(detector.card, result, _command(options, result.model))
+            if options.kind:
+                path = add_kinds(detector.card, result)
+            else:
+                path = write_robustness(detector.card, result, _command(options, result.model))
             print(f"recorded in {path}", file=sys.stderr)
     copies = sum(int(result.table["n"].sum()) for result in results)
     print(f"{copies:,} copies scored in {seconds:.0f} s: {copies / seconds:.0f} a second", file=sys.stderr)
     return 0
+
+
+def _kinds(names: list[str] | None) -> list[Kind]:
+    """All, or those named, in their order."""
+    from deepfake.robustness_kinds import KINDS
+
+    known = {kind.name for kind in KINDS}
+    if unknown := [name for name in names or [] if name not in known]:
+        raise UserError(
+            "unknown_kind",
+            f"There is no perturbation '{unknown[0]}'. Expected one of: {', '.join(sorted(known))}.",
+        )
+    return [kind for kind in KINDS if names is None or kind.name in names]
 
 
 def robustness_lines(result: Robustness) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepfake.cli_options import EMPTY_PATH, add_verdict_options, operating_point, printable
 from deepfake.errors import UserError
+from deepfake.presentation import video_headline
 from deepfake.registry import OperatingPoint
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 def add_video(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
-    video = commands.add_parser("video", help="judge short videos frame by frame; the median decides")
+    video = commands.add_parser(
+        "video", help="judge short videos frame by frame; the median decides, or a stretch that looks fake"
+    )
     video.add_argument("paths", nargs="+", metavar="PATH")
     video.add_argument("--json", action="store_true", help="one JSON object a line, with every frame")
     add_verdict_options(video)
@@ -70,4 +73,8 @@ def _print_words(path: str, result: VideoVerdict | UserError) -> None:
         return
     faces = f"{len(result.with_face)} of {len(result.frames)} frames show a face"
     notes = " ".join(result.warnings)
-    print(f"{result.verdict:9}  p_fake {result.p_fake:.3f}  {faces}  {name}  ({notes})", flush=True)
+    number = "  -  " if result.p_fake is None else f"{result.p_fake:.3f}"
+    print(
+        f"{result.verdict:9}  p_fake {number}  {video_headline(result)}  {faces}  {name}  ({notes})",
+        flush=True,
+    )

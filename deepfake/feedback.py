@@ -41,7 +41,7 @@ class Feedback:
         sha256: of the picture's file.
         truth: what the person says the picture is.
         model, model_sha256: who judged.
-        verdict, operating_point, p_fake: what was said.
+        verdict, operating_point, p_fake: what was said; p_fake is None where nothing could be decided on.
         faces: p_fake of each face.
         picture: the copy's name in the folder of pictures; None where the person did not leave it.
         time: UTC, to the second.
@@ -53,7 +53,7 @@ class Feedback:
     model_sha256: str
     verdict: str
     operating_point: str
-    p_fake: float
+    p_fake: float | None
     faces: tuple[float, ...]
     picture: str | None
     time: str

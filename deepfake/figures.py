@@ -50,7 +50,12 @@ def jpeg_bytes(pixels: Pixels, quality: int = 90) -> bytes:
 
 
 def draw_faces(
-    pixels: Pixels, boxes: Sequence[Box], calls: Sequence[CallName], side: int = PREVIEW_SIDE
+    pixels: Pixels,
+    boxes: Sequence[Box],
+    calls: Sequence[CallName],
+    side: int = PREVIEW_SIDE,
+    *,
+    square: Box | None = None,
 ) -> Pixels:
     """The picture, shrunk to ``side``, with a numbered, labelled box around each face.
 
@@ -62,6 +67,7 @@ def draw_faces(
         boxes: left, top, right, bottom in pixels of ``pixels``, right and bottom exclusive.
         calls: the verdict of each.
         side: longest side of the result, in pixels.
+        square: what the verdict 'fake' rests on where it is not a face; framed and labelled.
 
     Returns:
         a new (h, w, 3) uint8 array.
@@ -77,6 +83,11 @@ def draw_faces(
     drawing = ImageDraw.Draw(canvas)
     long_side = max(small.shape[:2])
     line = max(1, round(long_side / 170))
+    if square is not None:
+        left, top, right, bottom = (round(edge * scale) for edge in square)
+        drawing.rectangle((left, top, right - 1, bottom - 1), outline="white", width=2 * line + 2)
+        inner = (left + 1, top + 1, right - 2, bottom - 2)
+        drawing.rectangle(inner, outline=CALL_COLOURS["fake"], width=2 * line)
     # Smallest first, so that the largest faces' labels end on top.
     for number in range(len(boxes), 0, -1):
         left, top, right, bottom = (round(edge * scale) for edge in boxes[number - 1])
@@ -87,6 +98,9 @@ def draw_faces(
         drawing.rectangle(outer, outline=CALL_COLOURS[call], width=line)
     size = max(11, round(long_side / 30))
     font = ImageFont.load_default(size=size)
+    if square is not None:
+        left, top, _, bottom = (round(edge * scale) for edge in square)
+        _draw_tag(drawing, font, f"Whole image {CALL_WORDS['fake'].lower()}", (left, top, bottom), "fake")
     for number in range(len(boxes), 0, -1):
         left, top, right, bottom = (round(edge * scale) for edge in boxes[number - 1])
         call = calls[number - 1]

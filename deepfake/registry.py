@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from deepfake.cache_folder import folder_named
 from deepfake.errors import UserError
 from deepfake.preprocessing import InputSpec
+from deepfake.rules import Rules, read_rules
 from deepfake.runtime import import_tensorflow
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
@@ -81,7 +82,8 @@ class Card:
         contents: the whole JSON object.
         false_alarms: which real pictures it tends to call fake, in a sentence; may be empty.
         whole_pictures: it was trained on whole pictures of people too, so that one which a generator made is
-            judged as a whole beside its faces.
+            judged as a whole beside its faces, where ``rules.whole`` says so.
+        rules: what its scores may decide; see ``rules.Rules``.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Card:
     false_alarms: str = ""
     bias: float = 0.0
     whole_pictures: bool = False
+    rules: Rules = field(default_factory=Rules)
 
     @property
     def networks(self) -> list[str]:
@@ -204,6 +207,7 @@ def load_card(name: str | None = None) -> Card:
             false_alarms=str(contents.get("false_alarms", "")),
             bias=_numbers({"bias": 0.0} | contents, "bias")["bias"],
             whole_pictures=_checked({"whole_pictures": False} | contents, "whole_pictures", bool),
+            rules=read_rules(_checked({"rules": {}} | contents, "rules", dict)),
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError(

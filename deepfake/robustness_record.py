@@ -14,6 +14,7 @@ import pandas as pd
 from deepfake.errors import UserError
 from deepfake.registry import Card, Thresholds
 from deepfake.robustness import Robustness
+from deepfake.robustness_kinds import KINDS
 from deepfake.robustness_table import COLUMNS
 from deepfake.runlog import write_json
 
@@ -63,6 +64,37 @@ def write_robustness(card: Card, result: Robustness, command: str) -> Path:
     path = card.folder / FILE
     lines = to_dict(result, command)
     write_json(path, lines)
+    return path
+
+
+def add_kinds(card: Card, result: Robustness) -> Path:
+    """Puts the rows of a sweep of some kinds among a detector's recorded ones; returns the file.
+
+    Args:
+        card: the detector's.
+        result: of the same images as the recorded one.
+
+    Raises:
+        RobustnessError: code ``other_sweep``: nothing is recorded, or other images were scored.
+    """
+    path = card.folder / FILE
+    recorded = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    new = to_dict(result)
+    apart = [
+        key for key in new if key not in ("rows", "command", "refused") and recorded.get(key) != new[key]
+    ]
+    if apart:
+        raise RobustnessError(
+            "other_sweep",
+            f"The sweep of '{card.name}' that is recorded differs in: {', '.join(apart)}. Measure the same "
+            "images as its command does, or all kinds anew without --kind.",
+        )
+    measured = {row[0] for row in new["rows"]} - {"clean"}
+    kept = [row for row in recorded["rows"] if row[0] not in measured]
+    order = ["clean", *(kind.name for kind in KINDS)]  # attacks come last
+    rows = [*kept, *(row for row in new["rows"] if row[0] in measured)]
+    rows.sort(key=lambda row: order.index(row[0]) if row[0] in order else len(order))
+    write_json(path, {**recorded, "rows": rows})
     return path
 
 

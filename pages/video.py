@@ -8,9 +8,9 @@ import streamlit as st
 
 from deepfake.batch import KEPT_BYTES
 from deepfake.errors import UserError
-from deepfake.presentation import CALL_WORDS, percent
+from deepfake.presentation import CALL_WORDS, percent, video_headline, video_number_line
 from deepfake.registry import Card, ModelError, OperatingPoint, default_name, load_card, model_names
-from deepfake.video import VideoVerdict, check_video, fake_stretch
+from deepfake.video import VideoVerdict, check_video
 from deepfake.video_figure import video_figure, video_table
 from deepfake.video_frames import MAX_FRAMES, MAX_SECONDS, MAX_VIDEO_BYTES
 from ui import CALL_STYLES, ask_for_detector, ask_for_threshold, plain, start_page, warm_up
@@ -141,16 +141,9 @@ def show_result(result: VideoVerdict, card: Card) -> None:
     colour, icon = CALL_STYLES[result.verdict]
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        st.subheader(f":{colour}[{icon} {CALL_WORDS[result.verdict]}]", anchor=False)
-        shown = result.with_face
-        if stretch := fake_stretch(result):
-            st.warning(
-                f"Between {stretch[0]:.1f} and {stretch[1]:.1f} seconds every frame with a face was called "
-                "fake. The median is that of the whole video: cut this part out and check it alone.",
-                icon=":material/info:",
-            )
-        if shown:
-            st.markdown(f"Probability of fake, median of {len(shown)} frames: **{percent(result.p_fake)}**")
+        st.subheader(f":{colour}[{icon} {video_headline(result)}]", anchor=False)
+        if number := video_number_line(result):
+            st.markdown(number)
             st.markdown(count_line(result))
         facts = result.facts
         st.caption(
@@ -197,7 +190,10 @@ def show_frames(result: VideoVerdict) -> None:
     with st.container(horizontal=True, gap="small"):
         for frame in frames:
             verdict = frame.verdict
-            found = "no face" if verdict.scope == "no_face" else percent(verdict.p_fake)
+            if verdict.scope == "no_face":
+                found = "no face"
+            else:
+                found = "undecided" if verdict.p_fake is None else percent(verdict.p_fake)
             with st.container(width=160, gap=None):
                 st.image(frame.picture, width=160, alt=f"Frame at {frame.second:.1f} seconds")
                 st.caption(f"{frame.second:.1f} s: {found}")

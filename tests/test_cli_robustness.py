@@ -65,6 +65,33 @@ def test_numbers_are_shown_before_they_are_written(
     assert "No space left" in captured.err
 
 
+def test_a_kind_is_added_to_what_is_recorded(models: Path, tiny_dataset: Path, capsys: Capture) -> None:
+    words = [
+        "robustness",
+        str(tiny_dataset),
+        "--split",
+        "Test",
+        "--images",
+        "4",
+        "--model",
+        "tiny",
+        "--record",
+    ]
+    assert main(words) == 0
+    file = models / "tiny" / "robustness.json"
+    whole = json.loads(file.read_text())
+    without = {**whole, "rows": [row for row in whole["rows"] if row[0] not in ("text", "sticker")]}
+    file.write_text(json.dumps(without))
+    assert main([*words, "--kind", "sticker", "--kind", "text"]) == 0
+    assert json.loads(file.read_text()) == whole
+    capsys.readouterr()
+    assert main([*words[:5], "2", *words[6:], "--kind", "text"]) == 1
+    assert "differs in: n_fake, n_real" in capsys.readouterr().err
+    assert main([*words, "--kind", "tears"]) == 1
+    assert "There is no perturbation 'tears'" in capsys.readouterr().err
+    assert json.loads(file.read_text()) == whole
+
+
 @pytest.fixture
 def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*arguments: object, **options: object) -> None:

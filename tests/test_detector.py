@@ -16,14 +16,25 @@ from conftest import encoded, noise_image
 
 from deepfake import detector as module
 from deepfake.dataset import DatasetError, index_dataset
-from deepfake.detector import SMALL_FACE, Detector, get_detector, scored_parts
+from deepfake.detector import Detector, get_detector, scored_parts
 from deepfake.evaluation import Evaluation
 from deepfake.faces import Box, Face, FaceScan, crop
 from deepfake.images import LoadedImage, load_image
 from deepfake.measuring import measure
-from deepfake.presentation import stress_line
+from deepfake.presentation import (
+    context_sentence,
+    framed_square,
+    headline,
+    number_line,
+    percent,
+    raw_line,
+    scope_line,
+    stress_line,
+)
 from deepfake.registry import ModelError, load_card
 from deepfake.report_text import evaluation_lines
+from deepfake.rules import SMALLEST_FACE, RealScores, Rules, SizeRow, WholeRule
+from deepfake.verdict import Verdict
 
 Finder = Callable[..., None]
 
@@ -35,6 +46,7 @@ def find(monkeypatch: pytest.MonkeyPatch) -> Finder:
     def install(*boxes: Box, kind: Any = "faces", turn: int = 0, photo: Box | None = None) -> None:
         found = tuple(Face(box, box, 0.99 - 0.01 * place, turn) for place, box in enumerate(boxes))
         monkeypatch.setattr(module, "find_faces", lambda _: FaceScan(found, kind, turn, photo))
+        monkeypatch.setattr(module, "looks_drawn", lambda _: False)  # blotches are no photographs
 
     return install
 
@@ -52,6 +64,7 @@ def picture() -> LoadedImage:
 
 
 LEFT, RIGHT, SMALL = (0, 0, 100, 100), (130, 40, 230, 140), (100, 0, 130, 30)
+WHOLE_COUNTS = Rules(whole=WholeRule(2, 0.5, 0.7, 200, 1))
 
 
 def scoring(tiny: Detector, monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
@@ -99,15 +112,19 @@ def test_operating_point(
     assert tiny.check(picture).at("balanced", tiny.card.thresholds).verdict == "uncertain"
 
 
+def with_rules(tiny: Detector, monkeypatch: pytest.MonkeyPatch, rules: Rules) -> None:
+    monkeypatch.setattr(tiny, "card", dataclasses.replace(tiny.card, whole_pictures=True, rules=rules))
+
+
 @pytest.mark.parametrize(
     "case",
     [
-        (0.9, 0.9, "fake", "fake"),
+        (0.95, 0.95, "fake", "fake"),
         (0.8, 0.8, "fake", "uncertain"),
-        (0.4, 0.1, "real", "real"),  # below the balanced threshold it says nothing
+        (0.65, 0.1, "real", "real"),  # photographs of scenes score so, too
     ],
 )
-def test_the_whole_picture_counts_like_a_face_where_it_looks_fake(
+def test_the_whole_picture_counts_where_few_photographs_score_so(
     case: tuple[float, float, str, str],
     tiny: Detector,
     picture: LoadedImage,
@@ -122,7 +139,7 @@ def test_the_whole_picture_counts_like_a_face_where_it_looks_fake(
         return np.array([0.1, whole])[: len(crops)]
 
     monkeypatch.setattr(tiny, "p_fake", scores)
-    monkeypatch.setattr(tiny, "card", dataclasses.replace(tiny.card, whole_pictures=True))
+    with_rules(tiny, monkeypatch, WHOLE_COUNTS)
     find(LEFT)
     judged = tiny.check(picture)
     assert judged.whole is not None
@@ -131,8 +148,114 @@ def test_the_whole_picture_counts_like_a_face_where_it_looks_fake(
     assert [face.p_fake for face in judged.faces] == [0.1]
     assert judged.at("few_false_alarms", tiny.card.thresholds).verdict == careful
     assert np.array_equal(seen[1], picture.pixels[:, 40:200]), "its centre square"
+    assert judged.whole.square == (40, 0, 200, 160)
+    by_whole = verdict == "fake"
+    assert judged.basis == ("whole" if by_whole else "faces")
+    assert headline(judged) == ("Likely fake: the whole image" if by_whole else "Likely real")
+    assert framed_square(judged) == ((40, 0, 200, 160) if by_whole else None)
+    # No box contradicts the verdict.
+    assert judged.faces[0].verdict == ("uncertain" if by_whole else "real")
+    assert judged.faces[0].reason == ("fake_as_a_whole" if by_whole else None)
     find(LEFT, kind="face_crop")
     assert tiny.check(picture).whole is None, "it is judged as it is"
+
+
+def test_the_whole_picture_counts_only_for_pictures_of_the_kind_measured(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scoring(tiny, monkeypatch, 0.1, 0.99)
+    with_rules(tiny, monkeypatch, Rules())
+    find(LEFT)
+    judged = tiny.check(picture)
+    assert (judged.whole, judged.verdict) == (None, "real"), "never measured on scenes"
+    with_rules(tiny, monkeypatch, WHOLE_COUNTS)
+    assert tiny.check(picture).verdict == "fake"
+    find((0, 0, 70, 70))
+    assert tiny.check(picture).whole is None, "the face is smaller than half of the picture's height"
+    monkeypatch.setattr(tiny, "p_fake", lambda crops: np.array([0.1, 0.1, 0.1, 0.99])[: len(crops)])
+    find(LEFT, RIGHT, (100, 60, 170, 130))
+    assert tiny.check(picture).whole is None, "more than two faces"
+
+
+def test_what_is_out_of_scope_lends_no_number(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_rules(tiny, monkeypatch, WHOLE_COUNTS)
+    monkeypatch.setattr(
+        tiny, "judge", lambda crops: ([0.97, 0.99][: len(crops)], [True, False][: len(crops)])
+    )
+    find(LEFT)  # blurred for privacy, say
+    alone = tiny.check(picture)
+    assert (alone.p_fake, alone.verdict, alone.whole) == (None, "uncertain", None)
+    assert alone.raw_p_fake == 0.97
+    assert headline(alone) == "Uncertain: outside what the detector knows"
+    assert number_line(alone) == ""
+    monkeypatch.setattr(tiny, "judge", lambda crops: ([0.97, 0.1], [True, False]))
+    find(LEFT, RIGHT)
+    with_rules(tiny, monkeypatch, Rules())
+    beside = tiny.check(picture)
+    assert (beside.p_fake, beside.raw_p_fake, beside.verdict) == (0.1, 0.97, "uncertain")
+    assert beside.warnings == ("1 of 2 faces is too unlike the training images: its score is no verdict.",)
+
+
+def test_a_drawn_face_is_no_photograph(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find(LEFT)
+    monkeypatch.setattr(module, "looks_drawn", lambda _: True)
+    scoring(tiny, monkeypatch, 0.96)
+    verdict = tiny.check(picture)
+    assert (verdict.p_fake, verdict.verdict, verdict.faces[0].out_of_scope) == (None, "uncertain", True)
+    assert headline(verdict) == "Uncertain: this does not look like a photograph"
+    assert verdict.warnings[0].startswith("This does not look like a photograph.")
+
+
+def test_many_faces_have_many_chances(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = RealScores((0.1, 0.5, 0.6, 0.95, 0.999), (0.9, 0.1, 0.05, 0.005, 0.0005), 2000)
+    with_rules(tiny, monkeypatch, Rules(smallest_face=10, real_scores=real))
+    boxes = [(20 * n, 0, 20 * n + 20, 20) for n in range(12)]
+
+    def judged(*scores: float) -> Verdict:
+        find(*boxes[: len(scores)])
+        scoring(tiny, monkeypatch, *scores)
+        return tiny.check(picture)
+
+    assert judged(0.7).verdict == "fake"
+    one = judged(0.7, *[0.1] * 11)
+    assert one.p_fake is not None
+    assert (one.verdict, one.faces[0].verdict) == ("uncertain", "fake")
+    assert one.p_fake < tiny.card.thresholds.uncertain_high
+    assert one.raw_p_fake == 0.7
+    assert one.expected_fake == pytest.approx(12 * 0.05)
+    assert "1 of 12 faces looks fake; among 12 real ones fewer than 1 would by chance." in scope_line(one)
+    assert context_sentence(None, one) == ""
+    assert judged(0.9999, *[0.1] * 11).verdict == "fake"
+    assert judged(*[0.9] * 12).verdict == "fake", "all of them together are no chance"
+    assert judged(*[0.1] * 12).verdict == "real"
+
+
+def test_a_small_face_needs_a_higher_score(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = (
+        SizeRow(40, 50, 50, 1.0, 0.9, 0.9, 0.2, 0.9, 0.8),
+        SizeRow(80, 50, 50, 1.0, 0.9, 0.9, 0.1, 0.8, 0.9),
+    )
+    with_rules(tiny, monkeypatch, Rules(smallest_face=40, by_face_size=rows))
+
+    def call(side: int, score: float) -> tuple[str, str | None]:
+        find((0, 0, side - 10, side))
+        scoring(tiny, monkeypatch, score)
+        verdict = tiny.check(picture)
+        return verdict.verdict, verdict.faces[0].reason
+
+    assert call(39, 0.99) == call(39, 0.01) == ("uncertain", "too_small")
+    assert call(40, 0.95) == ("fake", None)
+    assert call(60, 0.84) == call(80, 0.79) == ("uncertain", None)
+    assert call(60, 0.86) == call(80, 0.81) == call(100, 0.61) == ("fake", None)
+    assert call(60, 0.1) == ("real", None)
 
 
 @pytest.mark.parametrize("case", [(0.9, "fake"), (0.1, "uncertain")])
@@ -153,13 +276,14 @@ def test_the_whole_picture_is_put_to_the_test_where_it_counts(
         return np.array([0.9 if is_whole else 0.1, *[changed] * (len(crops) - 1)])
 
     monkeypatch.setattr(tiny, "p_fake", scores)
-    monkeypatch.setattr(tiny, "card", dataclasses.replace(tiny.card, whole_pictures=True))
+    with_rules(tiny, monkeypatch, WHOLE_COUNTS)
     find(LEFT)
     judged = tiny.stressed(picture, tiny.check(picture))
     assert [test.call for test in judged.stress] == ["real", "fake"]
     assert [(part.name, part.p_fake) for part in judged.parts] == [("Face 1", 0.1), ("Whole picture", 0.9)]
     assert judged.whole is not None
-    assert (judged.verdict, judged.whole.verdict, judged.faces[0].verdict) == (verdict, verdict, "real")
+    assert (judged.verdict, judged.whole.verdict) == (verdict, verdict)
+    assert judged.faces[0].verdict == ("uncertain" if verdict == "fake" else "real")
     assert ("Whole picture would be called likely fake" in stress_line(judged)) == (verdict == "uncertain")
 
 
@@ -167,7 +291,7 @@ def test_an_unlike_whole_picture_says_nothing(
     tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find(LEFT)
-    monkeypatch.setattr(tiny, "card", dataclasses.replace(tiny.card, whole_pictures=True))
+    with_rules(tiny, monkeypatch, WHOLE_COUNTS)
     monkeypatch.setattr(tiny, "judge", lambda crops: ([0.1, 0.99], [False, True]))
     judged = tiny.check(picture)
     assert (judged.whole, judged.p_fake, judged.verdict) == (None, 0.1, "real")
@@ -180,30 +304,36 @@ def test_no_face_is_never_more_than_uncertain(
     find(kind="no_face")
     scoring(tiny, monkeypatch, score)
     verdict = tiny.check(picture)
-    assert (verdict.verdict, verdict.scope, verdict.faces, verdict.p_fake) == (
-        "uncertain",
-        "no_face",
-        (),
-        score,
-    )
+    assert (verdict.verdict, verdict.scope, verdict.faces) == ("uncertain", "no_face", ())
+    assert (verdict.p_fake, verdict.raw_p_fake, verdict.basis) == (None, score, "nothing")
+    assert headline(verdict) == "No face found: not analyzed"
+    assert number_line(verdict) == ""
+    assert percent(score) in raw_line(verdict)
     assert len(verdict.warnings) == 1
     assert "No face was found" in verdict.warnings[0]
 
 
 def test_no_face_scores_the_whole_picture(tiny: Detector, picture: LoadedImage, find: Finder) -> None:
     find(kind="no_face")
-    assert tiny.check(picture).p_fake == pytest.approx(float(tiny.p_fake([picture.pixels])[0]))
+    assert tiny.check(picture).raw_p_fake == pytest.approx(float(tiny.p_fake([picture.pixels])[0]))
 
 
-def test_small_faces_are_warned_of(tiny: Detector, picture: LoadedImage, find: Finder) -> None:
+def test_small_faces_do_not_decide(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scoring(tiny, monkeypatch, 0.1, 0.9)
     find(LEFT, SMALL)
-    (warning,) = tiny.check(picture).warnings
-    assert warning.startswith("1 of 2 faces")
-    assert f"{SMALL_FACE} pixels" in warning
+    beside = tiny.check(picture)
+    assert (beside.verdict, beside.p_fake) == ("real", 0.1), "the large one decides"
+    assert beside.warnings[0].startswith(
+        f"1 of 2 faces is too small to analyze (less than {SMALLEST_FACE} pixels"
+    )
     find(SMALL)
-    assert tiny.check(picture).warnings[0].startswith("The face ")
-    edge = (0, 0, SMALL_FACE, SMALL_FACE)
-    find(edge)
+    alone = tiny.check(picture)
+    assert (alone.verdict, alone.p_fake) == ("uncertain", None)
+    assert alone.warnings[0].startswith("The face is too small")
+    assert headline(alone) == "Uncertain: face too small to analyze"
+    find((0, 0, SMALLEST_FACE - 9, SMALLEST_FACE))
     assert tiny.check(picture).warnings == ()
 
 
@@ -260,7 +390,8 @@ def test_verdict_is_json(tiny: Detector, picture: LoadedImage, find: Finder) -> 
     find(LEFT, RIGHT)
     verdict = tiny.check(picture)
     told = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))
-    assert set(told) == {field.name for field in dataclasses.fields(verdict)}
+    fields = {field.name for field in dataclasses.fields(verdict)}
+    assert set(told) == fields - {"real_scores"} | {"basis"}
     assert told["faces"][1]["box"] == list(RIGHT)
     assert told["faces"][0]["p_fake"] == verdict.faces[0].p_fake
 

@@ -26,6 +26,8 @@ import ui
 from deepfake.errors import UserError
 from deepfake.faces import Face, FaceScan
 from deepfake.images import MAX_BYTES
+from deepfake.rules import Rules, WholeRule
+from deepfake.stress import CHANGES
 from ui_uploads import IMAGES, SHELVES, Shelf
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,6 +75,7 @@ def fixed(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
         )
         scan = FaceScan(faces if kind != "no_face" else (), kind)  # pyright: ignore[reportArgumentType]
         monkeypatch.setattr("deepfake.detector.find_faces", lambda pixels: scan)
+        monkeypatch.setattr("deepfake.detector.looks_drawn", lambda crop: False)
 
         def p_fake(self, crops):
             calls.append(len(crops))
@@ -137,7 +140,9 @@ def test_a_picture_gets_a_verdict_from_the_real_network(use_tiny_models):
     app = upload(page().run(), ("noise.png", PNG))
     assert not app.exception
     assert not app.error
-    assert headings(app) == [":gray[:material/help: Uncertain]"]  # no face in coloured blotches
+    assert headings(app) == [":gray[:material/help: No face found: not analyzed]"]  # coloured blotches
+    assert "Probability of fake: **" not in shown(app)
+    assert "Raw score, for the record" in shown(app).replace("\\", "")
     assert "No face was found" in app.warning[0].value
     assert "96 x 96 pixels, PNG" in shown(app)
     assert texts(app) == ["noise.png"]
@@ -153,13 +158,16 @@ def test_the_whole_picture_has_a_row_of_its_own(tiny_models, tmp_path, monkeypat
     shutil.copytree(tiny_models, tmp_path / "models")
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
     card = tmp_path / "models/tiny/card.json"
-    card.write_text(json.dumps({**json.loads(card.read_text()), "whole_pictures": True}))
+    rule = Rules(whole=WholeRule(2, 0.1, 0.9, 300, 2))
+    rules = {"whole_pictures": True, "rules": rule.to_dict()}
+    card.write_text(json.dumps({**json.loads(card.read_text()), **rules}))
     app = upload(page().run(), ("a.png", PNG))
     assert not app.exception
-    assert ("Likely fake" in headings(app)[0]) == (whole > 0.9)
+    assert ("Likely fake: the whole image" in headings(app)[0]) == (whole > 0.9)
+    assert ("Probability that the whole image is fake: **97 %**" in shown(app)) == (whole > 0.9)
     rows = [line for line in shown(app).splitlines() if line.startswith(("Face 1:", "Whole picture:"))]
     assert [line.split(":")[0] for line in rows] == ["Face 1", "Whole picture"]
-    assert ("material/warning" if whole > 0.9 else "nothing against it") in rows[1]
+    assert ("material/warning" if whole > 0.9 else "no sign of AI generation") in rows[1]
 
 
 @pytest.mark.parametrize(
@@ -457,7 +465,7 @@ def test_a_verdict_is_explained_on_request(use_tiny_models):
         "What does it resemble?",
     ]
     table = app.dataframe[0].value
-    assert len(table) == 20
+    assert len(table) == 1 + len(CHANGES)
     assert table["Probability of fake"].between(0, 1).all()
     assert "spoke for fake" not in shown(app), "a tab is worked out when it is opened"
     open_tab(app, 1)
@@ -521,7 +529,8 @@ def test_explanation_of_one_of_several_faces(fixed):
 def test_explanation_of_the_whole_picture_where_it_counts(fixed, use_tiny_models, tmp_path, monkeypatch):
     monkeypatch.setenv("DEEPFAKE_MODELS", str(shutil.copytree(use_tiny_models, tmp_path / "models")))
     card = tmp_path / "models" / "tiny" / "card.json"
-    card.write_text(json.dumps({**json.loads(card.read_text()), "whole_pictures": True}))
+    rules = {"whole_pictures": True, "rules": Rules(whole=WholeRule(2, 0.1, 0.7, 300, 2)).to_dict()}
+    card.write_text(json.dumps({**json.loads(card.read_text()), **rules}))
     fixed([0.2])
     monkeypatch.setattr(
         "deepfake.detector.Detector.p_fake", lambda self, crops: np.resize([0.2, 0.9], len(crops))

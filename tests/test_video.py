@@ -19,7 +19,8 @@ from deepfake import video_frames
 from deepfake.cli import main
 from deepfake.detector import get_detector
 from deepfake.faces import Face, FaceScan
-from deepfake.video import FRAME_WISE, NO_FACE, as_picture, check_video, fake_stretch
+from deepfake.presentation import video_headline
+from deepfake.video import FRAME_WISE, NO_FACE, Stretch, VideoVerdict, as_picture, check_video
 from deepfake.video_figure import video_figure, video_table
 from deepfake.video_frames import Video, VideoRefused
 
@@ -265,6 +266,7 @@ def test_the_median_decides_and_frames_are_judged_as_pictures(
         [*[FaceScan((Face((0, 0, 60, 60), (0, 0, 90, 90), 0.99),), "faces")] * 4, FaceScan((), "no_face")]
     )
     monkeypatch.setattr("deepfake.detector.find_faces", lambda pixels: next(scans))
+    monkeypatch.setattr("deepfake.detector.looks_drawn", lambda crop: False)
     scores = iter([0.1, 0.9, 0.8, 0.7, 0.99])
     monkeypatch.setattr("deepfake.detector.Detector.p_fake", lambda self, crops: [next(scores)])
     detector, seen = get_detector("tiny"), []
@@ -289,22 +291,51 @@ def test_the_median_decides_and_frames_are_judged_as_pictures(
     assert result.to_dict()["scope"] == "video_frames"
 
 
-def test_a_fake_stretch_is_named_where_the_median_is_not_fake(
+def test_the_headline_names_the_stretch_that_looks_fake(
     use_tiny_models: Path, mp4: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     face = FaceScan((Face((0, 0, 60, 60), (0, 0, 90, 90), 0.99),), "faces")
     monkeypatch.setattr("deepfake.detector.find_faces", lambda pixels: face)
+    monkeypatch.setattr("deepfake.detector.looks_drawn", lambda crop: False)
 
-    def stretch(*scores: float) -> tuple[float, float] | None:
+    def judged(*scores: float) -> VideoVerdict:
         given = iter(scores)
         monkeypatch.setattr("deepfake.detector.Detector.p_fake", lambda self, crops: [next(given)])
-        return fake_stretch(check_video(get_detector("tiny"), mp4, most=len(scores)))
+        return check_video(get_detector("tiny"), mp4, most=len(scores))
+
+    def at(stretch: Stretch | None) -> tuple[float, float] | None:
+        return stretch and (stretch.start, stretch.end)
 
     real = [0.1] * 5
-    frames = check_video_seconds(mp4, 9)
-    assert stretch(*real, 0.9, 0.9, 0.9, 0.1) == (frames[5], frames[7])
-    assert stretch(*real, 0.9, 0.9, 0.1, 0.9) is None, "two in a row are chance"
-    assert stretch(0.1, *[0.9] * 8) is None, "the verdict says it already"
+    seconds = check_video_seconds(mp4, 9)
+    third = judged(*real, 0.9, 0.8, 0.9, 0.1)
+    assert at(third.stretch) == (seconds[5], seconds[7])
+    assert (third.p_fake, third.verdict) == (0.1, "fake"), "a third of the frames"
+    assert video_headline(third) == f"Likely fake: {seconds[5]:.1f} to {seconds[7]:.1f} s looks fake"
+    fields = third.to_dict()
+    assert fields["stretch"] == {"start": seconds[5], "end": seconds[7], "frames": 3, "p_fake": 0.9}
+    assert fields["headline"] == video_headline(third)
+    short = judged(*[0.1] * 12, 0.9, 0.9, 0.9)
+    assert (short.verdict, short.stretch is None) == ("uncertain", False), "a fifth is no verdict"
+    assert video_headline(short).startswith("Uncertain: ")
+    two = judged(*real, 0.9, 0.9, 0.1, 0.9)
+    assert (two.verdict, two.stretch) == ("real", None), "two in a row are chance"
+    assert judged(*[0.9] * 9).stretch is None, "the verdict says it already"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "words"),
+    [
+        (3.2, 6.4, "Likely fake: 0:03 to 0:06 looks fake"),
+        (61.1, 61.7, "Likely fake: 61.1 to 61.7 s looks fake"),
+    ],
+)
+def test_a_stretch_in_words(start: float, end: float, words: str) -> None:
+    class Result:
+        verdict, with_face, stretch = "fake", (1,), Stretch(start, end, 5, 0.9)
+
+    result: Any = Result()
+    assert video_headline(result) == words
 
 
 def check_video_seconds(content: bytes, most: int) -> list[float]:
