@@ -41,7 +41,7 @@ def add_robustness(commands: Any) -> None:
         "--kind",
         action="append",
         metavar="NAME",
-        help="only this perturbation, no attacks (repeat; default: all); --record adds it to the recorded ones",
+        help="only this perturbation, no attacks (repeat; default: all); --record adds it to the others",
     )
     parser.add_argument("--record", action="store_true", help="keep them as models/NAME/robustness.json")
     parser.set_defaults(command=run_robustness)
