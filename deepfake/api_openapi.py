@@ -43,7 +43,20 @@ def _ref(name: str) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    face = _object(box=_BOX, crop=_BOX, p_fake=_SHARE, verdict=_CALL, confidence=_SHARE, out_of_scope=_YES_NO)
+    turn: dict[str, Any] = {
+        "type": "integer",
+        "enum": [0, 90, 180, 270],
+        "description": "degrees anticlockwise by which it was turned to stand upright",
+    }
+    face = _object(
+        box=_BOX,
+        crop=_BOX,
+        p_fake=_SHARE,
+        verdict=_CALL,
+        confidence=_SHARE,
+        out_of_scope=_YES_NO,
+        turn=turn,
+    )
     change = _object(kind=_TEXT, amount=_NUMBER, unit=_TEXT, mild=_YES_NO, p_fake=_SHARE, verdict=_CALL)
     stress = _object(
         verdict={**_CALL, "description": "by the score alone"},
@@ -71,7 +84,7 @@ def _schemas() -> dict[str, Any]:
         height=_WHOLE,
         scope={"type": "string", "enum": ["faces", "face_crop", "no_face"]},
         operating_point=_POINT,
-        turn={"type": "integer", "enum": [0, 90, 180, 270]},
+        turn=turn,
         stress={
             "type": ["array", "null"],
             "items": stress,
@@ -81,6 +94,11 @@ def _schemas() -> dict[str, Any]:
         whole={
             "oneOf": [whole, {"type": "null"}],
             "description": "the whole picture; null where it was not judged beside its faces",
+        },
+        photo={
+            "oneOf": [_BOX, {"type": "null"}],
+            "description": "the picture without its plain margins, outside which nothing was scored; null where it "
+            "has none",
         },
     )
     model = _object(
