@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import encoded, noise_image
@@ -37,8 +38,8 @@ def collections(tmp_path: Path) -> Path:
     return root
 
 
-def folders(**settings: object) -> list[SourceFolder]:
-    known = {"metadata": "metadata.csv", "validation": 0.4} | settings
+def folders(**settings: Any) -> list[SourceFolder]:
+    known: dict[str, Any] = {"metadata": "metadata.csv", "validation": 0.4} | settings
     return [
         SourceFolder("crops", "swaps", name, label, **known)
         for name, label in (("swap", "Fake"), ("camera", "Real"))
