@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,8 @@ def folders(**settings: Any) -> list[SourceFolder]:
     ]
 
 
-def numbers(paths: object) -> set[str]:
-    return {"".join(sign for sign in Path(str(path)).stem if sign.isdigit()) for path in paths}  # type: ignore[attr-defined]
+def numbers(paths: Iterable[object]) -> set[str]:
+    return {"".join(sign for sign in Path(str(path)).stem if sign.isdigit()) for path in paths}
 
 
 def test_a_family_stays_in_one_split_and_is_told_in_the_manifest(collections: Path, tmp_path: Path) -> None:
