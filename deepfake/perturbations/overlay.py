@@ -11,29 +11,7 @@ import numpy as np
 
 from deepfake.perturbations.common import Perturbation, Pixels, as_pixels, between, size, unit
 
-_SYLLABLES = [
-    "sto",
-    "ck",
-    "pho",
-    "to",
-    "ma",
-    "ri",
-    "ga",
-    "lo",
-    "vex",
-    "tin",
-    "pre",
-    "view",
-    "sam",
-    "ple",
-    "news",
-    "re",
-    "do",
-    "an",
-    "el",
-    "um",
-    "ky",
-]
+_SYLLABLES = ("sto", "ck", "pho", "to", "ma", "ri", "lo", "vex", "tin", "pre", "view", "sam", "ple", "news")
 _FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX,
     cv2.FONT_HERSHEY_DUPLEX,
