@@ -95,7 +95,9 @@ class Block(layers.Layer):
             ("query_key_value", width, 3 * width), ("out", width, width),
             ("widen", width, 4 * width), ("narrow", 4 * width, width),
         ):  # fmt: skip
-            kernel = self.add_weight(shape=(before, after), initializer="glorot_uniform", name=f"{name}_kernel")
+            kernel = self.add_weight(
+                shape=(before, after), initializer="glorot_uniform", name=f"{name}_kernel"
+            )
             bias = self.add_weight(shape=(after,), initializer="zeros", name=f"{name}_bias")
             setattr(self, name, (kernel, bias))
 

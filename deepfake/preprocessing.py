@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Pixels = NDArray[np.uint8]
 
@@ -48,6 +49,21 @@ def resize(pixels: Pixels, size: int) -> Pixels:
     shrinking = min(pixels.shape[:2]) > size
     how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(pixels, (size, size), interpolation=how), dtype=np.uint8)
+
+
+def resize_bicubic(pixels: Pixels, size: int) -> Pixels:
+    """Resizes to a square as CLIP was trained: bicubic, over the area of a pixel when shrinking.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        size: side of the result.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    if pixels.shape[:2] == (size, size):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC))
 
 
 def centre_part(pixels: Pixels, height: int, width: int) -> Pixels:
