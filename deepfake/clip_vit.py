@@ -67,10 +67,11 @@ class Tokens(layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """(N, rows, columns, width) -> (N, rows * columns + 1, width)."""
-        count, (_, rows, columns, width) = ops.shape(inputs)[0], inputs.shape
+        sizes: Any = ops.shape(inputs)
+        count, (_, rows, columns, width) = sizes[0], inputs.shape
         patches = ops.reshape(inputs, (count, rows * columns, width))
         first = ops.broadcast_to(ops.cast(self.class_token, inputs.dtype), (count, 1, width))
-        return ops.concatenate([first, patches], axis=1) + ops.cast(self.positions, inputs.dtype)
+        return ops.add(ops.concatenate([first, patches], axis=1), ops.cast(self.positions, inputs.dtype))
 
 
 @keras.saving.register_keras_serializable(package="deepfake")
@@ -108,9 +109,10 @@ class Block(layers.Layer):
         return tokens + _dense(hidden * ops.sigmoid(1.702 * hidden), self.narrow)
 
     def _attention(self, tokens: Any) -> Any:
-        count, (_, length, width) = ops.shape(tokens)[0], tokens.shape
+        sizes: Any = ops.shape(tokens)
+        count, (_, length, width) = sizes[0], tokens.shape
         each = width // self.heads
-        mixed = ops.reshape(_dense(tokens, self.query_key_value), (count, length, 3, self.heads, each))
+        mixed: Any = ops.reshape(_dense(tokens, self.query_key_value), (count, length, 3, self.heads, each))
         query, key, value = (ops.transpose(mixed[:, :, place], (0, 2, 1, 3)) for place in range(3))
         shares = ops.softmax(ops.matmul(query * each**-0.5, ops.transpose(key, (0, 1, 3, 2))), axis=-1)
         seen = ops.transpose(ops.matmul(shares, value), (0, 2, 1, 3))
@@ -123,7 +125,7 @@ class Block(layers.Layer):
 
 def _dense(inputs: Any, weights: tuple[Any, Any]) -> Any:
     kernel, bias = (ops.cast(values, inputs.dtype) for values in weights)
-    return ops.matmul(inputs, kernel) + bias
+    return ops.add(ops.matmul(inputs, kernel), bias)
 
 
 @keras.saving.register_keras_serializable(package="deepfake")
@@ -136,11 +138,11 @@ class PatchStatistics(layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """(N, tokens, width) -> (N, 2 * width) float32, or (N, width) without the deviation."""
-        patches = ops.cast(inputs[:, 1:], "float32")
-        mean = ops.mean(patches, axis=1)
+        patches: Any = ops.cast(inputs[:, 1:], "float32")
+        mean: Any = ops.mean(patches, axis=1)
         if not self.deviation:
             return mean
-        square = ops.mean(ops.square(patches - mean[:, None]), axis=1)
+        square: Any = ops.mean(ops.square(patches - mean[:, None]), axis=1)
         return ops.concatenate([mean, ops.sqrt(square + 1e-12)], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
