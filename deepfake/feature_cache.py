@@ -56,10 +56,9 @@ class FeatureCache:
             there = json.loads(told.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             there = None
+        there = there if isinstance(there, dict) else {}
         if there != wanted:
-            differing = sorted(
-                name for name in {*wanted, *(there or {})} if (there or {}).get(name) != wanted.get(name)
-            )
+            differing = sorted(name for name in {*wanted, *there} if there.get(name) != wanted.get(name))
             raise FeatureCacheError(
                 "other_features",
                 f"The features in {folder} were made by other weights or from another input (different: "
@@ -103,7 +102,7 @@ class FeatureCache:
         waiting = path.with_suffix(f".{os.getpid()}.part")
         try:
             with waiting.open("wb") as out:
-                np.savez(out, sha256=np.array(sha256), view=np.array(view), allow_pickle=False, **columns)
+                np.savez(out, allow_pickle=False, sha256=np.array(sha256), view=np.array(view), **columns)
             waiting.replace(path)
         except OSError:
             waiting.unlink(missing_ok=True)
