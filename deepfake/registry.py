@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deepfake.errors import UserError
-from deepfake.preprocessing import InputSpec
+from deepfake.preprocessing import INTERPOLATIONS, InputSpec
 from deepfake.runtime import import_tensorflow
 
 OperatingPoint = Literal["balanced", "few_false_alarms"]
@@ -159,7 +159,7 @@ def load_card(name: str | None = None) -> Card:
         return Card(
             name=name,
             architecture=_checked(contents, "architecture", str),
-            input=InputSpec(**_numbers(contents, "input")),
+            input=_input(contents["input"]),
             temperature=_numbers(contents, "temperature")["temperature"],
             thresholds=Thresholds(**_numbers(contents, "thresholds")),
             sha256=_checked(contents, "sha256", str),
@@ -184,6 +184,15 @@ def _checked(contents: dict[str, Any], key: str, kind: type) -> Any:
     if not isinstance(contents[key], kind):
         raise TypeError(f"{key}: expected {kind.__name__}, received {contents[key]!r}")
     return contents[key]
+
+
+def _input(given: Any) -> InputSpec:
+    """A network's input; one that does not name its interpolation has the usual one."""
+    fields = dict(given)
+    interpolation = fields.pop("interpolation", "area")
+    if interpolation not in INTERPOLATIONS:
+        raise ValueError(f"input: interpolation is {interpolation!r}")
+    return InputSpec(**_numbers({"input": fields}, "input"), interpolation=interpolation)
 
 
 def _numbers(contents: dict[str, Any], key: str) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import pytest
 
 from deepfake.perturbations import sharing
 from deepfake.pipeline import perturbed_copy
-from deepfake.preprocessing import resize_bicubic
-from deepfake.views import view_of
+from deepfake.preprocessing import resize
+from deepfake.views import View, view_of
 
 SHA = "5f" * 32
 
@@ -18,7 +18,7 @@ def face(side: int = 256) -> np.ndarray:
 
 
 @pytest.mark.parametrize("view", ["clean", "perturbed", "shared", "mixed"])
-def test_a_view_follows_from_the_file(view: str) -> None:
+def test_a_view_follows_from_the_file(view: View) -> None:
     pixels, before = face(), face()
     first, again = view_of(pixels, SHA, view), view_of(pixels, SHA, view)
     assert np.array_equal(first, again) and np.array_equal(pixels, before)
@@ -57,6 +57,6 @@ def test_moving_keeps_the_face_in_sight() -> None:
 def test_bicubic_does_not_alias_when_shrinking() -> None:
     """A board of single pixels becomes grey."""
     board = (np.indices((448, 448)).sum(0) % 2 * 255).astype(np.uint8)[..., None].repeat(3, 2)
-    small = resize_bicubic(board, 56)
+    small = resize(board, 56, "bicubic")
     assert small.shape == (56, 56, 3) and np.abs(small[4:-4, 4:-4].astype(int) - 127).max() <= 2
-    assert resize_bicubic(small, 56) is small
+    assert resize(small, 56, "bicubic") is small
