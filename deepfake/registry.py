@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -214,8 +215,6 @@ def load_model(card: Card) -> Any:
             ``unreadable``: Keras refuses it, for instance as it carries code.
     """
     import_tensorflow()
-    import keras
-
     path = card.folder / "model.keras"
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != card.sha256:
@@ -225,10 +224,29 @@ def load_model(card: Card) -> Any:
             f"Expected SHA-256 {card.sha256[:12]}..., received {found[:12]}.... Restore {path}.",
         )
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        return read_network(path)
     except Exception as error:  # Keras raises nearly anything
         raise ModelError(
             "unreadable",
             f"The detector '{card.name}' cannot be loaded by this version of Keras, or its file carries "
             "code, which is not run. Publish it again from its run.",
         ) from error
+
+
+def read_network(path: Path) -> Any:
+    """The network in a ``.keras`` file, its tables stored as they are or as int8; code in it is not run.
+
+    Raises:
+        Exception: nearly anything, where Keras cannot read it.
+    """
+    import keras
+
+    import deepfake.clip_vit  # noqa: F401 - Keras finds its layers by name
+    from deepfake.int8_weights import is_quantised, restored
+
+    if not is_quantised(path):
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / path.name
+        restored(path, whole)
+        return keras.saving.load_model(whole, compile=False, safe_mode=True)
