@@ -26,6 +26,8 @@ from deepfake.archives import MAX_ARCHIVE_BYTES
 from deepfake.feedback import feedback_folder
 from deepfake.presentation import POINT_MEANINGS, POINT_WORDS
 from deepfake.registry import OPERATING_POINTS, CallName, Card, OperatingPoint
+from ui_carried import take_carried
+from ui_uploads import leave_other_pages
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&\"'/=^@])")
 ABOUT = (
@@ -64,6 +66,7 @@ def start_page(title: str) -> None:
         menu_items={"About": ABOUT},
     )
     keep_uploads_in_memory()
+    leave_other_pages(title)
     if not st.session_state.pop(NAVIGATED, False):
         show_links()
     st.header(title, anchor=False)
@@ -109,6 +112,7 @@ def plain(text: str) -> str:
 
 def ask_for_threshold() -> OperatingPoint:
     """How careful to be; kept in the address, so that a link shows the same."""
+    take_carried("threshold", OPERATING_POINTS)
     return st.radio(
         "When to say fake",
         OPERATING_POINTS,
@@ -121,6 +125,7 @@ def ask_for_threshold() -> OperatingPoint:
 
 def ask_for_detector(names: list[str], first: str) -> str:
     """Which detector; asked only where there is a choice."""
+    take_carried("detector", names)
     if len(names) < 2:
         return first
     return st.selectbox("Detector", names, index=names.index(first), key="detector", bind="query-params")
@@ -133,8 +138,9 @@ def show_card(card: Card) -> None:
     knows.markdown("**What it was trained to notice**\n" + bullets(card.knows))
     not_known.markdown("**What it does not know**\n" + bullets(card.does_not_know))
     privacy.markdown(
-        "**Nothing is stored**\n\nPictures stay in this server's memory while the page is open and are "
-        "dropped when it is closed. They are not written to disk, not sent on and not used for training."
+        "**Nothing is stored**\n\nPictures stay in this server's memory until you clear them or "
+        "close this app; other pages of it do not drop them. They are not written to disk, not sent on "
+        "and not used for training."
         + (" One that you leave with an answer to a verdict is kept." if feedback_folder() else "")
     )
     st.caption(f"Detector {plain(card.name)}: {plain(card.description)}")

@@ -18,7 +18,7 @@ from deepfake.errors import UserError
 from deepfake.figures import draw_faces, jpeg_bytes
 from deepfake.images import load_image
 from deepfake.jobs import Job, find_job, forget_job, job_line, start_job
-from deepfake.presentation import CALL_WORDS, POINT_WORDS, percent
+from deepfake.presentation import CALL_WORDS, percent
 from deepfake.registry import CallName, Card, OperatingPoint
 from ui import CALL_STYLES, plain
 from ui_linked import IN_BATCH, LinkedPicture, link_to_check
@@ -212,18 +212,21 @@ def show_picture(row: Judged, card: Card, point: OperatingPoint) -> None:
             return
         left, right = st.columns([2, 3], gap="medium")
         left.image(large_picture(row), alt="The picture with the faces marked")
+        left.caption(plain(presentation.judged_by_line(row.verdict, card.thresholds)))
         with right:
             colour, icon = CALL_STYLES[row.verdict.verdict]
-            st.subheader(f":{colour}[{icon} {word(row)}]", anchor=False)
-            st.markdown(f"Probability of fake: **{percent(row.verdict.p_fake)}**")
+            st.subheader(f":{colour}[{icon} {presentation.headline(row.verdict)}]", anchor=False)
+            if number := presentation.number_line(row.verdict):
+                st.markdown(number)
             if row.verdict.scope != "no_face":  # a warning says it
-                st.caption(presentation.scope_line(row.verdict))
+                st.caption(plain(presentation.scope_line(row.verdict)))
             for warning in row.verdict.warnings:
                 st.warning(plain(warning), icon=":material/info:")
             if len(row.verdict.faces) > 1:
                 lines = [
-                    f"- Face {number}: {CALL_WORDS[face.verdict]}, {percent(face.p_fake)}"
-                    for number, face in enumerate(row.verdict.faces, start=1)
+                    f"- {part.name}: {plain(part.words)}"
+                    + ("" if part.p_fake is None else f", {percent(part.p_fake)}")
+                    for part in presentation.part_rows(row.verdict)
                 ]
                 st.markdown("\n".join(lines))
             if row.content is None:
@@ -234,11 +237,9 @@ def show_picture(row: Judged, card: Card, point: OperatingPoint) -> None:
             else:
                 link_to_check(
                     "Explain it on the page Check an image",
-                    {
-                        "detector": card.name,
-                        "threshold": POINT_WORDS[point],
-                        IN_BATCH: row.verdict.sha256,
-                    },
+                    {IN_BATCH: row.verdict.sha256},
+                    card.name,
+                    point,
                 )
 
 
@@ -248,7 +249,10 @@ def large_picture(row: Judged) -> bytes:
         return row.thumbnail or b""
     faces = row.verdict.faces
     pixels = load_image(row.content).pixels
-    return jpeg_bytes(draw_faces(pixels, [face.box for face in faces], [face.verdict for face in faces]))
+    square = presentation.framed_square(row.verdict)
+    return jpeg_bytes(
+        draw_faces(pixels, [face.box for face in faces], [face.verdict for face in faces], square=square)
+    )
 
 
 def picture_in_batch(sha256: str) -> LinkedPicture:

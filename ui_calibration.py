@@ -74,7 +74,7 @@ def show_quality(before: CalibrationQuality, after: CalibrationQuality, card: Ca
         "pictures, and "
         "so ROC AUC, is the same before and after."
     )
-    bias = float(card.contents.get("bias", 0.0))
+    bias = card.bias
     st.markdown(
         f"Temperature: **{card.temperature:.2f}**{f', bias: **{bias:+.2f}**' if bias else ''}, fitted on "
         + plain("validation pictures; a temperature above 1 tones the detector's certainty down, below 1 up.")

@@ -18,7 +18,8 @@ from deepfake.comparison_view import (
 )
 from deepfake.ensemble import ENSEMBLE
 from deepfake.errors import UserError
-from deepfake.recorded import Recorded, first_shown, recorded_evaluations
+from deepfake.kept_evaluations import known_evaluations
+from deepfake.recorded import Recorded, first_shown
 from deepfake.registry import Card
 from ui import plain, show_tabs
 from ui_charts import ask_for_format, chart, download
@@ -31,7 +32,7 @@ MAX_DETECTORS = 4
 
 def show_comparison(cards: Mapping[str, Card]) -> None:
     """All of the view, for detectors by name."""
-    evaluations = {name: recorded_evaluations(card)[0] for name, card in cards.items()}
+    evaluations = {name: known_evaluations(card)[0] for name, card in cards.items()}
     shared = shared_evaluations(evaluations)
     if not shared:
         show_nothing_shared(cards)
@@ -152,9 +153,12 @@ def _opened_comparison(
 
 def ask_for_thresholds(comparison: OpenedComparison) -> dict[str, float]:
     """A slider for each detector, and buttons that set all of them."""
-    start = comparison.card_thresholds["balanced"]
+    start = comparison.card_thresholds["forced_choice"]
     with st.container(border=True):
-        st.markdown("Threshold of each detector: pictures that score at or above it are called fake")
+        st.markdown(
+            "Forced choice of each detector: images that score at or above its threshold are called fake, "
+            "the others real"
+        )
         found = {}
         for column, name in zip(st.columns(len(comparison.names)), comparison.names, strict=True):
             found[name] = float(

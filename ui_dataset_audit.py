@@ -127,6 +127,7 @@ def show_lists(inventory: Inventory, result: Audit) -> None:
         "Leaks": copies[copies["group"].isin(result.leaks()["group"])],
         "Nearly alike": pairs,
         "Nearly alike across splits": pairs[pairs["first_split"] != pairs["second_split"]],
+        "Nearly alike, both labels": shown_pairs(result.near_conflicts()),
         "Both labels": copies[copies["group"].isin(result.conflicts()["group"])],
         "Unreadable": result.unreadable,
         "Out of line": result.out_of_line,

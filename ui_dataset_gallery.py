@@ -130,7 +130,7 @@ def ask_for_scores(inventory: Inventory) -> tuple[Card | None, Scores | None]:
     if scores is not None:
         return card, scores
     scores = recorded_scores(inventory, card)
-    key = f"scores-{card.sha256[:12]}-{cache_name(inventory.root)}"
+    key = f"scores-{card.score_version[:12]}-{cache_name(inventory.root)}"
     job = find_job(key)
     if job is None or job.state != "running":
         if scores is not None:

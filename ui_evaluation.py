@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -17,8 +17,10 @@ from deepfake.evaluation_charts import (
 )
 from deepfake.evaluation_view import OpenedEvaluation, open_evaluation
 from deepfake.recorded import Recorded, first_shown
+from deepfake.registry import OperatingPoint
 from deepfake.strict_metrics import StrictMetrics
 from deepfake.threshold_metrics import SortedScores, ThresholdMetrics, report_table
+from deepfake.verdict_rule import RuleMetrics
 from ui import plain
 from ui_charts import ask_for_format, chart, download
 
@@ -74,6 +76,16 @@ def _strict(
     return _evaluation.strict()
 
 
+def show_verdict_rule(recorded: Recorded, rules: Mapping[OperatingPoint, RuleMetrics]) -> None:
+    """What the verdicts on these images are, by the thresholds that every other page and command uses."""
+    if not rules:  # an older card, and no scores
+        return
+    st.subheader("What the verdicts are", anchor=False)
+    st.table(texts.rule_table(rules).set_index("Verdicts at"), width="content")
+    st.caption(plain(f"In brackets: 95% intervals. {texts.RULE_MEANING}"))
+    download("Verdicts as CSV", texts.rule_numbers(rules), f"{recorded.title} verdicts")
+
+
 def show_overview(
     recorded: Recorded, evaluation: OpenedEvaluation | None, metrics: ThresholdMetrics | None
 ) -> None:
@@ -85,8 +97,8 @@ def show_overview(
     strict = strict_numbers(evaluation) if evaluation is not None else None
     table = texts.headline_table(recorded, strict)
     st.caption(
-        f"Accuracy, balanced accuracy and F1 at the card's balanced threshold of {recorded.threshold:.3f}; "
-        "the others need no threshold. The question marks say what each one means."
+        f"Forced choice: every image called fake or real at {recorded.threshold:.3f}, a threshold that no "
+        "verdict uses. All others need no threshold. The question marks say what each one means."
     )
     meanings = {text.key: text.meaning for text in texts.METRIC_TEXTS}
     rows = list(table.to_dict("records"))
@@ -182,10 +194,10 @@ def show_parts(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> No
         good.append((recorded, evaluation.scores))
         parts += evaluation.parts
     st.subheader("Where it holds and where it does not", anchor=False)
-    st.caption(f"All evaluations recorded for this detector, at the threshold {metrics.threshold:.3f}.")
+    st.caption(f"All evaluations recorded for this detector, as a forced choice at {metrics.threshold:.3f}.")
     ask_for_format()
     shown = {
-        "accuracy": "Accuracy",
+        "accuracy": "Forced-choice accuracy",
         "auc": "ROC AUC",
         "recall": "Fakes found",
         "false_alarm_rate": "False alarms",
@@ -223,7 +235,7 @@ def part_columns() -> dict[str, Any]:
     return {
         "part": st.column_config.TextColumn("Evaluated on", width="medium"),
         "images": number("Pictures", format="localized"),
-        "accuracy": number("Accuracy", format="%.1f %%"),
+        "accuracy": number("Forced-choice accuracy", format="%.1f %%"),
         "auc": number("ROC AUC", format="%.3f"),
         "recall": number("Fakes found", format="%.1f %%"),
         "false_alarm_rate": number("False alarms", format="%.1f %%"),

@@ -13,6 +13,7 @@ from deepfake.figures import draw_heat
 from deepfake.registry import Card
 from ui import plain
 from ui_lookalikes import show_lookalikes
+from ui_uploads import own_place
 
 if TYPE_CHECKING:
     from deepfake.explanation import Explanation, Heat
@@ -25,6 +26,9 @@ logger = logging.getLogger("deepfake.pages.explanation")
 TABS = ("Does it survive small changes?", "Where did it look?", "What does it resemble?")
 STRESSED = "stressed"
 """Key in the session's state: uploads whose verdict is given after the stress test."""
+EXPLAINED = "explained"
+"""Key in the session's state: uploads whose explanation is open."""
+TESTING = "Testing whether the verdict survives small changes"
 COVERING = "Covering the face part by part"
 WEIGHING = "Finding out whether the maps can be believed"
 FAULT = "This part could not be worked out because of a fault in the program; the server's log says which."
@@ -32,7 +36,7 @@ FAULT = "This part could not be worked out because of a fault in the program; th
 
 @st.cache_data(scope="session", max_entries=20, show_spinner=False)
 def grad_cam_of(
-    file_id: str, model_sha256: str, number: int, _content: bytes, _card: Card, _verdict: Verdict
+    file_id: str, version: str, number: int, _content: bytes, _card: Card, _verdict: Verdict
 ) -> tuple[Pixels, Heat]:
     """What was scored as one part of an upload, and the map that is there at once."""
     from deepfake.detector import get_detector
@@ -44,20 +48,21 @@ def grad_cam_of(
 
 @st.cache_data(scope="session", max_entries=20, show_spinner=False)
 def maps_of(
-    file_id: str, model_sha256: str, number: int, fake: bool, _content: bytes, _card: Card, _verdict: Verdict
+    file_id: str, version: str, number: int, fake: bool, _content: bytes, _card: Card, _verdict: Verdict
 ) -> Explanation:
     """Both maps of one part of an upload."""
     from deepfake.detector import get_detector
     from deepfake.explanation import explain
 
     detector = get_detector(_card.name)
-    crop, first = grad_cam_of(file_id, model_sha256, number, _content, _card, _verdict)
+    crop, first = grad_cam_of(file_id, version, number, _content, _card, _verdict)
     progress = st.progress(0.0, COVERING)
     found = explain(
         detector.network,
         detector.scorer,
         _card.input,
         crop,
+        probability=_card.probability,
         fake=fake,
         first=first,
         on_progress=lambda share: progress.progress(share, COVERING if share < 1 else WEIGHING),
@@ -68,12 +73,14 @@ def maps_of(
 
 @st.cache_data(scope="session", max_entries=40, show_spinner=False)
 def stress_of(
-    file_id: str, model_sha256: str, _content: bytes, _card: Card, _verdict: Verdict
+    file_id: str, version: str, _content: bytes | None, _card: Card, _verdict: Verdict
 ) -> tuple[StressTest, ...]:
     """The stress test of every part of an upload."""
     from deepfake.detector import get_detector
     from deepfake.images import load_image
 
+    if _content is None:  # and so it was with another detector
+        return ()
     return get_detector(_card.name).stressed(load_image(_content), _verdict).stress
 
 
@@ -83,16 +90,23 @@ def ask_for_stress(file_id: str) -> None:
 
 
 def after_stress(
-    place: DeltaGenerator, file_id: str, content: bytes, card: Card, verdict: Verdict
+    place: DeltaGenerator, file_id: str, content: bytes | None, card: Card, verdict: Verdict
 ) -> Verdict:
-    """The verdict after the stress test, where somebody asked for it; the verdict alone where it fails."""
-    if st.session_state.get(f"explain-{file_id}"):
-        ask_for_stress(file_id)
+    """The verdict after the stress test, where somebody asked for it; the verdict alone where it fails.
+
+    It was worked out where it was asked for, but for a detector that was chosen since.
+    """
     if file_id not in st.session_state.get(STRESSED, ()):
         return verdict
+    with place:
+        return put_to_stress(file_id, content, card, verdict)
+
+
+def put_to_stress(file_id: str, content: bytes | None, card: Card, verdict: Verdict) -> Verdict:
+    """The verdict after the stress test, with word of the work here; the verdict alone where it fails."""
     try:
-        with place, st.spinner("Testing whether the verdict survives small changes"):
-            stress = stress_of(file_id, card.sha256, content, card, verdict)
+        with st.spinner(TESTING):
+            stress = stress_of(file_id, card.version, content, card, verdict)
     except Exception as error:
         logger.error("A verdict could not be put to the stress test.", exc_info=error)
         return verdict
@@ -107,10 +121,25 @@ def crop_of(content: bytes, verdict: Verdict, number: int) -> Pixels:
     return scored_parts(load_image(content).pixels, verdict)[number]
 
 
+@st.fragment  # the verdict above stays as it is while this part is worked out
 def show_explanation(file_id: str, content: bytes, card: Card, verdict: Verdict) -> None:
-    """A switch, and behind it the stress test, the maps and the look-alikes of one part."""
-    if st.toggle("Explain this verdict", key=f"explain-{file_id}"):
-        show_parts(file_id, content, card, verdict)
+    """A switch, and behind it the stress test, the maps and the look-alikes of one part.
+
+    Once the stress test is done the page is drawn anew, for the verdict is given after it then.
+    """
+    explained: set[str] = st.session_state.setdefault(EXPLAINED, set())
+    key = f"explain-{file_id}"
+    if key not in st.session_state:  # drawn for the first time since the page was opened
+        st.session_state[key] = file_id in explained
+    if not st.toggle("Explain this verdict", key=key):
+        explained.discard(file_id)
+        return
+    explained.add(file_id)
+    asked = file_id in st.session_state.get(STRESSED, ())
+    if not asked and put_to_stress(file_id, content, card, verdict).stress:
+        ask_for_stress(file_id)
+        st.rerun()
+    show_parts(file_id, content, card, verdict)
 
 
 @st.fragment  # a tab or the slider draws this part anew, not the page
@@ -128,15 +157,19 @@ def show_parts(file_id: str, content: bytes, card: Card, verdict: Verdict) -> No
         )
     survives, where, alike = st.tabs(TABS, key=f"explain-tab-{file_id}", on_change="rerun")
     try:
+        owner = f"{verdict.model} {number}"  # another face's words do not stand here until the new ones come
         with survives:
             if survives.open:
-                show_stress(file_id, card, verdict, number)
+                with own_place(f"stress-{file_id}", owner):
+                    show_stress(file_id, card, verdict, number)
         with where:
             if where.open:
-                show_maps(file_id, content, card, verdict, number)
+                with own_place(f"maps-{file_id}", owner):
+                    show_maps(file_id, content, card, verdict, number)
         with alike:
             if alike.open:
-                show_lookalikes(file_id, content, card, verdict, number)
+                with own_place(f"alike-{file_id}", owner):
+                    show_lookalikes(file_id, content, card, verdict, number)
     except Exception as error:
         logger.error("A verdict could not be explained.", exc_info=error)
         st.error(FAULT, icon=":material/error:")
@@ -194,11 +227,11 @@ def show_maps(file_id: str, content: bytes, card: Card, verdict: Verdict, number
             )
             st.caption(f"{name}: {meaning}")
 
-    crop, first = grad_cam_of(file_id, card.sha256, number, content, card, verdict)
+    crop, first = grad_cam_of(file_id, card.version, number, content, card, verdict)
     draw(0, crop, first)
     with columns[1]:
         fake = called_fake(verdict, number, card)
-        maps = maps_of(file_id, card.sha256, number, fake, content, card, verdict)
+        maps = maps_of(file_id, card.version, number, fake, content, card, verdict)
     draw(1, crop, maps.occlusion)
     for column, worth in zip(columns, (maps.grad_cam_worth, maps.occlusion_worth), strict=True):
         column.caption(worth_words(worth, fake=maps.fake))

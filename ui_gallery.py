@@ -124,8 +124,9 @@ def show_thumbnails(rows: pd.DataFrame, captions: Sequence[str], recorded: Recor
                     st.image(small, width=THUMBNAIL, alt=f"Picture: {caption}")
                 st.text(f"{caption} {Path(image_id).name}", width=THUMBNAIL)
                 if small is not None:
-                    query = dict(zip(ADDRESS, (image_id, recorded.title, detector), strict=True))
-                    link_to_check("Check it", {"detector": detector, **query})
+                    values = (image_id, recorded.title, detector)
+                    query: dict[str, str] = dict(zip(ADDRESS, values, strict=True))
+                    link_to_check("Check it", query, detector)
 
 
 @st.cache_data(max_entries=500, show_spinner=False)

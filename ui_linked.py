@@ -10,7 +10,10 @@ import streamlit as st
 from streamlit.errors import StreamlitPageNotFoundError
 
 from deepfake.errors import UserError
+from deepfake.presentation import POINT_WORDS
+from deepfake.registry import OperatingPoint
 from ui import plain
+from ui_carried import carry
 
 ADDRESS = ("picture", "picture-of", "scored-by")
 """What such a link holds: an image, its evaluation and whose that is, never a path. No name is that of a
@@ -111,7 +114,19 @@ def forget_linked() -> None:
         st.query_params.pop(name, None)
 
 
-def link_to_check(label: str, query: Mapping[str, str]) -> None:
-    """A link that opens a picture on the check page; ``query`` says which, and how it is judged."""
+def link_to_check(
+    label: str, picture: Mapping[str, str], detector: str, point: OperatingPoint | None = None
+) -> None:
+    """A link that opens a picture on the check page, judged as it was here.
+
+    Args:
+        label: of the link.
+        picture: parts of the address that say which.
+        detector: who judges it there, whatever was chosen on that page before.
+        point: at which operating point; None for that which the person chose last.
+    """
+    query = {**picture, **carry({"detector": detector})}
+    if point is not None:
+        query |= carry({"threshold": point}, {"threshold": POINT_WORDS[point]})
     with contextlib.suppress(StreamlitPageNotFoundError):  # this page alone was given to `streamlit run`
-        st.page_link("pages/check.py", label=label, icon=":material/open_in_new:", query_params=dict(query))
+        st.page_link("pages/check.py", label=label, icon=":material/open_in_new:", query_params=query)

@@ -20,7 +20,7 @@ THUMBNAIL = 112  # pixels
 
 @st.cache_data(scope="session", max_entries=40, show_spinner=False)
 def lookalikes_of(
-    file_id: str, model_sha256: str, number: int, _content: bytes, _card: Card, _verdict: Verdict
+    file_id: str, version: str, number: int, _content: bytes, _card: Card, _verdict: Verdict
 ) -> tuple[tuple[Lookalike, ...], Unlikeness]:
     """The look-alikes of one part of an upload, and how unlike all training pictures it is.
 
@@ -42,8 +42,9 @@ def show_lookalikes(file_id: str, content: bytes, card: Card, verdict: Verdict, 
     from deepfake.lookalikes import load_index
 
     try:
-        found, unlikeness = lookalikes_of(file_id, card.sha256, number, content, card, verdict)
-        index = load_index(card)
+        with st.spinner("Looking through the training pictures"):
+            found, unlikeness = lookalikes_of(file_id, card.version, number, content, card, verdict)
+            index = load_index(card)
     except UserError as error:
         st.info(plain(error.message), icon=":material/info:")
         return

@@ -12,7 +12,7 @@ from deepfake.data_roots import allowed_roots, resolve_in_roots
 from deepfake.dataset import DatasetIndex, index_dataset, splits_in_order
 from deepfake.errors import UserError
 from deepfake.plotting import file_stem
-from deepfake.recorded import describe
+from deepfake.recorded import RUN_HERE, describe
 from deepfake.registry import Card
 from ui import ask_for_detector, plain
 
@@ -57,26 +57,32 @@ def show_job() -> None:
 
 def show_outcome(job: jobs.EvaluationJob, progress: jobs.Progress, title: str) -> None:
     """What came of it, and the scores."""
-    if progress.state == "recorded":
+    if progress.state == "kept":
         st.success(
-            f"Measured and recorded: {progress.done:,} pictures in {progress.seconds:.0f} s.",
+            f"Measured {progress.done:,} images in {progress.seconds:.0f} s. The result is kept on this "
+            "server, apart from the detector's card.",
             icon=":material/check_circle:",
         )
-        st.button("Show it", type="primary", on_click=show_recorded, args=(job.request.detector, title))
-    elif progress.state == "not_recorded":
+        st.button(
+            "Show it",
+            type="primary",
+            on_click=show_recorded,
+            args=(job.request.detector, f"{title}, {RUN_HERE}"),
+        )
+    elif progress.state == "not_kept":
         st.warning(
-            plain(f"Measured, but not recorded. {progress.message} The scores are below."),
+            plain(f"Measured, but not kept. {progress.message} The scores are below."),
             icon=":material/warning:",
         )
     elif progress.state == "cancelled":
-        st.info("Cancelled. Nothing was recorded.", icon=":material/info:")
+        st.info("Cancelled. Nothing was kept.", icon=":material/info:")
     else:
         st.error(plain(progress.message), icon=":material/error:")
     if progress.left_out:
         with st.expander(f"{len(progress.left_out):,} pictures could not be read and are in no number"):
             st.code("\n".join(progress.left_out[:SHOWN_FOLDERS]), language=None)
     with st.container(horizontal=True):
-        scores = job.scores() if progress.state in ("recorded", "not_recorded") else None
+        scores = job.scores() if progress.state in ("kept", "not_kept") else None
         if scores is not None:
             st.download_button(
                 "Scores as CSV",
@@ -135,7 +141,7 @@ def ask_and_start(cards: Mapping[str, Card], first: str) -> None:
             help="Scores one altered copy of each picture instead: recompressed, blurred, recoloured and the "
             "like. The copy follows from the picture's content, so everyone measures the same ones.",
         )
-        title = st.text_input("Title in the card", path.name, max_chars=80, key=f"title-{path}")
+        title = st.text_input("Evaluation name", path.name, max_chars=80, key=f"title-{path}")
     show_selection(data, split, source)
     if st.button("Evaluate", type="primary", icon=":material/play_arrow:"):
         try:

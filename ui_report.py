@@ -7,11 +7,9 @@ import logging
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from deepfake.registry import Card
-from ui_explanation import FAULT, ask_for_stress, called_fake, maps_of
-from ui_linked import LinkedPicture
+from ui_explanation import FAULT, ask_for_stress, called_fake, maps_of, put_to_stress
 
 if TYPE_CHECKING:
     from deepfake.verdict import Verdict
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("deepfake.pages.report")
 
 REPORTED = "reported"
-"""Key in the session's state: uploads of which a report was asked for."""
+"""Key in the session's state: uploads of which there is a report, each with its detector and threshold."""
 
 
 @st.cache_data(scope="session", max_entries=20, show_spinner=False)
@@ -34,7 +32,7 @@ def report_files(
 
     explanations = {
         place: maps_of(
-            file_id, _card.sha256, place, called_fake(verdict, place, _card), _content, _card, verdict
+            file_id, _card.version, place, called_fake(verdict, place, _card), _content, _card, verdict
         )
         for place in explained_parts(verdict)
     }
@@ -50,46 +48,62 @@ def report_files(
     return report_html(report).encode(errors="replace"), report_pdf(report, date)
 
 
-def ask_for_report(file_id: str) -> None:
-    """The report holds the stress test, so the verdict on the page is given after it too."""
-    ask_for_stress(file_id)
-    st.session_state.setdefault(REPORTED, set()).add(file_id)
-
-
 def forget_reports() -> None:
     """Drops the reports of this visitor."""
     report_files.clear()
     st.session_state.pop(REPORTED, None)
 
 
-def show_report(upload: UploadedFile | LinkedPicture, card: Card, verdict: Verdict) -> None:
-    """A button that makes the report, or the buttons that save it once it is made."""
-    if upload.file_id not in st.session_state.get(REPORTED, ()):
-        st.button(
-            "Make a report",
-            on_click=ask_for_report,
-            args=(upload.file_id,),
-            icon=":material/description:",
-            key=f"make-report-{upload.file_id}",
-            help="One printable file with the picture, the verdict, why, the file's facts and the limits",
-        )
+@st.fragment  # the verdict above stays as it is while the report is made
+def show_report(file_id: str, name: str, content: bytes, card: Card, verdict: Verdict) -> None:
+    """A button that makes the report, or the buttons that save it once it is made.
+
+    The report holds the stress test, so the verdict on the page is given after it too: once the report is
+    made the page is drawn anew.
+    """
+    reported: set[tuple[str, str, str]] = st.session_state.setdefault(REPORTED, set())
+    mark = (file_id, card.version, verdict.operating_point)
+    if mark in reported and verdict.stress:
+        show_files(file_id, verdict, files_of(file_id, name, content, card, verdict))
         return
-    if not verdict.stress:
+    pressed = st.button(
+        "Make a report",
+        icon=":material/description:",
+        key=f"make-report-{file_id}",
+        help="One printable file with the picture, the verdict, why, the file's facts and the limits",
+    )
+    if not pressed:
+        return
+    tested = verdict if verdict.stress else put_to_stress(file_id, content, card, verdict)
+    files = files_of(file_id, name, content, card, tested) if tested.stress else None
+    if files is None:
         st.error(FAULT, icon=":material/error:")
         return
+    ask_for_stress(file_id)
+    reported.add(mark)
+    st.rerun()
+
+
+def files_of(
+    file_id: str, name: str, content: bytes, card: Card, verdict: Verdict
+) -> tuple[bytes, bytes] | None:
+    """The report's files, with word of the work here; None where they could not be made."""
     today = datetime.datetime.now(datetime.UTC).date()
     try:
         with st.spinner("Making the report"):
-            page, document = report_files(
-                upload.file_id, today, upload.name, verdict, upload.getvalue(), card
-            )
+            return report_files(file_id, today, name, verdict, content, card)
     except Exception as error:
         logger.error("A report could not be made.", exc_info=error)
+        return None
+
+
+def show_files(file_id: str, verdict: Verdict, files: tuple[bytes, bytes] | None) -> None:
+    if files is None:
         st.error(FAULT, icon=":material/error:")
         return
-    files = (("PDF", document, "application/pdf"), ("HTML", page, "text/html"))
+    page, document = files
     with st.container(horizontal=True):
-        for form, content, kind in files:
+        for form, content, kind in (("PDF", document, "application/pdf"), ("HTML", page, "text/html")):
             st.download_button(
                 f"Report as {form}",
                 content,
@@ -97,5 +111,5 @@ def show_report(upload: UploadedFile | LinkedPicture, card: Card, verdict: Verdi
                 kind,
                 on_click="ignore",
                 icon=":material/download:",
-                key=f"report-{form}-{upload.file_id}",
+                key=f"report-{form}-{file_id}",
             )

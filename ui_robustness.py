@@ -34,7 +34,9 @@ from ui_charts import ask_for_format, chart, download
 EXAMPLE_WIDTH = 150
 AUC_MEANING = (
     "ROC AUC: the chance that a fake picture scores higher than a real one; 0.5 is guessing, 1 is perfect. "
-    "Accuracy: pictures called rightly at the threshold of the detector's card."
+    "Forced-choice accuracy: images called correctly where each is called fake or real at one threshold "
+    "(`balanced` in the card). Verdicts are another rule: fake from one threshold, real below a lower one, "
+    "uncertain between. Decided: images given a verdict. Correct: of those, the share that is right."
 )
 
 
@@ -64,7 +66,9 @@ def show_map(entries: Sequence[Entry]) -> None:
         )
     summary = summary_table(entries, measure, across)
     if summary.isna().all(axis=None):
-        st.info("ROC AUC is undefined for pictures of one class. Choose accuracy.", icon=":material/info:")
+        st.info(
+            "ROC AUC is undefined for pictures of one class. Choose another number.", icon=":material/info:"
+        )
         return
     chart(
         map_figure(summary, measure),
@@ -75,8 +79,8 @@ def show_map(entries: Sequence[Entry]) -> None:
     with st.expander("All numbers with their 95 % intervals"):
         show_table(entries)
         st.caption(
-            "Intervals: Wilson for accuracy and verdicts changed, DeLong for ROC AUC, stratified bootstrap "
-            "for balanced accuracy, normal approximation for mean scores."
+            "Intervals: Wilson for shares, DeLong for ROC AUC, stratified bootstrap for balanced accuracy, "
+            "normal approximation for mean scores."
         )
     download("All numbers as CSV", long_table(entries), "robustness")
 
@@ -91,12 +95,16 @@ def show_table(entries: Sequence[Entry], perturbations: Sequence[str] | None = N
             "Detector": table["detector"],
             "Perturbation": table["title"],
             "Amount": table["amount"],
-            "Accuracy": _with_interval(table, "accuracy", percent=True),
-            "Balanced accuracy": _with_interval(table, "balanced_accuracy", percent=True),
             "ROC AUC": _with_interval(table, "roc_auc"),
+            "Decided": _with_interval(table, "decided", percent=True),
+            "Correct of those decided": _with_interval(table, "correct", percent=True),
+            "False-positive rate": _with_interval(table, "false_positive_rate", percent=True),
+            "Recall": _with_interval(table, "recall", percent=True),
+            "Forced-choice accuracy": _with_interval(table, "accuracy", percent=True),
+            "Balanced accuracy (forced choice)": _with_interval(table, "balanced_accuracy", percent=True),
             "Mean score of Real": _with_interval(table, "mean_real"),
             "Mean score of Fake": _with_interval(table, "mean_fake"),
-            "Verdicts changed": _with_interval(table, "flipped", percent=True),
+            "Forced choices changed": _with_interval(table, "flipped", percent=True),
             "Pictures": table["n"],
         }
     )
@@ -161,8 +169,11 @@ def show_curves(entries: Sequence[Entry], name: str, axis: str) -> None:
     curves = _curves(entries, name)
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("Accuracy", anchor=False)
-        st.caption("At the balanced threshold of each card. Bars are 95 % intervals; dotted is guessing.")
+        st.subheader("Forced-choice accuracy", anchor=False)
+        st.caption(
+            "Every image called fake or real at one threshold, which no verdict uses. Bars are 95% "
+            "intervals; dotted is guessing."
+        )
         chart(
             curve_figure(curves, "accuracy", axis),
             f"accuracy {name}",
@@ -180,6 +191,23 @@ def show_curves(entries: Sequence[Entry], name: str, axis: str) -> None:
             )
         else:
             st.info("Undefined: all pictures are of one class.", icon=":material/info:")
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Verdicts: decided", anchor=False)
+        st.caption("Images called fake or real rather than uncertain, at the operating point Balanced.")
+        chart(
+            curve_figure(curves, "decided", axis),
+            f"decided {name}",
+            f"Share of images given a verdict against strength: {title_of(name)}",
+        )
+    with right:
+        st.subheader("Verdicts: correct", anchor=False)
+        st.caption("Of the images given a verdict, those given the right one.")
+        chart(
+            curve_figure(curves, "correct", axis),
+            f"correct {name}",
+            f"Share of verdicts that are correct against strength: {title_of(name)}",
+        )
     st.subheader("Mean scores", anchor=False)
     st.caption(
         "Which way the scores drift. Where both lines rise, real pictures come to look fake; where both "

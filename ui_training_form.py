@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
 
 from deepfake import runs
 from deepfake.data_roots import allowed_roots, resolve_in_roots
+from deepfake.dataset_texts import count
 from deepfake.errors import UserError
-from deepfake.recipes import RECIPES, Recipe
-from deepfake.run_estimate import Estimate, measure_elsewhere
+from deepfake.jobs import find_job, start_job
+from deepfake.recipes import RECIPES, Recipe, fitted
+from deepfake.run_estimate import Estimate, Report, measure_elsewhere
 from deepfake.run_process import training_owner
 from deepfake.run_progress import duration_words
 from deepfake.run_settings import (
@@ -31,11 +36,13 @@ RECIPE_WORDS = {
 }
 START_WORDS = {"none": "None, from scratch", "imagenet": "ImageNet"}
 PLAN = "training-plan"
-"""Key in the session's state: the settings that were measured, and the estimate."""
+"""Key in the session's state: the settings that were last estimated, or are being."""
+JOB = "training-estimate"
+"""Key in the session's state: that of the job which estimates."""
 
 
 def show_form() -> None:
-    """All choices with sound defaults, then the measurement, then the start."""
+    """All choices with sound defaults, what they will take on request, and the start."""
     try:
         runs.check_allowed()
     except runs.RunError as refusal:
@@ -57,7 +64,13 @@ def show_form() -> None:
             format_func=lambda name: f"{name}: {RECIPE_WORDS[name]}" if name in RECIPE_WORDS else name,
             key="new-recipe",
         )
-    settings = ask_for_settings(RECIPES[recipe_name])
+    recipe = RECIPES[recipe_name]
+    images = recipe.epoch_images or sum((counts or {}).get("Train", ()))
+    suited = fitted(recipe, images)
+    fill_in(suited, folder)
+    settings = ask_for_settings(suited)
+    if suited != recipe:
+        st.caption(f"Epochs, batch size and learning rate are set for {images:,} training images.")
     name = st.text_input(
         "Name of the run",
         free_name(recipe_name, runs.run_names()),
@@ -109,19 +122,29 @@ def counted(folder: Path) -> dict[str, tuple[int, int]] | None:
     return counts
 
 
+def fill_in(recipe: Recipe, folder: Path) -> None:
+    """Puts the recipe's numbers into the form when another recipe or data set was chosen."""
+    numbers = {"epochs": recipe.epochs, "batch": recipe.batch_size, "rate": recipe.learning_rate}
+    values = {f"new-{name}-{recipe.name}": value for name, value in numbers.items()}
+    chosen = (recipe.name, str(folder))
+    if st.session_state.get("new-filled") != chosen or not values.keys() <= st.session_state.keys():
+        st.session_state.update(values)
+    st.session_state["new-filled"] = chosen
+
+
 def ask_for_settings(recipe: Recipe) -> RunSettings:
     """The numbers, each with the recipe's own as default."""
     key, columns = recipe.name, st.columns(3)
     epochs = columns[0].number_input(
-        "Epochs", 1, 1000, recipe.epochs, key=f"new-epochs-{key}",
+        "Epochs", 1, 1000, key=f"new-epochs-{key}",
         help="How often the network goes through the training images.",
     )  # fmt: skip
     batch_size = columns[1].number_input(
-        "Batch size", 2, 1024, recipe.batch_size, key=f"new-batch-{key}",
+        "Batch size", 2, 1024, key=f"new-batch-{key}",
         help="Images a step. Larger batches need more memory.",
     )  # fmt: skip
     learning_rate = columns[2].number_input(
-        "Learning rate", 1e-7, 1.0, recipe.learning_rate, step=1e-4, format="%g", key=f"new-rate-{key}",
+        "Learning rate", 1e-7, 1.0, step=1e-4, format="%g", key=f"new-rate-{key}",
         help="How far each step moves the weights, at its highest.",
     )  # fmt: skip
     with st.expander("More settings"):
@@ -172,30 +195,13 @@ def shown_share(share: float | None) -> str:
 
 
 def show_plan(folder: Path, counts: dict[str, tuple[int, int]], settings: RunSettings, name: str) -> None:
-    """What the run will take, from a short measurement; then the button that starts it."""
+    """How many steps the run will take; on request its time and memory; the button that starts it."""
     words = settings.words()
-    plan = st.session_state.get(PLAN)
-    measured = plan is not None and plan[0] == (str(folder), words)
-    kind = "secondary" if measured else "primary"
-    if st.button("Measure what it takes", icon=":material/timer:", key="measure", type=kind):
-        measure(folder, words)
-        st.rerun()
-    if plan is None or not measured:
-        steps = max(1, sum(counts["Train"]) // settings.batch_size)
-        if RECIPES[settings.recipe].shares:
-            steps = max(
-                1, (RECIPES[settings.recipe].epoch_images or sum(counts["Train"])) // settings.batch_size
-            )
-        st.caption(
-            f"About {steps:,} steps an epoch, {steps * settings.epochs:,} in all. A few steps are tried "
-            "(half a minute or so) to tell the time and memory before anything is started."
-        )
-        return
-    _, found = plan
-    if isinstance(found, str):
-        st.error(plain(found), icon=":material/error:")
-        return
-    show_estimate(found)
+    steps = max(1, sum(counts["Train"]) // settings.batch_size)
+    if RECIPES[settings.recipe].shares:
+        steps = max(1, (RECIPES[settings.recipe].epoch_images or sum(counts["Train"])) // settings.batch_size)
+    st.caption(f"About {count(steps, 'step')} an epoch, {steps * settings.epochs:,} in all.")
+    show_measurement(folder, words)
     st.button(
         "Start training", icon=":material/play_arrow:", type="primary", key="start",
         on_click=start, args=(name, folder, words),
@@ -206,6 +212,45 @@ def show_plan(folder: Path, counts: dict[str, tuple[int, int]], settings: RunSet
     complaint = st.session_state.get("start-complaint")
     if complaint:
         st.error(plain(complaint), icon=":material/error:")
+
+
+def show_measurement(folder: Path, words: list[str]) -> None:
+    """The estimate of these settings, how far it is, or the button that asks for it."""
+    key, wanted = st.session_state.setdefault(JOB, f"estimate-{uuid.uuid4()}"), (str(folder), words)
+    job, asked = find_job(key), st.session_state.get(PLAN)
+    if job is not None and job.state == "running":
+        follow_measurement(key, same=asked == wanted)
+        return
+    if job is not None and asked == wanted:
+        if job.state == "finished":
+            show_estimate(job.result)
+            return
+        if job.state == "failed":
+            st.error(plain(job.message), icon=":material/error:")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Estimate time and memory", icon=":material/timer:", key="measure",
+            on_click=measure, args=(folder, words),
+        )  # fmt: skip
+        st.caption(
+            "Optional. A few steps are tried and thrown away, in one to three minutes as a rule, longer "
+            "beside other work."
+        )
+
+
+@st.fragment(run_every=1.0)
+def follow_measurement(key: str, *, same: bool) -> None:
+    """How far the estimate is, and a way to stop it; the page is drawn anew when it is over."""
+    job = find_job(key)
+    if job is None or job.state != "running":
+        st.rerun()
+    passed = duration_words(time.monotonic() - job.started)
+    far = f"step {job.done} of {job.total}" if job.done else "loading TensorFlow and building the network"
+    settings = "" if same else " (of the settings as they were)"
+    st.progress(
+        job.done / job.total if job.total else 0.0, text=f"Estimating{settings}: {far}, {passed} so far"
+    )
+    st.button("Cancel", icon=":material/close:", key="cancel-measure", on_click=job.stop)
 
 
 def show_estimate(found: Estimate) -> None:
@@ -219,19 +264,20 @@ def show_estimate(found: Estimate) -> None:
             f"{found.epochs} epochs of {found.steps_per_epoch:,} steps at {found.seconds_per_step:.2f} s, "
             f"each followed by {found.validation_images:,} validation images "
             f"({duration_words(found.seconds_per_validation)}); {found.parameters:,} parameters; the run's "
-            f"folder will take {found.disk_mb:,.0f} MB. Measured just now, beside what else the machine does."
+            f"folder will take {found.disk_mb:,.0f} MB. Measured beside what else the machine does."
         )
 
 
 def measure(folder: Path, words: list[str]) -> None:
-    """Fills the plan with an estimate, or with what is wrong."""
+    """Begins the estimate beside the page; another page or a change of settings does not end it."""
     st.session_state.pop("start-complaint", None)
-    key = (str(folder), words)
-    try:
-        with st.spinner("Trying a few steps; this takes half a minute or so"):
-            st.session_state[PLAN] = (key, measure_elsewhere(resolve_in_roots(str(folder)), words))
-    except UserError as error:
-        st.session_state[PLAN] = (key, error.message)
+    st.session_state[PLAN] = (str(folder), words)
+
+    def work(report: Report, stopped: Callable[[], bool]) -> Estimate:
+        data = resolve_in_roots(str(folder))
+        return measure_elsewhere(data, words, on_progress=report, stopped=stopped)
+
+    start_job(st.session_state[JOB], "Estimating", work)
 
 
 def start(name: str, folder: Path, words: list[str]) -> None:
@@ -243,4 +289,7 @@ def start(name: str, folder: Path, words: list[str]) -> None:
         st.session_state["start-complaint"] = error.message
         return
     st.session_state.pop(PLAN, None)
+    job = find_job(st.session_state.get(JOB, ""))
+    if job is not None:
+        job.stop()
     st.session_state["run"], st.session_state["tab"] = name, "Watch"

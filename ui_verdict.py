@@ -8,22 +8,30 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from deepfake import presentation
 from deepfake.errors import UserError
 from deepfake.faces import Box
 from deepfake.figures import draw_faces, jpeg_bytes, shrink
-from deepfake.images import ImageFacts, load_image
-from deepfake.presentation import CALL_WORDS, PICTURE_FAULT, Outcome, percent
+from deepfake.images import ImageFacts, LoadedImage, load_image
+from deepfake.presentation import PICTURE_FAULT, Outcome, percent
 from deepfake.registry import CallName, Card, ModelError, OperatingPoint
 from ui import CALL_STYLES, plain, warm_up
-from ui_explanation import STRESSED, after_stress, grad_cam_of, maps_of, show_explanation, stress_of
+from ui_explanation import (
+    EXPLAINED,
+    STRESSED,
+    after_stress,
+    grad_cam_of,
+    maps_of,
+    show_explanation,
+    stress_of,
+)
 from ui_feedback import show_feedback
 from ui_forensics import examined, show_forensics, show_signed_record, signed_record
 from ui_linked import LinkedPicture
 from ui_lookalikes import lookalikes_of
 from ui_report import forget_reports, show_report
+from ui_uploads import LET_GO, Upload, link_to_page, own_place, show_name, show_right_page
 
 if TYPE_CHECKING:
     from deepfake.verdict import Verdict
@@ -32,27 +40,31 @@ logger = logging.getLogger("deepfake.pages.check")
 
 MAX_FILES = 20
 SHOWN_HEIGHT = 560
+JUDGED = "judged"
+"""Key in the session's state: uploads whose verdict is at hand, each with its detector's hash."""
 
 
 class Slot(NamedTuple):
     """Where one upload's picture and verdict go on the page."""
 
-    upload: UploadedFile | LinkedPicture
+    upload: Upload | LinkedPicture
     picture: DeltaGenerator
     verdict: DeltaGenerator
     width: int
+    bare: bytes | None
+    """The picture without marks, where it is not on the page already."""
 
 
 # Results live as long as the visitor's session and are seen by no other.
 @st.cache_data(scope="session", max_entries=2 * MAX_FILES, show_spinner=False)
-def preview(file_id: str, _content: bytes) -> tuple[bytes, ImageFacts]:
-    """A small JPEG of an upload, and its facts. Raises ImageRefused."""
-    image = load_image(_content)
+def preview(file_id: str, _content: bytes | None) -> tuple[bytes, ImageFacts]:
+    """A small JPEG of an upload, and its facts. Raises UserError."""
+    image = opened(_content)
     return jpeg_bytes(shrink(image.pixels)), image.facts
 
 
 @st.cache_data(scope="session", max_entries=4 * MAX_FILES, show_spinner=False)
-def judge(file_id: str, model: str, model_sha256: str, _content: bytes) -> tuple[Verdict, str, list[bytes]]:
+def judge(file_id: str, model: str, version: str, _content: bytes | None) -> tuple[Verdict, str, list[bytes]]:
     """The verdict at the balanced threshold, what it means, and a small JPEG of each face.
 
     Raises UserError.
@@ -61,18 +73,30 @@ def judge(file_id: str, model: str, model_sha256: str, _content: bytes) -> tuple
     from deepfake.detector import get_detector, scored_parts
     from deepfake.recorded import validation_scores
 
-    image = load_image(_content)
+    image = opened(_content)
     detector = get_detector(model)
     verdict = detector.check(image)
-    meaning = presentation.context_sentence(validation_scores(detector.card), verdict)
+    meaning = presentation.context_sentence(validation_scores(detector.card), verdict, detector.card.rules)
     parts = scored_parts(image.pixels, verdict, every=True) if verdict.faces else []
     return verdict, meaning, [jpeg_bytes(shrink(part, 160)) for part in parts]
 
 
 @st.cache_data(scope="session", max_entries=2 * MAX_FILES, show_spinner=False)
-def marked(file_id: str, boxes: list[Box], calls: list[CallName], _content: bytes) -> bytes:
-    """A small JPEG of an upload with its faces marked."""
-    return jpeg_bytes(draw_faces(load_image(_content).pixels, boxes, calls))
+def marked(
+    file_id: str, boxes: list[Box], calls: list[CallName], square: Box | None, _content: bytes | None
+) -> bytes:
+    """A small JPEG of an upload with its faces marked, and the square that the verdict rests on.
+
+    Raises UserError.
+    """
+    return jpeg_bytes(draw_faces(opened(_content).pixels, boxes, calls, square=square))
+
+
+def opened(content: bytes | None) -> LoadedImage:
+    """The picture of a file. Raises UserError, ``let_go`` where the bytes are gone."""
+    if content is None:
+        raise UserError("let_go", LET_GO)
+    return load_image(content)
 
 
 def forget_results() -> None:
@@ -80,37 +104,51 @@ def forget_results() -> None:
     found = (preview, judge, marked, grad_cam_of, maps_of, stress_of, lookalikes_of, examined, signed_record)
     for results in found:
         results.clear()
-    st.session_state.pop(STRESSED, None)
+    for key in (STRESSED, JUDGED, EXPLAINED):
+        st.session_state.pop(key, None)
     forget_reports()
 
 
-def show_results(uploads: Sequence[UploadedFile | LinkedPicture], card: Card, point: OperatingPoint) -> None:
+def show_results(uploads: Sequence[Upload | LinkedPicture], card: Card, point: OperatingPoint) -> None:
     """First every picture, then verdict by verdict."""
-    if len(uploads) > MAX_FILES:
-        st.warning(
-            f"{len(uploads)} pictures were received; the first {MAX_FILES} are judged. "
-            "Clear them and upload the others.",
-            icon=":material/info:",
-        )
+    with st.container():
+        if len(uploads) > MAX_FILES:
+            st.warning(
+                f"{len(uploads)} pictures were received; the first {MAX_FILES} are judged. "
+                "The page Check many takes more.",
+                icon=":material/info:",
+            )
+            link_to_page("pages/batch.py", "Check many")
     downloads = st.container()
     outcomes: dict[str, Outcome] = {}
     slots: list[Slot] = []
-    for upload in uploads[:MAX_FILES]:
-        card_box = st.container(border=True)
-        card_box.text(upload.name)  # as text: a name may hold markup
+    at_hand: set[tuple[str, str]] = st.session_state.setdefault(JUDGED, set())
+    for number, upload in enumerate(uploads[:MAX_FILES]):
+        card_box = own_place(f"card-{number}", upload.file_id, border=True)
+        show_name(card_box, upload.name, upload.file_id)
         try:
-            small, facts = preview(upload.file_id, upload.getvalue())
+            small, facts = preview(upload.file_id, upload.content)
         except Exception as error:
             outcomes[upload.file_id] = show_refusal(card_box, upload.name, error)
+            if isinstance(upload, Upload):
+                with card_box:
+                    show_right_page(upload)
             continue
         left, right = card_box.columns([2, 3], gap="medium")
-        picture = left.empty()
-        picture.image(small, width=shown_width(facts), alt="The picture as uploaded")
+        picture, width = left.container(), shown_width(facts)
         left.caption(presentation.facts_line(facts))
-        slots.append(Slot(upload, picture, right.empty(), shown_width(facts)))
+        with right:
+            words = own_place(f"verdict-{number}", f"{upload.file_id} {card.version}")
+        if (upload.file_id, card.version) in at_hand:  # drawn at once, so that nothing on the page blinks
+            slot = Slot(upload, picture, words, width, small)
+            outcomes[upload.file_id] = show_verdict(slot, card, point)
+            continue
+        picture = picture.empty()
+        picture.image(small, width=width, alt="The picture as uploaded")
+        slots.append(Slot(upload, picture, words, width, None))
     for slot in slots:
         outcomes[slot.upload.file_id] = show_verdict(slot, card, point)
-    if slots:
+    if any(outcome.verdict for outcome in outcomes.values()) or slots:
         show_downloads(downloads, [outcomes[upload.file_id] for upload in uploads[:MAX_FILES]])
 
 
@@ -122,55 +160,79 @@ def shown_width(facts: ImageFacts) -> int:
 def show_refusal(place: DeltaGenerator, name: str, error: Exception) -> Outcome:
     """A sentence in place of a verdict."""
     if isinstance(error, UserError):
-        sentence = error.message
+        reason = error
     else:
         logger.error("A picture could not be judged.", exc_info=error)
-        sentence = PICTURE_FAULT
-    place.error(plain(sentence), icon=":material/image_not_supported:")
-    return Outcome(name, refusal=sentence)
+        reason = UserError("fault", PICTURE_FAULT)
+    place.error(plain(reason.message), icon=":material/image_not_supported:")
+    return Outcome(name, error=reason)
 
 
 def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
     """Judges one picture and draws what came of it."""
     upload = slot.upload
+    busy, words = slot.verdict.empty(), slot.verdict.container()
     try:
-        with slot.verdict, st.spinner("Looking for faces and judging them"):
-            judged, meaning, faces = judge(upload.file_id, card.name, card.sha256, upload.getvalue())
+        with busy, st.spinner("Looking for faces and judging them"):
+            judged, meaning, faces = judge(upload.file_id, card.name, card.version, upload.content)
         called = judged.at(point, card.thresholds)
-        verdict = after_stress(slot.verdict, upload.file_id, upload.getvalue(), card, called)
+        verdict = after_stress(busy, upload.file_id, upload.content, card, called)
     except ModelError:
         raise
     except Exception as error:
-        return show_refusal(slot.verdict, upload.name, error)
-    unknown = plain("; ".join(card.does_not_know))
-    with slot.verdict.container():
+        return show_refusal(words, upload.name, error)
+    st.session_state[JUDGED].add((upload.file_id, card.version))
+    with words:
         colour, icon = CALL_STYLES[verdict.verdict]
-        st.subheader(f":{colour}[{icon} {CALL_WORDS[verdict.verdict]}]", anchor=False)
-        st.markdown(f"Probability of fake: **{percent(verdict.p_fake)}**")
+        st.subheader(f":{colour}[{icon} {presentation.headline(verdict)}]", anchor=False)
+        if number := presentation.number_line(verdict):
+            st.markdown(number)
         if why := presentation.stress_line(verdict):
             st.markdown(plain(why))
         if meaning:
             st.markdown(meaning)
         if verdict.scope != "no_face":  # a warning says it
-            st.caption(presentation.scope_line(verdict))
+            st.caption(plain(presentation.scope_line(verdict)))
         for warning in verdict.warnings:
             st.warning(plain(warning), icon=":material/info:")
-        show_signed_record(upload.getvalue(), upload.file_id)
+        if raw := presentation.raw_line(verdict):
+            st.caption(plain(raw))
+        if upload.content is not None:
+            show_signed_record(upload.content, upload.file_id)
         if verdict.scope == "faces":
             show_faces(verdict, faces)
-        if verdict.verdict == "fake" and card.false_alarms:
-            st.caption(plain(card.false_alarms))
-        if verdict.verdict == "real":
-            st.caption(f"This does not rule out what the detector does not know: {unknown}.")
-        show_explanation(upload.file_id, upload.getvalue(), card, verdict)
-        show_forensics(upload.getvalue(), upload.file_id)
-        show_report(upload, card, verdict)
-        show_feedback(upload.file_id, upload.getvalue(), card, verdict)
+        show_limits(verdict, card)
+        st.caption(plain(presentation.judged_by_line(verdict, card.thresholds)))
+        show_more(upload, card, verdict)
     try:
         mark_faces(slot, verdict)
     except Exception as error:
-        return show_refusal(slot.verdict, upload.name, error)
+        return show_refusal(words, upload.name, error)
     return Outcome(upload.name, verdict)
+
+
+def show_more(upload: Upload | LinkedPicture, card: Card, verdict: Verdict) -> None:
+    """What can be had below a verdict, all of which needs the file."""
+    if upload.content is None:
+        st.caption(LET_GO)
+        return
+    show_explanation(upload.file_id, upload.content, card, verdict)
+    show_forensics(upload.content, upload.file_id)
+    show_report(upload.file_id, upload.name, upload.content, card, verdict)
+    show_feedback(upload.file_id, upload.content, card, verdict)
+
+
+def show_limits(verdict: Verdict, card: Card) -> None:
+    """What such a verdict of this detector is known to miss or to be brought about by."""
+    lines = [presentation.overlay_line(verdict, card.rules)]
+    if verdict.verdict == "fake":
+        lines.append(card.false_alarms)
+    if verdict.verdict == "real":
+        lines.append(
+            f"This does not rule out what the detector does not know: {'; '.join(card.does_not_know)}."
+        )
+    for line in filter(None, lines):
+        st.caption(plain(line))
 
 
 def mark_faces(slot: Slot, verdict: Verdict) -> None:
@@ -178,26 +240,25 @@ def mark_faces(slot: Slot, verdict: Verdict) -> None:
     if verdict.faces:
         boxes = [face.box for face in verdict.faces]
         calls: list[CallName] = [face.verdict for face in verdict.faces]
-        picture = marked(slot.upload.file_id, boxes, calls, slot.upload.getvalue())
+        square = presentation.framed_square(verdict)
+        picture = marked(slot.upload.file_id, boxes, calls, square, slot.upload.content)
         slot.picture.image(picture, width=slot.width, alt="The picture with the faces marked")
+    elif slot.bare is not None:
+        slot.picture.image(slot.bare, width=slot.width, alt="The picture as uploaded")
 
 
 def show_faces(verdict: Verdict, thumbnails: list[bytes]) -> None:
     """A row per face, and one for the whole picture where it was judged: picture, words, probability."""
-    rows: list[tuple[str, CallName | None, float]] = [
-        (f"Face {number}", face.verdict, face.p_fake) for number, face in enumerate(verdict.faces, start=1)
-    ]
-    if whole := verdict.whole:
-        rows.append(("Whole picture", whole.verdict if whole.counts else None, whole.p_fake))
-    for (name, call, p_fake), thumbnail in zip(rows, thumbnails, strict=True):
+    rows = presentation.part_rows(verdict)
+    for row, thumbnail in zip(rows, thumbnails, strict=True):
         with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
-            st.image(thumbnail, width=72, alt=name)
+            st.image(thumbnail, width=72, alt=row.name)
             if len(rows) == 1:
                 st.caption("The part of the picture that was judged")
                 continue
-            colour, icon = CALL_STYLES[call] if call else ("gray", "")
-            words = f"{icon} {CALL_WORDS[call]}" if call else "nothing against it"
-            st.markdown(f"{name}: :{colour}[{words}]  \nProbability of fake {percent(p_fake)}")
+            colour, icon = CALL_STYLES[row.call] if row.call else ("gray", "")
+            number = f"Probability of fake {percent(row.p_fake)}" if row.p_fake is not None else ""
+            st.markdown(f"{row.name}: :{colour}[{icon} {plain(row.words)}]  \n{number}")
 
 
 def show_downloads(place: DeltaGenerator, outcomes: list[Outcome]) -> None:

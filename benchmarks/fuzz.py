@@ -95,11 +95,15 @@ def _outcome(report: Report, number: int, how: str, data: bytes) -> str:
 
 
 def _form_outcome(report: Report, number: int, how: str, data: bytes) -> str:
-    """The form that carries the file, every third one damaged itself."""
+    """The form that carries the file, with a name or without; every third one damaged, some others cut."""
     chance = random.Random(number)
-    body = form(data)
-    if chance.random() < 1 / 3:
+    body = form(data, named=number % 20 > 0)
+    draw, cut = chance.random(), False
+    if draw < 1 / 3:
         body = mutated(body[:300], chance) + body[300:]
+    elif draw < 1 / 2:
+        cut = True
+        body = body[: -chance.randrange(3, 60)]
     try:
         got = asyncio.run(read_form(request(body)))
         sound = got.uploads[0].content == data
@@ -108,13 +112,16 @@ def _form_outcome(report: Report, number: int, how: str, data: bytes) -> str:
     except BaseException:
         report.faults.append((number, f"form: {how}", traceback.format_exc(), data))
         return "form ESCAPED"
+    if cut:
+        report.faults.append((number, f"form: {how}", "a form that was cut is read", data))
     return "form read" if sound else "form read, another content"
 
 
-def form(data: bytes) -> bytes:
-    """A multipart body with a file and a field."""
+def form(data: bytes, *, named: bool = True) -> bytes:
+    """A multipart body with a field and a file, which has a name or not."""
     head = b'--fuzz\r\nContent-Disposition: form-data; name="threshold"\r\n\r\nbalanced\r\n'
-    file = b'--fuzz\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
+    name = b'; filename="a.jpg"' if named else b""
+    file = b'--fuzz\r\nContent-Disposition: form-data; name="files"' + name + b"\r\n\r\n"
     return head + file + data + b"\r\n--fuzz--\r\n"
 
 

@@ -15,6 +15,9 @@ def busy_files(seeds: dict[str, bytes], n: int) -> dict[str, bytes]:
     return {
         "jpeg scans": with_scans(seeds["jpeg progressive"], n // 20),
         "jpeg padding": jpeg[:2] + b"\xff" * n + jpeg[2:],
+        "jpeg strays": jpeg[:20] + b"\0" * n + jpeg[20:],
+        "jpeg scans before other pictures": with_scans(seeds["jpeg progressive"], n // 20) + jpeg * 3,
+        "jpeg scans without end": with_scans(seeds["jpeg progressive"], n // 20)[:-2],
         "jpeg empty segments": jpeg[:2] + b"\xff\xe5\0\2" * n + jpeg[2:],
         "jpeg exif in pieces": jpeg[:2] + (b"\xff\xe1" + struct.pack(">H", 9) + exif) * n + jpeg[2:],
         "png chunks": png[:33] + png_chunk(b"aaAa", b"") * n + png[33:],

@@ -93,6 +93,16 @@ def seed_files() -> dict[str, bytes]:
         "heic several": encode(colour, "HEIF", **_several(colour)),
     }
     bare = struct.pack("<IHHHH", 12, WIDTH, HEIGHT, 1, 24) + made["bmp"][54:]  # the first Windows' header
+    scan = made["jpeg"].index(b"\xff\xdb")
+    made["jpeg strays"] = made["jpeg"][:scan] + b"\0stray" + made["jpeg"][scan:]
+    made["jpeg open"] = made["jpeg"][:-2]
+    made["jpeg open progressive"] = made["jpeg progressive"][:-2] + b"text"
+    made["jpeg several"] = made["jpeg progressive"] + made["jpeg"] * 70
+    made["png checksum"] = made["png"][:33] + png_chunk(b"tEXt", b"a\0b")[:-1] + b"\0" + made["png"][33:]
+    made["png open"] = made["png"][:-12] + png_chunk(b"tEXt", b"a\0b")[:-6]
+    made["gif open"] = made["gif"][:-1]
+    made["heic text behind"] = made["heic"] + b"/><x:xmpmeta>"
+    made["avif text behind"] = made["avif"] + bytes(9)
     made["bmp bare"] = struct.pack("<2sIII", b"BM", 14 + len(bare), 0, 26) + bare
     return made
 

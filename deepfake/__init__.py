@@ -7,8 +7,11 @@ means fake.
 
 import os
 
+from deepfake.runtime import keep_tensorflow_quiet
+
 # TensorFlow leaves oneDNN off where a processor lacks AVX512-VNNI, though AVX2 gains by it too. Here,
 # because it must stand before TensorFlow is imported, whichever module does that.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+keep_tensorflow_quiet()
 
 __version__ = "0.1.0"

@@ -25,8 +25,8 @@ from starlette.routing import Route
 from deepfake import __version__
 from deepfake.api_openapi import PREFIX, openapi
 from deepfake.api_upload import ApiError, RateLimit, Upload, check_key, read_form
+from deepfake.archives import Source
 from deepfake.errors import UserError
-from deepfake.images import load_image
 from deepfake.registry import (
     OPERATING_POINTS,
     ModelError,
@@ -168,26 +168,16 @@ def create_api(service: Service) -> Starlette:
 
 
 def judge(upload: Upload, model: str, point: OperatingPoint, stress: bool = False) -> dict[str, Any]:
-    """One picture's part of an answer: ``file`` and the fields of ``Verdict``, or ``error``.
+    """One picture's part of an answer: ``presentation.Outcome.to_dict``.
 
     Raises:
         ModelError: the detector cannot be loaded, which concerns every picture.
     """
+    from deepfake.batch import judge_source
     from deepfake.detector import get_detector
 
-    try:
-        detector, image = get_detector(model), load_image(upload.content)
-        verdict = detector.check(image, point)
-        if stress:
-            verdict = detector.stressed(image, verdict)
-    except ModelError:
-        raise
-    except UserError as error:
-        return {"file": upload.name, "error": {"code": error.code, "message": error.message}}
-    except Exception:
-        logger.exception("A picture could not be judged.")
-        return {"file": upload.name, "error": {"code": "fault", "message": _FAULT}}
-    return {"file": upload.name, **verdict.to_dict()}
+    source = Source(upload.name, upload.content)
+    return judge_source(get_detector(model), source, point, stress=stress).outcome().to_dict()
 
 
 def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:

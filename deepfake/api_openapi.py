@@ -6,6 +6,7 @@ from typing import Any
 
 from deepfake import __version__
 from deepfake.api_upload import BODY_SECONDS, MAX_BODY_BYTES, MAX_FILES
+from deepfake.presentation import REASON_WORDS
 from deepfake.registry import OPERATING_POINTS
 
 PREFIX = "/api/v1"
@@ -43,7 +44,25 @@ def _ref(name: str) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    face = _object(box=_BOX, crop=_BOX, p_fake=_SHARE, verdict=_CALL, confidence=_SHARE, out_of_scope=_YES_NO)
+    face = _object(
+        box=_BOX,
+        crop=_BOX,
+        p_fake=_SHARE,
+        verdict=_CALL,
+        confidence=_SHARE,
+        out_of_scope=_YES_NO,
+        turn={"type": "integer", "enum": [0, 90, 180, 270]},
+        reason={
+            "type": ["string", "null"],
+            "enum": [*REASON_WORDS, None],
+            "description": "why it is uncertain whatever its score; null where its score decides",
+        },
+        fake_from={
+            **_NUMBER,
+            "description": "the score that it must reach to be called fake, beside the detector's threshold; "
+            "0 unless the face is small",
+        },
+    )
     change = _object(kind=_TEXT, amount=_NUMBER, unit=_TEXT, mild=_YES_NO, p_fake=_SHARE, verdict=_CALL)
     stress = _object(
         verdict={**_CALL, "description": "by the score alone"},
@@ -55,12 +74,15 @@ def _schemas() -> dict[str, Any]:
         p_fake=_SHARE,
         counts={**_YES_NO, "description": "it takes part in the verdict"},
         verdict=_CALL,
+        square=_BOX,
     )
     verdict = _object(
         file=_TEXT,
         p_fake={
             **_SHARE,
-            "description": "of the face most likely fake, or of the whole picture where it counts",
+            "type": ["number", "null"],
+            "description": "of the face most likely fake, set off against the number of faces, or of the "
+            "whole picture where it counts; null where nothing can be decided on: no face, or none in scope",
         },
         verdict=_CALL,
         faces={"type": "array", "items": face},
@@ -81,6 +103,25 @@ def _schemas() -> dict[str, Any]:
         whole={
             "oneOf": [whole, {"type": "null"}],
             "description": "the whole picture; null where it was not judged beside its faces",
+        },
+        raw_p_fake={
+            **_SHARE,
+            "description": "the highest score of any face, of the whole picture where no face was found; it "
+            "need not mean anything",
+        },
+        expected_fake={
+            "type": ["number", "null"],
+            "minimum": 0,
+            "description": "how many of as many real faces would be called fake, each by its score alone",
+        },
+        photo={
+            "oneOf": [_BOX, {"type": "null"}],
+            "description": "the picture without its plain margins; null where it has none",
+        },
+        basis={
+            "type": "string",
+            "enum": ["faces", "whole", "nothing"],
+            "description": "what p_fake is of",
         },
     )
     model = _object(

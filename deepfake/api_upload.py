@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
+import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote_to_bytes
 
-from starlette.datastructures import UploadFile
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -26,6 +29,7 @@ FIELDS = ("model", "threshold", "stress")
 _MAX_FIELD_BYTES = 1024
 _MAX_NAME = 255
 _MAX_CLIENTS = 10_000
+_NAME_IN_WORDS = re.compile(rb"filename\*=utf-8''([^;\s]*)", re.IGNORECASE)
 
 
 class ApiError(UserError):
@@ -48,7 +52,7 @@ class Upload:
     """One picture of a request.
 
     Attributes:
-        name: as the client gave it, cut to 255 letters; never to be used as a path.
+        name: as the client gave it, cut to 255 letters; empty where it gave none; never to be used as a path.
         content: the file's bytes.
     """
 
@@ -65,9 +69,36 @@ class Form:
 
 
 class _InMemory(MultiPartParser):
-    """Never spools to a temporary file: the body's limit is below the spool's."""
+    """Never spools to a temporary file: the body's limit is below the spool's.
+
+    A part that holds a picture needs no file name (RFC 7578, section 4.2), and a body without its last
+    boundary is none: what came of it may be cut, and what follows is missing.
+    """
 
     spool_max_size = MAX_BODY_BYTES + 1
+    _ended = False
+
+    def on_headers_finished(self) -> None:
+        part = self._current_part
+        _, options = parse_options_header(part.content_disposition)
+        if part.content_disposition is not None and b"filename" not in options:
+            kind = dict(part.item_headers).get(b"content-type", b"").lower()
+            typed = kind.startswith((b"image/", b"application/octet-stream"))
+            named = _NAME_IN_WORDS.search(part.content_disposition)  # as some clients send what is not ASCII
+            name = unquote_to_bytes(named[1]).replace(b'"', b"'").replace(b"\\", b"/") if named else b""
+            if options.get(b"name") == b"files" or typed or named:
+                part.content_disposition += b'; filename="' + name + b'"'
+        super().on_headers_finished()
+
+    def on_end(self) -> None:
+        self._ended = True
+
+    async def parse(self) -> FormData:
+        form = await super().parse()
+        if not self._ended:
+            await form.close()
+            raise MultiPartException("It ends before its last boundary.")
+        return form
 
 
 async def read_form(request: Request, seconds: float = BODY_SECONDS) -> Form:
@@ -79,8 +110,10 @@ async def read_form(request: Request, seconds: float = BODY_SECONDS) -> Form:
 
     Raises:
         ApiError: codes ``not_multipart``, ``too_many_bytes``, ``bad_form``, ``too_many_files``,
-            ``no_files``, ``unknown_field``, ``repeated_field``, ``too_slow``.
+            ``no_files``, ``unknown_field``, ``repeated_field``, ``field_as_file``, ``query_parameter``,
+            ``too_slow``.
     """
+    _check_query(request)
     kind = request.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != "multipart/form-data":
         raise ApiError(
@@ -125,6 +158,20 @@ async def read_form(request: Request, seconds: float = BODY_SECONDS) -> Form:
 _CLOSE = {"Connection": "close"}
 
 
+def _check_query(request: Request) -> None:
+    """Nothing is taken from the address: what stands there would be ignored without a word."""
+    given = parse_qsl(request.scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    if given:
+        name = given[0][0][:80]
+        raise ApiError(
+            400,
+            "query_parameter",
+            f"'{name}' came in the address, where nothing is read. Send it as a part of the form: "
+            f"files, {', '.join(FIELDS)}.",
+            _CLOSE,
+        )
+
+
 async def _limited(request: Request) -> AsyncGenerator[bytes, None]:
     """The body in chunks; counts, as a chunked body does not say its length."""
     total = 0
@@ -148,6 +195,12 @@ async def _checked(items: list[tuple[str, UploadFile | str]]) -> Form:
     uploads: list[Upload] = []
     fields: dict[str, str] = {}
     for name, value in items:
+        if isinstance(value, UploadFile) and name in FIELDS:
+            raise ApiError(
+                400,
+                "field_as_file",
+                f"The field '{name}' came as a file. Send its value as text, without a file name.",
+            )
         if isinstance(value, UploadFile):
             uploads.append(Upload((value.filename or "")[:_MAX_NAME], await value.read()))
         elif name not in FIELDS:
@@ -159,9 +212,7 @@ async def _checked(items: list[tuple[str, UploadFile | str]]) -> Form:
         else:
             fields[name] = value
     if not uploads:
-        raise ApiError(
-            400, "no_files", "No picture was received. Send each as a part 'files' with a file name."
-        )
+        raise ApiError(400, "no_files", "No picture was received. Send each as a part named 'files'.")
     return Form(tuple(uploads), fields)
 
 

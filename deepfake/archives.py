@@ -15,10 +15,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from deepfake.errors import UserError
+from deepfake.image_files import IMAGE_EXTENSIONS
 from deepfake.images import MAX_BYTES
 from deepfake.public_demo import capped
 
@@ -33,7 +34,9 @@ MAX_UNPACKED = 4 * 2**30
 _SMALL = 2**20  # bytes; what unpacks to less does no harm at any ratio
 _MAX_DIRECTORY = 4 * 2**20  # bytes of the list of members, which Python reads whole
 _END = struct.Struct("<4s4H2LH")
-_LOCATOR_SIZE = 20  # bytes of what points to a ZIP64 list of members
+_LOCATOR = struct.Struct("<4sLQL")
+_END_64 = struct.Struct("<4sQ2H2L4Q")
+_UTF_8 = 0x800  # the flag of a name that says so
 _STARTS = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
 
 
@@ -73,9 +76,10 @@ def is_archive(content: bytes | Path) -> bool:
 
 
 class Archive:
-    """A zip archive whose files are given one by one; ``len`` is their number.
+    """A zip archive whose pictures are given one by one; ``len`` is their number.
 
-    Folders, hidden files and what macOS adds (``__MACOSX``) are passed over, as in a folder on disk.
+    What is no picture by its name (``IMAGE_EXTENSIONS``), hidden files and what macOS adds (``__MACOSX``) are
+    passed over, as in a folder on disk; an archive in it is not: it may hold pictures, so it is refused.
     """
 
     def __init__(self, content: bytes | Path, name: str) -> None:
@@ -86,7 +90,7 @@ class Archive:
             name: of the archive; leads the names of its files.
 
         Raises:
-            ArchiveRefused: it is damaged, holds too many files or none.
+            ArchiveRefused: it is damaged, holds too many files or no picture.
         """
         self.name = name
         self._file: BinaryIO = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
@@ -99,10 +103,12 @@ class Archive:
         except Exception as error:  # the reader raises nearly anything on hostile bytes
             self._file.close()
             raise _bad_archive() from error
-        self._members = [info for info in self._zip.infolist() if not _passed_over(info)]
+        self._members = [(info, _name(info)) for info in self._zip.infolist()]
+        files = sum(not info.is_dir() for info, _ in self._members)
+        self._members = [member for member in self._members if not _passed_over(*member)]
         if not self._members:
             self.close()
-            raise ArchiveRefused("no_members", "The archive holds no files.")
+            raise _no_pictures(files)
         if len(self._members) > MAX_MEMBERS:
             self.close()
             raise _too_many_members()
@@ -118,8 +124,8 @@ class Archive:
     def __iter__(self) -> Iterator[Source]:
         """Every file, in the archive's order: its bytes, or why they are not read."""
         left = MAX_UNPACKED
-        for info in self._members:
-            name = f"{self.name}/{info.filename}"
+        for info, inner in self._members:
+            name = f"{self.name}/{inner}"
             try:
                 content = _read(self._zip, info, left)
             except ArchiveRefused as refusal:
@@ -132,23 +138,50 @@ class Archive:
 def _check_directory(file: BinaryIO) -> None:
     """Refuses a list of members that is too long before Python reads it whole."""
     size = file.seek(0, io.SEEK_END)
-    file.seek(max(0, size - 2**16 - _END.size))
+    start = file.seek(max(0, size - 2**16 - _END.size - _LOCATOR.size - _END_64.size))
     tail = file.read()
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) - at < _END.size:
         raise _bad_archive()
-    if tail[max(0, at - _LOCATOR_SIZE) : at].startswith(b"PK\6\7"):  # ZIP64: over 65,535 files or 4 GiB
-        raise _too_many_members()
     *_, count, directory, _, _ = _END.unpack_from(tail, at)
+    for end in _ends_64(file, start, tail, at):
+        *_, many, length, _ = end
+        count, directory = max(count % 0xFFFF, many), max(directory % 0xFFFFFFFF, length)
     if count > 2 * MAX_MEMBERS or directory > _MAX_DIRECTORY:  # folders and hidden files count here
         raise _too_many_members()
     file.seek(0)
 
 
-def _passed_over(info: zipfile.ZipInfo) -> bool:
-    parts = _parts(info.filename)
+def _ends_64(file: BinaryIO, start: int, tail: bytes, at: int) -> Iterator[tuple[int, ...]]:
+    """What a ZIP64 archive says of its list, at each place where a reader may look for it."""
+    locator = at - _LOCATOR.size
+    if locator < 0 or tail[locator : locator + 4] != b"PK\6\7":
+        return
+    _, _, told, _ = _LOCATOR.unpack_from(tail, locator)
+    for place in {start + locator - _END_64.size, told}:
+        if 0 <= place <= start + locator - _END_64.size:
+            file.seek(place)
+            end = _END_64.unpack(file.read(_END_64.size))
+            if end[0] == b"PK\6\6":
+                yield end
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """A member's name; macOS and others write UTF-8 without the flag that says so."""
+    if info.flag_bits & _UTF_8:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:  # it is in the old code page of DOS
+        return info.filename
+
+
+def _passed_over(info: zipfile.ZipInfo, name: str) -> bool:
+    parts = _parts(name)
     hidden = any(part.startswith(".") and part not in (".", "..") for part in parts)
-    return info.is_dir() or hidden or "__MACOSX" in parts
+    ending = PurePosixPath(parts[-1]).suffix.lower()
+    other = ending not in IMAGE_EXTENSIONS and ending != ".zip"
+    return info.is_dir() or hidden or other or "__MACOSX" in parts
 
 
 def _parts(name: str) -> list[str]:
@@ -221,6 +254,15 @@ def _bad_archive() -> ArchiveRefused:
 def _too_many_members() -> ArchiveRefused:
     return ArchiveRefused(
         "too_many_members",
-        f"The archive holds more than {MAX_MEMBERS:,} files or is of the kind for very large ones (ZIP64). "
-        "Split it.",
+        f"The archive holds more than {MAX_MEMBERS:,} files, or their names are too long. Split it.",
+    )
+
+
+def _no_pictures(files: int) -> ArchiveRefused:
+    if not files:
+        return ArchiveRefused("no_members", "The archive holds no files.")
+    held = "1 file, and it is no image" if files == 1 else f"{files:,} files, and none is an image"
+    return ArchiveRefused(
+        "no_members",
+        f"The archive holds {held} by its name. Expected names that end in .jpg, .png, .webp or the like.",
     )

@@ -79,6 +79,10 @@ class Audit:
         """The near-duplicates across splits."""
         return self.near[self.near["first_split"] != self.near["second_split"]].reset_index(drop=True)
 
+    def near_conflicts(self) -> pd.DataFrame:
+        """The near-duplicates of which one is labelled Fake and the other Real, the nearest first."""
+        return self.near[self.near["first_label"] != self.near["second_label"]].reset_index(drop=True)
+
     def summary(self) -> dict[str, Any]:
         """The counts, ready for JSON."""
         return {
@@ -93,6 +97,7 @@ class Audit:
             "contents_with_both_labels": int(self.conflicts()["group"].nunique()),
             "near_pairs": self.near_found,
             "near_pairs_across_splits": len(self.near_leaks()),
+            "near_pairs_with_both_labels": len(self.near_conflicts()),
             "out_of_line": self.out_of_line["reason"].value_counts().to_dict(),
             "shortcuts": [{**shortcut.to_dict(), "level": shortcut.level} for shortcut in self.shortcuts],
         }
@@ -105,6 +110,7 @@ def _word(label: Any) -> str:
 def audit(
     inventory: Inventory,
     *,
+    refresh: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Audit:
@@ -112,13 +118,14 @@ def audit(
 
     Args:
         inventory: the data set.
+        refresh: measure every image again, whatever is kept.
         on_progress: told how many images are measured, of how many.
         stopped: asked now and then whether to stop.
 
     Raises:
         Stopped: ``stopped`` said so; what was measured so far is kept.
     """
-    measures = measure_images(inventory, on_progress=on_progress, stopped=stopped)
+    measures = measure_images(inventory, refresh=refresh, on_progress=on_progress, stopped=stopped)
     result = findings(inventory, measures)
     _save(inventory, result)
     return result
@@ -235,7 +242,7 @@ def audit_version(inventory: Inventory) -> int:
 
 
 def kept_audit(inventory: Inventory) -> Audit | None:
-    """The last audit, where no file has come, gone or been renamed since; None where there is none."""
+    """The last audit, where no file has come, gone or changed since; None where there is none."""
     try:
         text = (cache_folder("audits") / f"{cache_name(inventory.root)}.json").read_text(encoding="utf-8")
         kept = json.loads(text)

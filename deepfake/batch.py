@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from deepfake.archives import Archive, Source, is_archive
 from deepfake.errors import UserError
 from deepfake.figures import jpeg_bytes, shrink
-from deepfake.image_files import list_image_files
+from deepfake.image_files import walk_images
 from deepfake.images import load_image
 from deepfake.measures import Stopped
 from deepfake.presentation import PICTURE_FAULT, Outcome
@@ -58,24 +58,28 @@ class Judged:
         return replace(self, verdict=self.verdict.at(point, thresholds)) if self.verdict else self
 
     def outcome(self) -> Outcome:
-        """For tables: see ``presentation``."""
-        return Outcome(self.name, self.verdict, self.problem.message if self.problem else None)
+        """The record that every view is made of."""
+        return Outcome(self.name, self.verdict, self.problem)
 
     def to_dict(self) -> dict[str, Any]:
-        """``path``, and the fields of ``Verdict`` or ``error`` with ``code`` and ``message``."""
-        if self.problem is not None:
-            return {"path": self.name, "error": {"code": self.problem.code, "message": self.problem.message}}
-        return {"path": self.name, **(self.verdict.to_dict() if self.verdict else {})}
+        """``Outcome.to_dict``, and ``path``, the same as ``file``, as it once was called here."""
+        return {"path": self.name, **self.outcome().to_dict()}
 
 
 def sources_below(given: Path) -> Iterator[Source]:
     """Every picture that a path stands for: of a folder, of a zip archive, or the file itself.
 
-    An empty folder and an archive that is refused are one source with a refusal.
+    An empty folder and an archive that is refused are one source with a refusal, and so is each folder that
+    may not be listed.
     """
-    if given.is_dir():
-        files = list_image_files(given)
-        if not files:
+    if _is_folder(given):
+        closed: list[str] = []
+        walked = walk_images(str(given), closed.append)
+        files = sorted(Path(folder, name) for folder, names in walked for name in names)
+        for folder in closed:
+            text = "This folder cannot be listed. Check its rights."
+            yield Source(folder, None, UserError("unreadable", text))
+        if not files and not closed:
             yield Source(str(given), None, UserError("no_images", "This folder holds no images."))
         yield from (Source(str(path), path) for path in files)
     elif is_archive(given):
@@ -84,12 +88,22 @@ def sources_below(given: Path) -> Iterator[Source]:
         yield Source(str(given), given)
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long a name, or below a folder that is closed: reading it says so
+        return False
+
+
 def _members(content: bytes | Path, name: str) -> Iterator[Source]:
     """The files of an archive; one refusal where it cannot be read at all."""
     try:
         archive = Archive(content, name)
     except UserError as refusal:
         yield Source(name, None, refusal)
+        return
+    except OSError as error:
+        yield Source(name, None, UserError("unreadable", f"The archive cannot be read: {error.strerror}."))
         return
     try:
         yield from archive

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import threading
@@ -21,20 +22,43 @@ def cache_folder(part: str = "") -> Path:
         part: a folder inside it.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be made, or this user has no home folder to make it in.
     """
-    chosen = os.environ.get(VARIABLE)
-    folder = (Path(chosen).expanduser() if chosen else _platform_caches() / "deepfake") / part
+    folder = (folder_named(VARIABLE) or _platform_caches() / "deepfake") / part
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
+def folder_named(variable: str) -> Path | None:
+    """The folder that an environment variable names, with ``~`` for the user's own; None where it names none.
+
+    Where ``~`` stands for nobody known, it is part of the name.
+    """
+    text = os.environ.get(variable, "").strip()
+    return expanded(text) if text else None
+
+
+def expanded(text: str) -> Path:
+    """A path with ``~`` replaced by a user's home folder, where that is known."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # no such user; or this one has no name and HOME is not set, as in a container
+        return Path(text)
+
+
 def _platform_caches() -> Path:
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return _home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache")
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise OSError(errno.ENOENT, f"this user has no home folder, and {VARIABLE} names none") from error
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
-from deepfake.calibration import calibrated_probability, reliability_table
+from deepfake.calibration import reliability_table
 from deepfake.evaluation import evaluate_scores
 from deepfake.registry import Card
 
@@ -49,9 +49,8 @@ def uncalibrated(p_fake: ArrayLike, card: Card) -> NDArray[np.float64]:
 
     A probability of exactly 0 or 1 stays what it is.
     """
-    bias = float(card.contents.get("bias", 0.0))
     # Calibration is a straight line from logit to logit: two points of it give its slope and its start.
-    start, at_one = logit(calibrated_probability([0.0, 1.0], card.temperature, bias))
+    start, at_one = logit(card.probability([0.0, 1.0]))
     return expit((logit(np.asarray(p_fake, np.float64)) - start) / (at_one - start))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
+from deepfake.interrupts import Requests
 from deepfake.recipes import Recipe
 from deepfake.runlog import RunLog
 from deepfake.usage import Usage
@@ -19,20 +20,27 @@ class WeightAverage(keras.callbacks.Callback):
     """Exponential moving average of all weights, normalisation statistics included.
 
     Polyak and Juditsky, Acceleration of stochastic approximation by averaging (1992). Updated every
-    eighth step with the decay to its eighth power, which costs next to nothing.
+    eighth step with the decay to its eighth power, which costs next to nothing; oftener where an epoch has
+    fewer than 64 steps, so that each epoch's end finds an average of its own.
+
+    Args:
+        model: the network.
+        decay: per step; 0 for no average.
+        steps: of an epoch.
     """
 
     EVERY = 8
 
-    def __init__(self, model: keras.Model, decay: float) -> None:
+    def __init__(self, model: keras.Model, decay: float, steps: int = 64) -> None:
         super().__init__()
         self.network, self.decay, self.steps = model, decay, 0
+        self.every = max(1, min(self.EVERY, steps // 8))
         self._weights: list[NDArray[Any]] | None = None
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Moves the average towards the weights."""
         self.steps += 1
-        if not self.decay or self.steps % self.EVERY:
+        if not self.decay or self.steps % self.every:
             return
         network: Any = self.model  # with JAX this, unlike self.network, holds the weights of this step
         current = network.get_weights()
@@ -40,7 +48,7 @@ class WeightAverage(keras.callbacks.Callback):
             self._weights = current
             return
         # Early averages forget their random start faster.
-        keep = min(self.decay, (1 + self.steps) / (10 + self.steps)) ** self.EVERY
+        keep = min(self.decay, (1 + self.steps) / (10 + self.steps)) ** self.every
         self._weights = [
             keep * average + (1 - keep) * value for average, value in zip(self._weights, current, strict=True)
         ]
@@ -58,6 +66,18 @@ class WeightAverage(keras.callbacks.Callback):
         """Takes up a saved average."""
         self.steps = steps
         self._weights = averages if averages and self.decay else None
+
+
+class StopAsked(keras.callbacks.Callback):
+    """Ends the steps where somebody asked the run to stop and the exception was lost on its way."""
+
+    def __init__(self, requests: Requests) -> None:
+        super().__init__()
+        self.requests = requests
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Raises KeyboardInterrupt where a request has arrived."""
+        self.requests.check()
 
 
 class StepReporter(keras.callbacks.Callback):

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake.evaluation_texts import Unit, shown, shown_interval
+from deepfake.evaluation_texts import RULE_TITLES, Unit, rate_cell, shown, shown_interval
 from deepfake.presentation import percent
 from deepfake.recorded import Recorded
 from deepfake.registry import Card
 
 _COLUMNS: tuple[tuple[str, str, Unit], ...] = (
-    ("accuracy", "Accuracy", "share"),
+    ("accuracy", "Forced-choice accuracy", "share"),
     ("roc_auc", "ROC AUC", "number"),
     ("tpr_at_fpr_1pct", "Found at 1 % false alarms", "share"),
 )
@@ -130,6 +130,9 @@ def measured_table(evaluations: Sequence[Recorded]) -> pd.DataFrame:
             value, pair = each.numbers.get(key), each.intervals.get(key)
             interval = f" ({shown_interval(pair, unit)})" if pair and value is not None else ""
             row[title] = ("-" if value is None else shown(value, unit)) + interval
+        rule = each.verdict_rule.get("balanced")
+        for name in ("decided", "correct", "false_positive_rate"):
+            row[RULE_TITLES[name]] = rate_cell(getattr(rule, name)) if rule else "-"
         rows.append({**row, "Fake + real": f"{each.n_fake:,} + {each.n_real:,}"})
     return pd.DataFrame(rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -16,26 +17,29 @@ from deepfake.cli_evaluate import add_evaluate
 from deepfake.cli_features import add_features
 from deepfake.cli_gather import add_gather
 from deepfake.cli_index import add_index
+from deepfake.cli_options import printable
 from deepfake.cli_predict import add_predict
 from deepfake.cli_publish import add_publish
 from deepfake.cli_report import add_report
 from deepfake.cli_robustness import add_robustness
+from deepfake.cli_rules import add_rules
 from deepfake.cli_serve import add_serve
 from deepfake.cli_train import add_train
 from deepfake.cli_video import add_video
 from deepfake.errors import UserError
 
 _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+_WRONG_PATH = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status (0 good, 1 something was refused, 2 wrong usage)."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    options = command_parser().parse_args(arguments)
+    _write_any_letter()
     try:
+        options = command_parser().parse_args(arguments)
         return options.command(options)
     except UserError as error:
-        print(f"deepfake: {error.message}", file=sys.stderr)
+        print(f"deepfake: {printable(error.message)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
@@ -44,11 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        if error.errno not in _NOT_WRITTEN:
+        if error.errno not in (*_NOT_WRITTEN, *_WRONG_PATH):
             raise
-        place = f": {error.filename}" if error.filename else ""
-        print(f"deepfake: What came of it cannot be written ({error.strerror}{place}).", file=sys.stderr)
+        place = f": {printable(str(error.filename))}" if error.filename else ""
+        wrong = "What came of it cannot be written" if error.errno in _NOT_WRITTEN else "A path is wrong"
+        print(f"deepfake: {wrong} ({error.strerror}{place}).", file=sys.stderr)
         return 1
+
+
+def _write_any_letter() -> None:
+    """Letters that the terminal's encoding lacks (cp1252, ascii) are written as codes: ``\\u0142``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def command_parser() -> argparse.ArgumentParser:
@@ -68,6 +80,7 @@ def command_parser() -> argparse.ArgumentParser:
     add_robustness(commands)
     add_data(commands)
     add_index(commands)
+    add_rules(commands)
     add_predict(commands)
     add_video(commands)
     add_report(commands)

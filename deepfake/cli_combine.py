@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
+
+from deepfake.cli_options import input_path
 
 
 def add_combine(commands: Any) -> None:
@@ -14,7 +15,7 @@ def add_combine(commands: Any) -> None:
     )
     combine.add_argument("names", nargs="+", metavar="DETECTOR", help="two or more, with the same input")
     combine.add_argument(
-        "--run", required=True, type=Path, metavar="FOLDER", help="the run's folder, made new"
+        "--run", required=True, type=input_path, metavar="FOLDER", help="the run's folder, made new"
     )
     combine.add_argument(
         "--weights", nargs="+", type=float, metavar="WEIGHT",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepfake.cli_options import input_path, output_path, printable
 from deepfake.errors import UserError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def add_compare(commands: Any) -> None:
     parser = commands.add_parser(
         "compare", help="compare detectors on the same images, from the score files that evaluate writes"
     )
-    parser.add_argument("scores", type=Path, nargs="+", metavar="SCORES.csv", help="two files or more")
+    parser.add_argument("scores", type=input_path, nargs="+", metavar="SCORES.csv", help="two files or more")
     parser.add_argument(
         "--names",
         nargs="+",
@@ -52,15 +53,17 @@ def add_compare(commands: Any) -> None:
         type=float,
         nargs="+",
         metavar="P",
-        help="fake when p_fake >= P: one for all files, or one for each (default: the balanced threshold of "
-        "the detector whose folder a file lies in; 0.5 for other files)",
+        help="fake when p_fake >= P: one for all files, or one for each (default: the forced-choice "
+        "threshold of the detector whose folder a file lies in; 0.5 for other files)",
     )
     parser.add_argument(
         "--ensemble",
         action="store_true",
         help="add the mean of the detectors' calibrated logits as one more detector",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers; - for the terminal")
+    parser.add_argument(
+        "--json", type=output_path, metavar="FILE", help="write all numbers; - for the terminal"
+    )
     parser.set_defaults(command=run_compare)
 
 
@@ -72,9 +75,6 @@ def run_compare(options: argparse.Namespace) -> int:
             that do not match the files, or tables that `deepfake.comparison.compare` refuses.
     """
     to_terminal = str(options.json) == "-"
-    if options.json and not to_terminal and not options.json.parent.is_dir():  # said now, not after the work
-        folder = options.json.parent
-        raise UserError("no_folder", f"There is no folder {folder} to write {options.json.name} into.")
     names = _names(options.scores, options.names)
     chosen = _thresholds(names, options.scores, options.threshold)
     from deepfake.comparison import compare
@@ -91,12 +91,12 @@ def run_compare(options: argparse.Namespace) -> int:
     result = compare(tables, {name: cut.value for name, cut in chosen.items()})
     origins = {name: cut.origin for name, cut in chosen.items()}
     text = json.dumps({**result.to_dict(), "threshold_origins": origins}, indent=2)
+    print(text if to_terminal else comparison_lines(result, origins), flush=True)
     if options.json and not to_terminal:
         try:
             options.json.write_text(text + "\n", encoding="utf-8")
         except OSError as error:
             raise UserError("not_written", f"{options.json} cannot be written: {error.strerror}.") from error
-    print(text if to_terminal else comparison_lines(result, origins), flush=True)
     return 0
 
 
@@ -121,7 +121,7 @@ def _own_threshold(file: Path) -> Threshold:
     folder = file.resolve().parent
     if folder.parent == models_folder().resolve() and folder.name in model_names():
         return Threshold(
-            load_card(folder.name).thresholds.balanced, f"balanced, of the card of {folder.name}"
+            load_card(folder.name).thresholds.balanced, f"forced choice, of the card of {folder.name}"
         )
     return Threshold(USUAL_THRESHOLD, "no card beside the file")
 
@@ -169,7 +169,7 @@ def _number(value: float | None, sign: str = "") -> str:
 
 def _printable(lines: Sequence[str]) -> str:
     """Names come from files: none of them may steer the terminal."""
-    return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
+    return "\n".join(map(printable, lines))
 
 
 def _names(paths: Sequence[Path], given: Sequence[str] | None) -> list[str]:

@@ -6,9 +6,9 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepfake.cli_options import input_path
 from deepfake.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ _SHOWN = 20  # rows of a list on the terminal
 def add_data(commands: Any) -> None:
     """Add both commands to the subparsers of the command line."""
     demo = commands.add_parser("demo", help="draw a small data set of faces that are plainly no photographs")
-    demo.add_argument("folder", type=Path, help="a new or empty folder")
+    demo.add_argument("folder", type=input_path, help="a new or empty folder")
     demo.add_argument("--images", type=int, default=480, metavar="N", help="in all (default: 480)")
     demo.add_argument("--seed", type=int, default=0, help="another seed draws other faces (default: 0)")
     demo.set_defaults(command=run_demo)
     data = commands.add_parser(
         "data", help="say what is in a data set, and with --audit what is wrong with it"
     )
-    data.add_argument("folder", type=Path, help="the data set's folder")
+    data.add_argument("folder", type=input_path, help="the data set's folder")
     data.add_argument(
         "--audit", action="store_true", help="read every image: copies, leaks, odd ones, shortcuts"
     )
@@ -48,11 +48,8 @@ def run_demo(options: argparse.Namespace) -> int:
     if options.seed < 0:
         raise UserError("bad_seed", f"The seed must be 0 or more. Received: {options.seed}.")
     written = write_demo(options.folder, images=options.images, seed=options.seed)
-    print(f"{written} drawings in {options.folder}. Learn from them, about a minute on two cores:")
-    print(
-        f"  python -m deepfake train {options.folder} --recipe compact --epochs 6 --batch-size 16 "
-        "--learning-rate 0.001 --run demo"
-    )
+    print(f"{written} drawings in {options.folder}. Learn from them, about a minute and a half on two cores:")
+    print(f"  python -m deepfake train {options.folder} --run demo")
     return 0
 
 
@@ -71,7 +68,7 @@ def run_data(options: argparse.Namespace) -> int:
     if options.audit:
         from deepfake.audit import audit
 
-        result = audit(inventory, on_progress=_progress("images measured"))
+        result = audit(inventory, refresh=options.refresh, on_progress=_progress("images measured"))
     if options.json:
         print(json.dumps(facts_object(inventory, result), indent=2))
     else:

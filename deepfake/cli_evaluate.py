@@ -9,25 +9,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deepfake.errors import UserError
+from deepfake.cli_options import input_path, output_path, printable
 from deepfake.runlog import write_json
 
 
 def add_evaluate(commands: Any) -> None:
     """Adds the command to the parser's."""
     evaluate = commands.add_parser("evaluate", help="measure a detector on labelled face crops")
-    evaluate.add_argument("data", type=Path, help="the data set's folder")
+    evaluate.add_argument("data", type=input_path, help="the data set's folder")
     evaluate.add_argument("--split", help="Train, Validation or Test (default: all images)")
     evaluate.add_argument("--source", help="only this source of the data set's manifest")
     evaluate.add_argument("--model", metavar="NAME", help="the detector (default: the default one)")
     evaluate.add_argument("--perturbed", action="store_true", help="score one perturbed copy of each image")
-    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write all numbers; - for the terminal")
-    evaluate.add_argument("--scores", type=Path, metavar="FILE", help="write the score of each image as CSV")
     evaluate.add_argument(
-        "--progress", type=Path, metavar="FILE", help="keep how far it is in FILE, as JSON: done and total"
+        "--json", type=output_path, metavar="FILE", help="write all numbers; - for the terminal"
+    )
+    evaluate.add_argument(
+        "--scores", type=output_path, metavar="FILE", help="write the score of each image as CSV"
+    )
+    evaluate.add_argument(
+        "--progress",
+        type=output_path,
+        metavar="FILE",
+        help="keep how far it is in FILE, as JSON: done and total",
     )
     evaluate.add_argument(
         "--record", metavar="TITLE", help="write it into the detector's card under this title"
+    )
+    evaluate.add_argument(
+        "--keep", metavar="TITLE", help="keep it on this machine for the page Evaluation, apart from the card"
     )
     evaluate.set_defaults(command=_evaluate)
 
@@ -35,40 +45,45 @@ def add_evaluate(commands: Any) -> None:
 def _evaluate(options: argparse.Namespace) -> int:
     from deepfake.dataset import index_dataset
     from deepfake.detector import get_detector
+    from deepfake.kept_evaluations import keep
     from deepfake.measuring import measure
-    from deepfake.publishing import record
+    from deepfake.publishing import evaluation_entry, record
     from deepfake.recorded import below_roots
-    from deepfake.report_text import evaluation_lines
+    from deepfake.registry import load_card
+    from deepfake.report_text import measurement_lines
     from deepfake.score_table import write_scores
 
-    for file in (options.json, options.scores, options.progress):
-        if file and not file.parent.is_dir():  # said now, not after the work
-            raise UserError("no_folder", f"There is no folder {file.parent} to write {file.name} into.")
-    data = index_dataset(options.data).select(split=options.split, source=options.source)
+    index = index_dataset(options.data)
+    for note in index.notes:
+        print(f"note: {printable(note)}", file=sys.stderr)
+    data = index.select(split=options.split, source=options.source)
+    data.check_files()
+    if options.record and not options.scores:  # with --scores nothing is lost where the card is closed
+        output_path(load_card(options.model).folder / "card.json")
     detector = get_detector(options.model)
     result = measure(
         detector, data, perturbed=options.perturbed, on_progress=_progress(len(data), options.progress)
     )
     for path, why in result.refused:
         print(f"left out {path}: {why}", file=sys.stderr)
+    text = json.dumps({"model": detector.card.name, **result.to_dict()}, indent=2)
+    # Shown before it is written: what can still go wrong then costs a file, not the work.
+    print(text if str(options.json) == "-" else measurement_lines(result), flush=True)
     if options.scores:
         write_scores(result.table, options.scores)
-    if options.record:
-        command = f"python -m deepfake evaluate DATA{_shown(options)} --model {detector.card.name}"
-        record(
-            detector.card,
-            result,
-            data=options.record,
-            split=options.split,
-            perturbed=options.perturbed,
-            command=command,
-            source=options.source,
-            folder=below_roots(options.data),
-        )
-    text = json.dumps({"model": detector.card.name, **result.evaluation.to_dict()}, indent=2)
+    about: dict[str, Any] = {
+        "split": options.split,
+        "perturbed": options.perturbed,
+        "command": f"python -m deepfake evaluate DATA{_shown(options)} --model {detector.card.name}",
+        "source": options.source,
+        "folder": below_roots(options.data),
+    }
     if options.json and str(options.json) != "-":
         options.json.write_text(text + "\n", encoding="utf-8")
-    print(text if str(options.json) == "-" else evaluation_lines(result.evaluation))
+    if options.keep:
+        keep(detector.card, result, evaluation_entry(result, data=options.keep, **about))
+    if options.record:
+        record(detector.card, result, data=options.record, **about)
     return 0
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
+
+from deepfake.cli_options import input_path, output_path
 
 
 def add_index(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     parser = commands.add_parser("index", help="index training pictures, to show those that a face resembles")
-    parser.add_argument("data", type=Path, metavar="DATA", help="the data set that the detector learnt from")
+    parser.add_argument(
+        "data", type=input_path, metavar="DATA", help="the data set that the detector learnt from"
+    )
     parser.add_argument("--model", metavar="NAME", help="the detector (default: the default one)")
     parser.add_argument("--images", type=int, default=2500, metavar="N", help="at most (default: 2500)")
     parser.add_argument("--title", metavar="TEXT", help="the data set's name (default: its folder's)")
@@ -35,7 +38,9 @@ def run_index(options: argparse.Namespace) -> int:
     from deepfake.recorded import below_roots
 
     data = index_dataset(options.data)
+    data.check_files()
     detector = get_detector(options.model)
+    file = output_path(detector.card.folder / FILE_NAME)  # said now, not after the work
     held = set(data.select(split="Train").table["source"])
     if missing := [source for source in detector.card.sources if source not in held]:
         print(
@@ -56,7 +61,6 @@ def run_index(options: argparse.Namespace) -> int:
         images=options.images,
         on_progress=progress,
     )
-    file = detector.card.folder / FILE_NAME
     try:
         write_index(index, file)
     except OSError as error:

@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfake.cli_options import add_verdict_options, operating_point
-from deepfake.presentation import Outcome, stress_line, write_outcomes_csv
+from deepfake.cli_options import EMPTY_PATH, add_verdict_options, operating_point, printable
+from deepfake.errors import UserError
+from deepfake.presentation import Outcome, crowd_line, headline, stress_line, write_outcomes_csv
 
 if TYPE_CHECKING:
     from deepfake.batch import Judged
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def add_predict(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     predict = commands.add_parser("predict", help="judge photographs; folders and zip archives are walked")
-    predict.add_argument("paths", type=Path, nargs="+", metavar="PATH")
+    predict.add_argument("paths", nargs="+", metavar="PATH")
     form = predict.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--csv", action="store_true", help="a CSV table, a row a file")
@@ -58,13 +59,16 @@ def run_predict(options: argparse.Namespace) -> int:
 
 def _judged(options: argparse.Namespace) -> Iterator[Judged]:
     """Every file with its verdict or the reason why there is none; an empty folder counts as a file."""
-    from deepfake.batch import judge_source, sources_below
+    from deepfake.batch import Judged, judge_source, sources_below
     from deepfake.detector import get_detector
 
     detector = get_detector(options.model)
     point = operating_point(options)
     for given in options.paths:
-        for source in sources_below(given):
+        if not given:  # Path("") is the folder one stands in
+            yield Judged(given, problem=UserError("no_path", EMPTY_PATH))
+            continue
+        for source in sources_below(Path(given)):
             yield judge_source(detector, source, point, stress=options.stress)
 
 
@@ -78,17 +82,17 @@ def _print_json(row: Judged) -> None:
 
 
 def _print_words(row: Judged) -> None:
-    name = _printable(row.name)
+    name = printable(row.name)
     if row.verdict is None:
-        print(f"refused    {name}: {row.problem.message if row.problem else ''}", file=sys.stderr)
+        print(
+            f"refused    {name or '(no path)'}: {row.problem.message if row.problem else ''}", file=sys.stderr
+        )
         return
     verdict = row.verdict
     faces = f"{len(verdict.faces)} face{'s' * (len(verdict.faces) != 1)}"
-    said = " ".join(filter(None, [*verdict.warnings, stress_line(verdict)]))
+    crowd = crowd_line(verdict) if len(verdict.deciding) > 1 else ""
+    rests = headline(verdict) if verdict.basis == "whole" else ""
+    said = " ".join(filter(None, [*verdict.warnings, crowd, rests, stress_line(verdict)]))
     notes = f"  ({said})" if said else ""
-    print(f"{verdict.verdict:9}  p_fake {verdict.p_fake:.3f}  {faces:8}  {name}{notes}", flush=True)
-
-
-def _printable(name: str) -> str:
-    """A name that cannot steer the terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
+    number = "  -  " if verdict.p_fake is None else f"{verdict.p_fake:.3f}"
+    print(f"{verdict.verdict:9}  p_fake {number}  {faces:8}  {name}{notes}", flush=True)

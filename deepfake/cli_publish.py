@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfake.cli_options import say
+from deepfake.cli_options import input_path, output_folder, say
 from deepfake.names import plain_name
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def add_publish(commands: Any) -> None:
     """Adds the command to the parser's."""
     publish = commands.add_parser("publish", help="make a run's best network a detector in models/")
-    publish.add_argument("run", type=Path, help="the run's folder")
+    publish.add_argument("run", type=input_path, help="the run's folder")
     publish.add_argument("name", help="the detector's name")
-    publish.add_argument("--data", type=Path, help="where the run's data set lies now, if it was moved")
+    publish.add_argument("--data", type=input_path, help="where the run's data set lies now, if it was moved")
     publish.add_argument("--description", default="", help="one sentence for the card")
     publish.add_argument(
         "--knows", action="append", default=[], metavar="KIND", help="a kind of fake (repeat)"
@@ -44,6 +44,17 @@ def _publish(options: argparse.Namespace) -> int:
     return 0
 
 
+def check_target(name: str) -> None:
+    """Refuses a detector's name, or a models folder, that will not do, before there is any work to lose.
+
+    Raises:
+        UserError: ``bad_name`` or ``not_written``.
+    """
+    from deepfake.registry import models_folder
+
+    output_folder(models_folder() / plain_name(name))
+
+
 def publish_run(run: Path, name: str, data: Path | None = None, texts: CardTexts | None = None) -> None:
     """Makes a run's best network the detector ``name`` and says so.
 
@@ -62,7 +73,7 @@ def publish_run(run: Path, name: str, data: Path | None = None, texts: CardTexts
     from deepfake.runlog import read_data_folder, read_settings
 
     read_settings(run)  # what is no run is refused before anything is written there
-    name = plain_name(name)
+    check_target(name)
     index = index_dataset(data or read_data_folder(run))
     with publishing(run, name):
         card = publish(run, name, index, texts or CardTexts(), say=say)

@@ -7,8 +7,9 @@ import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfake.cli_options import add_verdict_options, operating_point
+from deepfake.cli_options import add_verdict_options, input_path, operating_point, output_path, printable
 from deepfake.errors import UserError
+from deepfake.presentation import headline
 
 if TYPE_CHECKING:
     from deepfake.detector import Detector
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
 def add_report(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     parser = commands.add_parser("report", help="judge one picture and write a report to hand on")
-    parser.add_argument("image", type=Path, metavar="IMAGE")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="the report as HTML; replaced if there")
-    parser.add_argument("--pdf", type=Path, metavar="FILE", help="the report as PDF; replaced if there")
+    parser.add_argument("image", type=input_path, metavar="IMAGE")
+    parser.add_argument(
+        "--html", type=output_path, metavar="FILE", help="the report as HTML; replaced if there"
+    )
+    parser.add_argument(
+        "--pdf", type=output_path, metavar="FILE", help="the report as PDF; replaced if there"
+    )
     add_verdict_options(parser)
     parser.set_defaults(command=run_report)
 
@@ -37,9 +42,7 @@ def run_report(options: argparse.Namespace) -> int:
     files = [file for file in (options.html, options.pdf) if file]
     if not files:
         raise UserError("no_file", "No file was named for the report. Give --html FILE, --pdf FILE or both.")
-    for file in files:
-        if not file.parent.is_dir():  # said now, not after the work
-            raise UserError("no_folder", f"There is no folder {file.parent} to write {file.name} into.")
+    _check_files(options.image, files)
     from deepfake.detector import get_detector
     from deepfake.images import ImageRefused, load_image
     from deepfake.report import make_report
@@ -69,8 +72,27 @@ def run_report(options: argparse.Namespace) -> int:
         from deepfake.report_pdf import report_pdf
 
         _write(options.pdf, report_pdf(report, today))
-    print(f"{verdict.verdict}, p_fake {verdict.p_fake:.3f}: {' '.join(map(str, files))}", flush=True)
+    number = headline(verdict) if verdict.p_fake is None else f"p_fake {verdict.p_fake:.3f}"
+    print(f"{verdict.verdict}, {number}: {' '.join(printable(str(file)) for file in files)}", flush=True)
     return 0
+
+
+def _check_files(image: Path, files: list[Path]) -> None:
+    """Refuses a report in place of the image, or of the other report; said now, not after the work."""
+    if len(files) == 2 and _same(*files):
+        raise UserError("same_file", "--html and --pdf name the same file. Give each a file of its own.")
+    for file in files:
+        if _same(file, image):
+            raise UserError("same_file", f"{file} is the image itself. Give the report another name.")
+        if str(file) == "-":
+            raise UserError("no_file", "A report cannot go to the terminal. Give the name of a file.")
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.resolve() == other.resolve() or one.samefile(other)
+    except (OSError, RuntimeError):  # one of them is not there yet
+        return False
 
 
 def _explanations(detector: Detector, image: LoadedImage, verdict: Verdict) -> dict[int, Explanation]:
@@ -79,10 +101,16 @@ def _explanations(detector: Detector, image: LoadedImage, verdict: Verdict) -> d
     from deepfake.report import explained_parts
 
     crops = scored_parts(image.pixels, verdict)
-    spec, cut = detector.card.input, detector.card.thresholds.balanced
-    parts = verdict.parts
+    card, parts = detector.card, verdict.parts
     return {
-        place: explain(detector.network, detector.scorer, spec, crops[place], fake=parts[place].p_fake >= cut)
+        place: explain(
+            detector.network,
+            detector.scorer,
+            card.input,
+            crops[place],
+            probability=card.probability,
+            fake=parts[place].p_fake >= card.thresholds.balanced,
+        )
         for place in explained_parts(verdict)
     }
 

@@ -6,13 +6,14 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepfake.cli_options import input_path, output_path, printable
 from deepfake.errors import UserError
 
 if TYPE_CHECKING:
     from deepfake.robustness import Robustness
+    from deepfake.robustness_kinds import Kind
 
 DEFAULT_IMAGES = 400
 
@@ -22,7 +23,7 @@ def add_robustness(commands: Any) -> None:
     parser = commands.add_parser(
         "robustness", help="measure detectors under perturbations and attacks of rising strength"
     )
-    parser.add_argument("data", type=Path, help="the data set's folder")
+    parser.add_argument("data", type=input_path, help="the data set's folder")
     parser.add_argument("--split", help="Train, Validation or Test (default: all images)")
     parser.add_argument("--source", help="only this source of the data set's manifest")
     parser.add_argument(
@@ -35,7 +36,15 @@ def add_robustness(commands: Any) -> None:
         metavar="N",
         help=f"at most N images, half of each class (default: {DEFAULT_IMAGES})",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers; - for the terminal")
+    parser.add_argument(
+        "--kind",
+        action="append",
+        metavar="NAME",
+        help="only this perturbation, no attacks (repeat; default: all); --record adds it to those recorded",
+    )
+    parser.add_argument(
+        "--json", type=output_path, metavar="FILE", help="write all numbers; - for the terminal"
+    )
     parser.add_argument("--record", action="store_true", help="keep them as models/NAME/robustness.json")
     parser.set_defaults(command=run_robustness)
 
@@ -47,57 +56,94 @@ def run_robustness(options: argparse.Namespace) -> int:
         UserError: a data set or detector that cannot be used, or a file that cannot be written.
     """
     to_terminal = str(options.json) == "-"
-    if options.json and not to_terminal and not options.json.parent.is_dir():  # said now, not after the work
-        folder = options.json.parent
-        raise UserError("no_folder", f"There is no folder {folder} to write {options.json.name} into.")
     if options.images < 2:
         raise UserError("bad_images", f"--images must be 2 or more. Received {options.images}.")
     from deepfake.dataset import index_dataset
     from deepfake.detector import get_detector
-    from deepfake.robustness import balanced_sample, data_title, subject_of, sweep
-    from deepfake.robustness_record import to_dict, write_robustness
+    from deepfake.robustness import EPSILONS, balanced_sample, data_title, subject_of, sweep
+    from deepfake.robustness_record import FILE, add_kinds, to_dict, write_robustness
 
-    data = index_dataset(options.data).select(split=options.split, source=options.source)
+    kinds = _kinds(options.kind)
+    index = index_dataset(options.data)
+    for note in index.notes:
+        print(f"note: {printable(note)}", file=sys.stderr)
+    data = index.select(split=options.split, source=options.source)
+    data.check_files()
     data = balanced_sample(data, options.images)
     detectors = [get_detector(name) for name in dict.fromkeys(options.model or [None])]
+    if options.record:
+        for each in detectors:
+            output_path(each.card.folder / FILE)  # said now, not after the work
     title = data_title(data, options.split, options.source)
     start = time.perf_counter()
     results = sweep(
-        [subject_of(each) for each in detectors], data, title=title, on_progress=_progress(len(data))
+        [subject_of(each) for each in detectors],
+        data,
+        title=title,
+        kinds=kinds,
+        epsilons=() if options.kind else EPSILONS,
+        on_progress=_progress(len(data)),
     )
     seconds = time.perf_counter() - start
     for path, why in results[0].refused:
-        print(f"left out {path}: {why}", file=sys.stderr)
-    for detector, result in zip(detectors, results, strict=True):
-        if options.record:
-            path = write_robustness(detector.card, result, _command(options, result.model))
-            print(f"recorded in {path}", file=sys.stderr)
+        print(f"left out {printable(path)}: {why}", file=sys.stderr)
     text = json.dumps({result.model: to_dict(result) for result in results}, indent=1)
+    # Shown before it is written: what can still go wrong then costs a file, not the work.
+    print(text if to_terminal else "\n\n".join(map(robustness_lines, results)), flush=True)
     if options.json and not to_terminal:
         try:
             options.json.write_text(text + "\n", encoding="utf-8")
         except OSError as error:
             raise UserError("not_written", f"{options.json} cannot be written: {error.strerror}.") from error
-    print(text if to_terminal else "\n\n".join(map(robustness_lines, results)), flush=True)
+    for detector, result in zip(detectors, results, strict=True):
+        if options.record:
+            if options.kind:
+                path = add_kinds(detector.card, result)
+            else:
+                path = write_robustness(detector.card, result, _command(options, result.model))
+            print(f"recorded in {path}", file=sys.stderr)
     copies = sum(int(result.table["n"].sum()) for result in results)
     print(f"{copies:,} copies scored in {seconds:.0f} s: {copies / seconds:.0f} a second", file=sys.stderr)
     return 0
 
 
+def _kinds(names: list[str] | None) -> list[Kind]:
+    """All, or those named, in their order."""
+    from deepfake.robustness_kinds import KINDS
+
+    known = {kind.name for kind in KINDS}
+    if unknown := [name for name in names or [] if name not in known]:
+        raise UserError(
+            "unknown_kind",
+            f"There is no perturbation '{unknown[0]}'. Expected one of: {', '.join(sorted(known))}.",
+        )
+    return [kind for kind in KINDS if names is None or kind.name in names]
+
+
 def robustness_lines(result: Robustness) -> str:
-    """A line a condition: amount, accuracy and ROC AUC with 95 % intervals, verdicts flipped."""
+    """A line a condition: amount; forced-choice accuracy and ROC AUC with 95 % intervals, forced choices that
+    changed; of the verdicts the share decided, correct among those, false-positive rate, recall.
+    """
     lines = [
         f"{result.model} on {result.data}: {result.n_fake} fake, {result.n_real} real, "
-        f"fake at p_fake >= {result.threshold:.3f}",
-        f"{'perturbation':16} {'amount':>6}  {'accuracy':24} {'ROC AUC':24} verdicts changed",
+        f"forced choice: fake at p_fake >= {result.threshold:.3f}; verdicts: fake from "
+        f"{result.thresholds.fake_from():.3f}, real below {result.thresholds.uncertain_low:.3f}",
+        f"{'perturbation':16} {'amount':>6}  {'forced-choice accuracy':24} {'ROC AUC':24} changed  "
+        "verdicts: decided  correct  false positives  recall",
     ]
     for row in result.table.to_dict("records"):
         amount = "" if row["level"] == 0 else f"{row['amount']:g}"
         lines.append(
             f"{row['perturbation']:16} {amount:>6}  {_with_interval(row, 'accuracy'):24} "
-            f"{_with_interval(row, 'roc_auc'):24} {row['flipped']:.3f}"
+            f"{_with_interval(row, 'roc_auc'):24} {row['flipped']:7.3f}  "
+            f"{_share(row, 'decided'):>17}  {_share(row, 'correct'):>7}  "
+            f"{_share(row, 'false_positive_rate'):>15}  {_share(row, 'recall'):>6}"
         )
     return "\n".join(lines)
+
+
+def _share(row: dict[Any, Any], name: str) -> str:
+    return "-" if row[name] != row[name] else f"{row[name]:.3f}"
 
 
 def _with_interval(row: dict[Any, Any], name: str) -> str:

@@ -11,22 +11,38 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deepfake.cli_options import address, image_size, positive, positive_number, say, share
-from deepfake.cli_publish import publish_run
+from deepfake.cli_options import (
+    address,
+    image_size,
+    input_path,
+    output_folder,
+    output_path,
+    positive,
+    positive_number,
+    printable,
+    say,
+    share,
+)
+from deepfake.cli_publish import check_target, publish_run
 from deepfake.errors import UserError
 from deepfake.lines import Place
 from deepfake.names import plain_name
-from deepfake.recipes import RECIPES, Recipe, with_image_size, with_perturbed, without_sources
+from deepfake.recipes import RECIPES, Recipe, fitted, with_image_size, with_perturbed, without_sources
+
+INTERRUPTED = 130
+"""Exit status of what Ctrl-C or ``kill`` ended, as shells have it."""
 
 
 def add_train(commands: Any) -> None:
     """Adds the command to the parser's."""
     train = commands.add_parser("train", help="train a detector on Train|Validation / Fake|Real folders")
-    train.add_argument("data", type=Path, help="the data set's folder")
+    train.add_argument("data", type=input_path, help="the data set's folder")
     train.add_argument("--recipe", choices=sorted(RECIPES), help="default: compact")
     train.add_argument("--run", required=True, metavar="NAME", help="the run's name; its folder is RUNS/NAME")
     train.add_argument(
-        "--runs", type=Path, help="where runs live (default: $DEEPFAKE_RUNS, or runs beside the package)"
+        "--runs",
+        type=input_path,
+        help="where runs live (default: $DEEPFAKE_RUNS, or runs beside the package)",
     )
     train.add_argument("--epochs", type=positive)
     train.add_argument("--batch-size", type=positive)
@@ -76,6 +92,12 @@ def add_train(commands: Any) -> None:
         help="train nothing; measure a few steps and print steps, seconds and memory as JSON",
     )
     train.add_argument(
+        "--progress",
+        type=output_path,
+        metavar="FILE",
+        help="--estimate: keep how far it is in FILE, as JSON: done and total",
+    )
+    train.add_argument(
         "--tensorboard", action="store_true", help="write TensorBoard event files into RUN/tensorboard too"
     )
     train.add_argument(
@@ -110,13 +132,22 @@ def _train(options: argparse.Namespace) -> int:
         from deepfake.following import follow
 
         follow(index_dataset(options.data), place, say)
-    folder = (options.runs or runs_folder()) / plain_name(options.run)
-    recipe = chosen_recipe(options, folder)
+    folder = output_folder((options.runs or runs_folder()) / plain_name(options.run))
+    if options.publish is not None:
+        check_target(options.publish)  # said now, not after the work
     data = index_dataset(options.data)
+    recipe = chosen_recipe(options, folder, int((data.table["split"] == "Train").sum()))
+    if not options.estimate:
+        for note in data.notes:
+            say(f"note: {printable(note)}")
     if options.estimate:
         from deepfake.run_estimate import estimate
 
-        print(json.dumps(estimate(data, recipe).to_dict(), indent=2))
+        def keep(done: int, total: int) -> None:
+            if options.progress:
+                options.progress.write_text(json.dumps({"done": done, "total": total}), encoding="utf-8")
+
+        print(json.dumps(estimate(data, recipe, on_progress=keep).to_dict(), indent=2))
         return 0
     with attended(folder, recipe, data.root.resolve(), at_once=options.at_once, say=say):
         from deepfake import training
@@ -133,6 +164,13 @@ def _train(options: argparse.Namespace) -> int:
             )
     kept = f"kept epoch {result.best_epoch}: {result.folder}/best.keras"
     say(f"{result.state} after {result.epochs} epochs; {kept}")
+    if result.state != "finished":
+        if options.publish:
+            say(
+                f"Not published as {options.publish}, since the run was stopped. To publish what it has "
+                f"learnt so far: python -m deepfake publish {folder} {options.publish}"
+            )
+        return INTERRUPTED
     if options.publish:
         publish_run(folder, options.publish, options.data)
     return 0
@@ -154,11 +192,18 @@ def _place(options: argparse.Namespace) -> Place | None:
     return Place(host, port, options.processes, options.process)
 
 
-def chosen_recipe(options: argparse.Namespace, folder: Path) -> Recipe:
-    """The recipe with what was typed; that of the run where it is resumed, which may not differ."""
+def chosen_recipe(options: argparse.Namespace, folder: Path, images: int = 0) -> Recipe:
+    """The recipe, fitted to the number of training images (0: as it is), with what was typed.
+
+    That of the run where it is resumed, which may not differ.
+    """
     from deepfake.runlog import read_settings
 
-    recipe = read_settings(folder) if options.resume else RECIPES[options.recipe or "compact"]
+    if options.resume:
+        recipe = read_settings(folder)
+    else:
+        recipe = RECIPES[options.recipe or "compact"]
+        recipe = fitted(recipe, recipe.epoch_images or images, options.batch_size, options.epochs)
     names = (
         *("epochs", "batch_size", "learning_rate", "weights"),
         *("frozen_stages", "precision", "seed", "patience", "adversarial"),

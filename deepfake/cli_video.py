@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfake.cli_options import add_verdict_options, operating_point
+from deepfake.cli_options import EMPTY_PATH, add_verdict_options, operating_point, printable
 from deepfake.errors import UserError
+from deepfake.presentation import video_headline
 from deepfake.registry import OperatingPoint
 
 if TYPE_CHECKING:
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 def add_video(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
-    video = commands.add_parser("video", help="judge short videos frame by frame; the median decides")
-    video.add_argument("paths", type=Path, nargs="+", metavar="PATH")
+    video = commands.add_parser(
+        "video", help="judge short videos frame by frame; the median decides, or a stretch that looks fake"
+    )
+    video.add_argument("paths", nargs="+", metavar="PATH")
     video.add_argument("--json", action="store_true", help="one JSON object a line, with every frame")
     add_verdict_options(video)
     video.set_defaults(command=run_video)
@@ -43,29 +46,35 @@ def run_video(options: argparse.Namespace) -> int:
     return 1 if refused else 0
 
 
-def _judged(detector: Detector, path: Path, point: OperatingPoint) -> VideoVerdict | UserError:
+def _judged(detector: Detector, path: str, point: OperatingPoint) -> VideoVerdict | UserError:
     from deepfake.video import check_video
     from deepfake.video_frames import VideoRefused, read_video
 
+    if not path:
+        return UserError("no_path", EMPTY_PATH)
     try:
-        return check_video(detector, read_video(path), point)
+        return check_video(detector, read_video(Path(path)), point)
     except VideoRefused as refusal:
         return refusal
 
 
-def _print_json(path: Path, result: VideoVerdict | UserError) -> None:
+def _print_json(path: str, result: VideoVerdict | UserError) -> None:
     if isinstance(result, UserError):
         fields: dict[str, Any] = {"error": {"code": result.code, "message": result.message}}
     else:
         fields = result.to_dict()
-    print(json.dumps({"path": str(path), **fields}), flush=True)
+    print(json.dumps({"file": path, "path": path, **fields}), flush=True)
 
 
-def _print_words(path: Path, result: VideoVerdict | UserError) -> None:
-    name = "".join(letter if letter.isprintable() else "?" for letter in str(path))
+def _print_words(path: str, result: VideoVerdict | UserError) -> None:
+    name = printable(path) or "(no path)"
     if isinstance(result, UserError):
         print(f"refused    {name}: {result.message}", file=sys.stderr)
         return
     faces = f"{len(result.with_face)} of {len(result.frames)} frames show a face"
     notes = " ".join(result.warnings)
-    print(f"{result.verdict:9}  p_fake {result.p_fake:.3f}  {faces}  {name}  ({notes})", flush=True)
+    number = "  -  " if result.p_fake is None else f"{result.p_fake:.3f}"
+    print(
+        f"{result.verdict:9}  p_fake {number}  {video_headline(result)}  {faces}  {name}  ({notes})",
+        flush=True,
+    )

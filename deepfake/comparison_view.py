@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,10 @@ from deepfake.curves import det_points, operating_points, thin
 from deepfake.ensemble import ENSEMBLE, ensemble_threshold, mean_of_logits
 from deepfake.evaluation_view import LARGE
 from deepfake.recorded import Recorded
-from deepfake.registry import Card, OperatingPoint
+from deepfake.registry import OPERATING_POINTS, Card, OperatingPoint
 from deepfake.threshold_metrics import SortedScores
 
+CardThreshold = OperatingPoint | Literal["forced_choice"]
 SAME_RATE = 0.01
 """False-alarm rate of the thresholds at which all detectors raise equally many."""
 
@@ -49,12 +51,12 @@ class OpenedComparison:
 
     Attributes:
         prepared: the matched scores and their resamples.
-        card_thresholds: of every detector at each operating point, in [0, 1]; the ensemble's are the means of
-            its members' logits.
+        card_thresholds: of every detector, in [0, 1]: of its forced choice, and from where its verdicts say
+            fake at each operating point; the ensemble's are the means of its members' logits.
     """
 
     prepared: PreparedComparison
-    card_thresholds: dict[OperatingPoint, dict[str, float]]
+    card_thresholds: dict[CardThreshold, dict[str, float]]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,11 +99,12 @@ class OpenedComparison:
     def presets(self) -> dict[str, dict[str, float]]:
         """Thresholds to jump to, by what they are."""
         found = {
-            "Cards: balanced": self.card_thresholds["balanced"],
-            "Cards: few false alarms": self.card_thresholds["few_false_alarms"],
+            "Forced choice of each card": self.card_thresholds["forced_choice"],
+            "Verdicts: fake from": self.card_thresholds["balanced"],
+            "Verdicts, few false alarms: fake from": self.card_thresholds["few_false_alarms"],
         }
         if all(scores.real.size for scores in self.scores.values()):
-            found[f"{SAME_RATE:.0%} false alarms here".replace("%", " %")] = {
+            found[f"{SAME_RATE:.0%} false alarms here"] = {
                 name: min(threshold_at_fpr(table["label"], table["p_fake"], SAME_RATE), 1.0)
                 for name, table in self.tables.items()
             }
@@ -125,9 +128,12 @@ def open_comparison(
     Raises:
         ComparisonError: as ``comparison.compare``, and ``too_few`` for an ensemble of one.
     """
-    thresholds: dict[OperatingPoint, dict[str, float]] = {
-        "balanced": {name: min(cards[name].thresholds.balanced, 1.0) for name in tables},
-        "few_false_alarms": {name: min(cards[name].thresholds.few_false_alarms, 1.0) for name in tables},
+    thresholds: dict[CardThreshold, dict[str, float]] = {
+        "forced_choice": {name: min(cards[name].thresholds.balanced, 1.0) for name in tables},
+        **{
+            point: {name: min(cards[name].thresholds.fake_from(point), 1.0) for name in tables}
+            for point in OPERATING_POINTS
+        },
     }
     compared = dict(tables)
     if members:

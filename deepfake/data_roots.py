@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from deepfake.cache_folder import cache_folder
+from deepfake.cache_folder import VARIABLE as CACHE
+from deepfake.cache_folder import cache_folder, expanded
 from deepfake.errors import UserError
 from deepfake.public_demo import EXPLANATION, is_demo
 
@@ -17,12 +18,23 @@ VARIABLE = "DEEPFAKE_DATA"
 
 class DataRootError(UserError):
     """A folder that may not be read, or is not there; code ``no_folder_named``, ``outside_roots``,
-    ``not_found`` or ``bad_path``."""
+    ``not_found``, ``bad_path`` or ``no_cache_folder``."""
 
 
 def own_sets_folder() -> Path:
-    """Where the app itself puts data sets that a visitor asks for (the drawn one, a download)."""
-    return cache_folder("sets")
+    """Where the app itself puts data sets that a visitor asks for (the drawn one, a download).
+
+    Raises:
+        DataRootError: ``no_cache_folder``.
+    """
+    try:
+        return cache_folder("sets")
+    except OSError as error:
+        raise DataRootError(
+            "no_cache_folder",
+            f"The app has no folder of its own to put a data set in ({error.strerror}). Whoever runs the app "
+            f"starts it with {CACHE} set to a folder that may be written to.",
+        ) from error
 
 
 def operator_roots() -> list[Path]:
@@ -32,7 +44,7 @@ def operator_roots() -> list[Path]:
         return roots
     for text in os.environ.get(VARIABLE, "").split(os.pathsep):
         if text.strip():
-            _add(roots, Path(text.strip()).expanduser())
+            _add(roots, expanded(text.strip()))
     return roots
 
 
@@ -45,7 +57,7 @@ def allowed_roots() -> list[Path]:
         own = own_sets_folder()
         if any(own.iterdir()):
             _add(roots, own)
-    except OSError:  # no cache folder can be made: the app then has no sets of its own
+    except (OSError, DataRootError):  # no cache folder can be made: the app then has no sets of its own
         pass
     return roots
 
@@ -94,7 +106,7 @@ def resolve_in_roots(text: str) -> Path:
 
 def _resolved(root: Path, text: str) -> Path | None:
     try:
-        return (root / Path(text.strip()).expanduser()).resolve()
+        return (root / expanded(text.strip())).resolve()
     except (OSError, RuntimeError, ValueError):  # a circle of links, too long a name, a null character
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from deepfake.data_roots import DataRootError, allowed_roots, own_sets_folder, r
 from deepfake.dataset import class_or_split
 from deepfake.demo import DEMO_IMAGES, write_demo
 from deepfake.errors import UserError
+from deepfake.image_files import list_image_files
 from deepfake.public_demo import EXPLANATION, is_demo
 
 KAGGLE_SET = "manjilkarki/deepfake-and-real-images"
@@ -55,7 +57,7 @@ def _check_not_demo() -> None:
 
 
 def make_demo(on_progress: Callable[[int, int], None] | None = None) -> Path:
-    """The drawn set in the app's own folder; made where it is not there yet.
+    """The drawn set in the app's own folder; made where it is not there yet, or not whole any more.
 
     Raises:
         DemoError: it cannot be written.
@@ -63,9 +65,11 @@ def make_demo(on_progress: Callable[[int, int], None] | None = None) -> Path:
     """
     _check_not_demo()
     folder = own_sets_folder() / DEMO_NAME
-    if not folder.exists():
+    if not folder.is_dir() or len(list_image_files(folder)) != DEMO_IMAGES:
         waiting = folder.with_name(f".{DEMO_NAME}.{os.getpid()}")
+        shutil.rmtree(waiting, ignore_errors=True)  # of a process that was killed
         write_demo(waiting, on_progress=lambda done: on_progress(done, DEMO_IMAGES) if on_progress else None)
+        shutil.rmtree(folder, ignore_errors=True)
         waiting.replace(folder)
     return folder
 
@@ -100,5 +104,6 @@ def fetch_kaggle() -> Path:
     inner = folder / "Dataset"
     place = own_sets_folder() / KAGGLE_SET.rpartition("/")[2]
     if not place.exists():
+        place.unlink(missing_ok=True)  # a link to a copy that is gone
         place.symlink_to(inner if inner.is_dir() else folder)
     return place

@@ -89,7 +89,8 @@ def bytes_figure(table: pd.DataFrame) -> go.Figure:
             hovertemplate=name + ", %{x:.1f} kB: %{y:,}<extra></extra>",
         )
     ticks = [step * 10.0**power for power in range(-3, 6) for step in (1, 2, 5)]
-    figure.update_xaxes(type="log", tickvals=[tick for tick in ticks if edges[0] <= tick <= edges[-1]])
+    shown = [tick for tick in ticks if edges[0] <= tick <= edges[-1]]
+    figure.update_xaxes(type="log", tickvals=shown if len(shown) > 1 else None)  # one size has none of them
     return figure
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from deepfake.cache_folder import DAMAGED, cache_folder, prune, write_whole
 from deepfake.inventory import Inventory
+from deepfake.kept_evaluations import known_evaluations
 from deepfake.measures import Stopped
-from deepfake.recorded import recorded_evaluations
 from deepfake.registry import Card
 from deepfake.score_table import EvaluationError, read_scores
 
@@ -21,7 +21,7 @@ Scores = NDArray[np.float64]
 
 
 def recorded_scores(inventory: Inventory, card: Card) -> Scores | None:
-    """Scores that stand in the detector's card, matched by the images' paths and labels.
+    """Scores of evaluations in the detector's card or run here, matched by the images' paths and labels.
 
     Of an evaluation of unaltered copies only. The table holds names, not contents, so two sets whose files
     have the same names cannot be told apart: at least half of an evaluation's images must be in the set.
@@ -32,7 +32,7 @@ def recorded_scores(inventory: Inventory, card: Card) -> Scores | None:
     place = {path: row for row, path in enumerate(inventory.table["path"])}
     labels = inventory.table["label"].to_numpy()
     scores = np.full(len(inventory), np.nan)
-    for recorded in recorded_evaluations(card)[0]:
+    for recorded in known_evaluations(card)[0]:
         if recorded.perturbed:
             continue
         try:
@@ -78,7 +78,6 @@ def compute_scores(
         Stopped: ``stopped`` said so.
         ModelError: the detector is missing or damaged.
     """
-    from deepfake.calibration import calibrated_probability
     from deepfake.detector import get_detector
     from deepfake.scoring import score_files
 
@@ -98,7 +97,7 @@ def compute_scores(
         on_refused=lambda row, refusal: None,
         on_progress=report,
     )
-    scores = np.asarray(calibrated_probability(logits, detector.card.temperature), np.float64)
+    scores = detector.card.probability(logits)
     buffer = io.BytesIO()
     np.savez(buffer, p_fake=scores)
     try:
@@ -111,5 +110,5 @@ def compute_scores(
 
 
 def _name(inventory: Inventory, card: Card) -> str:
-    key = f"{inventory.fingerprint}|{card.sha256}|{card.temperature}"
+    key = f"{inventory.fingerprint}|{card.score_version}"
     return f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"

@@ -35,7 +35,7 @@ def audit_lines(audit: Audit) -> list[tuple[Level, str]]:
     summary = audit.summary()
     lines: list[tuple[Level, str]] = []
     if conflicts.empty:
-        lines.append(("good", "No content is called both Fake and Real."))
+        lines.append(("good", "No two files with the same bytes are labelled Fake here and Real there."))
     else:
         lines.append(
             (
@@ -43,8 +43,9 @@ def audit_lines(audit: Audit) -> list[tuple[Level, str]]:
                 f"{count(conflicts['group'].nunique(), 'content')} called Fake here and Real there.",
             )
         )
+    lines += _alike_lines(audit)
     if leaks.empty:
-        lines.append(("good", "No content stands in more than one split."))
+        lines.append(("good", "No two files with the same bytes are in different splits."))
     else:
         lines.append(
             (
@@ -58,7 +59,8 @@ def audit_lines(audit: Audit) -> list[tuple[Level, str]]:
         lines.append(
             (
                 "bad",
-                f"Possible leak: {count(near, 'pair')} of different files in two splits look nearly alike.",
+                f"Possible leak: {_at_least(audit)}{count(near, 'pair')} of different files in two splits "
+                "look nearly alike.",
             )
         )
     for one in audit.shortcuts:
@@ -81,11 +83,37 @@ def audit_lines(audit: Audit) -> list[tuple[Level, str]]:
     return sorted(lines, key=lambda line: order[line[0]])
 
 
+def _alike_lines(audit: Audit) -> list[tuple[Level, str]]:
+    """Files that look alike and differ in label, which equal bytes do not tell."""
+    pairs = audit.near_conflicts()
+    lines: list[tuple[Level, str]] = []
+    levels: tuple[tuple[Level, str, pd.DataFrame], ...] = (
+        ("bad", "the same", pairs[pairs["bits"] == 0]),
+        ("note", "nearly alike", pairs[pairs["bits"] > 0]),
+    )
+    for level, alike, some in levels:
+        if len(some):
+            pairs_found = f"{_at_least(audit)}{count(len(some), 'pair')}"
+            example = f"{some.iloc[0]['first']} and {some.iloc[0]['second']}"
+            sentence = (
+                f"{pairs_found[0].upper()}{pairs_found[1:]} of different files look {alike}, but one is "
+                "labelled Fake and the other Real: wrong labels, or fakes beside the photographs that they "
+                f"were made from. The first: {example}."
+            )
+            lines.append((level, sentence))
+    return lines
+
+
+def _at_least(audit: Audit) -> str:
+    """Where more pairs were found than are kept."""
+    return "at least " if audit.near_found > len(audit.near) else ""
+
+
 def _copies_line(audit: Audit) -> tuple[Level, str]:
     surplus = audit.surplus()
     total = audit.summary()["surplus_copies"]
     if not total:
-        return "good", "No file is a copy of another."
+        return "good", "No file is a copy of another, byte for byte."
     parts = ", ".join(
         f"{row['split']}/{word(row['label'])} {row['surplus']:,}" for row in surplus.to_dict("records")
     )

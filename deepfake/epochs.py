@@ -14,7 +14,7 @@ from deepfake.architectures import build, freeze_stages
 from deepfake.dataset import DatasetIndex
 from deepfake.devices import over_all_devices
 from deepfake.group import Group
-from deepfake.optimisation import compile_for, fastest_precision
+from deepfake.optimisation import compile_for, fastest_precision, shorten_memory
 from deepfake.pipeline import training_batches
 from deepfake.recipes import Recipe
 from deepfake.sampling import epoch_samples, images_per_epoch
@@ -43,6 +43,8 @@ def networks(
         )
         keras.mixed_precision.set_dtype_policy("float32")
         freeze_stages(model, recipe.frozen_stages)
+        if recipe.weights in (None, "none") and recipe.schedule != "constant":
+            shorten_memory(model, steps * recipe.epochs)
         if recipe.adversarial:
             model = adversarial(model, recipe.adversarial, recipe.train_input)
         compile_for(model, recipe, steps)

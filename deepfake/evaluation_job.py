@@ -1,7 +1,7 @@
 """An evaluation that a page asks for: a process of its own, one at a time, that outlives every visit.
 
 The process runs ``python -m deepfake evaluate``, so a page's evaluation is the command line's. Its folder is
-temporary: the scores stay there until the server ends, and for good only where the card could be written.
+temporary; what was measured is kept apart from the card (``kept_evaluations``).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Literal
 
 from deepfake.errors import UserError
 
-State = Literal["running", "recorded", "not_recorded", "failed", "cancelled"]
+State = Literal["running", "kept", "not_kept", "failed", "cancelled"]
 PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 PATIENCE = 10.0
 """Seconds that a cancelled process has to end before it is killed."""
@@ -38,7 +38,7 @@ class EvaluationRequest:
     Attributes:
         detector: its name.
         data: the data set's folder, from ``data_roots.resolve_in_roots``.
-        title: under which it is recorded.
+        title: under which it is kept.
         split, source: the part to measure; None for all.
         perturbed: score the one perturbed copy of each image.
     """
@@ -57,7 +57,7 @@ class EvaluationRequest:
             "evaluate",
             str(self.data),
             f"--model={self.detector}",
-            f"--record={self.title}",
+            f"--keep={self.title}",
             f"--scores={folder / 'scores.csv'}",
             f"--json={folder / 'numbers.json'}",
             f"--progress={folder / 'progress.json'}",
@@ -72,7 +72,7 @@ class Progress:
     """Where an evaluation stands.
 
     Attributes:
-        state: ``running``; ``recorded``: it stands in the card; ``not_recorded``: measured, but the card
+        state: ``running``; ``kept``: see ``kept_evaluations``; ``not_kept``: measured, but the cache folder
             could not be written; ``failed``; ``cancelled``.
         done, total: images scored so far, and all; 0 and 0 until the network is loaded.
         seconds: since the start, until the end.
@@ -126,7 +126,7 @@ class EvaluationJob:
         return Progress(state, done, total, seconds, message, left_out)
 
     def cancel(self) -> None:
-        """Ends the process; nothing is recorded."""
+        """Ends the process; nothing is kept."""
         if self.running:
             self._cancelled = True
             self._process.terminate()
@@ -152,20 +152,20 @@ class EvaluationJob:
         if status is None:
             return "running", ""
         if status == 0:
-            return "recorded", ""
+            return "kept", ""
         if self._cancelled:
             return "cancelled", ""
         if status < 0:
             return "failed", (
                 f"The system ended the evaluation (signal {-status}), most likely because memory ran out. "
-                "Nothing was recorded."
+                "Nothing was kept."
             )
         refusals = [line.removeprefix("deepfake: ") for line in said if line.startswith("deepfake: ")]
         if refusals:
-            state: State = "not_recorded" if (self.folder / "scores.csv").is_file() else "failed"
+            state: State = "not_kept" if (self.folder / "scores.csv").is_file() else "failed"
             return state, refusals[-1]
         last = said[-1] if said else "it said nothing"
-        return "failed", f"The evaluation ended with a fault in the program: {last}. Nothing was recorded."
+        return "failed", f"The evaluation ended with a fault in the program: {last}. Nothing was kept."
 
 
 _lock = threading.Lock()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
 from deepfake.breakdown import ALARM_POINTS, Gap, GapKind
+from deepfake.presentation import POINT_WORDS
 from deepfake.recorded import Recorded, StartingDocument
+from deepfake.registry import OperatingPoint
 from deepfake.strict_metrics import StrictMetrics
 from deepfake.threshold_metrics import Rate, ThresholdMetrics
+from deepfake.verdict_rule import RuleMetrics
 
 Unit = Literal["share", "number"]
 
@@ -27,10 +30,16 @@ class MetricText:
 
 
 METRIC_TEXTS = (
-    MetricText("accuracy", "Accuracy", "share", "Pictures called rightly, of all pictures."),
+    MetricText(
+        "accuracy",
+        "Forced-choice accuracy",
+        "share",
+        "Images called correctly, of all images, where each must be called fake or real at one threshold. "
+        "Verdicts may also be uncertain: their numbers stand above.",
+    ),
     MetricText(
         "balanced_accuracy",
-        "Balanced accuracy",
+        "Balanced accuracy, forced choice",
         "share",
         "The mean of two shares: fakes called fake, and real pictures called real. Unlike accuracy it is "
         "not flattered when one kind is more common. 50 % is guessing.",
@@ -51,7 +60,7 @@ METRIC_TEXTS = (
     ),
     MetricText(
         "f1",
-        "F1 of Fake",
+        "F1 of Fake, forced choice",
         "number",
         "One number for two: how many fakes are found, and how many of those called fake are fake (harmonic "
         "mean). 1 is perfect.",
@@ -91,6 +100,22 @@ METRIC_TEXTS = (
 )
 
 
+RULE_TITLES = {
+    "decided": "Decided",
+    "correct": "Correct of those decided",
+    "false_positive_rate": "False-positive rate",
+    "recall": "Recall",
+    "missed": "Fakes called real",
+}
+RULE_MEANING = (
+    "Verdicts use two thresholds: fake from one, real below the other, uncertain between. Decided: images "
+    "called fake or real. False-positive rate: real images called fake, of all real ones. Recall: fakes "
+    "called fake, of all fakes. By the score alone: faces unlike the training images, and those that the "
+    "stress test turns, become uncertain too."
+)
+"""What ``rule_table`` shows."""
+
+
 def shown(value: float | None, unit: Unit) -> str:
     """A number as it stands on the page.
 
@@ -119,6 +144,46 @@ def shown_rate(rate: Rate) -> str:
     if rate.share is None or rate.low is None or rate.high is None:
         return "undefined"
     return f"{shown(rate.share, 'share')} (95 % interval {shown_interval((rate.low, rate.high), 'share')})"
+
+
+def rule_table(rules: Mapping[OperatingPoint, RuleMetrics]) -> pd.DataFrame:
+    """What the verdicts are at each operating point.
+
+    Returns:
+        a row an operating point: Verdicts at (text with its thresholds), Decided, Correct of those decided,
+        False-positive rate, Recall, Fakes called real, each with its 95% interval as text.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "Verdicts at": f"{POINT_WORDS[point]}: fake from {rule.fake_from:.3f}, real below "
+                f"{rule.real_below:.3f}",
+                **{title: rate_cell(getattr(rule, name)) for name, title in RULE_TITLES.items()},
+            }
+            for point, rule in rules.items()
+        ]
+    )
+
+
+def rule_numbers(rules: Mapping[OperatingPoint, RuleMetrics]) -> pd.DataFrame:
+    """The same as numbers, for CSV."""
+    rows = []
+    for point, rule in rules.items():
+        row: dict[str, object] = {"operating_point": point}
+        row |= {"fake_from": rule.fake_from, "real_below": rule.real_below}
+        for name in RULE_TITLES:
+            found: Rate = getattr(rule, name)
+            row |= {name: found.share, f"{name}_low": found.low, f"{name}_high": found.high}
+            row |= {f"{name}_images": found.k, f"{name}_of": found.n}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def rate_cell(found: Rate) -> str:
+    """A share with its 95% interval in one cell of a table."""
+    if found.share is None or found.low is None or found.high is None:
+        return "undefined"
+    return f"{100 * found.share:.1f}% ({100 * found.low:.1f} to {100 * found.high:.1f})"
 
 
 def headline_table(recorded: Recorded, strict: StrictMetrics | None) -> pd.DataFrame:
@@ -215,7 +280,7 @@ def threshold_sentence(metrics: ThresholdMetrics) -> str:
         parts.append(f"finds {metrics.found:,} of {metrics.recall.n:,} fakes (misses {metrics.missed:,})")
     if metrics.false_alarm_rate.n:
         parts.append(f"calls {metrics.false_alarms:,} of {metrics.false_alarm_rate.n:,} real pictures fake")
-    return f"A threshold of {metrics.threshold:.3f} {' and '.join(parts)}."
+    return f"A forced choice at {metrics.threshold:.3f} {' and '.join(parts)}."
 
 
 GAP_TITLES: dict[GapKind, str] = {

@@ -13,9 +13,10 @@ from deepfake.calibration_quality import CalibrationQuality, before_and_after
 from deepfake.cells import SortedTable, sort_table
 from deepfake.curves import det_points, operating_points, score_histogram, thin
 from deepfake.recorded import Recorded, read_recorded_scores
-from deepfake.registry import Card
+from deepfake.registry import Card, OperatingPoint
 from deepfake.strict_metrics import StrictMetrics, strict_metrics
 from deepfake.threshold_metrics import SortedScores
+from deepfake.verdict_rule import RuleMetrics, at_every_point
 
 LARGE = 50_000
 """Above this many images 200 resamples are drawn rather than 1,000, lest a person wait."""
@@ -85,12 +86,12 @@ class OpenedEvaluation:
         if self.scores.fake.size and self.scores.real.size:
             found["Best balance here"] = min(threshold_balanced(labels, p_fake), 1.0)
         if self.scores.real.size:
-            found["1 % false alarms here"] = min(threshold_at_fpr(labels, p_fake, 0.01), 1.0)
+            found["1% false alarms here"] = min(threshold_at_fpr(labels, p_fake, 0.01), 1.0)
         return found
 
     def calibration(self, card: Card) -> tuple[CalibrationQuality, CalibrationQuality]:
         """``calibration_quality.before_and_after`` of these scores, computed once: no threshold is in it."""
-        key = (card.temperature, card.contents.get("bias", 0.0))
+        key = card.score_version
         if key not in self._calibrations:
             self._calibrations[key] = before_and_after(self.table, card)
         return self._calibrations[key]
@@ -101,12 +102,20 @@ class OpenedEvaluation:
         return strict_metrics(self.table["label"], self.table["p_fake"], n_bootstrap=resamples)
 
     def thresholds(self, card: Card) -> dict[str, float]:
-        """The thresholds to jump to: the card's, then those of these images."""
+        """The thresholds to jump to, by what each is: of the verdicts, of the card's forced choice, and those
+        chosen on these images."""
+        cuts = card.thresholds
         return {
-            "Card: balanced": min(card.thresholds.balanced, 1.0),
-            "Card: few false alarms": min(card.thresholds.few_false_alarms, 1.0),
-            **self.own_thresholds,
+            "Verdict: fake from": min(cuts.fake_from(), 1.0),
+            "Verdict, few false alarms: fake from": min(cuts.fake_from("few_false_alarms"), 1.0),
+            "Verdict: real below": cuts.uncertain_low,
+            "Forced choice:": min(cuts.balanced, 1.0),
+            **{f"{title}:": value for title, value in self.own_thresholds.items()},
         }
+
+    def verdict_rule(self, card: Card) -> dict[OperatingPoint, RuleMetrics]:
+        """What the verdicts of these scores are at each operating point of the card."""
+        return at_every_point(self.scores, card.thresholds)
 
 
 def open_evaluation(recorded: Recorded) -> OpenedEvaluation:

@@ -19,6 +19,8 @@ from deepfake.preprocessing import InputSpec, Pixels, fitted, scaled
 from deepfake.scoring import Scorer
 
 Heat = NDArray[np.float32]
+Probability = Callable[[NDArray[np.floating[Any]]], NDArray[np.float64]]
+"""From logits to ``p_fake``; see ``registry.Card.probability``."""
 
 CELLS = 12
 """A map is judged, and parts of the picture are covered, on a grid of this many cells a side."""
@@ -82,6 +84,7 @@ def explain(
     spec: InputSpec,
     crop: Pixels,
     *,
+    probability: Probability,
     fake: bool,
     first: Heat | None = None,
     on_progress: Callable[[float], object] | None = None,
@@ -92,6 +95,7 @@ def explain(
         network, scorer: of ``Detector``.
         spec: the network's input.
         crop: (H, W, 3) uint8, as the network is given it.
+        probability: ``Card.probability`` of the detector, so that scores here are those of its verdicts.
         fake: whether the verdict to be explained is Fake, else Real.
         first: what ``grad_cam`` gave for this crop, where it is known already.
         on_progress: told the share of the occlusion that is done, 0..1.
@@ -99,7 +103,7 @@ def explain(
     if first is None:
         first = grad_cam(network, spec, crop)
     second = occlusion(scorer, spec, crop, on_progress=on_progress)
-    worth = faithfulness(scorer, spec, crop, (first, second), fake=fake)
+    worth = faithfulness(scorer, spec, crop, (first, second), probability=probability, fake=fake)
     return Explanation(crop, first, second, worth[0], worth[1], agreement(first, second), fake)
 
 
@@ -184,7 +188,14 @@ def agreement(one: Heat, other: Heat) -> float:
 
 
 def faithfulness(
-    scorer: Scorer, spec: InputSpec, crop: Pixels, heats: Sequence[Heat], *, fake: bool, seed: int = 0
+    scorer: Scorer,
+    spec: InputSpec,
+    crop: Pixels,
+    heats: Sequence[Heat],
+    *,
+    probability: Probability,
+    fake: bool,
+    seed: int = 0,
 ) -> list[Faithfulness]:
     """Whether the parts that maps name are the parts that the score hangs on; one answer a map.
 
@@ -193,6 +204,7 @@ def faithfulness(
         spec: the network's input.
         crop: (H, W, 3) uint8.
         heats: maps of this crop; all are held against the same random orders.
+        probability: ``Card.probability`` of the detector.
         fake: whether the verdict to be explained is Fake, else Real.
         seed: of the random orders.
     """
@@ -208,7 +220,8 @@ def faithfulness(
         grids = masks.reshape(-1, CELLS, CELLS)
         both = ((pixels, blurred), (blurred, pixels))
         logits = [scorer(np.stack([_mixed(one, other, mask) for mask in grids])) for one, other in both]
-        scores = 1 / (1 + np.exp(-sign * np.asarray(logits, float)))
+        p_fake = probability(np.asarray(logits))
+        scores = p_fake if fake else 1 - p_fake
         deletion, insertion = (float(np.trapezoid(curve)) / STEPS for curve in scores)
         return deletion, insertion
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from deepfake.cache_folder import folder_named
 from deepfake.errors import UserError
 from deepfake.images import load_image
 from deepfake.locks import hold
@@ -40,7 +41,7 @@ class Feedback:
         sha256: of the picture's file.
         truth: what the person says the picture is.
         model, model_sha256: who judged.
-        verdict, operating_point, p_fake: what was said.
+        verdict, operating_point, p_fake: what was said; p_fake is None where nothing could be decided on.
         faces: p_fake of each face.
         picture: the copy's name in the folder of pictures; None where the person did not leave it.
         time: UTC, to the second.
@@ -52,7 +53,7 @@ class Feedback:
     model_sha256: str
     verdict: str
     operating_point: str
-    p_fake: float
+    p_fake: float | None
     faces: tuple[float, ...]
     picture: str | None
     time: str
@@ -64,8 +65,7 @@ class Feedback:
 
 def feedback_folder() -> Path | None:
     """Where answers are kept; None where the operator named no folder."""
-    named = os.environ.get(VARIABLE, "").strip()
-    return Path(named) if named else None
+    return folder_named(VARIABLE)
 
 
 def keep_feedback(verdict: Verdict, card: Card, truth: Truth, picture: bytes | None = None) -> Feedback:

@@ -50,18 +50,24 @@ def jpeg_bytes(pixels: Pixels, quality: int = 90) -> bytes:
 
 
 def draw_faces(
-    pixels: Pixels, boxes: Sequence[Box], calls: Sequence[CallName], side: int = PREVIEW_SIDE
+    pixels: Pixels,
+    boxes: Sequence[Box],
+    calls: Sequence[CallName],
+    side: int = PREVIEW_SIDE,
+    *,
+    square: Box | None = None,
 ) -> Pixels:
     """The picture, shrunk to ``side``, with a numbered, labelled box around each face.
 
     Numbers count from 1 in the order given. The verdict stands in the label and in the colour; a label much
-    wider than its box, which would cover other faces, is the number alone.
+    wider than its box, which would cover other faces, or wider than the picture is the number alone.
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
         boxes: left, top, right, bottom in pixels of ``pixels``, right and bottom exclusive.
         calls: the verdict of each.
         side: longest side of the result, in pixels.
+        square: what the verdict 'fake' rests on where it is not a face; framed and labelled.
 
     Returns:
         a new (h, w, 3) uint8 array.
@@ -77,6 +83,11 @@ def draw_faces(
     drawing = ImageDraw.Draw(canvas)
     long_side = max(small.shape[:2])
     line = max(1, round(long_side / 170))
+    if square is not None:
+        left, top, right, bottom = (round(edge * scale) for edge in square)
+        drawing.rectangle((left, top, right - 1, bottom - 1), outline="white", width=2 * line + 2)
+        inner = (left + 1, top + 1, right - 2, bottom - 2)
+        drawing.rectangle(inner, outline=CALL_COLOURS["fake"], width=2 * line)
     # Smallest first, so that the largest faces' labels end on top.
     for number in range(len(boxes), 0, -1):
         left, top, right, bottom = (round(edge * scale) for edge in boxes[number - 1])
@@ -85,12 +96,17 @@ def draw_faces(
         drawing.rectangle(rim, outline="white", width=line + 2)  # visible on any background
         outer = (left - line, top - line, right + line - 1, bottom + line - 1)
         drawing.rectangle(outer, outline=CALL_COLOURS[call], width=line)
-    font = ImageFont.load_default(size=max(11, round(long_side / 30)))
+    size = max(11, round(long_side / 30))
+    font = ImageFont.load_default(size=size)
+    if square is not None:
+        left, top, _, bottom = (round(edge * scale) for edge in square)
+        _draw_tag(drawing, font, f"Whole image {CALL_WORDS['fake'].lower()}", (left, top, bottom), "fake")
     for number in range(len(boxes), 0, -1):
         left, top, right, bottom = (round(edge * scale) for edge in boxes[number - 1])
         call = calls[number - 1]
         text = f"{number} {CALL_WORDS[call]}"
-        if len(boxes) > 1 and drawing.textlength(text, font=font) > 1.5 * (right - left):
+        wide = drawing.textlength(text, font=font)
+        if (len(boxes) > 1 and wide > 1.5 * (right - left)) or wide + size > canvas.width:
             text = str(number)
         _draw_tag(drawing, font, text, (left, top, bottom), call)
     return np.asarray(canvas)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from deepfake.augmentation import jpeg
 from deepfake.errors import UserError
 from deepfake.faces import crop, find_faces
+from deepfake.families import read_metadata, read_names, whole_families
 from deepfake.image_files import list_image_files
 from deepfake.images import ImageRefused, load_image
 from deepfake.inventory import read_header
@@ -56,6 +57,7 @@ class SourceFolder:
             of the JPEG pass; "" for none.
         skip: file names that hold one of these are left out.
         only: file names that begin with one of these are taken; () takes all.
+        files: exactly these are taken, named by their place in the folder, with slashes; () takes all.
         coarseness: only JPEG files of this coarseness (``header_facts``) are taken: where the classes were
             saved at different qualities, the one that both have. None takes every file.
         tile: the files are sheets of square pictures of this side in pixels, on black (``tiles``); 0: one
@@ -63,6 +65,13 @@ class SourceFolder:
         middle: the share of either side that is kept around the centre; less than 1 cuts off a watermark.
         faces: take the faces, framed as they are judged, in place of the whole picture.
         as_it_is: keep the file's bytes; for sources whose two classes already share one form.
+        metadata: the collection's table, relative to where the collections lie, that tells each file's label
+            and which original a fake was made of (``families.read_metadata``). Taken are files of this
+            ``label`` whose family has both sides; a family shares ``part``, split and JPEG quality.
+        left_out: a list of names, relative to where the collections lie, that are not taken, nor any fake of
+            an original that stands in it; "" for none.
+        min_side: least pixels of the shorter side, as the table tells it or, without one, of the file.
+        per_family: most files of either label that a family gives; 0 takes all.
     """
 
     path: str
@@ -75,11 +84,16 @@ class SourceFolder:
     group: str = ""
     skip: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     coarseness: float | None = None
     tile: int = 0
     middle: float = 1.0
     faces: bool = False
     as_it_is: bool = False
+    metadata: str = ""
+    left_out: str = ""
+    min_side: int = 0
+    per_family: int = 0
 
 
 def read_plan(plan: Path) -> list[SourceFolder]:
@@ -99,7 +113,14 @@ def read_plan(plan: Path) -> list[SourceFolder]:
 
 def _folder(entry: dict[str, Any]) -> SourceFolder:
     values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
-    return SourceFolder(**values)
+    folder = SourceFolder(**values)
+    if folder.per_family and not folder.metadata:
+        raise GatheringError(
+            "bad_plan",
+            f"The folder {folder.path} has per_family and no metadata: no table tells its families. Name the "
+            "collection's table as metadata, or leave per_family out.",
+        )
+    return folder
 
 
 def gather(
@@ -121,24 +142,24 @@ def gather(
         say: takes lines for the person who waits.
 
     Returns:
-        The manifest: path, split, label, source, generator.
+        The manifest: path, split, label, source, generator, group (what belongs together: the family's
+        original, what a name holds before ``SourceFolder.group``, or the file's own name).
 
     Raises:
-        GatheringError: ``no_folder``: a folder of the plan is missing; ``not_empty``: ``out`` holds files.
+        GatheringError: ``no_folder``: a folder of the plan, or a file that it names, is missing;
+            ``not_empty``: ``out`` holds files.
+        FamilyError: a collection's table, or a list of names to leave out, is missing or cannot be used.
     """
     folders = list(folders)
-    missing = [
-        str(collections / folder.path) for folder in folders if not (collections / folder.path).is_dir()
-    ]
-    if missing:
-        raise GatheringError("no_folder", f"Folders of the plan are missing: {', '.join(missing)}.")
+    _refuse_missing(folders, collections)
     if out.exists() and any(out.iterdir()):
         raise GatheringError("not_empty", f"{out} is not empty. Give a new folder.")
+    wanted = [_wanted(folder, collections, say) for folder in folders]  # refuses before the long work
     names, hashes = _kept_out(unlike)
     rows: list[dict[str, str]] = []
     cv2.setNumThreads(0)
-    for folder in folders:
-        taken = _take(folder, collections, out, names, hashes)
+    for folder, families in zip(folders, wanted, strict=True):
+        taken = _take(_Choice(folder, names, hashes, families), collections, out)
         rows += taken
         say(f"{folder.source} {folder.label} ({folder.generator}): {len(taken):,} from {folder.path}")
     table = pd.DataFrame(rows).sort_values("path").reset_index(drop=True)
@@ -146,18 +167,82 @@ def gather(
     return table
 
 
-def _take(
-    folder: SourceFolder, collections: Path, out: Path, names: set[str], hashes: NDArray[np.uint8]
-) -> list[dict[str, str]]:
-    root = collections / folder.path
+def _refuse_missing(folders: list[SourceFolder], collections: Path) -> None:
+    missing = [
+        str(collections / folder.path) for folder in folders if not (collections / folder.path).is_dir()
+    ]
+    if missing:
+        raise GatheringError("no_folder", f"Folders of the plan are missing: {', '.join(missing)}.")
+    files = [collections / folder.path / file for folder in folders for file in folder.files]
+    absent = [str(file) for file in files if not file.is_file()]
+    if absent:
+        more = f" and {len(absent) - 3:,} more" if len(absent) > 3 else ""
+        raise GatheringError(
+            "no_folder",
+            f"Files that the plan names are missing: {', '.join(absent[:3])}{more}. Fetch the collection as "
+            "it stood at the commit that the plan names.",
+        )
+
+
+def _wanted(folder: SourceFolder, collections: Path, say: Callable[[str], None]) -> dict[str, str] | None:
+    """The family of each file that the folder's table and list leave, by name; None where all are taken."""
+    left_out = read_names(collections / folder.left_out) if folder.left_out else frozenset()
+    if not folder.left_out and not folder.metadata:
+        return None
+    there = [file.stem for file in list_image_files(collections / folder.path)]
+    if not folder.metadata:
+        return {name: "" for name in there if name not in left_out}
+    taken = whole_families(
+        read_metadata(collections / folder.metadata, sizes=folder.min_side > 0),
+        there,
+        left_out=left_out,
+        min_side=folder.min_side,
+        per_family=folder.per_family,
+        say=lambda line: say(f"{folder.path}: {line}"),
+    )
+    return {member.name: member.family for member in taken if member.label == folder.label}
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What of a folder is taken.
+
+    Attributes:
+        names, hashes: of the images that must not be learnt from.
+        families: the family of each file that table and list leave, by name; None where all are left.
+    """
+
+    folder: SourceFolder
+    names: set[str]
+    hashes: NDArray[np.uint8]
+    families: dict[str, str] | None
+
+    def family(self, file: Path) -> str:
+        return (self.families or {}).get(file.stem, "")
+
+    def by_name(self, file: Path) -> bool:
+        folder = self.folder
+        if any(word in file.name for word in folder.skip):
+            return False
+        if folder.only and not file.name.startswith(folder.only):
+            return False
+        if file.stem in self.names and not folder.as_it_is:
+            return False
+        if self.families is not None and file.stem not in self.families:
+            return False
+        return folder.part[0] <= name_draw("part " + (self.family(file) or file.stem)) < folder.part[1]
+
+    def by_pixels(self, pixels: Pixels) -> bool:
+        if not self.folder.metadata and min(pixels.shape[:2]) < self.folder.min_side:
+            return False
+        return not _is_like(pixels, self.hashes)
+
+
+def _take(choice: _Choice, collections: Path, out: Path) -> list[dict[str, str]]:
+    folder, root = choice.folder, collections / choice.folder.path
 
     def some(file: Path) -> list[dict[str, str]]:
-        part = name_draw("part " + file.stem)
-        if any(word in file.name for word in folder.skip) or not folder.part[0] <= part < folder.part[1]:
-            return []
-        if folder.only and not file.name.startswith(folder.only):
-            return []
-        if file.stem in names and not folder.as_it_is:
+        if not choice.by_name(file):
             return []
         if folder.coarseness is not None and read_header(str(file)).coarseness != folder.coarseness:
             return []
@@ -165,17 +250,20 @@ def _take(
             pixels = load_image(file).pixels
         except ImageRefused:
             return []
-        return [] if _is_like(pixels, hashes) else _write(folder, root, file, pixels, out)
+        return _write(choice, root, file, pixels, out) if choice.by_pixels(pixels) else []
 
+    files = [root / name for name in sorted(folder.files)] or list_image_files(root)
     # Of x.jpg and x.png one: both would be written to the same place.
-    named = {file.with_suffix(""): file for file in reversed(list_image_files(root))}
+    named = {file.with_suffix(""): file for file in reversed(files)}
     with ThreadPoolExecutor() as pool:
         return [row for rows in pool.map(some, sorted(named.values())) for row in rows]
 
 
-def _write(folder: SourceFolder, root: Path, file: Path, pixels: Pixels, out: Path) -> list[dict[str, str]]:
+def _write(choice: _Choice, root: Path, file: Path, pixels: Pixels, out: Path) -> list[dict[str, str]]:
     """Writes what is taken of one picture; its rows of the manifest."""
-    draw = name_draw(file.stem.split(folder.group)[0] if folder.group else file.stem)
+    folder = choice.folder
+    group = choice.family(file) or (file.stem.split(folder.group)[0] if folder.group else file.stem)
+    draw = name_draw(group)
     split = folder.split or ("Validation" if draw < folder.validation else "Train")
     inside = "-".join(file.relative_to(root).with_suffix("").parts).replace(" ", "_")
     place = Path(folder.source) / split / folder.label
@@ -189,6 +277,7 @@ def _write(folder: SourceFolder, root: Path, file: Path, pixels: Pixels, out: Pa
         for target, part in zip(targets, parts.values(), strict=True):
             write_picture(out / target, in_one_form(part, draw))
     known = {"split": split, "label": folder.label, "source": folder.source, "generator": folder.generator}
+    known["group"] = group
     return [{"path": target.as_posix(), **known} for target in targets]
 
 

@@ -78,11 +78,14 @@ def _webp_size(head: bytes) -> tuple[int, int]:
 def _jpeg(head: bytes) -> HeaderFacts:
     at, end, checksum, coarseness = 2, len(head), 0, 0.0
     while at + 4 <= end:
-        if head[at] != 0xFF:
-            break
+        if head[at] != 0xFF:  # bytes that belong to no segment are skipped, as decoders do
+            at = head.find(b"\xff", at)
+            if at < 0:
+                break
+            continue
         marker = head[at + 1]
-        if marker == 0xFF or marker in _BARE:
-            at += 1 if marker == 0xFF else 2
+        if marker in (0x00, 0xFF) or marker in _BARE:
+            at += 2 if marker in _BARE else 1
             continue
         length = head[at + 2] << 8 | head[at + 3]
         if marker == 0xDB:

@@ -65,13 +65,28 @@ def exif_orientation(image: Image.Image) -> int:
 def sound_exif(image: Image.Image) -> Image.Exif:
     """The EXIF tags; none where reading them would take gigabytes.
 
+    An orientation that only XMP names is none, as in browsers; Pillow would take it.
+
     Raises:
         Exception: whatever Pillow raises on damaged EXIF.
     """
     block = image.info.get("exif")
     if block is None and (text := image.info.get("Raw profile type exif")):
         block = bytes.fromhex("".join(text.split("\n")[3:]))
-    return Image.Exif() if exif_overload(block) else image.getexif()
+    if exif_overload(block):
+        return Image.Exif()
+    if (
+        image.format == "TIFF"
+    ):  # its tags are its EXIF; Pillow keeps what it read, and turns the picture by it
+        xmp = image.info.pop("xmp", None)
+        tags = image.getexif()
+        if xmp is not None:
+            image.info["xmp"] = xmp
+        return tags
+    tags = Image.Exif()
+    if block:
+        tags.load(block)
+    return tags
 
 
 def has_exif(image: Image.Image, data: bytes) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deepfake.errors import UserError
-from deepfake.image_signatures import looks_cut
+from deepfake.image_ends import looks_cut
 
 WANTED = "Expected a JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF picture."
 

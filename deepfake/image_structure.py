@@ -9,10 +9,16 @@ from __future__ import annotations
 import re
 import struct
 
+from deepfake.image_ends import jpeg_end
+
 MAX_SCANS = 64
 """Passes of a progressive JPEG; each costs a walk over all pixels. Encoders make about ten."""
+MAX_OPEN_SCANS = 20
+"""The same where the end marker is missing: such a file is decoded three times."""
 MAX_SEGMENTS = 5_000
-"""Segments of a JPEG before its first scan, padding bytes included."""
+"""Segments of a JPEG before its first scan."""
+MAX_STRAYS = 2**16
+"""Bytes between those segments that belong to none; readers skip them one by one."""
 MAX_CHUNKS = 100_000
 """Chunks of a PNG, 32 MiB in pieces of 4 KiB being 8,000."""
 MAX_GIF_BLOCKS = 20_000
@@ -38,9 +44,14 @@ def overload(data: bytes, reader: str) -> str | None:
         reader: the format, from ``image_signatures.identify``.
     """
     if reader == "JPEG":
-        if too_many(_SCAN, data, MAX_SCANS):
-            return f"more than {MAX_SCANS} passes over the picture"
-        return _many(jpeg_segments(data, MAX_SEGMENTS), MAX_SEGMENTS, "segments")
+        if too_many(_SCAN, data, MAX_OPEN_SCANS):  # phones and cameras put further pictures behind the first
+            first, limit = _first_picture(data)
+            if too_many(_SCAN, first, limit):
+                return f"more than {limit} passes over the picture"
+        segments, strays = jpeg_segments(data, MAX_SEGMENTS, MAX_STRAYS)
+        return _many(segments, MAX_SEGMENTS, "segments") or _many(
+            strays, MAX_STRAYS, "bytes between segments"
+        )
     if reader == "PNG":
         return _many(png_chunk_count(data, MAX_CHUNKS), MAX_CHUNKS, "chunks")
     if reader == "GIF":
@@ -57,19 +68,32 @@ def too_many(pattern: re.Pattern[bytes], data: bytes, limit: int) -> bool:
     return any(number >= limit for number, _ in enumerate(pattern.finditer(data)))
 
 
-def jpeg_segments(data: bytes, limit: int) -> int:
-    """Segments and padding bytes before a JPEG's first scan, at most ``limit`` + 1."""
-    at, count = 2, 0
-    while count <= limit and at + 4 <= len(data) and data[at : at + 2] != b"\xff\xda":
-        count += 1
+def _first_picture(data: bytes) -> tuple[bytes, int]:
+    """A JPEG up to its end, and how many passes it may have."""
+    try:
+        end = jpeg_end(data)
+    except (struct.error, IndexError, ValueError):
+        return data, MAX_OPEN_SCANS
+    return data[: end.stop], MAX_SCANS if end.closed else MAX_OPEN_SCANS
+
+
+def jpeg_segments(data: bytes, limit: int, stray_limit: int) -> tuple[int, int]:
+    """Segments before a JPEG's first scan, and bytes between them; at most a limit + 1."""
+    at, count, strays = 2, 0, 0
+    while count <= limit and strays <= stray_limit and at + 4 <= len(data):
+        if data[at : at + 2] == b"\xff\xda":
+            break
         marker = data[at + 1]
         if data[at] != 0xFF or marker in (0x00, 0xFF):
             at += 1
-        elif marker == 0x01 or 0xD0 <= marker <= 0xD9:
+            strays += 1
+            continue
+        count += 1
+        if marker == 0x01 or 0xD0 <= marker <= 0xD9:
             at += 2
         else:
             at += 2 + max(2, data[at + 2] << 8 | data[at + 3])
-    return count
+    return count, strays
 
 
 def png_chunk_count(data: bytes, limit: int) -> int:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deepfake.image_colour import to_rgb
+from deepfake.image_ends import CUT_NOTE, closed_jpegs, looks_cut, mended_png
 from deepfake.image_headers import (
     bits_per_channel,
     count_frames,
@@ -40,7 +41,7 @@ from deepfake.image_refusals import (
     too_many_pixels,
     truncated,
 )
-from deepfake.image_signatures import identify, looks_cut
+from deepfake.image_signatures import identify
 from deepfake.image_structure import overload
 from deepfake.public_demo import capped
 
@@ -203,9 +204,10 @@ def _decode(data: bytes, reader: str, max_pixels: int, min_side: int) -> LoadedI
         _register_heif()
     if excess := overload(data, reader):
         raise overloaded(excess)
-    if reader in ("JPEG", "AVIF", "HEIC") and looks_cut(data, reader):
+    if reader in ("AVIF", "HEIC") and looks_cut(data, reader):
         raise truncated()  # their decoders may fill in what is missing
-    with Image.open(io.BytesIO(data), formats=["HEIF" if reader == "HEIC" else reader]) as image:
+    readable, damage = _readable(data, reader, max_pixels, min_side)
+    with Image.open(io.BytesIO(readable), formats=["HEIF" if reader == "HEIC" else reader]) as image:
         _check_size(image.size, max_pixels, min_side)
         if reader == "TIFF" and (reason := tiff_refusal(image)):
             raise ImageRefused("unsupported_format", f"{reason} Save or export it as JPEG or PNG first.")
@@ -223,6 +225,11 @@ def _decode(data: bytes, reader: str, max_pixels: int, min_side: int) -> LoadedI
         notes.insert(0, _frames_note(reader, frames))
     if reader in ("AVIF", "HEIC") and is_hdr(data):
         notes.append("The picture is made for HDR screens and was not adapted; colours may look flat.")
+    notes += damage
+    if reader not in ("JPEG", "BMP") and looks_cut(
+        data, reader
+    ):  # the length that a BMP states is often wrong
+        notes.append(CUT_NOTE)
     pixels = np.array(colour, dtype=np.uint8)
     facts = ImageFacts(
         format=reader,
@@ -238,6 +245,31 @@ def _decode(data: bytes, reader: str, max_pixels: int, min_side: int) -> LoadedI
         has_exif=exif,
     )
     return LoadedImage(pixels, facts, tuple(notes))
+
+
+def _readable(data: bytes, reader: str, max_pixels: int, min_side: int) -> tuple[bytes, list[str]]:
+    """The bytes to decode: the file's own, or with its end mended; and notes.
+
+    Raises:
+        ImageRefused: ``truncated``: a JPEG without its end marker whose picture is not whole.
+    """
+    if reader == "PNG":
+        return mended_png(data)
+    closed = closed_jpegs(data) if reader == "JPEG" else None
+    if closed is None:
+        return data, []
+    with (
+        Image.open(io.BytesIO(closed[0]), formats=["JPEG"]) as one,
+        Image.open(io.BytesIO(closed[1]), formats=["JPEG"]) as other,
+    ):
+        _check_size(one.size, max_pixels, min_side)
+        one.load()
+        other.load()
+        for top in range(0, one.height, 256):  # in strips: a picture of the largest size takes 200 MB
+            strip = (0, top, one.width, min(top + 256, one.height))
+            if one.crop(strip).tobytes() != other.crop(strip).tobytes():
+                raise truncated()
+    return closed[0], [CUT_NOTE]
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from deepfake.cache_folder import DAMAGED, cache_folder, changed, prune, write_whole
 from deepfake.gathering import perceptual_hash
 from deepfake.images import ImageRefused, load_image
-from deepfake.inventory import Inventory, cache_name
+from deepfake.inventory import Inventory, cache_name, file_states
 
 MOST_CACHED_BYTES = 512_000_000
-_VERSION = 1
+_VERSION = 2
 _CHUNK = 64  # files handed to a thread at once
 _SAVE_EVERY = 20_000
 _SHAPES: dict[str, tuple[Any, tuple[int, ...]]] = {
@@ -38,6 +38,7 @@ _SHAPES: dict[str, tuple[Any, tuple[int, ...]]] = {
     "state": (np.int8, ()),
 }
 UNSEEN, GOOD, REFUSED = 0, 1, 2
+_STATES = ("n_bytes", "modified")
 
 
 class Stopped(Exception):
@@ -76,6 +77,14 @@ class Measures:
 
 
 @dataclass(frozen=True)
+class _States:
+    """Sizes and times of change of N files, as ``inventory.file_states`` gives them."""
+
+    n_bytes: NDArray[np.int64]
+    modified: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class _One:
     """One image's values, or the reason why there are none."""
 
@@ -89,31 +98,34 @@ def measures_version(inventory: Inventory) -> int:
 
 
 def kept_measures(inventory: Inventory) -> Measures | None:
-    """The measures of all images, where every one is in the cache as the file now is; no file is read."""
-    arrays, refusals = _load(inventory)
+    """The measures of all images, where each is in the cache as the inventory knows it; no file is read."""
+    arrays, refusals = _load(inventory, _States(*(inventory.table[name].to_numpy() for name in _STATES)))
     return None if (arrays["state"] == UNSEEN).any() else Measures(**arrays, refusals=refusals)
 
 
 def measure_images(
     inventory: Inventory,
     *,
+    refresh: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Measures:
-    """Measures every image that is not in the cache.
+    """Measures every image that is not in the cache as its file is at this moment.
 
     Args:
-        inventory: the data set.
+        inventory: the data set; it may be older than its files.
+        refresh: measure every image again, whatever is kept.
         on_progress: told how many images are done, of how many.
         stopped: asked now and then whether to stop.
 
     Raises:
         Stopped: ``stopped`` said so.
     """
-    arrays, refusals = _load(inventory)
+    paths = inventory.index().paths()
+    states = _States(*file_states(paths))
+    arrays, refusals = _unseen(len(inventory)) if refresh else _load(inventory, states)
     waiting = np.flatnonzero(arrays["state"] == UNSEEN)
     done, unsaved = len(inventory) - waiting.size, 0
-    paths = inventory.index().paths()
     cv2.setNumThreads(0)
     try:
         for rows, found in _in_threads(waiting, paths):
@@ -129,11 +141,11 @@ def measure_images(
             if stopped():
                 raise Stopped
             if unsaved >= _SAVE_EVERY:
-                _save(inventory, arrays, refusals)
+                _save(inventory, states, arrays, refusals)
                 unsaved = 0
     finally:
         if unsaved:
-            _save(inventory, arrays, refusals)
+            _save(inventory, states, arrays, refusals)
     return Measures(**arrays, refusals=refusals)
 
 
@@ -178,38 +190,41 @@ def _measure(path: str) -> _One:
     )
 
 
-def _load(inventory: Inventory) -> tuple[dict[str, NDArray[Any]], dict[int, str]]:
-    """What is in the cache of the files as they now are; the rest has state ``UNSEEN``."""
-    total = len(inventory)
-    arrays = {name: np.zeros((total, *shape), kind) for name, (kind, shape) in _SHAPES.items()}
+def _unseen(total: int) -> tuple[dict[str, NDArray[Any]], dict[int, str]]:
+    return {name: np.zeros((total, *shape), kind) for name, (kind, shape) in _SHAPES.items()}, {}
+
+
+def _load(inventory: Inventory, states: _States) -> tuple[dict[str, NDArray[Any]], dict[int, str]]:
+    """What is in the cache of files in these states; the rest is ``UNSEEN``."""
+    arrays, refusals = _unseen(len(inventory))
     try:
         with np.load(cache_folder("measures") / f"{cache_name(inventory.root)}.npz") as kept:
             facts = json.loads(str(kept["facts"]))
             if facts["version"] != _VERSION:
-                return arrays, {}
+                return arrays, refusals
             names = kept["path"].tobytes().decode().split("\0")
             place = {path: row for row, path in enumerate(names)}
             old = np.array([place.get(path, -1) for path in inventory.table["path"]], np.int64)
-            for name in ("n_bytes", "modified"):
-                old[kept[name][old] != inventory.table[name].to_numpy()] = -1
+            for name in _STATES:
+                old[kept[name][old] != getattr(states, name)] = -1
             found = old >= 0
             for name, values in arrays.items():
                 values[found] = kept[name][old[found]]
-        refusals = {int(row): text for row, text in facts["refusals"].items()}
-        again = {int(row): refusals[int(old[row])] for row in np.flatnonzero(arrays["state"] == REFUSED)}
+        known = {int(row): text for row, text in facts["refusals"].items()}
+        refusals = {int(row): known[int(old[row])] for row in np.flatnonzero(arrays["state"] == REFUSED)}
     except DAMAGED:
-        return {name: np.zeros((total, *shape), kind) for name, (kind, shape) in _SHAPES.items()}, {}
-    return arrays, again
+        return _unseen(len(inventory))
+    return arrays, refusals
 
 
-def _save(inventory: Inventory, arrays: dict[str, NDArray[Any]], refusals: dict[int, str]) -> None:
-    table = inventory.table
+def _save(
+    inventory: Inventory, states: _States, arrays: dict[str, NDArray[Any]], refusals: dict[int, str]
+) -> None:
     facts = {"version": _VERSION, "refusals": refusals}
     stored: dict[str, NDArray[Any]] = {
         **arrays,
-        "path": np.frombuffer("\0".join(table["path"]).encode(), np.uint8),
-        "n_bytes": table["n_bytes"].to_numpy(),
-        "modified": table["modified"].to_numpy(),
+        "path": np.frombuffer("\0".join(inventory.table["path"]).encode(), np.uint8),
+        **{name: getattr(states, name) for name in _STATES},
         "facts": np.array(json.dumps(facts)),
     }
     buffer = io.BytesIO()

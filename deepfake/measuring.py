@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from deepfake.calibration import calibrated_probability
 from deepfake.dataset import CLASS_NAMES, DatasetError, DatasetIndex
 from deepfake.detector import Detector
 from deepfake.evaluation import Evaluation, evaluate_scores
+from deepfake.registry import OperatingPoint
 from deepfake.scoring import score_files
+from deepfake.threshold_metrics import sort_scores
+from deepfake.verdict_rule import RuleMetrics, at_every_point, rules_to_dict
 
 
 @dataclass(frozen=True)
@@ -22,13 +25,19 @@ class Measurement:
     Attributes:
         table: ``image_id`` (path in the data set), ``split``, ``source``, ``label`` (Fake or Real),
             ``p_fake`` (calibrated, 0..1); one row an image that could be read.
-        evaluation: the metrics at the detector's balanced threshold.
+        evaluation: the metrics; those that need a threshold are of a forced choice at ``balanced``.
+        verdict_rule: what the verdicts are at each operating point.
         refused: (path, reason) of files that could not be read and are in no number.
     """
 
     table: pd.DataFrame
     evaluation: Evaluation
+    verdict_rule: dict[OperatingPoint, RuleMetrics]
     refused: tuple[tuple[str, str], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers ready for JSON: those of ``Evaluation.to_dict``, and ``verdict_rule``."""
+        return {**self.evaluation.to_dict(), "verdict_rule": rules_to_dict(self.verdict_rule)}
 
 
 def measure(
@@ -49,8 +58,9 @@ def measure(
         on_progress: told after each batch how many images are done.
 
     Raises:
-        DatasetError: code ``no_images``: not one image could be read.
+        DatasetError: code ``no_images``: not one image could be read; ``missing_file``: some are not there.
     """
+    data.check_files()
     refused: dict[int, str] = {}
     logits = score_files(
         detector.scorer,
@@ -67,7 +77,7 @@ def measure(
         )
     rows = data.table[good]
     labels = rows["label"].to_numpy()
-    p_fake = calibrated_probability(logits[good], detector.card.temperature, detector.card.bias)
+    p_fake = detector.card.probability(logits[good])
     table = pd.DataFrame(
         {
             "image_id": rows["path"].to_numpy(),
@@ -81,4 +91,7 @@ def measure(
         labels, p_fake, threshold=detector.card.thresholds.balanced, n_bootstrap=n_bootstrap
     )
     paths = data.table["path"]
-    return Measurement(table, evaluation, tuple((paths[row], why) for row, why in sorted(refused.items())))
+    rules = at_every_point(sort_scores(labels, p_fake), detector.card.thresholds)
+    return Measurement(
+        table, evaluation, rules, tuple((paths[row], why) for row, why in sorted(refused.items()))
+    )

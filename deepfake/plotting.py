@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
+import numpy as np
 import plotly.graph_objects as go
 
 ACCENT_COLOUR = "#14998C"
@@ -18,6 +19,9 @@ DETECTOR_STYLES = (
     ("#5F8A2B", "longdash"),
 )
 """Colour and dash of detectors drawn together, in their order; told apart without colour too."""
+
+_SAME = 1e-6
+"""Numbers that differ by less than this part of themselves are one number to the eye."""
 
 SaveFormat = Literal["png", "svg"]
 
@@ -41,6 +45,33 @@ def share_axis(lowest: float = 0.0, highest: float = 1.0) -> dict[str, Any]:
     """An axis of shares in percent with a little room at both ends."""
     room = 0.02 * (highest - lowest)
     return {"range": [lowest - room, highest + room], "tickformat": ".0%"}
+
+
+def frame_constant(figure: go.Figure, *, share: bool = False) -> go.Figure:
+    """Gives the vertical axis a range where all curves are one and the same number; else leaves it alone.
+
+    Plotly would lay an axis one unit above and below it: a learning rate of 0.001 then looks like 0 between
+    -1 and 1, an accuracy of 50 % stands between -50 and 150 %.
+
+    Args:
+        figure: whose curves are drawn already; changed and returned.
+        share: values are shares in 0..1, so the axis shows all of that; else it reaches from 0 to twice the
+            number.
+    """
+    traces: Any = figure.data
+    drawn = [np.asarray(trace.y, float) for trace in traces if trace.y is not None and len(trace.y)]
+    values = np.concatenate(drawn) if drawn else np.empty(0)
+    values = values[np.isfinite(values)]
+    if not values.size or np.ptp(values) > _SAME * np.abs(values).max():
+        return figure
+    middle = float(values.mean())
+    if share:
+        figure.update_yaxes(range=share_axis()["range"])
+    elif middle:
+        figure.update_yaxes(range=sorted((0.0, 2 * middle)))
+    else:
+        figure.update_yaxes(range=[0.0, 1.0])
+    return figure
 
 
 def plot_config(name: str, kind: SaveFormat = "png") -> dict[str, Any]:

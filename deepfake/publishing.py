@@ -10,18 +10,21 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deepfake import __version__
 from deepfake.calibrating import calibrate
 from deepfake.dataset import DatasetIndex
 from deepfake.errors import UserError
 from deepfake.measuring import Measurement
-from deepfake.recorded import CALIBRATION_SCORES, describe, scores_name
+from deepfake.recorded import CALIBRATION_SCORES, entry_title, scores_name
 from deepfake.registry import Card, load_card, models_folder, read_network
 from deepfake.runlog import read_settings, write_json
 from deepfake.score_table import write_scores
 from deepfake.scoring import compiled_scorer
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,8 +126,7 @@ def publish(
     return load_card(name)
 
 
-def record(
-    card: Card,
+def evaluation_entry(
     measurement: Measurement,
     *,
     data: str,
@@ -133,13 +135,10 @@ def record(
     command: str,
     source: str | None = None,
     folder: str = "",
-) -> Path:
-    """Writes a measurement into a detector's card and its scores beside it.
-
-    An earlier one of the same title (``recorded.describe``) is replaced.
+) -> dict[str, Any]:
+    """A measurement as an entry of its detector's card, without the name of its score file.
 
     Args:
-        card: the detector's.
         measurement: from ``measuring.measure`` with this detector.
         data: the data set's name, as it shall be shown.
         split: the split measured, or None for all.
@@ -147,6 +146,33 @@ def record(
         command: what was typed, with the data set's place left general.
         source: the source measured, or None for all.
         folder: the data set's folder below one of ``data_roots.allowed_roots``; empty where it is in none.
+    """
+    return {
+        "data": data,
+        "split": split or "all",
+        "source": source or "",
+        "folder": folder,
+        "perturbed": perturbed,
+        "command": command,
+        "refused": len(measurement.refused),
+        **measurement.to_dict(),
+    }
+
+
+def record(card: Card, measurement: Measurement, **about: Any) -> Path:
+    """``record_entry`` of a measurement; ``about`` is what ``evaluation_entry`` takes."""
+    return record_entry(card, evaluation_entry(measurement, **about), measurement.table)
+
+
+def record_entry(card: Card, entry: dict[str, Any], table: pd.DataFrame) -> Path:
+    """Writes an evaluation into a detector's card and its scores beside it.
+
+    An earlier one of the same title (``recorded.describe``) is replaced.
+
+    Args:
+        card: the detector's.
+        entry: from ``evaluation_entry``.
+        table: the scores.
 
     Returns:
         The score table's path.
@@ -155,25 +181,14 @@ def record(
         UserError: code ``not_written``: the models folder cannot be written.
     """
     contents = dict(load_card(card.name).contents)
-    title = describe(data, split or "all", perturbed, source or "")
-    others = [known for known in contents["evaluations"] if _title(known) != title]
+    title = entry_title(entry)
+    others = [known for known in contents["evaluations"] if entry_title(known) != title]
     taken = {known["scores"] for known in others if isinstance(known, dict) and "scores" in known}
-    file_title = f"{describe(data, split or 'all', False, source or '')}{' perturbed' if perturbed else ''}"
+    file_title = entry_title({**entry, "perturbed": False}) + " perturbed" * bool(entry["perturbed"])
     scores = card.folder / scores_name(file_title, taken)
-    entry: dict[str, Any] = {
-        "data": data,
-        "split": split or "all",
-        "source": source or "",
-        "folder": folder,
-        "perturbed": perturbed,
-        "command": command,
-        "scores": scores.name,
-        "refused": len(measurement.refused),
-        **measurement.evaluation.to_dict(),
-    }
-    contents["evaluations"] = [*others, entry]
+    contents["evaluations"] = [*others, {**entry, "scores": scores.name}]
     try:
-        write_scores(measurement.table, scores)
+        write_scores(table, scores)
         write_json(card.folder / "card.json", contents)
     except OSError as error:
         raise UserError(
@@ -182,14 +197,6 @@ def record(
             f"({error.strerror}). Make the folder writable, or keep the scores elsewhere with --scores.",
         ) from error
     return scores
-
-
-def _title(entry: Any) -> str:
-    """An entry's title; empty where it is none of ours."""
-    try:
-        return describe(entry["data"], entry["split"], bool(entry["perturbed"]), entry.get("source") or "")
-    except (TypeError, KeyError, AttributeError):
-        return ""
 
 
 def _commit() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -25,7 +26,8 @@ class Recipe:
         schedule: ``constant`` or ``cosine`` (with ``warmup`` epochs of linear warm-up).
         optimizer: ``adam`` or ``adamw`` (with ``weight_decay``).
         perturbed, min_area: see ``pipeline.Augmentation``; both are off in ``seed``.
-        ema: decay per step of the averaged weights that are measured and kept; 0 turns it off.
+        ema: decay per step of the averaged weights that are measured and kept; 0 turns it off. Early in a
+            run it is smaller (``callbacks.WeightAverage``).
         validation_images: at most this many validation images are measured after an epoch (balanced).
         weights: start of the network: None, ``imagenet`` or a path; for ``compact`` the name of a detector.
         precision: ``auto``, ``float32`` or ``mixed_bfloat16``.
@@ -129,6 +131,47 @@ def without_sources(recipe: Recipe, sources: Sequence[str]) -> Recipe:
             f"It takes shares of: {', '.join(shares) or 'no sources (faces does)'}; one at least must stay.",
         )
     return replace(recipe, shares=left)
+
+
+_LEAST_STEPS_AN_EPOCH = 20
+_LEAST_STEPS = 300
+_SMALLEST_BATCH, _MOST_EPOCHS = 8, 60
+
+
+def fitted(recipe: Recipe, images: int, batch_size: int | None = None, epochs: int | None = None) -> Recipe:
+    """The recipe's own defaults for as many images: a small set gets smaller batches and more epochs.
+
+    The recipes are made for thousands of images. Of 320 in batches of 64 an epoch has 5 steps, a run of 16
+    epochs 80: too few to learn anything. Here the batch is halved, down to 8, until an epoch has 20 steps;
+    the learning rate goes with its root, which keeps Adam's noise alike (Malladi et al., On the SDEs and
+    scaling rules for adaptive gradient algorithms, 2022); and there are as many epochs, up to 60, as make 300
+    steps, warm-up in proportion. Where there is enough already the recipe is returned as it is; that of the
+    starting document, of constant step size, always is.
+
+    Args:
+        recipe: from ``RECIPES``.
+        images: that an epoch shows: the training images, or ``epoch_images``.
+        batch_size: a batch size that is settled; the learning rate is then left alone.
+        epochs: their number where it is settled.
+    """
+    if recipe.schedule == "constant" or images < 1:
+        return recipe
+    size = batch_size or recipe.batch_size
+    while batch_size is None and size // 2 >= _SMALLEST_BATCH and images // size < _LEAST_STEPS_AN_EPOCH:
+        size //= 2
+    steps = max(1, images // size)
+    enough = max(recipe.epochs, min(_MOST_EPOCHS, math.ceil(_LEAST_STEPS / steps)))
+    rate = recipe.learning_rate
+    if batch_size is None and size != recipe.batch_size:
+        rate = float(f"{rate * math.sqrt(size / recipe.batch_size):.2g}")
+    longer = min(enough, epochs or enough) / recipe.epochs
+    return replace(
+        recipe,
+        batch_size=size,
+        learning_rate=rate,
+        epochs=epochs or enough,
+        warmup=recipe.warmup * max(1.0, longer),
+    )
 
 
 REMADE = "remade"

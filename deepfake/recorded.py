@@ -7,7 +7,7 @@ import functools
 import math
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ import pandas as pd
 
 from deepfake.data_roots import allowed_roots
 from deepfake.errors import UserError
-from deepfake.registry import Card
+from deepfake.registry import Card, OperatingPoint
 from deepfake.score_table import read_scores
+from deepfake.verdict_rule import RuleMetrics, rules_from_dict
 
+RUN_HERE = "run here"
 CALIBRATION_SCORES = "scores-calibration.csv"
 """Beside ``model.keras``: the scores of the images that the detector was calibrated on."""
 
@@ -46,7 +48,7 @@ class Recorded:
         command: what makes it again.
         scores: the score table's file; it may be missing.
         n, n_fake, n_real: images.
-        threshold: at which accuracy, balanced_accuracy and f1 hold.
+        threshold: of the forced choice whose accuracy, balanced_accuracy and f1 these are.
         numbers: by the names of ``evaluation.Evaluation``; None where undefined or not recorded.
         intervals: (low, high) by the same names, where there is one.
         seed_protocol: the numbers as the starting document computed them, by ``SeedProtocol``'s names.
@@ -55,6 +57,8 @@ class Recorded:
         notes: sentences for a person.
         source: the one source of the data set that was measured; empty for all.
         folder: the data set's folder below one of ``data_roots.allowed_roots``; empty where unknown.
+        verdict_rule: what the verdicts were at each operating point; empty in older cards.
+        here: it was run on this server and is in no card (``kept_evaluations``).
     """
 
     data: str
@@ -74,11 +78,14 @@ class Recorded:
     notes: tuple[str, ...]
     source: str = ""
     folder: str = ""
+    verdict_rule: dict[OperatingPoint, RuleMetrics] = field(default_factory=dict)
+    here: bool = False
 
     @property
     def title(self) -> str:
-        """Data set, split, source and form in words."""
-        return describe(self.data, self.split, self.perturbed, self.source)
+        """Data set, split, source and form in words; says so where it was run here."""
+        words = describe(self.data, self.split, self.perturbed, self.source)
+        return f"{words}, {RUN_HERE}" if self.here else words
 
     @property
     def one_class(self) -> str | None:
@@ -129,7 +136,7 @@ def recorded_evaluations(card: Card) -> tuple[tuple[Recorded, ...], tuple[str, .
     good, bad = [], []
     for number, entry in enumerate(card.evaluations, start=1):
         try:
-            good.append(_recorded(card, entry))
+            good.append(read_entry(card.folder, entry))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             bad.append(
                 f"Evaluation {number} in the card of '{card.name}' cannot be read ({error!r}). "
@@ -149,7 +156,25 @@ def first_shown(evaluations: Sequence[Recorded]) -> Recorded:
     return [*plain, *both, *evaluations][0]
 
 
-def _recorded(card: Card, entry: dict[str, Any]) -> Recorded:
+def entry_title(entry: Any) -> str:
+    """The title of a card's entry; empty where it is none of ours."""
+    try:
+        return describe(entry["data"], entry["split"], bool(entry["perturbed"]), entry.get("source") or "")
+    except (TypeError, KeyError, AttributeError):
+        return ""
+
+
+def read_entry(folder: Path, entry: dict[str, Any], *, here: bool = False) -> Recorded:
+    """One entry as it stands in a card.
+
+    Args:
+        folder: beside whose files the scores lie.
+        entry: as ``publishing.evaluation_entry`` makes it.
+        here: see ``Recorded``.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: it cannot be understood.
+    """
     name = str(entry["scores"])
     if Path(name).name != name or name in ("", ".", ".."):
         raise ValueError(f"scores: {name!r} is not a file's name")
@@ -161,7 +186,7 @@ def _recorded(card: Card, entry: dict[str, Any]) -> Recorded:
         folder=str(entry.get("folder") or ""),
         perturbed=bool(entry["perturbed"]),
         command=str(entry.get("command", "")),
-        scores=card.folder / name,
+        scores=folder / name,
         n=int(entry["n"]),
         n_fake=int(entry["n_fake"]),
         n_real=int(entry["n_real"]),
@@ -176,6 +201,8 @@ def _recorded(card: Card, entry: dict[str, Any]) -> Recorded:
         confidence=float(entry.get("confidence", 0.95)),
         n_bootstrap=int(entry.get("n_bootstrap", 0)),
         notes=tuple(str(note) for note in entry.get("notes", ())),
+        verdict_rule=rules_from_dict(entry.get("verdict_rule")),
+        here=here,
     )
 
 

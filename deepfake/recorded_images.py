@@ -10,9 +10,10 @@ from PIL import Image
 
 from deepfake.cells import find_image
 from deepfake.images import load_image
+from deepfake.kept_evaluations import known_evaluations
 from deepfake.pipeline import perturbed_copy
 from deepfake.preprocessing import Pixels
-from deepfake.recorded import RecordError, read_recorded_scores, recorded_evaluations
+from deepfake.recorded import RecordError, read_recorded_scores
 from deepfake.registry import load_card
 
 
@@ -45,7 +46,7 @@ def recorded_image(detector: str, title: str, image_id: str) -> RecordedImage:
         UserError: ``unknown_model``; ``unknown_evaluation``; ``unknown_image``: the evaluation has no such
             image; ``image_not_here``: its file is not on this machine; or as ``read_recorded_scores``.
     """
-    matching = [each for each in recorded_evaluations(load_card(detector))[0] if each.title == title]
+    matching = [each for each in known_evaluations(load_card(detector))[0] if each.title == title]
     if not matching:
         raise RecordError(
             "unknown_evaluation", f"The detector '{detector}' has no evaluation called '{title}'."

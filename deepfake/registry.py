@@ -9,15 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from deepfake.cache_folder import folder_named
 from deepfake.errors import UserError
 from deepfake.preprocessing import INTERPOLATIONS, InputSpec
+from deepfake.rules import Rules, read_rules
 from deepfake.runtime import import_tensorflow
+
+if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 OperatingPoint = Literal["balanced", "few_false_alarms"]
 OPERATING_POINTS: tuple[OperatingPoint, ...] = ("balanced", "few_false_alarms")
@@ -78,7 +83,8 @@ class Card:
         contents: the whole JSON object.
         false_alarms: which real pictures it tends to call fake, in a sentence; may be empty.
         whole_pictures: it was trained on whole pictures of people too, so that one which a generator made is
-            judged as a whole beside its faces.
+            judged as a whole beside its faces, where ``rules.whole`` says so.
+        rules: what its scores may decide; see ``rules.Rules``.
     """
 
     name: str
@@ -96,6 +102,7 @@ class Card:
     false_alarms: str = ""
     bias: float = 0.0
     whole_pictures: bool = False
+    rules: Rules = field(default_factory=Rules)
 
     @property
     def networks(self) -> list[str]:
@@ -109,11 +116,39 @@ class Card:
         sources = data.get("sources") if isinstance(data, dict) else None
         return [str(source) for source in sources] if isinstance(sources, list) else []
 
+    def probability(self, logits: ArrayLike) -> NDArray[np.float64]:
+        """The calibrated probability of Fake: the only way from this detector's logits to ``p_fake``.
+
+        Args:
+            logits: of any shape; NaN stays NaN.
+
+        Returns:
+            float64 in 0..1, of the same shape.
+        """
+        from deepfake.calibration import calibrated_probability
+
+        return calibrated_probability(logits, self.temperature, self.bias)
+
+    @property
+    def score_version(self) -> str:
+        """Changes with anything that ``p_fake`` of an image follows from: network, input, calibration.
+
+        The key of every score that is kept, so that none outlives a new calibration.
+        """
+        facts = [self.sha256, self.input.to_dict(), float(self.temperature), float(self.bias)]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def version(self) -> str:
+        """Changes with anything that a verdict follows from: all of the card but its evaluations."""
+        facts = {key: value for key, value in self.contents.items() if key != "evaluations"}
+        text = json.dumps([self.score_version, asdict(self.thresholds), facts], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
 
 def models_folder() -> Path:
     """``$DEEPFAKE_MODELS``, or ``models`` beside the package."""
-    chosen = os.environ.get("DEEPFAKE_MODELS")
-    return Path(chosen) if chosen else Path(__file__).resolve().parent.parent / "models"
+    return folder_named("DEEPFAKE_MODELS") or Path(__file__).resolve().parent.parent / "models"
 
 
 def model_names() -> list[str]:
@@ -173,6 +208,7 @@ def load_card(name: str | None = None) -> Card:
             false_alarms=str(contents.get("false_alarms", "")),
             bias=_numbers({"bias": 0.0} | contents, "bias")["bias"],
             whole_pictures=_checked({"whole_pictures": False} | contents, "whole_pictures", bool),
+            rules=read_rules(_checked({"rules": {}} | contents, "rules", dict)),
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError(

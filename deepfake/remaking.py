@@ -83,7 +83,7 @@ def remake(
         on_progress: told how many are done.
 
     Returns:
-        The new rows of the manifest.
+        The new rows of the manifest; ``group`` names the pair.
 
     Raises:
         DatasetError: codes ``bad_manifest``: there is none, or ``remade`` is in it already;
@@ -109,7 +109,7 @@ def remake(
             for label, generator, pixels in (("Fake", kind, fake), ("Real", CAMERA, photograph.pixels)):
                 place = _store(jpeg(pixels, quality), data.root, str(row.path), str(row.split), label)
                 about = {"split": str(row.split), "label": label, "source": REMADE, "generator": generator}
-                rows.append({"path": place, **about})
+                rows.append({"path": place, **about, "group": Path(place).stem})
         if on_progress is not None:
             on_progress(start + len(batch))
     added = pd.DataFrame(rows)

@@ -16,11 +16,17 @@ from deepfake.forensic_credentials import read_credentials
 from deepfake.forensic_file import compare_thumbnail, hashes, read_compression, read_exif
 from deepfake.images import LoadedImage
 from deepfake.presentation import (
-    CALL_WORDS,
     POINT_WORDS,
+    PartRow,
     context_sentence,
     facts_line,
+    framed_square,
+    headline,
+    number_line,
+    overlay_line,
+    part_rows,
     percent,
+    raw_line,
     scope_line,
     stress_line,
 )
@@ -99,13 +105,19 @@ def make_report(
 
 def _verdict_blocks(image: LoadedImage, verdict: Verdict, card: Card) -> Iterator[Block]:
     picture = draw_faces(
-        image.pixels, [face.box for face in verdict.faces], [face.verdict for face in verdict.faces]
+        image.pixels,
+        [face.box for face in verdict.faces],
+        [face.verdict for face in verdict.faces],
+        square=framed_square(verdict),
     )
     yield Pictures((Picture(jpeg_bytes(picture), "jpeg", "The picture with its faces marked"),))
-    yield Call(verdict.verdict)
-    score = f"Probability of fake: {percent(verdict.p_fake)} ({verdict.p_fake:.4f})."
-    yield Paragraph(f"{score} {scope_line(verdict)}")
-    texts = (stress_line(verdict), context_sentence(validation_scores(card), verdict), *verdict.warnings)
+    yield Call(verdict.verdict, headline(verdict))
+    number = number_line(verdict).replace("**", "")
+    score = f"{number} ({verdict.p_fake:.4f}). " if number else ""
+    yield Paragraph(f"{score}{scope_line(verdict)}")
+    meaning = context_sentence(validation_scores(card), verdict, card.rules)
+    overlay = overlay_line(verdict, card.rules)
+    texts = (stress_line(verdict), meaning, overlay, *verdict.warnings, raw_line(verdict))
     yield from (Paragraph(text) for text in texts if text)
     if verdict.faces:
         yield Heading("Faces")
@@ -113,14 +125,14 @@ def _verdict_blocks(image: LoadedImage, verdict: Verdict, card: Card) -> Iterato
         places = [*(f"; left, top, right, bottom: {box}" for box in boxes), ""]  # the whole picture has none
         yield Rows(
             tuple(
-                (
-                    part.name,
-                    f"{CALL_WORDS[part.verdict]}, probability of fake {percent(part.p_fake)} "
-                    f"({part.p_fake:.4f}){place}",
-                )
-                for part, place in zip(verdict.parts, places, strict=False)
+                (row.name, f"{row.words}{_score_words(row)}{place}")
+                for row, place in zip(part_rows(verdict), places, strict=False)
             )
         )
+
+
+def _score_words(row: PartRow) -> str:
+    return "" if row.p_fake is None else f", probability of fake {percent(row.p_fake)} ({row.p_fake:.4f})"
 
 
 def _stress_blocks(verdict: Verdict, card: Card) -> Iterator[Block]:

@@ -24,9 +24,10 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Call:
-    """The verdict, large and in its colour."""
+    """The verdict, large and in its colour; ``words`` say it."""
 
     call: CallName
+    words: str
 
 
 @dataclass(frozen=True)

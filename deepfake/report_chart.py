@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -13,9 +14,27 @@ from deepfake.stress import StressTest
 
 WIDTH = 840
 _ROW, _TOP, _BOTTOM = 36, 60, 80
-_LEFT, _RIGHT = 290, WIDTH - 110
+_GAP, _RIM = 24, 12
 _INK, _PALE, _BAND = "#1c2529", "#d5dbde", "#e8eaed"
 _RADIUS = 10
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Where 0 and 1 lie, in pixels from the left: beside the words, whatever they are."""
+
+    zero: float
+    one: float
+
+    def x(self, p_fake: float) -> float:
+        return self.zero + p_fake * (self.one - self.zero)
+
+
+def _scale(draw: ImageDraw.ImageDraw, font: _Font, rows: list[tuple[str, float, CallName]]) -> _Scale:
+    names = max(draw.textlength(name, font=font) for name, _, _ in rows)
+    shares = max(draw.textlength(percent(p_fake), font=font) for _, p_fake, _ in rows)
+    return _Scale(_RIM + names + _GAP, WIDTH - _RIM - shares - _GAP)
 
 
 def stress_chart(test: StressTest, thresholds: Thresholds, point: OperatingPoint = "balanced") -> bytes:
@@ -32,28 +51,27 @@ def stress_chart(test: StressTest, thresholds: Thresholds, point: OperatingPoint
     bottom = _TOP + _ROW * len(rows)
     canvas = Image.new("RGB", (WIDTH, bottom + _BOTTOM), "white")
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=22)
+    scale = _scale(draw, font, rows)
     high = min(1.0, thresholds.fake_from(point))
-    draw.rectangle((_x(thresholds.uncertain_low), _TOP, _x(high), bottom), fill=_BAND)
+    draw.rectangle((scale.x(thresholds.uncertain_low), _TOP, scale.x(high), bottom), fill=_BAND)
     for tenth in range(0, 11, 2):
-        x = _x(tenth / 10)
+        x = scale.x(tenth / 10)
         draw.line((x, _TOP, x, bottom), fill=_PALE)
         draw.text((x, bottom + 8), f"{10 * tenth} %", fill=_INK, font=font, anchor="ma")
-    draw.text(((_LEFT + _RIGHT) / 2, bottom + 42), "Probability of fake", fill=_INK, font=font, anchor="ma")
+    draw.text((scale.x(0.5), bottom + 42), "Probability of fake", fill=_INK, font=font, anchor="ma")
     for y in range(_TOP, bottom, 10):
-        draw.line((_x(test.p_fake), y, _x(test.p_fake), y + 4), fill=CALL_COLOURS[test.call], width=2)
+        draw.line(
+            (scale.x(test.p_fake), y, scale.x(test.p_fake), y + 4), fill=CALL_COLOURS[test.call], width=2
+        )
     for number, (name, p_fake, call) in enumerate(rows):
         y = _TOP + _ROW * number + _ROW / 2
-        draw.text((_LEFT - 24, y), name, fill=_INK, font=font, anchor="rm")
-        draw.text((_RIGHT + 24, y), percent(p_fake), fill=_INK, font=font, anchor="lm")
-        _mark(draw, _x(p_fake), y, call)
+        draw.text((scale.zero - _GAP, y), name, fill=_INK, font=font, anchor="rm")
+        draw.text((scale.one + _GAP, y), percent(p_fake), fill=_INK, font=font, anchor="lm")
+        _mark(draw, scale.x(p_fake), y, call)
     _legend(draw, font)
     buffer = io.BytesIO()
     canvas.save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def _x(p_fake: float) -> float:
-    return _LEFT + p_fake * (_RIGHT - _LEFT)
 
 
 def _mark(draw: ImageDraw.ImageDraw, x: float, y: float, call: CallName) -> None:
@@ -67,7 +85,7 @@ def _mark(draw: ImageDraw.ImageDraw, x: float, y: float, call: CallName) -> None
         draw.polygon(((x, y - r - 1), (x + r + 1, y), (x, y + r + 1), (x - r - 1, y)), fill=colour)
 
 
-def _legend(draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> None:
+def _legend(draw: ImageDraw.ImageDraw, font: _Font) -> None:
     x = 12.0
     for call, words in CALL_WORDS.items():
         _mark(draw, x + _RADIUS, _TOP / 2, call)

@@ -6,7 +6,6 @@ import base64
 import html
 
 from deepfake.figures import CALL_COLOURS
-from deepfake.presentation import CALL_WORDS
 from deepfake.report_blocks import (
     Block,
     Bullets,
@@ -67,7 +66,7 @@ def _block(block: Block, *, first: bool) -> str:
         kind = ' class="small"' if block.small else ""
         return f"<p{kind}>{_text(block.text)}</p>"
     if isinstance(block, Call):
-        return f'<p class="call" style="color:{CALL_COLOURS[block.call]}">{CALL_WORDS[block.call]}</p>'
+        return f'<p class="call" style="color:{CALL_COLOURS[block.call]}">{_text(block.words)}</p>'
     if isinstance(block, Bullets):
         return "<ul>" + "".join(f"<li>{_text(line)}</li>" for line in block.lines) + "</ul>"
     if isinstance(block, Rows):

@@ -14,7 +14,6 @@ from fpdf.enums import TableBordersLayout, XPos, YPos
 from PIL import Image, ImageColor
 
 from deepfake.figures import CALL_COLOURS
-from deepfake.presentation import CALL_WORDS
 from deepfake.report_blocks import (
     Block,
     Bullets,
@@ -92,7 +91,7 @@ def _draw(page: _Page, block: Block, *, first: bool) -> None:
     elif isinstance(block, Call):
         page.set_font("Helvetica", "B", 16)
         page.set_text_color(*ImageColor.getrgb(CALL_COLOURS[block.call])[:3])
-        _words(page, CALL_WORDS[block.call], 9)
+        _words(page, block.words, 9)
     elif isinstance(block, Bullets):
         _bullets(page, block)
     elif isinstance(block, Rows):

@@ -15,12 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deepfake.attacks import MarginGradient, compiled_margin_gradient, fgsm, pgd
-from deepfake.calibration import calibrated_probability
 from deepfake.dataset import DatasetError, DatasetIndex
 from deepfake.detector import Detector
 from deepfake.images import ImageRefused, load_image
 from deepfake.preprocessing import InputSpec, Interpolation, Pixels, resize
-from deepfake.registry import load_model
+from deepfake.registry import Thresholds, load_model
 from deepfake.robustness_kinds import KINDS, Kind, altered
 from deepfake.robustness_table import Condition, summarise
 
@@ -42,18 +41,20 @@ class Subject:
     Attributes:
         name: the detector's.
         spec: its input.
-        threshold: fake when p_fake >= threshold.
+        thresholds: of its card.
         p_fake: uint8 batch (N, size, size, 3) -> (N,) calibrated probabilities of Fake.
         margin_gradient: for the attacks (``attacks.MarginGradient``); None: it is not attacked.
         version: SHA-256 of the model file.
+        score_version: ``Card.score_version``.
     """
 
     name: str
     spec: InputSpec
-    threshold: float
+    thresholds: Thresholds
     p_fake: Callable[[Pixels], NDArray[np.float64]]
     margin_gradient: MarginGradient | None = None
     version: str = ""
+    score_version: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,21 +64,29 @@ class Robustness:
     Attributes:
         model: the detector's name.
         version: SHA-256 of its model file.
-        threshold: fake when p_fake >= threshold: the card's balanced one.
+        thresholds: the card's; verdicts are those of the balanced operating point, forced choices those at
+            ``thresholds.balanced``.
         data: what the pictures are, in words.
         n_fake, n_real: pictures; attacks have fewer (column ``n`` of the table).
         table: a row a condition; see ``robustness_table.COLUMNS``.
         refused: (path, reason) of files that could not be read and are in no number.
+        score_version: ``Card.score_version`` of the detector as it was measured.
     """
 
     model: str
     version: str
-    threshold: float
+    thresholds: Thresholds
     data: str
     n_fake: int
     n_real: int
     table: pd.DataFrame
     refused: tuple[tuple[str, str], ...] = field(default=())
+    score_version: str = ""
+
+    @property
+    def threshold(self) -> float:
+        """Of the forced choice: fake when p_fake >= threshold, else real."""
+        return self.thresholds.balanced
 
 
 def subject_of(detector: Detector) -> Subject:
@@ -85,10 +94,10 @@ def subject_of(detector: Detector) -> Subject:
     card = detector.card
 
     def p_fake(batch: Pixels) -> NDArray[np.float64]:
-        return calibrated_probability(detector.scorer(batch), card.temperature)
+        return card.probability(detector.scorer(batch))
 
     gradient = compiled_margin_gradient(load_model(card), card.input)
-    return Subject(card.name, card.input, card.thresholds.balanced, p_fake, gradient, card.sha256)
+    return Subject(card.name, card.input, card.thresholds, p_fake, gradient, card.sha256, card.score_version)
 
 
 def balanced_sample(data: DatasetIndex, images: int) -> DatasetIndex:
@@ -148,8 +157,9 @@ def sweep(
         a result for each subject, in their order.
 
     Raises:
-        DatasetError: code ``no_images``: not one picture could be read.
+        DatasetError: code ``no_images``: not one picture could be read; ``missing_file``: some are not there.
     """
+    data.check_files()
     labels = data.table["label"].to_numpy()
     steps = conditions(kinds, epsilons)
     n_altered = 1 + sum(len(kind.amounts) for kind in kinds)
@@ -187,12 +197,13 @@ def sweep(
         Robustness(
             subject.name,
             subject.version,
-            subject.threshold,
+            subject.thresholds,
             title,
             int(labels[good].sum()),
             int((1 - labels[good]).sum()),
-            summarise(scores[place][good], labels[good], steps, subject.threshold, n_bootstrap),
+            summarise(scores[place][good], labels[good], steps, subject.thresholds, n_bootstrap),
             tuple((str(paths[row]), why) for row, why in sorted(refused.items())),
+            subject.score_version,
         )
         for place, subject in enumerate(subjects)
     )

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from deepfake.figures import FAKE_COLOUR, REAL_COLOUR
 from deepfake.plotting import ACCENT_COLOUR, NEUTRAL_COLOUR, base_figure, share_axis
-from deepfake.robustness_view import MEASURE_WORDS, Measure
+from deepfake.robustness_view import MEASURE_AXES, MEASURE_WORDS, Measure
 
 SERIES_COLOURS = (ACCENT_COLOUR, "#CC79A7", "#E69F00", "#7E6BC4", NEUTRAL_COLOUR)
 """Of several detectors, in their order; none is Fake's or Real's."""
@@ -54,15 +54,15 @@ def curve_figure(curves: Mapping[str, pd.DataFrame], measure: Measure, axis: str
         measure: which number.
         axis: what the amounts are.
     """
-    title = "ROC AUC (0.5 is guessing)" if measure == "roc_auc" else "Called rightly (% of pictures)"
-    figure = base_figure(axis, title)
+    figure = base_figure(axis, MEASURE_AXES[measure])
     shown = ".3f" if measure == "roc_auc" else ".1%"
     for place, (label, rows) in enumerate(curves.items()):
         look = place % len(SERIES_COLOURS)
         colour, symbol = SERIES_COLOURS[look], SERIES_SYMBOLS[look]
         _add_line(figure, rows, measure, label, colour=colour, symbol=symbol, shown=shown)
-    lowest = min([0.5, *(float(rows[f"{measure}_low"].min()) for rows in curves.values())])
-    figure.add_hline(y=0.5, line={"color": NEUTRAL_COLOUR, "dash": "dot", "width": 1.5})
+    lowest = min([0.5, *(float(rows[f"{measure}_low"].min(skipna=True)) for rows in curves.values())])
+    if measure != "decided":  # of which no share is guessing
+        figure.add_hline(y=0.5, line={"color": NEUTRAL_COLOUR, "dash": "dot", "width": 1.5})
     ticks = {"tickformat": ".1f"} if measure == "roc_auc" else {}
     figure.update_yaxes(**{**share_axis(max(0.0, lowest // 0.1 / 10)), **ticks})
     _clean_first(figure, curves)
@@ -91,7 +91,7 @@ def scores_figure(curves: Mapping[str, pd.DataFrame], axis: str, threshold: floa
         figure.add_hline(
             y=threshold,
             line={"color": NEUTRAL_COLOUR, "dash": "dash", "width": 1.5},
-            annotation={"text": f"threshold {threshold:.3f}", "font": {"color": NEUTRAL_COLOUR}},
+            annotation={"text": f"forced choice {threshold:.3f}", "font": {"color": NEUTRAL_COLOUR}},
         )
     figure.update_yaxes(range=[-0.02, 1.02], tickformat=".1f")
     _clean_first(figure, curves)

@@ -9,6 +9,7 @@ import numpy as np
 
 from deepfake.augmentation import PERTURBATIONS, jpeg
 from deepfake.perturbations.common import Perturbation, Pixels, as_pixels, between, look_up
+from deepfake.perturbations.overlay import OVERLAY
 
 LEVELS = np.arange(256, dtype=np.float32)
 
@@ -127,6 +128,11 @@ KINDS: tuple[Kind, ...] = (
          _WEATHER["snow"]),
     Kind("rain", "Rain", "Streaks of rain (on 256 x 256 pixels)", 60, 300, (60, 140, 220, 300),
          _WEATHER["rain"]),
+    Kind("text", "Text and watermarks", "Opacity of text over the picture (%)", 15, 60, (15, 30, 45, 60),
+         OVERLAY["watermark"]),
+    Kind("caption", "Captions", "Height of a caption (% of the picture)", 8, 25, (8, 14, 20, 25),
+         OVERLAY["caption"]),
+    Kind("sticker", "Stickers", "Stickers laid on the picture", 1, 4, (1, 2, 3, 4), OVERLAY["sticker"]),
 )  # fmt: skip
 """The ranges of the reused functions are those of ``deepfake.perturbations``."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from deepfake.errors import UserError
-from deepfake.registry import Card
+from deepfake.registry import Card, Thresholds
 from deepfake.robustness import Robustness
+from deepfake.robustness_kinds import KINDS
 from deepfake.robustness_table import COLUMNS
 from deepfake.runlog import write_json
 
@@ -39,7 +40,9 @@ def to_dict(result: Robustness, command: str = "") -> dict[str, Any]:
     return {
         "model": result.model,
         "sha256": result.version,
+        "score_version": result.score_version,
         "threshold": result.threshold,
+        "thresholds": asdict(result.thresholds),
         "data": result.data,
         "n_fake": result.n_fake,
         "n_real": result.n_real,
@@ -64,6 +67,37 @@ def write_robustness(card: Card, result: Robustness, command: str) -> Path:
     return path
 
 
+def add_kinds(card: Card, result: Robustness) -> Path:
+    """Puts the rows of a sweep of some kinds among a detector's recorded ones; returns the file.
+
+    Args:
+        card: the detector's.
+        result: of the same images as the recorded one.
+
+    Raises:
+        RobustnessError: code ``other_sweep``: nothing is recorded, or other images were scored.
+    """
+    path = card.folder / FILE
+    recorded = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    new = to_dict(result)
+    apart = [
+        key for key in new if key not in ("rows", "command", "refused") and recorded.get(key) != new[key]
+    ]
+    if apart:
+        raise RobustnessError(
+            "other_sweep",
+            f"The sweep of '{card.name}' that is recorded differs in: {', '.join(apart)}. Measure the same "
+            "images as its command does, or all kinds anew without --kind.",
+        )
+    measured = {row[0] for row in new["rows"]} - {"clean"}
+    kept = [row for row in recorded["rows"] if row[0] not in measured]
+    order = ["clean", *(kind.name for kind in KINDS)]  # attacks come last
+    rows = [*kept, *(row for row in new["rows"] if row[0] in measured)]
+    rows.sort(key=lambda row: order.index(row[0]) if row[0] in order else len(order))
+    write_json(path, {**recorded, "rows": rows})
+    return path
+
+
 def read_robustness(card: Card) -> RecordedRobustness | None:
     """A detector's recorded result; None where there is none.
 
@@ -81,8 +115,8 @@ def read_robustness(card: Card) -> RecordedRobustness | None:
         raise RobustnessError(
             "bad_robustness", f"The robustness results of '{card.name}' cannot be read ({error!r}). {again}"
         ) from error
-    same_threshold = math.isclose(result.threshold, card.thresholds.balanced, abs_tol=1e-9)
-    if result.version != card.sha256 or not same_threshold:
+    same = result.thresholds == card.thresholds and result.score_version == card.score_version
+    if result.version != card.sha256 or not same:
         raise RobustnessError(
             "other_version",
             f"The robustness results of '{card.name}' belong to another version of it. {again}",
@@ -99,9 +133,10 @@ def _from_dict(contents: dict[str, Any]) -> Robustness:
     return Robustness(
         model=str(contents["model"]),
         version=str(contents["sha256"]),
-        threshold=float(contents["threshold"]),
+        thresholds=Thresholds(**contents["thresholds"]),
         data=str(contents["data"]),
         n_fake=int(contents["n_fake"]),
         n_real=int(contents["n_real"]),
         table=table.astype({"level": int, "n": int}),
+        score_version=str(contents["score_version"]),
     )

@@ -11,16 +11,22 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from deepfake.bootstrap import bootstrap_intervals, count_scores
-from deepfake.threshold_metrics import at_threshold, auc_with_interval, rate, sort_scores
+from deepfake.registry import Thresholds
+from deepfake.threshold_metrics import Rate, at_threshold, auc_with_interval, rate, sort_scores
+from deepfake.verdict_rule import at_rule
 
-MEASURES = ("accuracy", "balanced_accuracy", "roc_auc", "mean_real", "mean_fake", "flipped")
+RULE_MEASURES = ("decided", "correct", "false_positive_rate", "recall")
+MEASURES = ("accuracy", "balanced_accuracy", "roc_auc", "mean_real", "mean_fake", "flipped", *RULE_MEASURES)
 """Each is a column, with ``_low`` and ``_high`` for its 95 % interval; NaN where undefined.
 
-accuracy: share of pictures called rightly at the threshold (interval: Wilson, 1927).
-balanced_accuracy: mean of the shares of Fake and Real called rightly (stratified bootstrap).
+accuracy: of a forced choice at the balanced threshold, share of pictures called rightly (interval: Wilson,
+1927).
+balanced_accuracy: of the same, mean of the shares of Fake and Real called rightly (stratified bootstrap).
 roc_auc: chance that a Fake scores above a Real (DeLong et al., 1988).
 mean_real, mean_fake: mean p_fake of the Real and of the Fake pictures (normal approximation).
-flipped: share of pictures whose call, fake or real, differs from that of the clean picture (Wilson).
+flipped: share of pictures whose forced choice differs from that of the clean picture (Wilson).
+decided, correct, false_positive_rate, recall: of the verdicts at the balanced operating point, see
+``verdict_rule.RuleMetrics`` (Wilson).
 """
 COLUMNS = (
     "perturbation",
@@ -46,7 +52,7 @@ def summarise(
     scores: NDArray[np.float64],
     labels: NDArray[np.int64],
     conditions: Sequence[Condition],
-    threshold: float,
+    thresholds: Thresholds,
     n_bootstrap: int = 1000,
 ) -> pd.DataFrame:
     """The numbers of every condition.
@@ -56,12 +62,13 @@ def summarise(
             nothing else gets no row.
         labels: (N,) 1 Fake, 0 Real.
         conditions: (C,) of the columns.
-        threshold: fake when p_fake >= threshold.
+        thresholds: the detector's.
         n_bootstrap: resamples for the interval of the balanced accuracy.
 
     Returns:
         columns ``COLUMNS``.
     """
+    threshold = thresholds.balanced
     clean = scores[:, 0] >= threshold
     rows = []
     for column, condition in enumerate(conditions):
@@ -69,7 +76,7 @@ def summarise(
         if not there.any():
             continue
         p = scores[there, column]
-        found = _measures(p, labels[there], threshold, n_bootstrap)
+        found = _measures(p, labels[there], thresholds, n_bootstrap)
         flips = rate(int(((p >= threshold) != clean[there]).sum()), p.size)
         found["flipped"] = (flips.share, flips.low, flips.high)
         row: dict[str, object] = {
@@ -89,22 +96,27 @@ _Triple = tuple[float | None, float | None, float | None]
 
 
 def _measures(
-    p: NDArray[np.float64], labels: NDArray[np.int64], threshold: float, n_bootstrap: int
+    p: NDArray[np.float64], labels: NDArray[np.int64], thresholds: Thresholds, n_bootstrap: int
 ) -> dict[str, _Triple]:
-    ordered = sort_scores(labels, p)
+    ordered, threshold = sort_scores(labels, p), thresholds.balanced
+    rule = at_rule(ordered, thresholds)
     metrics = at_threshold(ordered, threshold)
     low = high = None
     if n_bootstrap and metrics.balanced_accuracy is not None:
         pairs = bootstrap_intervals(count_scores(labels, p), threshold, n_bootstrap, 0.95, seed=0)
         low, high = pairs["balanced_accuracy"] or (None, None)
-    accuracy = metrics.accuracy
     return {
-        "accuracy": (accuracy.share, accuracy.low, accuracy.high),
+        "accuracy": _triple(metrics.accuracy),
         "balanced_accuracy": (metrics.balanced_accuracy, low, high),
         "roc_auc": auc_with_interval(ordered) or (None, None, None),
         "mean_real": _mean(ordered.real),
         "mean_fake": _mean(ordered.fake),
+        **{name: _triple(getattr(rule, name)) for name in RULE_MEASURES},
     }
+
+
+def _triple(found: Rate) -> _Triple:
+    return found.share, found.low, found.high
 
 
 def _mean(values: NDArray[np.float64]) -> _Triple:

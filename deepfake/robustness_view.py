@@ -11,9 +11,20 @@ import pandas as pd
 from deepfake.robustness import ATTACKS, Robustness
 from deepfake.robustness_kinds import KINDS
 
-Measure = Literal["roc_auc", "accuracy"]
+Measure = Literal["roc_auc", "accuracy", "decided", "correct"]
 Across = Literal["mean", "strongest"]
-MEASURE_WORDS: dict[Measure, str] = {"roc_auc": "ROC AUC", "accuracy": "Accuracy"}
+MEASURE_WORDS: dict[Measure, str] = {
+    "roc_auc": "ROC AUC",
+    "accuracy": "Forced-choice accuracy",
+    "decided": "Decided",
+    "correct": "Correct of those decided",
+}
+MEASURE_AXES: dict[Measure, str] = {
+    "roc_auc": "ROC AUC (0.5 is guessing)",
+    "accuracy": "Forced choices that are correct (% of images)",
+    "decided": "Images given a verdict (%)",
+    "correct": "Verdicts that are correct (%)",
+}
 ACROSS_WORDS: dict[Across, str] = {"mean": "Mean of all strengths", "strongest": "Strongest"}
 ATTACK_WORDS = {"fgsm": "FGSM (one step)", "pgd": "PGD (ten steps)"}
 EPSILON_AXIS = "Largest change of a value (of 255)"
@@ -110,7 +121,7 @@ def headline(result: Robustness) -> tuple[str, str]:
     values = summary_table([Entry("", result)], measure, "strongest")[""].dropna()
     clean = values.iloc[0]
     losses = (clean - values.iloc[1:]).sort_values(ascending=False, kind="stable")
-    word = MEASURE_WORDS[measure] if measure == "roc_auc" else "accuracy"
+    word = MEASURE_WORDS[measure] if measure == "roc_auc" else "forced-choice accuracy"
     worst = losses[losses > HOLDS].head(3)
     held = losses[losses <= HOLDS]
     if worst.empty:
@@ -121,6 +132,33 @@ def headline(result: Robustness) -> tuple[str, str]:
     if held.empty:
         return lost, f"It holds under none of them: each costs more than {HOLDS}."
     return lost, f"It holds under {_listed([_inside(name) for name in held.index])}: at most {HOLDS} lost."
+
+
+def rule_sentence(result: Robustness) -> str:
+    """What the verdicts are: of clean images, and of the most altered ones, the mean of all perturbations."""
+    table = result.table[~result.table["perturbation"].isin(ATTACKS)]
+    clean = table[table["perturbation"] == "clean"].iloc[0]
+    altered = table[table["perturbation"] != "clean"]
+    strongest = altered.groupby("perturbation", sort=False)[
+        ["decided", "correct", "false_positive_rate"]
+    ].last()
+    cuts = result.thresholds
+    sentence = (
+        f"Verdicts of {result.model} (fake from {cuts.fake_from():.2f}, real below {cuts.uncertain_low:.2f}, "
+        f"else uncertain). Clean images: {_verdicts(clean)}."
+    )
+    if strongest.empty:
+        return sentence
+    return f"{sentence} At the strongest, mean of all perturbations: {_verdicts(strongest.mean())}."
+
+
+def _verdicts(row: pd.Series) -> str:
+    words = f"{100 * row['decided']:.0f}% decided"
+    if not pd.isna(row["correct"]):
+        words += f", {100 * row['correct']:.0f}% of those correctly"
+    if not pd.isna(row["false_positive_rate"]):
+        words += f", {100 * row['false_positive_rate']:.0f}% of the real ones called fake"
+    return words
 
 
 def attack_sentence(result: Robustness) -> str:
@@ -136,8 +174,8 @@ def attack_sentence(result: Robustness) -> str:
         parts.append(f"{100 * mildest['accuracy']:.0f} % under {ATTACK_WORDS[name]}")
     reach = float(table.loc[[found[0]], "amount"].iloc[0])
     return (
-        f"{result.model} calls {100 * clean:.0f} % of the clean pictures rightly. Changes of {reach:g} of "
-        f"255, which no eye sees, leave {_listed(parts)}."
+        f"Forced to choose, {result.model} calls {100 * clean:.0f} % of the clean pictures rightly. Changes "
+        f"of {reach:g} of 255, which no eye sees, leave {_listed(parts)}."
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from deepfake.figures import FAKE_COLOUR, REAL_COLOUR
-from deepfake.plotting import ACCENT_COLOUR, NEUTRAL_COLOUR, base_figure, share_axis
+from deepfake.plotting import ACCENT_COLOUR, NEUTRAL_COLOUR, base_figure, frame_constant, share_axis
 from deepfake.run_history import History, headline, number
 from deepfake.run_progress import step_rates
 
@@ -21,6 +21,8 @@ RUN_COLOURS = (ACCENT_COLOUR, PERTURBED_COLOUR, "#C98A00", "#4BA3D9", "#7C6BD6",
 POINTS = 1500
 """Most points of a drawn curve; a chart is seldom wider in pixels."""
 METRIC_TITLES = {"loss": "Loss", "accuracy": "Accuracy", "roc_auc": "ROC AUC"}
+SHARES = ("accuracy", "roc_auc")
+"""Metrics that lie in 0..1."""
 _ABOVE = 28
 """Pixels over a figure without a legend, for the button that saves it."""
 _PARTS = (
@@ -90,7 +92,7 @@ def steps_figure(history: History, metric: str, weight: float) -> go.Figure:
             )  # fmt: skip
     if metric == "accuracy":
         figure.update_yaxes(tickformat=".0%")
-    return figure
+    return frame_constant(figure, share=metric in SHARES)
 
 
 def epochs_figure(history: History, metric: str) -> go.Figure:
@@ -115,7 +117,7 @@ def epochs_figure(history: History, metric: str) -> go.Figure:
     _mark_best(figure, history, falls=metric == "loss")
     if metric == "accuracy":
         figure.update_yaxes(tickformat=".0%")
-    return figure
+    return frame_constant(figure, share=metric in SHARES)
 
 
 def sources_figure(history: History) -> go.Figure | None:
@@ -137,7 +139,7 @@ def sources_figure(history: History) -> go.Figure | None:
                   "dash": "solid" if place < len(RUN_COLOURS) else "dash"},
         )  # fmt: skip
     _epoch_axis(figure, len(history.epochs))
-    return figure
+    return frame_constant(figure, share=True)
 
 
 def column_figure(history: History, column: str, title: str, scale: float = 1.0) -> go.Figure:
@@ -161,7 +163,7 @@ def column_figure(history: History, column: str, title: str, scale: float = 1.0)
             figure.update_yaxes(rangemode="tozero")
         else:
             figure.update_yaxes(exponentformat="power")
-    return figure
+    return frame_constant(figure)
 
 
 def rate_figure(history: History) -> go.Figure:
@@ -173,11 +175,12 @@ def rate_figure(history: History) -> go.Figure:
         for values, width, opacity in ((rates, 1.0, 0.35), (smoothed(rates, 0.9), 2.5, 1.0)):
             x, y = thinned(history.steps["total"], values)
             figure.add_scatter(
-                x=x, y=y, mode="lines", opacity=opacity, showlegend=False,
+                x=x, y=y, mode="lines" if np.isfinite(y).sum() > 1 else "markers", opacity=opacity,
+                showlegend=False,
                 line={"color": ACCENT_COLOUR, "width": width},
             )  # fmt: skip
         figure.update_yaxes(rangemode="tozero")
-    return figure
+    return frame_constant(figure)
 
 
 def strip_figure(epochs: Sequence[dict[str, Any]], labels: Sequence[int]) -> go.Figure:
@@ -229,7 +232,7 @@ def overlay_figure(histories: Mapping[str, History], metric: str, weight: float)
     figure.update_layout(showlegend=True)
     if not by_step:
         _epoch_axis(figure, max((len(history.epochs) for history in histories.values()), default=0))
-    return figure
+    return frame_constant(figure, share=metric in SHARES)
 
 
 def _part(epoch: dict[str, Any], part: str) -> dict[str, Any]:

@@ -112,8 +112,8 @@ def _facts(recipe: Recipe, data: Path) -> dict[str, Any]:
     boot, kills = boot_and_kills()
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):  # a user without a name, in a container
-        user = str(os.getuid())
+    except (OSError, KeyError, ImportError):  # a user without a name, in a container
+        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
     return {
         "pid": os.getpid(),
         "user": user,

@@ -13,6 +13,8 @@ from deepfake.run_history import History, number
 
 _PATIENCE = 2
 """Epochs without a better one before two curves count as parted."""
+_LEARNT = 0.8
+"""ROC AUC on clean images below which a network has learnt too little to say what it leans on."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ def parted_curves(history: History) -> tuple[str, ...]:
 
     The first means that validation loss has risen by a tenth above its lowest value for at least two epochs
     while training loss fell on; the second that perturbed images have become harder for at least two epochs
-    while clean ones became easier, or that their ROC AUC lies 0.1 apart and further than at first.
+    while clean ones became easier, or that their ROC AUC lies 0.1 apart and further than at first. It is not
+    said of a network that tells clean images hardly better than by guessing.
     """
     epochs, told = history.epochs, []
     if len(epochs) < _PATIENCE + 1:
@@ -143,7 +146,7 @@ def parted_curves(history: History) -> tuple[str, ...]:
         )
     pairs = [(_auc(epoch, "clean"), _auc(epoch, "perturbed")) for epoch in epochs]
     gaps = [easy - hard for easy, hard in pairs]
-    if math.isnan(gaps[-1]):
+    if math.isnan(gaps[-1]) or pairs[-1][0] < _LEARNT:
         return tuple(told)
     best = max(range(len(pairs)), key=lambda place: pairs[place][1])
     falls = len(pairs) - 1 - best >= _PATIENCE and pairs[-1][0] > pairs[best][0]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from deepfake.runtime import is_note
+
 ROOT = Path(__file__).resolve().parent.parent
-_NOISE = re.compile(
-    r"[IW]\d{4} 00:00:|WARNING: All log messages before absl|^To enable the following instructions"
-)
 
 
 def spawn(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
@@ -40,5 +38,5 @@ def log_tail(path: Path, lines: int = 40, most: int = 20_000) -> str:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ""
-    told = [line for line in text.splitlines() if not _NOISE.match(line)]
+    told = [line for line in text.splitlines() if not is_note(line)]
     return "\n".join(told[-lines:])

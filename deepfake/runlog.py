@@ -97,6 +97,16 @@ def read_data_folder(folder: Path) -> Path:
         raise _bad_settings(folder, error) from error
 
 
+def read_data_digest(folder: Path) -> str:
+    """``training_data.data_digest`` of the images a run was started with; empty for runs of older versions.
+
+    Raises:
+        UserError: as ``read_settings``.
+    """
+    contents = _read(folder)
+    return str(contents.get("data_sha256", "")) if isinstance(contents, dict) else ""
+
+
 def _read(folder: Path) -> dict[str, Any]:
     try:
         return json.loads((folder / "settings.json").read_text(encoding="utf-8"))

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deepfake.cache_folder import folder_named
 from deepfake.errors import UserError
 from deepfake.locks import SUPPORTED, held, hold
 from deepfake.names import plain_name
@@ -59,8 +60,7 @@ class Run:
 
 def runs_folder() -> Path:
     """``$DEEPFAKE_RUNS``, or ``runs`` beside the package."""
-    chosen = os.environ.get("DEEPFAKE_RUNS")
-    return Path(chosen) if chosen else ROOT / "runs"
+    return folder_named("DEEPFAKE_RUNS") or ROOT / "runs"
 
 
 def training_allowed() -> bool:

@@ -216,13 +216,19 @@ def check_table(table: pd.DataFrame) -> pd.DataFrame:
             f"Received {', '.join(map(str, table.columns))}. Expected {', '.join(SCORE_COLUMNS)}.",
         )
     ids = table["image_id"]
-    if (ids.isna() | (ids.astype(str).str.strip() == "")).any():
+    nameless = np.flatnonzero(ids.isna() | (ids.astype(str).str.strip() == ""))
+    if nameless.size:
         raise EvaluationError(
-            "bad_ids", "Some rows of the score table have no image_id. Give every image a name of its own."
+            "bad_ids",
+            f"{nameless.size} rows of the score table have no image_id; the first is row {nameless[0] + 2}, "
+            "the header being row 1. Give every image a name of its own.",
         )
-    repeated = list(dict.fromkeys(ids[ids.duplicated()].astype(str)))
+    repeated: dict[str, list[str]] = {}
+    for row in np.flatnonzero(ids.duplicated(keep=False)):
+        repeated.setdefault(str(ids.iloc[row]), []).append(str(row + 2))
     if repeated:
-        named = ", ".join(repeated[:5]) + (", ..." if len(repeated) > 5 else "")
+        named = ", ".join(f"{name} (rows {' and '.join(rows[:3])})" for name, rows in [*repeated.items()][:5])
+        named += ", ..." if len(repeated) > 5 else ""
         raise EvaluationError(
             "duplicate_ids",
             f"{len(repeated)} image_id values appear more than once: {named}. Keep one row for each image.",

@@ -1,11 +1,11 @@
-"""Whether a verdict survives what becomes of pictures on their way: compression, resizing, cropping.
+"""Whether a verdict survives what becomes of pictures on their way: compression, resizing, cropping, text.
 
 A verdict that a mild change turns into its opposite is uncertain; ``settled`` decides that, for every view.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -13,11 +13,25 @@ import cv2
 import numpy as np
 
 from deepfake.augmentation import jpeg
+from deepfake.perturbations.overlay import sticker, watermark
 from deepfake.preprocessing import Pixels
 from deepfake.presentation import percent
 from deepfake.registry import CallName, Thresholds
 
-Kind = Literal["JPEG", "Resize", "Blur", "Noise", "Crop", "Mirror"]
+Kind = Literal[
+    "JPEG",
+    "Resize",
+    "Blur",
+    "Noise",
+    "Crop",
+    "Shift",
+    "Turn",
+    "Mirror",
+    "Text",
+    "Sticker",
+    "Margin",
+    "Quarter turn",
+]
 REFERENCE_SIDE = 256  # blur is given in pixels of a crop of this side
 
 
@@ -40,7 +54,7 @@ class Change:
     @property
     def words(self) -> str:
         """As part of a sentence."""
-        return f"{self.kind if self.kind == 'JPEG' else self.kind.lower()} {self.unit}"
+        return f"{self.kind if self.kind == 'JPEG' else self.kind.lower()} {self.unit}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -65,7 +79,7 @@ class StressTest:
     Attributes:
         p_fake: as it is.
         call: the verdict as it is.
-        points: in the order of ``CHANGES``.
+        points: in the order of ``CHANGES``, then those of ``REFRAMING`` after which the face was found again.
     """
 
     p_fake: float
@@ -130,8 +144,23 @@ CHANGES: tuple[Change, ...] = (
         Change("Crop", share, f"to the middle {percent(share)}", share >= 0.94)
         for share in (0.94, 0.85, 0.75)
     ),
+    Change("Shift", 0.06, "to the left", True),
+    Change("Shift", -0.06, "to the right", True),
+    *(
+        Change("Turn", degrees, f"{abs(degrees)}° {'left' if degrees > 0 else 'right'}", abs(degrees) <= 5)
+        for degrees in (5, -5, 15, -15)
+    ),
     Change("Mirror", 1, "left and right", True),
+    *(Change("Text", share, f"{percent(share)} opaque", False) for share in (0.25, 0.5)),
+    Change("Sticker", 2, "on the face", False),
 )
+"""Done to the square that was scored."""
+
+REFRAMING: tuple[Change, ...] = (
+    Change("Margin", 0.2, "white, 20 %", True),
+    Change("Quarter turn", 90, "", True),
+)
+"""Done to the picture, in which the face is then looked for again."""
 
 
 def settled(call: CallName, test: StressTest) -> CallName:
@@ -143,6 +172,7 @@ def stress_test(
     p_fake: Callable[[Sequence[Pixels]], np.ndarray],
     crop: Pixels,
     call: Callable[[float], CallName] | Thresholds,
+    reframed: Sequence[tuple[Change, Pixels]] = (),
 ) -> StressTest:
     """Scores a crop under every change of ``CHANGES``; the same crop gives the same numbers.
 
@@ -150,30 +180,81 @@ def stress_test(
         p_fake: ``Detector.p_fake``.
         crop: (H, W, 3) uint8, the face crop that was scored.
         call: makes a verdict of a score.
+        reframed: changes of ``REFRAMING``, each with the square around the same face in the changed picture.
     """
     name = call.call if isinstance(call, Thresholds) else call
-    scores = [float(score) for score in p_fake([crop, *(changed(crop, change) for change in CHANGES)])]
+    changes = [*CHANGES, *(change for change, _ in reframed)]
+    crops = [crop, *(changed(crop, change) for change in CHANGES), *(again for _, again in reframed)]
+    scores = [float(score) for score in p_fake(crops)]
     points = tuple(
-        StressPoint(change, score, name(score)) for change, score in zip(CHANGES, scores[1:], strict=True)
+        StressPoint(change, score, name(score)) for change, score in zip(changes, scores[1:], strict=True)
     )
     return StressTest(scores[0], name(scores[0]), points)
 
 
 def changed(crop: Pixels, change: Change) -> Pixels:
-    """The crop after a change, of the same size but for ``Crop``."""
+    """The crop after a change of ``CHANGES``, of the same size but for ``Crop`` and ``Shift``."""
+    return np.ascontiguousarray(_CHANGED[change.kind](crop, change.amount), np.uint8)
+
+
+def _jpeg(crop: Pixels, quality: float) -> np.ndarray:
+    return jpeg(crop, int(quality))
+
+
+def _resize(crop: Pixels, share: float) -> np.ndarray:
     height, width = crop.shape[:2]
-    if change.kind == "JPEG":
-        return jpeg(crop, int(change.amount))
-    if change.kind == "Resize":
-        small = cv2.resize(crop, None, fx=change.amount, fy=change.amount, interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
-    if change.kind == "Blur":
-        sigma = max(0.35, change.amount * min(height, width) / REFERENCE_SIDE)  # less changes nothing
-        return np.asarray(cv2.GaussianBlur(crop, (0, 0), sigma), np.uint8)
-    if change.kind == "Noise":
-        noise = np.random.default_rng(0).normal(0, change.amount, crop.shape)
-        return np.clip(np.rint(crop + noise), 0, 255).astype(np.uint8)
-    if change.kind == "Crop":
-        top, left = (round(side * (1 - change.amount) / 2) for side in (height, width))
-        return np.ascontiguousarray(crop[top : height - top, left : width - left])
-    return np.ascontiguousarray(crop[:, ::-1])
+    small = cv2.resize(crop, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def _blur(crop: Pixels, amount: float) -> np.ndarray:
+    sigma = max(0.35, amount * min(crop.shape[:2]) / REFERENCE_SIDE)  # less changes nothing
+    return cv2.GaussianBlur(crop, (0, 0), sigma)
+
+
+def _noise(crop: Pixels, sigma: float) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(0, sigma, crop.shape)
+    return np.clip(np.rint(crop + noise), 0, 255)
+
+
+def _crop(crop: Pixels, share: float) -> np.ndarray:
+    height, width = crop.shape[:2]
+    top, left = (round(side * (1 - share) / 2) for side in (height, width))
+    return crop[top : height - top, left : width - left]
+
+
+def _shift(crop: Pixels, share: float) -> np.ndarray:
+    """Loses one side, and half as much above and below: the square was cut a little off."""
+    height, width = crop.shape[:2]
+    lost, top = max(1, round(abs(share) * width)), round(abs(share) * height / 2)
+    return crop[top : height - top, lost:] if share > 0 else crop[top : height - top, :-lost]
+
+
+def _turn(crop: Pixels, degrees: float) -> np.ndarray:
+    height, width = crop.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    return cv2.warpAffine(
+        crop, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+    )
+
+
+def _text(crop: Pixels, opacity: float) -> np.ndarray:
+    return watermark(crop, (opacity - 0.15) / 0.45, np.random.default_rng(0))
+
+
+def _sticker(crop: Pixels, count: float) -> np.ndarray:
+    return sticker(crop, (count - 1) / 4, np.random.default_rng(0))
+
+
+_CHANGED: Mapping[Kind, Callable[[Pixels, float], np.ndarray]] = {
+    "JPEG": _jpeg,
+    "Resize": _resize,
+    "Blur": _blur,
+    "Noise": _noise,
+    "Crop": _crop,
+    "Shift": _shift,
+    "Turn": _turn,
+    "Mirror": lambda crop, _: crop[:, ::-1],
+    "Text": _text,
+    "Sticker": _sticker,
+}

@@ -1,9 +1,9 @@
 """One training run, top to bottom: data, network, epochs, and the folder that tells what happened.
 
 A run's folder holds ``settings.json``; ``events.jsonl`` (append-only; a line every few seconds of
-steps, a line an epoch); ``state.npz`` (everything that ``resume`` needs, at an epoch's end);
-``best.keras`` (the best network by perturbed validation, without optimiser); ``summary.txt`` (its layers);
-``result.json``.
+steps, a line an epoch); ``state.npz`` (everything that ``resume`` needs, saved at the end of an epoch's
+steps and again once it is measured); ``best.keras`` (the best network by perturbed validation, without
+optimiser); ``summary.txt`` (its layers); ``result.json``.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from scipy.special import expit
 
-from deepfake.callbacks import StepReporter, WeightAverage
+from deepfake.callbacks import StepReporter, StopAsked, WeightAverage
 from deepfake.dataset import DatasetIndex
 from deepfake.epochs import epoch_batches, fit_epoch, networks, precision_of
 from deepfake.errors import UserError
 from deepfake.group import samples_digest
-from deepfake.interrupts import held_back
+from deepfake.interrupts import Requests, held_back, remembered
 from deepfake.landmarks import read_landmarks
 from deepfake.leading import Leader
 from deepfake.recipes import Recipe
 from deepfake.run_checkpoint import assign, read_checkpoint, write_checkpoint
 from deepfake.run_failures import explained
-from deepfake.runlog import RunLog, write_json
+from deepfake.runlog import RunLog, read_data_digest, write_json
 from deepfake.sampling import epoch_samples
 from deepfake.scoring import compiled_scorer, score_files
-from deepfake.training_data import TrainingError, prepared
+from deepfake.training_data import TrainingError, check_images, data_digest, prepared
 from deepfake.validating import merit, strip_of, validation_numbers
 
 
@@ -66,41 +66,50 @@ def train(
 ) -> TrainingResult:
     """Trains a network on ``Train`` and keeps the epoch that is best on ``Validation``.
 
-    Exact duplicates are left out first. With ``perturbed`` in the recipe the best epoch is the one with
-    the highest ROC AUC on perturbed validation images, else on the plain ones.
+    Exact duplicates are left out first, and every image is decoded once before the first step. With
+    ``perturbed`` in the recipe the best epoch is the one with the highest ROC AUC on perturbed validation
+    images, else on the plain ones.
 
     Args:
         data: a data set with the splits Train and Validation, both classes in each.
         recipe: the settings.
         folder: the run's folder, made if missing.
-        resume: go on after the last completed epoch of this folder's run.
+        resume: go on after the last epoch of this folder's run whose steps were completed; the images must
+            be those it was started with.
         say: takes lines for the person who waits.
         listeners: told of every event of the run's log.
         leader: where several processes train together, this one is process 0 (see ``group``).
 
     Raises:
-        TrainingError: codes ``run_exists``, ``nothing_to_resume``, ``bad_state``, ``one_class``,
-            ``diverged``, ``broken_image``.
+        TrainingError: codes ``run_exists``, ``nothing_to_resume``, ``bad_state``, ``other_data``,
+            ``one_class``, ``diverged``, ``broken_image``.
         UserError: ``disk_full``, ``out_of_memory`` or ``data_gone`` (see ``run_failures``).
         SamplingError: the recipe's shares do not fit the data.
         ModelError: the detector to start from is missing or damaged.
-        ImageRefused: a validation image cannot be used.
+        ImageRefused: a validation image cannot be used any more.
         DatasetError: a split is missing.
     """
     _check_folder(folder, resume)
     training, validation = prepared(data, recipe)
     landmarks = read_landmarks(training.root) if recipe.blended else {}
+    digest = data_digest(training, validation, landmarks)
+    if resume:
+        _check_same_data(folder, digest, data.root, say)
+    else:
+        say(f"Checking that {len(training) + len(validation):,} images can be read.")
+        check_images(training, validation)
     if leader:
         first = samples_digest(epoch_samples(training, recipe, 0, landmarks), training.root)
         settled = replace(recipe, precision=precision_of(recipe))
         leader.begin(settled.to_dict(), first, recipe.batch_size)
     model, served, precision, steps = networks(training, recipe, resume=resume, group=leader)
     log = RunLog(folder, listeners)
-    run = _Run(model, served, recipe, folder, log, leader=leader)
+    run = _Run(model, served, recipe, folder, log, steps=steps, leader=leader)
     if resume:
         run.load_state()
     else:
-        write_json(folder / "settings.json", {"recipe": recipe.to_dict(), "data": str(data.root)})
+        settings = {"recipe": recipe.to_dict(), "data": str(data.root), "data_sha256": digest}
+        write_json(folder / "settings.json", settings)
     if leader:
         leader.last_word = lambda failure: run.close("failed", failure)
         leader.spread(model)
@@ -120,7 +129,7 @@ def train(
         f"{recipe.architecture}: {model.count_params():,} parameters, {precision}; "
         f"{len(training):,} training and {len(validation):,} validation images, {steps} steps an epoch"
     )
-    return run.go(training, validation, steps, say, landmarks)
+    return run.go(training, validation, say, landmarks)
 
 
 def _write_summary(model: Any, folder: Path) -> None:
@@ -140,13 +149,16 @@ class _Run:
         folder: Path,
         log: RunLog,
         *,
+        steps: int,
         leader: Leader | None = None,
     ) -> None:
-        self.leader = leader
+        self.leader, self.steps = leader, steps
         self.model, self.served, self.recipe, self.folder, self.log = model, served, recipe, folder, log
-        self.average = WeightAverage(model, recipe.ema)
+        self.average = WeightAverage(model, recipe.ema, steps)
         self.scorer = compiled_scorer(served, recipe.serve_input)
-        self.epoch = 0
+        self.epoch = 0  # epochs that are measured
+        self.trained = 0  # epochs whose steps are done: as many, or one more
+        self.fitted: dict[str, float] = {}
         self.best_epoch = 0
         self.best: dict[str, Any] = {}
         self.strip: dict[str, list[float]] = {}
@@ -155,33 +167,41 @@ class _Run:
         self,
         training: DatasetIndex,
         validation: DatasetIndex,
-        steps: int,
         say: Callable[[str], None],
         landmarks: Any,
     ) -> TrainingResult:
         """All epochs that are left."""
-        recipe = self.recipe
-        reporter = StepReporter(self.log, recipe, steps, say)
-        try:
-            while self.epoch < recipe.epochs and not self.out_of_patience():
-                batches = epoch_batches(training, recipe, self.epoch, landmarks, self.leader)
-                reporter.epoch = self.epoch
-                fitted = self.fit(batches, [reporter, self.average])
-                self.finish_epoch(validation, fitted, say)
-            state = "finished"
-        except KeyboardInterrupt:
-            state = "stopped"
+        reporter = StepReporter(self.log, self.recipe, self.steps, say)
+        state = "finished"
+        with remembered() as requests:
+            callbacks = [reporter, self.average, StopAsked(requests)]
+            try:
+                while self.epoch < self.recipe.epochs and not self.out_of_patience():
+                    if self.trained == self.epoch:
+                        batches = epoch_batches(training, self.recipe, self.epoch, landmarks, self.leader)
+                        reporter.epoch = self.epoch
+                        self.keep_steps(self.fit(batches, callbacks))
+                    self.finish_epoch(validation, requests, say)
+            except KeyboardInterrupt:
+                state = "stopped"
+            except Exception as error:
+                if not requests.arrived or isinstance(error, UserError):
+                    self.fail(error, training.root)
+                state = "stopped"  # the error is what a library made of the interrupt
+        if state == "stopped":
             say("Stopped. The best network so far is kept; --resume goes on after the last whole epoch.")
-        except Exception as error:
-            failure = self.lost(error) or explained(error, training.root)
-            self.close("diverged" if failure.code == "diverged" else "failed", failure)
-            if failure is error or failure.code == "unexpected":
-                raise
-            raise failure from error
         if not (self.folder / "best.keras").exists():
             self.keep_best()
         self.close(state)
         return TrainingResult(self.folder, state, self.epoch, self.best_epoch, self.best)
+
+    def fail(self, error: Exception, data: Path) -> NoReturn:
+        """Says in the folder why the run ends here, and raises it in words."""
+        failure = self.lost(error) or explained(error, data)
+        self.close("diverged" if failure.code == "diverged" else "failed", failure)
+        if failure is error or failure.code == "unexpected":
+            raise error
+        raise failure from error
 
     def fit(self, batches: Any, callbacks: list[Any]) -> dict[str, Any]:
         """One epoch; what went wrong in it is said in words."""
@@ -215,20 +235,25 @@ class _Run:
             {"state": state, "epochs": self.epoch, "best_epoch": self.best_epoch, "best": self.best},
         )
 
-    def finish_epoch(
-        self, validation: DatasetIndex, fitted: dict[str, Any], say: Callable[[str], None]
-    ) -> None:
+    def keep_steps(self, fitted: dict[str, Any]) -> None:
+        """Saves an epoch whose steps are done, before anything can go wrong in measuring it."""
+        self.fitted = {name: float(values[-1]) for name, values in fitted.items()}
+        with held_back():
+            self.trained = self.epoch + 1
+            self.save_state()
+
+    def finish_epoch(self, validation: DatasetIndex, requests: Requests, say: Callable[[str], None]) -> None:
         """Measures, keeps the best, saves what resuming needs."""
-        number = self.epoch + 1  # an epoch counts once its state is saved
+        number = self.trained  # it counts in ``epoch`` once it is measured and that is saved
         self.served.set_weights(self.average.weights())
         measured = {"clean": self.measure(validation, perturbed=False)}
         if self.recipe.perturbed is not None:
             measured["perturbed"] = self.measure(validation, perturbed=True)
-        train_part = {name: float(values[-1]) for name, values in fitted.items()}
+        requests.check()
         better = not self.best or merit(measured, self.recipe) > merit(self.best, self.recipe)
         with held_back():  # log, network and state agree
             self.log.add(
-                "epoch", epoch=number, best=better, train=train_part, validation=measured, strip=self.strip
+                "epoch", epoch=number, best=better, train=self.fitted, validation=measured, strip=self.strip
             )
             if better:
                 self.keep_best()
@@ -241,10 +266,11 @@ class _Run:
         )
         (first, second) = measured["clean"]["confusion_matrix"]
         say(
-            f"epoch {self.epoch}/{self.recipe.epochs}: loss {train_part['loss']:.4f}; validation {words}; "
+            f"epoch {self.epoch}/{self.recipe.epochs}: loss {self.fitted['loss']:.4f}; validation {words}; "
             f"confusion (rows true Fake, Real; columns called Fake, Real) {first} {second}"
             + ("  best so far" if self.best_epoch == self.epoch else "")
         )
+        requests.check()
 
     def measure(self, validation: DatasetIndex, *, perturbed: bool) -> dict[str, Any]:
         """The numbers of ``validating.validation_numbers``; notes what the few images of the strip score."""
@@ -263,13 +289,16 @@ class _Run:
     def save_state(self) -> None:
         """Writes what ``load_state`` reads, all or nothing."""
         counts = {"epoch": self.epoch, "best_epoch": self.best_epoch, "best": self.best}
+        counts |= {"trained": self.trained, "fitted": self.fitted}
         write_checkpoint(self.folder / "state.npz", self.model, self.average, counts)
 
     def load_state(self) -> None:
-        """Takes up the state after the last completed epoch."""
+        """Takes up the state after the last epoch whose steps are done; it may still have to be measured."""
         put = self.leader.put if self.leader else assign
         counts = read_checkpoint(self.folder / "state.npz", self.model, self.average, put)
         self.epoch, self.best_epoch, self.best = counts["epoch"], counts["best_epoch"], counts["best"]
+        self.trained = counts.get("trained", self.epoch)  # older versions measured before they saved
+        self.fitted = counts.get("fitted", {})
 
 
 def _check_folder(folder: Path, resume: bool) -> None:
@@ -282,3 +311,17 @@ def _check_folder(folder: Path, resume: bool) -> None:
             "run_exists", f"{folder} already holds a run. Give another name, or --resume to go on with it."
         )
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def _check_same_data(folder: Path, digest: str, root: Path, say: Callable[[str], None]) -> None:
+    """Refuses to go on with other images than those a run was started with."""
+    before = read_data_digest(folder)
+    if not before:
+        say("This run's folder does not tell which images it was started with; they are not compared.")
+    elif before != digest:
+        raise TrainingError(
+            "other_data",
+            f"The Train and Validation images in {root} are not those that the run {folder.name} was started "
+            "with: some have come, gone or changed since, or it is another data set. Bring back what was "
+            "there, or start a new run.",
+        )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepfake.figures import draw_faces, jpeg_bytes
 from deepfake.images import ImageFacts, LoadedImage
+from deepfake.presentation import video_headline
 from deepfake.registry import CallName, OperatingPoint, Thresholds
 from deepfake.video_frames import MAX_FRAMES, Frame, Video, VideoFacts
 
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
 
 FRAME_SIDE = 480
 """Longest side of a frame that is kept, in pixels."""
-NO_FACE = (
-    "No face was found in any frame looked at, so whole frames were scored. The detector was trained on "
-    "faces only: the number means little here."
+LEAST_STRETCH = 3
+"""Frames in a row that are called fake before a stretch is named."""
+STRETCH_SHARE = 0.25
+"""Of the frames that can be decided on, from which a stretch makes the video fake."""
+NO_FACE = "No face was found in any frame, so nothing was analyzed: the detector checks faces only."
+NONE_DECIDED = (
+    "No frame shows a face that the detector can decide on: all are too small or too unlike its training."
 )
 FEW_FACES = "Few of the frames looked at show a face: the verdict rests on {n} of {total}."
 FRAME_WISE = (
@@ -47,13 +52,30 @@ class FrameVerdict:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """A part of a video.
+
+    Attributes:
+        start, end: seconds of its first and its last frame.
+        frames: how many.
+        p_fake: their median, 0..1.
+    """
+
+    start: float
+    end: float
+    frames: int
+    p_fake: float
+
+
+@dataclass(frozen=True)
 class VideoVerdict:
     """What the detector says of a video.
 
     Attributes:
-        p_fake: median over the frames with a face (of the face most likely fake in each), 0..1; over all
-            frames where none shows a face.
-        verdict: of the median; uncertain where no frame shows a face.
+        p_fake: median over the frames that can be decided on (as ``Verdict.p_fake``), 0..1; None where there
+            is none.
+        verdict: fake where the median or a ``stretch`` of a quarter of these frames is; a shorter stretch
+            makes a real one uncertain; uncertain where there are no such frames.
         frames: those looked at, in order.
         warnings: sentences for the person; the last says what frame-wise evidence is.
         model: the detector's name.
@@ -62,7 +84,7 @@ class VideoVerdict:
         operating_point: which thresholds decided.
     """
 
-    p_fake: float
+    p_fake: float | None
     verdict: CallName
     frames: tuple[FrameVerdict, ...]
     warnings: tuple[str, ...]
@@ -76,18 +98,47 @@ class VideoVerdict:
         """The frames that show a face."""
         return tuple(frame for frame in self.frames if frame.verdict.scope != "no_face")
 
+    @property
+    def deciding(self) -> tuple[FrameVerdict, ...]:
+        """The frames that can be decided on."""
+        return tuple(frame for frame in self.frames if frame.verdict.p_fake is not None)
+
+    @property
+    def stretch(self) -> Stretch | None:
+        """The longest stretch in which every frame that can be decided on is called fake.
+
+        None where it is shorter than ``LEAST_STRETCH`` frames, or is all of the video.
+        """
+        runs = [list(run) for fake, run in groupby(self.deciding, _called_fake) if fake]
+        longest = max(runs, key=len, default=[])
+        if len(longest) < LEAST_STRETCH or len(longest) == len(self.deciding):
+            return None
+        scores = [frame.verdict.p_fake or 0.0 for frame in longest]
+        return Stretch(longest[0].second, longest[-1].second, len(longest), median(scores))
+
     def at(self, point: OperatingPoint, thresholds: Thresholds) -> VideoVerdict:
         """The same scores called at an operating point."""
         frames = tuple(replace(f, verdict=f.verdict.at(point, thresholds)) for f in self.frames)
-        call: CallName = thresholds.call(self.p_fake, point) if self.with_face else "uncertain"
-        return replace(self, verdict=call, frames=frames, operating_point=point)
+        result = replace(self, frames=frames, operating_point=point)
+        call: CallName = "uncertain" if self.p_fake is None else thresholds.call(self.p_fake, point)
+        if (stretch := result.stretch) is not None:
+            if stretch.frames >= STRETCH_SHARE * len(result.deciding):
+                call = "fake"
+            elif call == "real":
+                call = "uncertain"
+        return replace(result, verdict=call)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields, ready for JSON; ``scope`` is ``video_frames`` and pictures are left out."""
+        """The fields, ready for JSON; ``scope`` is ``video_frames`` and pictures are left out.
+
+        ``headline`` says the verdict in words; ``stretch`` holds ``start`` and ``end`` in seconds, ``frames``
+        and their median ``p_fake``, or is None; ``raw_p_fake`` is the median of all frames.
+        """
         frames = [
             {
                 "second": round(frame.second, 3),
                 "p_fake": frame.verdict.p_fake,
+                "raw_p_fake": frame.verdict.raw,
                 "verdict": frame.verdict.verdict,
                 "faces": len(frame.verdict.faces),
             }
@@ -96,7 +147,10 @@ class VideoVerdict:
         facts = asdict(self.facts)
         return {
             "p_fake": self.p_fake,
+            "raw_p_fake": median(frame.verdict.raw for frame in self.frames),
             "verdict": self.verdict,
+            "headline": video_headline(self),
+            "stretch": self.stretch and asdict(self.stretch),
             "frames": frames,
             "warnings": self.warnings,
             "model": self.model,
@@ -130,20 +184,23 @@ def check_video(
         VideoRefused: the file is no video that can be used.
     """
     video = Video(content)
-    total = min(most, video.facts.frames)
+    total = video.count(most)
     frames: list[FrameVerdict] = []
     for frame in video.frames(most):
         frames.append(_judged(detector, frame))
         if on_progress is not None:
             on_progress(len(frames), total)
     shown = [frame for frame in frames if frame.verdict.scope != "no_face"]
-    warnings = [FRAME_WISE]
+    decided = [frame.verdict.p_fake for frame in frames if frame.verdict.p_fake is not None]
+    warnings = [*video.notes, FRAME_WISE]
     if not shown:
         warnings.insert(0, NO_FACE)
+    elif not decided:
+        warnings.insert(0, NONE_DECIDED)
     elif len(shown) < len(frames) / 2:
         warnings.insert(0, FEW_FACES.format(n=len(shown), total=len(frames)))
     verdict = VideoVerdict(
-        p_fake=median(frame.verdict.p_fake for frame in shown or frames),
+        p_fake=median(decided) if decided else None,
         verdict="uncertain",
         frames=tuple(frames),
         warnings=tuple(warnings),
@@ -155,23 +212,8 @@ def check_video(
     return verdict.at(point, detector.card.thresholds)
 
 
-def fake_stretch(result: VideoVerdict, least: int = 3) -> tuple[float, float] | None:
-    """The longest stretch of a video in which every frame with a face was called fake.
-
-    Args:
-        result: as called.
-        least: frames with a face that make a stretch, at least 1.
-
-    Returns:
-        The seconds of its first and last frame; None where there is none, or the whole video is called fake.
-    """
-    if result.verdict == "fake":
-        return None
-    runs = [
-        list(run) for fake, run in groupby(result.with_face, lambda f: f.verdict.verdict == "fake") if fake
-    ]
-    longest = max(runs, key=len, default=[])
-    return (longest[0].second, longest[-1].second) if len(longest) >= least else None
+def _called_fake(frame: FrameVerdict) -> bool:
+    return frame.verdict.verdict == "fake"
 
 
 def _judged(detector: Detector, frame: Frame) -> FrameVerdict:

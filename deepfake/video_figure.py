@@ -22,9 +22,7 @@ def video_table(result: VideoVerdict) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Second": [round(frame.second, 2) for frame in result.frames],
-            "Probability of fake": [
-                None if frame.verdict.scope == "no_face" else frame.verdict.p_fake for frame in result.frames
-            ],
+            "Probability of fake": [frame.verdict.p_fake for frame in result.frames],
             "Faces": [len(frame.verdict.faces) for frame in result.frames],
             "Verdict": [
                 NO_FACE if frame.verdict.scope == "no_face" else CALL_WORDS[frame.verdict.verdict]
@@ -37,7 +35,7 @@ def video_table(result: VideoVerdict) -> pd.DataFrame:
 def video_figure(result: VideoVerdict) -> go.Figure:
     """A dot for each frame with a face over the time, and the median as a dotted line."""
     figure = base_figure("Second of the video", "Probability of fake")
-    shown = result.with_face
+    shown = result.deciding
     figure.add_scatter(
         x=[frame.second for frame in shown],
         y=[frame.verdict.p_fake for frame in shown],
@@ -60,7 +58,7 @@ def video_figure(result: VideoVerdict) -> go.Figure:
         figure.add_hline(
             y=result.p_fake,
             line={"dash": "dot", "width": 2, "color": CALL_COLOURS[result.verdict]},
-            annotation={"text": "Median", "yanchor": "bottom"},
+            annotation={"text": "Median", "yanchor": "bottom" if result.p_fake < 0.9 else "top"},
         )
     figure.update_xaxes(range=[0, max(result.facts.seconds, 0.1)])
     figure.update_yaxes(**share_axis())

@@ -1,8 +1,9 @@
-"""Still pictures out of a short video, evenly spaced, decoded in memory."""
+"""Still pictures out of a short video, evenly spaced in time, decoded in memory."""
 
 from __future__ import annotations
 
 import io
+import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfake.errors import UserError
+from deepfake.image_ends import looks_cut
 from deepfake.preprocessing import Pixels
 from deepfake.public_demo import capped
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 MAX_VIDEO_BYTES = capped(128, 32) * 2**20
 """Largest video accepted, in bytes (128 MiB)."""
@@ -38,7 +41,8 @@ class VideoRefused(UserError):
     """A file that cannot be used as a video.
 
     Codes: ``not_a_video``, ``too_many_bytes``, ``too_long``, ``too_many_pixels``, ``no_picture``,
-    ``unsupported_codec``, ``too_slow``, ``unreadable``, ``not_found``. Messages never name the file.
+    ``unsupported_codec``, ``too_slow``, ``unreadable``, ``truncated``, ``not_found``. Messages
+    never name the file.
     """
 
 
@@ -48,7 +52,7 @@ class VideoFacts:
 
     Attributes:
         seconds: from the first frame to the end of the last.
-        width, height: of a frame as shown, in pixels.
+        width, height: of a frame as shown, upright and with square pixels.
         frames: in the whole video.
         codec: how the pictures are packed, such as h264.
         has_sound: whether there is a sound track, which nobody listens to here.
@@ -96,10 +100,15 @@ def _demuxer(head: bytes) -> str | None:
 
 
 class Video:
-    """An opened video: its facts, and frames on request."""
+    """An opened video: its facts, and frames on request.
+
+    Attributes:
+        facts: see ``VideoFacts``.
+        notes: sentences for the person: what of the file is missing.
+    """
 
     def __init__(self, content: bytes) -> None:
-        """Reads how long and how large it is, without decoding.
+        """Reads how long and how large it is; of the pictures one is decoded.
 
         Args:
             content: the file's bytes.
@@ -116,97 +125,162 @@ class Video:
                 "The file is not a video that can be read here. Expected MP4, MOV, WebM or Matroska.",
             )
         self._content, self._demuxer = content, demuxer
+        self._cut = looks_cut(content, "MP4" if demuxer == "mov" else "Matroska")
+        self.notes: tuple[str, ...] = ()
         try:
-            self._times, self.facts = self._survey()
+            self._survey()
         except VideoRefused:
             raise
         except Exception as error:  # decoders raise nearly anything on hostile bytes
-            raise _unreadable() from error
+            raise self._unreadable() from error
+
+    def count(self, most: int = MAX_FRAMES) -> int:
+        """How many frames ``frames`` gives."""
+        return len(self._wanted(most))
 
     def frames(self, most: int = MAX_FRAMES) -> Iterator[Frame]:
-        """Evenly spaced frames, in order, each from the middle of an equal part of the video.
+        """Frames evenly spaced in time, in order, each from the middle of an equal part of the video.
 
         Args:
-            most: how many, at least 1; all where the video has fewer.
+            most: how many, at least 1; fewer where one frame is shown for longer than a part.
 
         Raises:
-            VideoRefused: ``unreadable``, or ``too_slow``.
+            VideoRefused: ``unreadable``, ``truncated`` or ``too_slow``.
         """
-        places = (np.arange(n := min(most, len(self._times))) + 0.5) * len(self._times) / n
-        wanted = [self._times[int(place)] for place in places]
         try:
-            yield from self._decoded(wanted)
+            yield from self._decoded(self._wanted(most))
         except VideoRefused:
             raise
         except Exception as error:
-            raise _unreadable() from error
+            raise self._unreadable() from error
+
+    def _wanted(self, most: int) -> list[int]:
+        """Start times of the frames that are shown in the middle of each of ``most`` equal parts."""
+        start, span = self._times[0], self._end - self._times[0]
+        middles = [start + (2 * part + 1) * span // (2 * most) for part in range(most)]
+        places = np.searchsorted(self._times, middles, side="right") - 1
+        return [self._times[place] for place in dict.fromkeys(places.tolist())]
+
+    def _unreadable(self) -> VideoRefused:
+        return _truncated() if self._cut else _unreadable()
 
     def _open(self) -> InputContainer:
         import av
 
         return av.open(io.BytesIO(self._content), mode="r", format=self._demuxer)
 
-    def _survey(self) -> tuple[list[int], VideoFacts]:
+    def _survey(self) -> None:
         """When each frame is shown, in the stream's own units; containers may not say how long they are."""
         with self._open() as container:
-            if not container.streams.video:
-                raise VideoRefused("no_picture", "The file holds sound but no pictures. Give a video.")
-            stream = container.streams.video[0]
+            stream = _film(container)
             codec = stream.codec_context.codec.canonical_name
             _check_codec(codec)
-            width, height = _shown_size(stream.width, stream.height, stream.sample_aspect_ratio)
-            _check_size(max(width, stream.width), height)
+            self._aspect = stream.sample_aspect_ratio
+            _check_size(stream.width, stream.height, self._aspect)
             times, end = [], 0
             for packet in container.demux(stream):
-                if packet.pts is None:  # the last, empty one
+                if packet.pts is None or packet.is_corrupt or packet.is_discard:  # the last is empty, or cut
                     continue
                 times.append(packet.pts)
                 end = max(end, packet.pts + (packet.duration or 0))
                 if len(times) > _MOST_PACKETS:
                     raise _too_long()
             if not times or stream.time_base is None:
-                raise VideoRefused("no_picture", "The video holds no pictures. Copy or download it again.")
-            times.sort()
-            seconds = float((end - times[0]) * stream.time_base)
+                raise _no_picture()
+            seconds = float((end - min(times)) * stream.time_base)
             if seconds > MAX_SECONDS:
                 raise _too_long(seconds)
-            sound = bool(container.streams.audio)
-        return times, VideoFacts(seconds, width, height, len(times), codec, sound)
+            if self._cut:
+                self.notes = (_cut_note(seconds, (container.duration or 0) / 1e6),)
+            sound, coded = bool(container.streams.audio), (stream.width, stream.height)
+        self._times, self._end = sorted(times), end
+        height, width = self._first_shape() or _shown_size(*coded, self._aspect)[::-1]
+        self.facts = VideoFacts(seconds, width, height, len(times), codec, sound)
+
+    def _first_shape(self) -> tuple[int, int] | None:
+        """Height and width of the first frame that can be decoded, upright; None where none can."""
+        try:
+            frame = next(self._decoded(self._times[:1]), None)
+        except VideoRefused:
+            raise
+        except Exception:  # `frames` meets it again and says so
+            return None
+        return frame.pixels.shape[:2] if frame else None
 
     def _decoded(self, wanted: list[int]) -> Iterator[Frame]:
         deadline, waiting = time.monotonic() + _DECODING_SECONDS, wanted[::-1]
         with self._open() as container:
-            stream = container.streams.video[0]
+            stream = _film(container)
             stream.thread_type = "AUTO"
             base = stream.time_base or Fraction(1)
-            for frame in container.decode(stream):
+            for frame in _whole_frames(container, stream):
                 if time.monotonic() > deadline:
                     raise VideoRefused(
                         "too_slow", "The video takes too long to read. Use a smaller or shorter version."
                     )
                 if frame.pts is None or frame.pts < waiting[-1]:
                     continue
-                yield Frame(float((frame.pts - self._times[0]) * base), _upright(frame))
+                second = float((frame.pts - self._times[0]) * base)
+                yield Frame(second, _upright(frame, self._aspect))
                 while waiting and waiting[-1] <= frame.pts:
                     waiting.pop()
                 if not waiting:
                     return
         if len(waiting) == len(wanted):
-            raise _unreadable()
+            raise self._unreadable()
 
 
-def _upright(frame: Any) -> Pixels:
-    _check_size(frame.width, frame.height)  # it may differ from what the header says
-    width, height = _shown_size(frame.width, frame.height, getattr(frame, "sample_aspect_ratio", None))
+def _film(container: InputContainer) -> VideoStream:
+    """The track that moves: cover art and previews are pictures too, and may come first.
+
+    Raises:
+        VideoRefused: ``no_picture``.
+    """
+    from av.stream import Disposition
+
+    still = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    films = [stream for stream in container.streams.video if not stream.disposition & still]
+    if not films:
+        raise VideoRefused("no_picture", "The file holds sound but no moving pictures. Give a video.")
+    best = container.streams.best("video")
+    return next((stream for stream in films if stream is best), films[0])
+
+
+def _whole_frames(container: InputContainer, stream: VideoStream) -> Iterator[Any]:
+    """The frames in order, but for those of which a part is missing."""
+    for packet in container.demux(stream):
+        if not packet.is_corrupt:
+            yield from (frame for frame in packet.decode() if not frame.is_corrupt)
+
+
+def _upright(frame: Any, aspect: Fraction | None) -> Pixels:
+    _check_size(frame.width, frame.height, aspect)  # it may differ from what the header says
+    width, height = _shown_size(frame.width, frame.height, aspect)
     pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
-    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            pixels = _turned(pixels, bytes(data))
+    return np.ascontiguousarray(pixels)
+
+
+def _turned(pixels: Pixels, matrix: bytes) -> Pixels:
+    """Pixels turned and mirrored as a display matrix says, to the nearest right angle.
+
+    Args:
+        pixels: (H, W, 3).
+        matrix: nine 32-bit numbers; a point (x, y) is shown at (a x + c y, b x + d y) of a b . c d . . . .
+    """
+    a, b, _, c, d, *_ = struct.unpack("=9i", matrix)
+    if max(abs(a), abs(d)) < max(abs(b), abs(c)):
+        pixels, a, d = pixels.transpose(1, 0, 2), c, b
+    return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
 
 def _shown_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
-    """Pixels need not be square in a video."""
-    if aspect and Fraction(1, 3) < aspect < 3:
-        return max(1, round(width * aspect)), height
-    return width, height
+    """Pixels need not be square in a video; the shorter way is stretched, so that nothing is lost."""
+    if not aspect or not Fraction(1, 3) < aspect < 3:
+        return width, height
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
 
 def _check_codec(codec: str) -> None:
@@ -217,7 +291,8 @@ def _check_codec(codec: str) -> None:
         )
 
 
-def _check_size(width: int, height: int) -> None:
+def _check_size(width: int, height: int, aspect: Fraction | None) -> None:
+    width, height = _shown_size(width, height, aspect)
     if width * height > MAX_FRAME_PIXELS:
         raise VideoRefused(
             "too_many_pixels",
@@ -244,6 +319,23 @@ def _too_long(seconds: float | None = None) -> VideoRefused:
     return VideoRefused(
         "too_long",
         f"The video {found}; at most {MAX_SECONDS:.0f} seconds are accepted. Cut out the part in question.",
+    )
+
+
+def _no_picture() -> VideoRefused:
+    return VideoRefused("no_picture", "The video holds no pictures. Copy or download it again.")
+
+
+def _cut_note(seconds: float, whole: float) -> str:
+    of = f" of {whole:.1f}" if whole > seconds else ""
+    return (
+        f"The file is incomplete: it ends too early. Only the first {seconds:.1f}{of} seconds could be read."
+    )
+
+
+def _truncated() -> VideoRefused:
+    return VideoRefused(
+        "truncated", "The file is incomplete: it ends before the video does. Copy or download it again."
     )
 
 

@@ -105,9 +105,11 @@ def show_measured(evaluations: tuple[Recorded, ...]) -> None:
     )
     confidence = f"{100 * evaluations[0].confidence:.0f} %"
     st.caption(
-        f"In brackets: {confidence} intervals. Accuracy: pictures called rightly at the balanced threshold; "
-        "50 % is guessing where as many are fake as real. ROC AUC: the chance that a fake scores "
-        "higher than a real picture; 0.5 is guessing. The page Evaluation shows more."
+        f"In brackets: {confidence} intervals. Forced-choice accuracy: images called correctly where each "
+        "must be called fake or real at one threshold; 50% is guessing where as many are fake as real. "
+        "ROC AUC: the chance that a fake scores higher than a real image; 0.5 is guessing. Decided, "
+        "correct and false-positive rate are those of the verdicts at Balanced, which may also be "
+        "uncertain. The page Evaluation shows more."
     )
 
 

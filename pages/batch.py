@@ -63,14 +63,7 @@ def ask_for_uploads(detector: str) -> bool:
     else:
         uploads = st.file_uploader(
             "Drop pictures or a zip archive of them here, or browse for them",
-            type=[
-                "image",
-                "heic",
-                "heif",
-                "avif",
-                "zip",
-            ],  # some browsers do not know HEIC and AVIF as images
-            accept_multiple_files=True,
+            accept_multiple_files=True,  # of any type: each that is none of these gets a row that says why
             max_upload_size=MAX_ARCHIVE_BYTES // MIB,
             key=f"many-{turn}",
         )

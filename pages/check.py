@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from deepfake.images import MAX_BYTES, MAX_PIXELS, MIN_SIDE
 from deepfake.registry import ModelError, default_name, load_card, model_names
+from deepfake.video_frames import MAX_VIDEO_BYTES
 from ui import ask_for_detector, ask_for_threshold, plain, show_card, start_page, warm_up
 from ui_linked import linked_pictures
+from ui_uploads import IMAGES, Upload, link_to_page, own_place, shelf_of, warn_of_weight
 from ui_verdict import MAX_FILES, forget_results, show_results
 
 MAX_MIB = MAX_BYTES // 2**20
-ACCEPTED = ["image", "heic", "heif", "avif"]  # some browsers do not know the last three as images
+# What the uploader lets through: what is refused here gets a reason, and a video the way to its page.
+LISTED_MIB = max(MAX_BYTES, MAX_VIDEO_BYTES) // 2**20
 
 
 def main() -> None:
@@ -34,11 +35,11 @@ def main() -> None:
     try:
         card = load_card(name)
         pictures = [*linked_pictures(), *uploads]
-        hint = st.empty()  # cleared at once on upload, not when the run ends
-        if pictures:
-            show_results(pictures, card, point)
-        else:
-            show_empty_state(hint)
+        with own_place("results", "cards" if pictures else "nothing"):
+            if pictures:
+                show_results(pictures, card, point)
+            else:
+                show_empty_state()
     except ModelError as error:
         st.error(plain(error.message), icon=":material/error:")
         return
@@ -46,40 +47,49 @@ def main() -> None:
     warm_up()
 
 
-def ask_for_pictures() -> list[UploadedFile]:
-    """The uploader, the camera on request, and the button that clears both."""
-    turn = st.session_state.setdefault("turn", 0)
-    uploads = st.file_uploader(
+def ask_for_pictures() -> list[Upload]:
+    """The uploader, the camera on request, and the button that clears both; gives all that is kept."""
+    shelf, turn = shelf_of(IMAGES), st.session_state.setdefault("turn", 0)
+    key, camera_key = f"uploads-{turn}", f"camera-{turn}"
+    is_new = key not in st.session_state
+    files = st.file_uploader(
         "Drop pictures here, or browse for them",
-        type=ACCEPTED,
         accept_multiple_files=True,
-        max_upload_size=MAX_MIB,
-        key=f"uploads-{turn}",
+        max_upload_size=LISTED_MIB,
+        key=key,
     )
+    shelf.take(key, files, is_new=is_new)
     with st.container(horizontal=True, vertical_alignment="center"):
         camera = st.toggle("Use the camera", key=f"camera-on-{turn}")
         clear = st.empty()
-    photo = st.camera_input("Take a photograph", key=f"camera-{turn}") if camera else None
-    found = [*uploads, *([photo] if photo else [])]
-    if found:
+    is_new = camera_key not in st.session_state
+    photo = st.camera_input("Take a photograph", key=camera_key) if camera else None
+    shelf.take(camera_key, [photo] if photo else [], is_new=is_new or not camera)
+    if shelf.uploads:
         clear.button("Clear all", icon=":material/delete:", on_click=clear_all)
-    return found
+        warn_of_weight(shelf)
+    return shelf.uploads
 
 
 def clear_all() -> None:
     """Forgets the uploads (under a new key the uploader starts empty) and what was computed from them."""
     st.session_state["turn"] += 1
+    shelf_of(IMAGES).clear()
     forget_results()
 
 
-def show_empty_state(place: DeltaGenerator) -> None:
-    with place.container(border=True):
+def show_empty_state() -> None:
+    with st.container(border=True):
         st.markdown("**Nothing to check yet.** Drop one or several pictures above, or take a photograph.")
         st.markdown(
             f"- JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF; up to {MAX_MIB} MB, {MAX_PIXELS // 10**6} "
             f"megapixels and {MAX_FILES} pictures at a time, at least {MIN_SIDE} pixels on each side\n"
             "- It works best with one clear face that looks at the camera\n"
             "- The original file says more than a screenshot or a copy from a messenger"
+        )
+        link_to_page("pages/video.py", "A video goes to the page Check a video")
+        link_to_page(
+            "pages/batch.py", f"More than {MAX_FILES} images, a folder or a zip archive go to Check many"
         )
 
 

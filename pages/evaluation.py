@@ -7,15 +7,24 @@ import streamlit as st
 from deepfake.errors import UserError
 from deepfake.evaluation_texts import shown_rate, threshold_sentence
 from deepfake.evaluation_view import OpenedEvaluation
-from deepfake.recorded import Recorded, recorded_evaluations
+from deepfake.kept_evaluations import known_evaluations
+from deepfake.recorded import Recorded
 from deepfake.registry import Card, default_name, load_card, model_names
 from deepfake.threshold_metrics import ThresholdMetrics, at_threshold
 from ui import ask_for_detector, plain, show_tabs, start_page
 from ui_calibration import show_calibration, show_operating_point
 from ui_comparison import show_comparison
 from ui_curves import show_curves
-from ui_evaluation import ask_for_evaluation, opened, show_gap_alarms, show_overview, show_parts
+from ui_evaluation import (
+    ask_for_evaluation,
+    opened,
+    show_gap_alarms,
+    show_overview,
+    show_parts,
+    show_verdict_rule,
+)
 from ui_gallery import show_images
+from ui_kept import show_kept
 from ui_measure import show_measuring
 from ui_threshold import set_value, start_value
 
@@ -63,7 +72,7 @@ def show_one_detector(names: list[str], first: str) -> None:
     except UserError as error:
         st.error(plain(error.message), icon=":material/error:")
         return
-    evaluations, complaints = recorded_evaluations(card)
+    evaluations, complaints = known_evaluations(card)
     for complaint in complaints:
         st.warning(plain(complaint), icon=":material/info:")
     if not evaluations:
@@ -96,6 +105,8 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
         f"Detector {plain(card.name)}: {plain(card.description)} Evaluated on {plain(recorded.title)}: "
         f"{recorded.n:,} pictures ({kinds})."
     )
+    if recorded.here:
+        show_kept(card, recorded)
     if recorded.one_class:
         st.info(
             f"All of these pictures are {recorded.one_class}. What compares the two classes (ROC AUC, "
@@ -107,6 +118,7 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
     except UserError as error:
         st.error(plain(error.message), icon=":material/error:")
         st.write("The numbers below are those that stand in the detector's card.")
+        show_verdict_rule(recorded, recorded.verdict_rule)
         show_overview(recorded, None, None)
         return
     metrics = at_threshold(evaluation.scores, ask_for_threshold(card, evaluation))
@@ -114,6 +126,7 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
 
     def show_first() -> None:
         show_gap_alarms(recorded, evaluations, metrics)
+        show_verdict_rule(recorded, evaluation.verdict_rule(card))
         show_overview(recorded, evaluation, metrics)
 
     show_tabs(
@@ -137,7 +150,7 @@ def ask_for_threshold(card: Card, evaluation: OpenedEvaluation) -> float:
     st.session_state["threshold_of"] = card.name
     with st.container(border=True):
         threshold = st.slider(
-            "Threshold: pictures that score at or above it are called fake",
+            "Forced choice: images that score at or above this threshold are called fake, the others real",
             0.0,
             1.0,
             start_value("t", start),
@@ -145,13 +158,18 @@ def ask_for_threshold(card: Card, evaluation: OpenedEvaluation) -> float:
             format="%.3f",
             key="t",
             bind="query-params",
-            help="The score is the detector's probability that a picture is fake. A lower threshold finds "
+            help="Verdicts use two thresholds and may be uncertain; here one threshold calls every image. "
+            "The score is the detector's probability that a picture is fake. A lower threshold finds "
             "more fakes and raises more false alarms. Nothing is scored again when you move it.",
         )
         with st.container(horizontal=True):
             for number, (title, value) in enumerate(evaluation.thresholds(card).items()):
                 st.button(
-                    f"{title} ({value:.3f})", key=f"jump-{number}", on_click=set_threshold, args=(value,)
+                    f"{title} {value:.2f}",
+                    key=f"jump-{number}",
+                    on_click=set_threshold,
+                    args=(value,),
+                    help=f"Sets the slider to {value:.4f}",
                 )
     return float(threshold)
 
@@ -166,7 +184,7 @@ def show_costs(metrics: ThresholdMetrics) -> None:
     st.caption(
         plain(
             f"Fakes found: {shown_rate(metrics.recall)}. Real pictures called fake: "
-            f"{shown_rate(metrics.false_alarm_rate)}. Called rightly: {shown_rate(metrics.accuracy)}."
+            f"{shown_rate(metrics.false_alarm_rate)}. Called correctly: {shown_rate(metrics.accuracy)}."
         )
     )
 

@@ -8,7 +8,7 @@ from deepfake.errors import UserError
 from deepfake.registry import default_name, load_card, model_names
 from deepfake.robustness_record import read_robustness
 from deepfake.robustness_run import RUNNER
-from deepfake.robustness_view import Entry, attack_sentence, headline
+from deepfake.robustness_view import Entry, attack_sentence, headline, rule_sentence
 from ui import plain, show_tabs, start_page
 from ui_robustness import show_attacks, show_map, show_perturbation
 from ui_robustness_run import show_form, show_last_run, show_progress
@@ -40,7 +40,7 @@ def main() -> None:
     chosen = ask_for_results(entries)
     for entry in chosen[:3]:
         loses, holds = headline(entry.result)
-        st.markdown(f"**{plain(loses)}** {plain(holds)}")
+        st.markdown(f"**{plain(loses)}** {plain(holds)} {plain(rule_sentence(entry.result))}")
     show_results(chosen, names)
 
 

@@ -6,14 +6,25 @@ import logging
 
 import streamlit as st
 
+from deepfake.batch import KEPT_BYTES
 from deepfake.errors import UserError
-from deepfake.presentation import CALL_WORDS, percent
-from deepfake.registry import Card, ModelError, default_name, load_card, model_names
-from deepfake.video import VideoVerdict, check_video, fake_stretch
+from deepfake.presentation import CALL_WORDS, percent, video_headline, video_number_line
+from deepfake.registry import Card, ModelError, OperatingPoint, default_name, load_card, model_names
+from deepfake.video import VideoVerdict, check_video
 from deepfake.video_figure import video_figure, video_table
-from deepfake.video_frames import MAX_FRAMES, MAX_SECONDS, MAX_VIDEO_BYTES, VIDEO_EXTENSIONS
+from deepfake.video_frames import MAX_FRAMES, MAX_SECONDS, MAX_VIDEO_BYTES
 from ui import CALL_STYLES, ask_for_detector, ask_for_threshold, plain, start_page, warm_up
 from ui_charts import chart, download
+from ui_uploads import (
+    LET_GO,
+    VIDEO,
+    Upload,
+    link_to_page,
+    own_place,
+    shelf_of,
+    show_right_page,
+    warn_of_weight,
+)
 
 logger = logging.getLogger("deepfake.pages.video")
 MIB = 2**20
@@ -23,8 +34,10 @@ STRIP = 8  # frames shown at first
 
 # Results live as long as the visitor's session and are seen by no other.
 @st.cache_data(scope="session", max_entries=5, show_spinner=False)
-def judge(file_id: str, model: str, model_sha256: str, _content: bytes) -> VideoVerdict:
+def judge(file_id: str, model: str, version: str, _content: bytes | None) -> VideoVerdict:
     """The verdict at the balanced threshold. Raises UserError."""
+    if _content is None:
+        raise UserError("let_go", LET_GO)
     progress = st.progress(0.0, "Opening the video")
     warm_up().join()
     from deepfake.detector import get_detector
@@ -48,29 +61,64 @@ def main() -> None:
         return
     upload_side, option_side = st.columns([3, 2], gap="medium")
     with upload_side:
-        upload = st.file_uploader(
-            "Drop a video here, or browse for it",
-            type=list(VIDEO_EXTENSIONS),
-            max_upload_size=MAX_VIDEO_BYTES // MIB,
-            key="video",
-        )
+        upload = ask_for_video()
     with option_side:
         point = ask_for_threshold()
         name = ask_for_detector(names, first)
     try:
         card = load_card(name)
-        if upload is None:
-            show_empty_state()
-        else:
-            st.text(upload.name)  # as text: a name may hold markup
-            result = judge(upload.file_id, card.name, card.sha256, upload.getvalue())
-            show_result(result.at(point, card.thresholds), card)
+        owner = f"{upload.file_id} {card.version}" if upload else "nothing"
+        with own_place("result", owner):
+            if upload is None:
+                show_empty_state()
+            else:
+                show_video(upload, card, point)
+    except ModelError as error:
+        st.error(plain(error.message), icon=":material/error:")
+    warm_up()
+
+
+def ask_for_video() -> Upload | None:
+    """The uploader and the button that clears it; gives the video that is kept."""
+    shelf, turn = shelf_of(VIDEO), st.session_state.setdefault("video-turn", 0)
+    key = f"video-{turn}"
+    is_new = key not in st.session_state
+    file = st.file_uploader(
+        "Drop a video here, or browse for it", max_upload_size=MAX_VIDEO_BYTES // MIB, key=key
+    )
+    shelf.take(key, [file] if file else [], is_new=is_new)
+    if file is not None:
+        shelf.keep_only(file.file_id)
+    if not shelf.uploads:
+        return None
+    st.button("Clear", icon=":material/delete:", key="clear-video", on_click=clear)
+    warn_of_weight(shelf)
+    return shelf.uploads[0]
+
+
+def clear() -> None:
+    """Forgets the video (under a new key the uploader starts empty) and its verdicts."""
+    st.session_state["video-turn"] += 1
+    shelf_of(VIDEO).clear()
+    judge.clear()
+
+
+def show_video(upload: Upload, card: Card, point: OperatingPoint) -> None:
+    """The verdict on a video, or why there is none."""
+    st.text(upload.name)  # as text: a name may hold markup
+    try:
+        result = judge(upload.file_id, card.name, card.version, upload.content)
+        if upload.content is None:
+            st.caption(LET_GO)
+        show_result(result.at(point, card.thresholds), card)
+    except ModelError:
+        raise
     except UserError as error:
         st.error(plain(error.message), icon=":material/error:")
+        show_right_page(upload)
     except Exception as error:
         logger.error("A video could not be judged.", exc_info=error)
         st.error(FAULT, icon=":material/error:")
-    warm_up()
 
 
 def show_empty_state() -> None:
@@ -81,8 +129,11 @@ def show_empty_state() -> None:
             "4K; cut out the part in question\n"
             f"- Up to {MAX_FRAMES} evenly spaced frames are judged as if each were a photograph\n"
             "- Nothing is said of sound, of motion, or of how frames follow each other\n"
-            "- The video stays in this server's memory while the page is open and is not written to disk"
+            "- The video stays in this server's memory until you clear it or close this app, and is not "
+            f"written to disk; one above {KEPT_BYTES // MIB} MB is let go when you leave this page, its "
+            "verdict stays"
         )
+        link_to_page("pages/check.py", "Images go to the page Check an image")
 
 
 def show_result(result: VideoVerdict, card: Card) -> None:
@@ -90,16 +141,9 @@ def show_result(result: VideoVerdict, card: Card) -> None:
     colour, icon = CALL_STYLES[result.verdict]
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        st.subheader(f":{colour}[{icon} {CALL_WORDS[result.verdict]}]", anchor=False)
-        shown = result.with_face
-        if stretch := fake_stretch(result):
-            st.warning(
-                f"Between {stretch[0]:.1f} and {stretch[1]:.1f} seconds every frame with a face was called "
-                "fake. The median is that of the whole video: cut this part out and check it alone.",
-                icon=":material/info:",
-            )
-        if shown:
-            st.markdown(f"Probability of fake, median of {len(shown)} frames: **{percent(result.p_fake)}**")
+        st.subheader(f":{colour}[{icon} {video_headline(result)}]", anchor=False)
+        if number := video_number_line(result):
+            st.markdown(number)
             st.markdown(count_line(result))
         facts = result.facts
         st.caption(
@@ -146,7 +190,10 @@ def show_frames(result: VideoVerdict) -> None:
     with st.container(horizontal=True, gap="small"):
         for frame in frames:
             verdict = frame.verdict
-            found = "no face" if verdict.scope == "no_face" else percent(verdict.p_fake)
+            if verdict.scope == "no_face":
+                found = "no face"
+            else:
+                found = "undecided" if verdict.p_fake is None else percent(verdict.p_fake)
             with st.container(width=160, gap=None):
                 st.image(frame.picture, width=160, alt=f"Frame at {frame.second:.1f} seconds")
                 st.caption(f"{frame.second:.1f} s: {found}")

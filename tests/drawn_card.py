@@ -11,6 +11,7 @@ def drawn_card(balanced: float = 0.5, **changes: Any) -> dict[str, Any]:
         "architecture": "compact",
         "input": {"size": 64, "scale": 1 / 127.5, "offset": -1.0},
         "temperature": 1.5,
+        "bias": -0.25,  # neither is neutral, so that a number which leaves one out is another number
         "thresholds": {
             "balanced": balanced,
             "few_false_alarms": 0.9,

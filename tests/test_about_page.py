@@ -77,7 +77,7 @@ def test_the_card_in_words(models: Path) -> None:
     table = app.dataframe[0].value
     entries = json.loads((models / "card.json").read_text())["evaluations"]
     assert list(table["Measured on"]) == ["Fakes", "Set, Test, altered copies", "Set, Test"]
-    assert table["Accuracy"].iloc[2].startswith(f"{100 * entries[2]['accuracy']:.1f} % (")
+    assert table["Forced-choice accuracy"].iloc[2].startswith(f"{100 * entries[2]['accuracy']:.1f} % (")
     assert table["ROC AUC"].iloc[0] == "-"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import io
 import json
 import os
@@ -85,9 +86,9 @@ async def answer(
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
+        "path": path.partition("?")[0],
+        "raw_path": path.partition("?")[0].encode(),
+        "query_string": path.partition("?")[2].encode(),
         "root_path": "",
         "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()],
         "client": (address, 1),
@@ -140,7 +141,7 @@ def test_a_verdict_is_that_of_the_command_line(tmp_path: Path, capsys: pytest.Ca
     printed = json.loads(capsys.readouterr().out)
     (result,) = got.body["results"]
     assert result.pop("file") == "a.png"
-    assert result == {key: value for key, value in printed.items() if key != "path"}
+    assert result == {key: value for key, value in printed.items() if key not in ("file", "path")}
     assert got.body["model"] == "tiny"
 
 
@@ -273,7 +274,6 @@ def test_what_a_form_may_not_be() -> None:
     assert is_problem(post(b"", {}), 415, "not_multipart")
     assert is_problem(post(b"nonsense"), 400, "bad_form")
     assert is_problem(post(PNG, {"Content-Type": "multipart/form-data"}), 400, "bad_form")
-    assert is_problem(post(form(("a.png", PNG))[:-20]), 400, "no_files")
     assert is_problem(post(form(threshold="balanced")), 400, "no_files")
     assert is_problem(post(form(("a.png", PNG), threshold="loose")), 422, "bad_threshold")
     assert is_problem(post(form(("a.png", PNG), model="../tiny")), 422, "unknown_model")
@@ -281,6 +281,68 @@ def test_what_a_form_may_not_be() -> None:
     assert is_problem(post(form(("a.png", PNG), model="x" * 5000)), 400, "bad_form")
     twice = form(model="tiny")[: -len(b"--b--\r\n")] + form(("a.png", PNG), model="tiny")
     assert is_problem(post(twice), 400, "repeated_field")
+
+
+@pytest.mark.parametrize("missing", [1, 4, 8, 20, len(PNG), len(PNG) + 60])
+@pytest.mark.parametrize("fields", [{}, {"threshold": "few_false_alarms"}])
+def test_a_form_without_its_last_boundary_is_refused_whole(
+    missing: int, fields: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = []
+    monkeypatch.setattr("deepfake.api.judge", lambda *given: judged.append(given))
+    body = form(("a.png", PNG), ("b.png", PNG), **fields).rstrip(b"\r\n")
+    got = ask(create_api(Service()), "POST", PREDICT, body=body[:-missing], headers=FORM)
+    assert is_problem(got, 400, "bad_form")
+    assert missing > len(PNG) or "last boundary" in got.body["detail"]
+    assert not judged
+
+
+def part(head: str, content: bytes, kind: str = "") -> bytes:
+    typed = f"\r\nContent-Type: {kind}" if kind else ""
+    return f"--b\r\nContent-Disposition: form-data; {head}{typed}\r\n\r\n".encode() + content + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "kind", "name"),
+    [
+        ('name="files"', "", ""),
+        ("name=files", "image/png", ""),
+        ('name="picture"', "image/png", ""),
+        ('name="picture"', "Application/Octet-Stream", ""),
+        ('name="files"; filename=""', "", ""),
+        ("name=\"files\"; filename*=UTF-8''M%C3%BCller%20%22x%22.png", "", "Müller 'x'.png"),
+    ],
+)
+def test_a_picture_needs_no_file_name(head: str, kind: str, name: str) -> None:
+    body = part(head, PNG, kind) + part('name="threshold"', b"few_false_alarms") + b"--b--"
+    got = ask(create_api(Service()), "POST", PREDICT, body=body, headers=FORM)
+    assert got.status == 200
+    assert got.body["operating_point"] == "few_false_alarms"
+    (result,) = got.body["results"]
+    assert "p_fake" in result
+    assert result["file"] == name
+
+
+def test_pictures_without_a_name_count_as_files() -> None:
+    body = part('name="files"', b"x") * (MAX_FILES + 1) + b"--b--"
+    assert is_problem(
+        ask(create_api(Service()), "POST", PREDICT, body=body, headers=FORM), 413, "too_many_files"
+    )
+
+
+@pytest.mark.parametrize("name", api_upload.FIELDS)
+def test_a_field_in_the_wrong_place_is_refused_by_name(name: str) -> None:
+    app = create_api(Service())
+    as_file = part(f'name="{name}"; filename="x.txt"', b"true") + form(("a.png", PNG))
+    typed = part(f'name="{name}"', b"true", "application/octet-stream") + form(("a.png", PNG))
+    for body in (as_file, typed):
+        got = ask(app, "POST", PREDICT, body=body, headers=FORM)
+        assert is_problem(got, 400, "field_as_file")
+        assert f"'{name}'" in got.body["detail"]
+    got = ask(app, "POST", f"{PREDICT}?{name}=true", body=form(("a.png", PNG)), headers=FORM)
+    assert is_problem(got, 400, "query_parameter")
+    assert f"'{name}'" in got.body["detail"]
+    assert is_problem(ask(app, "POST", f"{PREDICT}?{name}", body=b"", headers=FORM), 400, "query_parameter")
 
 
 def test_unknown_places_and_methods() -> None:
@@ -544,3 +606,28 @@ def test_a_large_image_is_judged_like_a_small_one() -> None:
     big = encoded(noise_image(3, 1500, 1500), "JPEG")
     got = ask(create_api(Service()), "POST", PREDICT, body=form(("big.jpg", big)), headers=FORM)
     assert got.body["results"][0]["p_fake"] == get_detector("tiny").check(load_image(big)).p_fake
+
+
+def test_one_record_through_every_door(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file and what came of it: the same names over HTTP, on the command line and in the page's files."""
+    from deepfake.archives import Source
+    from deepfake.batch import judge_source
+    from deepfake.presentation import outcomes_csv, outcomes_json
+
+    for name, content in (("a.png", PNG), ("b.jpg", b"no picture")):
+        (tmp_path / name).write_bytes(content)
+        got = ask(create_api(Service()), "POST", PREDICT, body=form((name, content)), headers=FORM)
+        over_http = got.body["results"][0]
+        main(["predict", "--json", str(tmp_path / name)])
+        line = json.loads(capsys.readouterr().out)
+        assert line.pop("path") == line["file"] == str(tmp_path / name)
+        outcome = judge_source(get_detector("tiny"), Source(name, content)).outcome()
+        (on_page,) = json.loads(outcomes_json([outcome]))
+        assert on_page.pop("refusal", None) == over_http.get("error", {}).get("message")
+        for other in (on_page, {**line, "file": name}):
+            assert set(other) == set(over_http)
+            assert other.get("error") == over_http.get("error")
+            assert other.get("p_fake") == pytest.approx(over_http.get("p_fake"), abs=1e-6)
+        (cells,) = csv.DictReader(outcomes_csv([outcome]).splitlines())
+        assert cells["error_code"] == over_http.get("error", {}).get("code", "")
+        assert cells["verdict"] == over_http.get("verdict", "")

@@ -109,14 +109,66 @@ def test_a_size_that_is_a_lie_gives_no_more_than_declared() -> None:
     assert codes(bytes(content)) == ["damaged_member"]
 
 
+def packed_64(monkeypatch: pytest.MonkeyPatch, *members: tuple[str | zipfile.ZipInfo, bytes]) -> bytearray:
+    """The same as a program writes it that does not know beforehand how large it will be."""
+    with monkeypatch.context() as patch:
+        patch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 0)
+        return bytearray(packed(*members))
+
+
+def test_zip64_is_counted_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = packed_64(monkeypatch, ("a.png", PNG), ("b.png", PNG))
+    assert b"PK\6\6" in content
+    assert b"PK\6\7" in content
+    assert codes(bytes(content)) == codes(b"behind a program" + bytes(content)) == ["", ""]
+    record = content.rindex(b"PK\6\6")
+    for place in (32, 40):  # the number of files, and of the list's bytes
+        many = content.copy()
+        many[record + place : record + place + 8] = (2**40).to_bytes(8, "little")
+        assert refused(bytes(many)) == "too_many_members"
+    elsewhere = content[:record] + content[record : record + 56] + content[record:]  # an honest one before it
+    elsewhere[record + 56 + 40 : record + 56 + 48] = (2**40).to_bytes(8, "little")
+    assert refused(bytes(elsewhere)) == "too_many_members"
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 1)
+    assert refused(bytes(content)) == "too_many_members"
+
+
+@pytest.mark.parametrize(
+    ("written", "flagged", "read"),
+    [
+        ("Müller 東京.png".encode(), False, "Müller 東京.png"),  # macOS
+        ("Müller.png".encode(), True, "Müller.png"),
+        ("Müller.png".encode("cp437"), False, "Müller.png"),  # DOS
+        (b"plain.png", False, "plain.png"),
+    ],
+)
+def test_names_are_read_as_they_were_meant(written: bytes, flagged: bool, read: str) -> None:
+    stand_in = "x" * len(written)
+    content = packed((stand_in + ".png", PNG)).replace(stand_in.encode() + b".png", written + b".png")
+    body = bytearray(content)
+    for signature, flags in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
+        body[body.index(signature) + flags] |= 8 * flagged
+    (source,) = Archive(bytes(body), "a.zip")
+    assert (source.name, source.content) == (f"a.zip/{read}.png", PNG)
+
+
+def test_what_is_no_picture_is_passed_over_as_in_a_folder() -> None:
+    others = [(name, b"x") for name in ("readme.txt", "Thumbs.db", "set/list.csv", "jpg", "../evil.txt")]
+    content = packed(*others, ("a.PNG", PNG), ("b.jpeg", b"text"))
+    assert [source.name for source in Archive(content, "z")] == ["z/a.PNG", "z/b.jpeg"]
+    with pytest.raises(ArchiveRefused, match="holds 5 files, and none is an image by its name") as caught:
+        Archive(packed(*others), "z")
+    assert caught.value.code == "no_members"
+    with pytest.raises(ArchiveRefused, match="holds no files"):
+        Archive(packed(("empty/", b"")), "z")
+
+
 def test_whole_archives_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     good = packed(("a.png", PNG), ("b.png", PNG))
     assert refused(good[:-30]) == "bad_archive"
     assert refused(good[:40] + good[-22:]) == "bad_archive"
     assert refused(packed()) == "no_members"
     end = good.rfind(b"PK\5\6")
-    locator = b"PK\6\7" + bytes(16)  # of a longer list elsewhere, which Python would follow
-    assert refused(good[:end] + locator + good[end:]) == "too_many_members"
     long = bytearray(good)
     long[end + 12 : end + 16] = (2**31).to_bytes(4, "little")
     assert refused(bytes(long)) == "too_many_members"

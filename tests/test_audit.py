@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from conftest import noise_image
 from PIL import Image
 
 from deepfake.audit import audit, kept_audit
+from deepfake.dataset_texts import audit_lines
 from deepfake.gathering import perceptual_hash
 from deepfake.header_facts import header_facts
 from deepfake.inventory import Inventory, read_header, take_inventory
@@ -80,6 +82,29 @@ def test_audit_finds_every_planted_flaw(flawed):
     assert {path: path.stat().st_mtime_ns for path in flawed.rglob("*")} == before  # nothing was written
 
 
+def test_lookalikes_with_both_labels_contradict_no_good_word(tmp_path):
+    """Other bytes, the same pixels: nothing may say that no content has both labels or is in both splits."""
+    root = tmp_path / "set"
+    for place, split in enumerate(("Train", "Validation")):
+        for label in ("Fake", "Real"):
+            for number in range(8):
+                seed = 100 * place + 10 * number + (label == "Fake")
+                save(noise_image(seed, 96, 96), root / split / label / f"{number}.png")
+    save(noise_image(30, 96, 96), root / "Validation/Fake/again.png", compress_level=1)  # Train/Real/3.png
+    result = audit(take_inventory(root))
+    assert result.conflicts().empty
+    assert result.near_conflicts()["bits"].tolist() == [0]
+    assert result.summary()["near_pairs_with_both_labels"] == 1
+    lines = audit_lines(result)
+    assert [level for level, text in lines if "look the same, but one is labelled Fake" in text] == ["bad"]
+    assert "Train/Real/3.png and Validation/Fake/again.png" in " ".join(text for _, text in lines)
+    good = [text for level, text in lines if level == "good"]
+    assert any("same bytes are labelled" in text for text in good)
+    assert not any("content" in text for text in good)
+    many = audit_lines(replace(result, near_found=result.near_found + 1))
+    assert any(text.startswith("At least 1 pair") for _, text in many)
+
+
 def test_a_clean_set_has_no_findings(tiny_dataset):
     result = audit(take_inventory(tiny_dataset))
     summary = result.summary()
@@ -140,6 +165,97 @@ def test_a_file_that_comes_or_goes_is_noticed(flawed, monkeypatch, in_memory):
     come = set(second.table["path"]) - set(first.table["path"])
     assert (gone, come) == ({"Train/Real/7.png"}, {"Validation/Fake/new one.png"})
     assert second.fingerprint != first.fingerprint
+
+
+def overwrite(path: Path, content: bytes, *, times: bool) -> None:
+    """In place, so that the folder does not change; with ``times`` as tools do that keep a file's times."""
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.truncate(0)
+        file.write(content)
+    if times:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("kind", ["cut", "same size", "same size and times", "no rights"])
+def test_a_file_overwritten_in_place_is_looked_at_again(tmp_path, monkeypatch, in_memory, kind):
+    import deepfake.inventory as module
+
+    root = tmp_path / "set"
+    for label in ("Fake", "Real"):
+        for number in range(4):
+            save(noise_image(10 * number + (label == "Fake"), 64, 64), root / label / f"{number}.png")
+    first = take_inventory(root)
+    assert audit(first).unreadable.empty
+    whole, path = (root / "Fake/2.png").read_bytes(), root / "Fake/2.png"
+    if kind == "no rights":
+        path.chmod(0)
+        if os.access(path, os.R_OK):
+            pytest.skip("this user may read every file")
+    else:
+        overwrite(path, whole[:99] if kind == "cut" else whole[::-1], times="times" in kind)
+    if not in_memory:
+        monkeypatch.setattr(module, "_recent", {})
+    else:  # as if a moment had passed
+        monkeypatch.setattr(module, "_CHECKING_SHARE", 1e9)
+    second = take_inventory(root)
+    assert second.fingerprint != first.fingerprint
+    assert kept_audit(second) is None
+    assert kept_measures(second) is None
+    assert audit(second).unreadable["path"].tolist() == ["Fake/2.png"]
+
+
+def test_an_old_inventory_does_not_hide_what_changed_since(flawed):
+    inventory = take_inventory(flawed)
+    before = audit(inventory)
+    path = flawed / "Train/Real/6.png"
+    overwrite(path, path.read_bytes()[:50], times=False)
+    after = audit(inventory)
+    assert set(after.unreadable["path"]) - set(before.unreadable["path"]) == {"Train/Real/6.png"}
+    assert kept_audit(take_inventory(flawed)) is None, "it belongs to the files as they were"
+
+
+def test_files_of_a_manifest_are_looked_at(tmp_path, monkeypatch):
+    """Its folders are not walked, so nothing but its files tells what changed."""
+    import deepfake.inventory as module
+
+    root = tmp_path / "set"
+    rows = ["path,split,label"]
+    for number in range(16):
+        label = "Fake" if number % 2 else "Real"
+        save(noise_image(number, 64, 64), root / f"pictures/{number}.png")
+        rows.append(f"pictures/{number}.png,Train,{label}")
+    (root / "manifest.csv").write_text("\n".join(rows) + "\n")
+    assert audit(take_inventory(root)).unreadable.empty
+    (root / "pictures/3.png").unlink()
+    overwrite(root / "pictures/4.png", b"no picture", times=False)
+    monkeypatch.setattr(module, "_recent", {})
+    inventory = take_inventory(root)
+    assert any("row 5 ('pictures/3.png')" in note for note in inventory.notes)
+    assert audit(inventory).unreadable["path"].tolist() == ["pictures/3.png", "pictures/4.png"]
+
+
+def test_a_set_in_memory_is_looked_at_a_part_of_the_time_only(flawed, monkeypatch):
+    import deepfake.inventory as module
+
+    looked: list[int] = []
+    states = module.file_states
+    monkeypatch.setattr(module, "file_states", lambda paths: looked.append(len(paths)) or states(paths))
+    monkeypatch.setattr(module, "_CHECKING_SHARE", 1e-9)
+    for _ in range(3):
+        take_inventory(flawed)
+    assert len(looked) == 2  # when it was opened, and when that was asked for first
+    take_inventory(flawed, refresh=True)
+    assert len(looked) == 3
+
+
+def test_refresh_trusts_nothing_that_is_kept(flawed):
+    inventory = take_inventory(flawed)
+    audit(inventory)
+    measured: list[int] = []
+    audit(inventory, refresh=True, on_progress=lambda done, total: measured.append(done))
+    assert measured == [len(inventory)]
 
 
 def test_damaged_cache_is_made_again(flawed, cache, monkeypatch):

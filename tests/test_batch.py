@@ -117,5 +117,5 @@ def test_predict_reads_archives_by_the_same_rules(
     assert lines[0]["path"] == f"{tmp_path / 'set.zip'}/a.png"
     expected = [row.to_dict() for row in worked([("set.zip", content)]).rows]
     for line, row in zip(lines, expected, strict=False):
-        line["path"] = row["path"]
+        line["path"] = line["file"] = row["path"]
         assert line == json.loads(json.dumps(row))

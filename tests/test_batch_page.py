@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import shutil
 import threading
 import time
 import tomllib
@@ -122,7 +123,8 @@ def test_table_counts_filter_and_downloads(monkeypatch: pytest.MonkeyPatch) -> N
     lines = [json.loads(line) for line in str(made["All 4 as JSON"]()).splitlines()]
     assert lines[1]["error"]["code"] == "not_an_image"
     expected = get_detector("tiny").check(load_image(picture(64)))
-    assert lines[0] == json.loads(json.dumps({"path": "set.zip/a.png", **expected.to_dict()}))
+    names = {"path": "set.zip/a.png", "file": "set.zip/a.png"}
+    assert lines[0] == json.loads(json.dumps({**names, **expected.to_dict()}))
 
     app.radio[0].set_value("few_false_alarms").run()
     next(group for group in app.button_group if group.label == "Show").set_value("Not judged").run()
@@ -158,6 +160,75 @@ def test_too_many_is_a_sentence_and_the_files_stay(monkeypatch: pytest.MonkeyPat
     app = start(("a.png", picture(64)), ("b.png", picture(64)))
     assert "2 pictures were received; at most 1" in app.error[0].value.replace("\\", "")
     assert len(app.file_uploader[0].value) == 2
+
+
+def test_the_link_of_a_row_wins_over_what_the_boxes_hold(
+    tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch by one detector; then the boxes are moved; the link opens with the batch's, and once only."""
+    two_detectors(tiny_models, tmp_path / "models")
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
+    asked: dict[str, dict[str, str]] = {}
+    monkeypatch.setattr(
+        "ui_linked.st.page_link",
+        lambda page, label, icon=None, query_params=None: asked.update({label: query_params}),
+    )
+    monkeypatch.setattr("ui_batch.show_rows", lambda rows, wanted: 0)  # the tests cannot click on a row
+    app = ended(start(("a.png", picture(64))))
+    assert "Detector tiny, balanced: fake from 60%, real below 40%." in shown(app).replace("\\", "")
+    app.radio(key="threshold").set_value("few_false_alarms").run()
+    app.selectbox(key="detector").set_value("zebra").run()
+    assert "Detector tiny, few false alarms: fake from 90%" in shown(app).replace("\\", "")
+    link = asked["Explain it on the page Check an image"]
+
+    check = AppTest.from_file(str(ROOT / "pages/check.py"), default_timeout=300).run()
+    check.selectbox(key="detector").set_value("zebra").run()
+    assert check.radio(key="threshold").value == "balanced"
+    # Streamlit drops what is named like a widget of the page that is left.
+    for name in set(link) - {"detector", "threshold"}:
+        check.query_params[name] = link[name]
+    check.run()
+    assert not check.exception
+    assert check.selectbox(key="detector").value == "tiny"
+    assert check.radio(key="threshold").value == "few_false_alarms"
+    assert "Detector tiny, few false alarms: fake from 90%" in shown(check).replace("\\", "")
+    assert "Likely fake" in check.subheader[0].value
+    check.selectbox(key="detector").set_value("zebra").run()
+    assert check.selectbox(key="detector").value == "zebra", "the link is taken once"
+    assert "Detector zebra" in shown(check).replace("\\", "")
+
+    fresh = AppTest.from_file(str(ROOT / "pages/check.py"), default_timeout=300)
+    for name, value in link.items():  # in another tab
+        fresh.query_params[name] = value
+    fresh.run()
+    assert (fresh.selectbox(key="detector").value, fresh.radio(key="threshold").value) == (
+        "tiny",
+        "few_false_alarms",
+    )
+
+
+@pytest.mark.parametrize("name", ["open-detector", "open-threshold"])
+def test_what_a_link_names_that_is_no_choice_is_passed_over(
+    tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    two_detectors(tiny_models, tmp_path / "models")
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
+    app = AppTest.from_file(str(ROOT / "pages/check.py"), default_timeout=300)
+    app.query_params[name] = "../other"
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="detector").value == "tiny"
+    assert app.radio(key="threshold").value == "balanced"
+    assert name not in app.query_params
+
+
+def two_detectors(tiny_models: Path, folder: Path) -> None:
+    """``tiny``, the default, and ``zebra``, which is the same under another name."""
+    for name in ("tiny", "zebra"):
+        shutil.copytree(tiny_models / "tiny", folder / name)
+        card = json.loads((folder / name / "card.json").read_text())
+        (folder / name / "card.json").write_text(json.dumps({**card, "name": name}))
+    (folder / "default.txt").write_text("tiny\n")
 
 
 def test_a_picture_of_the_batch_opens_on_the_check_page() -> None:

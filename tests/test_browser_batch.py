@@ -10,6 +10,7 @@ import pytest
 import test_browser
 from conftest import encoded, noise_image
 from test_batch import zipped
+from test_batch_page import two_detectors
 
 from benchmarks.common import server
 
@@ -18,10 +19,12 @@ browser, page = test_browser.browser, test_browser.page
 
 
 @pytest.fixture(scope="module")
-def address(tiny_models: Path) -> Iterator[str]:
-    """A fresh server that nobody has visited."""
+def address(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A fresh server that nobody has visited, with ``tiny``, the default detector, and ``zebra``."""
+    folder = tmp_path_factory.mktemp("two") / "models"
+    two_detectors(tiny_models, folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEEPFAKE_MODELS", str(tiny_models))
+        patch.setenv("DEEPFAKE_MODELS", str(folder))
         with server() as place:
             yield place
 
@@ -55,6 +58,36 @@ def test_a_zip_then_a_row_then_the_check_page_and_back(page, address, tmp_path):
 
     page.get_by_role("radio", name="Uncertain").or_(page.get_by_role("button", name="Uncertain")).click()
     expect(page).to_have_url(re.compile("show=Uncertain"))
+    choose_first_row(page).click()
+    expect(page.get_by_text("A picture of your batch")).to_be_visible()
+    expect(test_browser.verdict(page)).to_have_count(1, timeout=test_browser.WAIT_MS)
+
+
+def test_a_row_opens_with_the_detector_that_judged_it(page, address, tmp_path):
+    """Also after the Detector box was moved: Streamlit keeps the box's value and drops the link's."""
+    expect = test_browser.sync_api.expect
+    (tmp_path / "a.jpg").write_bytes(encoded(noise_image(1, 120, 90), "JPEG"))
+    page.goto(f"{address}/batch")
+    test_browser.upload(page, tmp_path / "a.jpg")
+    page.get_by_role("button", name="Judge 1 file").click()
+    expect(page.get_by_text("1 of 1 files done (detector: tiny)")).to_be_visible(timeout=test_browser.WAIT_MS)
+    box = page.get_by_role("combobox", name=re.compile("Detector"))
+    box.click()
+    page.get_by_role("option", name="zebra").click()
+    expect(page).to_have_url(re.compile("detector=zebra"))
+    page.get_by_text("Few false alarms", exact=True).click()
+    expect(page).to_have_url(re.compile("threshold=Few"))
+    choose_first_row(page).click()
+    expect(page.get_by_text("A picture of your batch")).to_be_visible()
+    expect(page.get_by_text("Detector tiny, few false alarms: fake from 90%")).to_be_visible(
+        timeout=test_browser.WAIT_MS
+    )
+    expect(page).to_have_url(re.compile("threshold=Few"))
+    assert "open-" not in page.url
+
+
+def choose_first_row(page):
+    """Chooses the table's first row; gives the link that then stands below it."""
     test_browser.idle(page)
     page.wait_for_timeout(1000)  # the filtered table takes the place of the whole one
     explain = page.get_by_role("link", name="Explain it on the page Check an image")
@@ -69,9 +102,7 @@ def test_a_zip_then_a_row_then_the_check_page_and_back(page, address, tmp_path):
             break
         except test_browser.sync_api.TimeoutError:
             continue
-    explain.click()
-    expect(page.get_by_text("A picture of your batch")).to_be_visible()
-    expect(test_browser.verdict(page)).to_have_count(1, timeout=test_browser.WAIT_MS)
+    return explain
 
 
 def test_a_folder_fits_a_phone(page, address, tmp_path):

@@ -42,7 +42,7 @@ def test_deep_link_then_threshold_then_false_alarms(page, address, evaluated):
     expect = test_browser.sync_api.expect
     page.goto(f"{address}/evaluation")
     expect(page.get_by_role("heading", name="Evaluation")).to_be_visible(timeout=WAIT_MS)
-    expect(page.get_by_text("A threshold of 0.500 finds")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("A forced choice at 0.500 finds")).to_be_visible(timeout=WAIT_MS)
     expect(page.locator(".js-plotly-plot")).to_have_count(1, timeout=WAIT_MS)
 
     slider = page.get_by_role("slider", name=SLIDER)
@@ -51,10 +51,10 @@ def test_deep_link_then_threshold_then_false_alarms(page, address, evaluated):
     slider.focus()
     for _ in range(4):
         slider.press("PageDown")  # a tenth of the range each
-    expect(page.get_by_text("A threshold of 0.500 finds")).to_have_count(0, timeout=WAIT_MS)
+    expect(page.get_by_text("A forced choice at 0.500 finds")).to_have_count(0, timeout=WAIT_MS)
     expect(page).to_have_url(re.compile(r"[?&]t=0.1\b"))  # all four presses have arrived
-    expect(page.get_by_text("A threshold of 0.100 finds")).to_be_visible(timeout=WAIT_MS)
-    said = page.get_by_text(re.compile(r"A threshold of 0\.\d+ finds")).inner_text()
+    expect(page.get_by_text("A forced choice at 0.100 finds")).to_be_visible(timeout=WAIT_MS)
+    said = page.get_by_text(re.compile(r"A forced choice at 0\.\d+ finds")).inner_text()
     threshold = float(re.findall(r"threshold of (0\.\d+)", said)[0])
     assert threshold < 0.5
     expect(page).to_have_url(re.compile(rf"[?&]t={threshold:g}\b"), timeout=WAIT_MS)

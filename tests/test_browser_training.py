@@ -75,9 +75,10 @@ def test_start_watch_reload_stop_resume_publish_check(page, address, places, tmp
     name.fill("seen")
     name.press("Enter")
 
-    page.get_by_role("button", name="Measure what it takes").click()
+    page.get_by_role("button", name="Estimate time and memory").click()
     start = page.get_by_role("button", name="Start training")
     expect(start).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     expect(page.get_by_text("500 epochs of 4 steps")).to_be_visible()
     start.click()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import re
@@ -30,6 +31,7 @@ from deepfake.score_table import read_scores
 
 ROOT = Path(__file__).resolve().parent.parent
 METRICS = {
+    "verdict_rule",
     "model",
     "n",
     "accuracy",
@@ -189,6 +191,12 @@ def test_evaluate_json(tiny_dataset: Path, models: Path, tmp_path: Path, capsys:
     assert set(table["split"]) == {"Test"}
     called = (table["p_fake"] >= numbers["threshold"]) == (table["label"] == 1)
     assert called.mean() == pytest.approx(numbers["accuracy"])
+    verdicts = [load_card("tiny").thresholds.call(p) for p in table["p_fake"]]
+    rule = numbers["verdict_rule"]["balanced"]
+    assert rule["decided"]["k"] == sum(verdict != "uncertain" for verdict in verdicts)
+    assert rule["false_positive_rate"]["n"] == 16
+    assert "verdict rule balanced: fake from 0.600, real below 0.400, uncertain between" in out
+    assert f"({rule['decided']['k']} of 32)" in out
     assert load_card("tiny").evaluations == (), "recorded only on request"
 
 
@@ -236,6 +244,124 @@ def test_what_evaluation_refuses(tiny_dataset: Path, models: Path, tmp_path: Pat
     assert (status, "SHA-256" in err) == (1, True)
 
 
+@pytest.fixture
+def no_scoring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever scores anything has begun too early."""
+    monkeypatch.setattr("deepfake.measuring.score_files", lambda *_, **__: pytest.fail("worked"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (
+            ["Fake/a.png,Test,Fake", "Real/a.png,Test,Real", "Fake/a.png,Test,Fake"],
+            "row 2 ('Fake/a.png'), row 4",
+        ),
+        (["Fake/a.png,Test,Fake", "Real/gone.png,Test,Real"], "row 3 ('Real/gone.png')"),
+        (["Fake/a\0.png,Test,Fake", "Real/a.png,Test,Real"], "null character in row 2"),
+        (["Fake\\a.png,Test,Fake", "Fake/a.png,Test,Real"], "row 2 ('Fake/a.png'), row 3 ('Fake/a.png')"),
+        (["Fake/a.png,Test,Fake", "Real,Test,Real"], "row 3 ('Real')"),
+    ],
+)
+@pytest.mark.usefixtures("models", "no_scoring")
+def test_a_manifest_is_checked_before_anything_is_scored(
+    rows: list[str], told: str, tmp_path: Path, capsys: Capture
+) -> None:
+    for label in ("Fake", "Real"):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        (tmp_path / "set" / label / "a.png").write_bytes(encoded(noise_image(len(label))))
+    (tmp_path / "set" / "manifest.csv").write_text("\n".join(["path,split,label", *rows]) + "\n")
+    for command in (["evaluate"], ["robustness"], ["train", "--run", "a", "--runs", tmp_path / "runs"]):
+        status, _, err = call(capsys, command[0], tmp_path / "set", *command[1:])
+        assert (status, "Traceback" in err) == (1, False)
+        assert told in err
+
+
+def test_a_windows_manifest_is_evaluated(models: Path, tmp_path: Path, capsys: Capture) -> None:
+    for label in ("Fake", "Real"):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        (tmp_path / "set" / label / "a.png").write_bytes(encoded(noise_image(len(label))))
+    rows = "path,split,label\r\nFake\\a.png,Test,Fake\r\nReal\\a.png,Test,Real\r\n"
+    (tmp_path / "set" / "manifest.csv").write_text(rows)
+    status, out, err = call(capsys, "evaluate", tmp_path / "set", "--scores", tmp_path / "scores.csv")
+    assert (status, err) == (0, "")
+    assert out.startswith("2 images (1 fake, 1 real)")
+    assert read_scores(tmp_path / "scores.csv")["image_id"].tolist() == ["Fake/a.png", "Real/a.png"]
+
+
+@pytest.mark.parametrize("option", ["--json", "--scores", "--progress"])
+@pytest.mark.usefixtures("models", "no_scoring")
+def test_a_path_that_cannot_be_written_is_refused_before_the_work(
+    option: str, tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    words = ["evaluate", tiny_dataset, option]
+    for place, told in ((tmp_path, "it is a folder"), (tmp_path / "none" / "x", "There is no folder")):
+        status, out, err = call(capsys, *words, place)
+        assert (status, out) == (1, "")
+        assert told in err
+    monkeypatch.setattr("os.access", lambda *_: False)
+    status, out, err = call(capsys, *words, tmp_path / "x")
+    assert (status, "cannot be written" in err) == (1, True)
+    status, out, err = call(capsys, "evaluate", tiny_dataset, "--record", "T")
+    assert (status, "card.json cannot be written" in err) == (1, True)
+
+
+@pytest.mark.usefixtures("models")
+def test_results_are_shown_before_they_are_written(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "scores.csv")
+
+    monkeypatch.setattr("deepfake.score_table.write_scores", full)
+    words = ["evaluate", tiny_dataset, "--split", "Test"]
+    status, out, err = call(capsys, *words, "--scores", tmp_path / "scores.csv")
+    assert status == 1
+    assert "ROC AUC" in out
+    assert "No space left" in err
+
+
+@pytest.mark.usefixtures("small_training")
+def test_a_stopped_run_is_not_published(
+    tiny_dataset: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    real = training._Run.finish_epoch
+
+    def finish(self: Any, *arguments: Any) -> None:
+        real(self, *arguments)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(training._Run, "finish_epoch", finish)
+    words = ["train", tiny_dataset, "--run", "a", "--runs", tmp_path / "runs", "--epochs", 3]
+    words += ["--batch-size", 16, "--precision", "float32", "--publish", "mine"]
+    status, out, err = call(capsys, *words)
+    assert (status, err) == (130, "")
+    assert "stopped after 1 epochs; kept epoch 1" in out
+    assert f"python -m deepfake publish {tmp_path / 'runs' / 'a'} mine" in out
+    assert "Not published as mine" in out
+    assert not (models / "mine").exists()
+    status, out, _ = call(capsys, "publish", tmp_path / "runs" / "a", "mine")
+    assert (status, "Published as" in out) == (0, True)
+
+
+def test_what_would_fail_after_training_is_refused_before(
+    tiny_dataset: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("worked"))
+    words = ["train", tiny_dataset, "--run", "a", "--runs"]
+    status, _, err = call(capsys, *words, tmp_path / "runs", "--publish", "no/name")
+    assert (status, "'no/name' cannot be a name" in err) == (1, True)
+    status, _, err = call(capsys, *words, tmp_path / "runs", "--publish", "")
+    assert (status, "cannot be a name" in err) == (1, True)
+    (tmp_path / "file").write_text("kept")
+    status, _, err = call(capsys, *words, tmp_path / "file" / "runs")
+    assert (status, "file is no folder" in err) == (1, True)
+    monkeypatch.setattr("os.access", lambda place, _: not str(place).startswith(str(models)))
+    status, _, err = call(capsys, *words, tmp_path / "runs", "--publish", "mine")
+    assert (status, f"may not write into {models}" in err) == (1, True)
+    assert not (tmp_path / "runs").exists()
+
+
 # predict
 
 
@@ -270,7 +396,8 @@ def test_predict_json(photos: Path, models: Path, capsys: Capture) -> None:
     assert (good["width"], good["height"]) == (120, 96)
     assert good["faces"][0]["box"] == [0, 0, 96, 96]
     for line in (broken, gone, text):
-        assert set(line) == {"path", "error"}
+        assert set(line) == {"file", "path", "error"}
+        assert line["file"] == line["path"]
         assert set(line["error"]) == {"code", "message"}
     assert gone["error"]["code"] == "not_found"
 
@@ -284,7 +411,9 @@ def test_predict_csv(photos: Path, models: Path, capsys: Capture) -> None:
     lines = [json.loads(line) for line in call(capsys, "predict", "--json", photos)[1].splitlines()]
     for row, line in zip(rows, lines, strict=True):
         assert row["file"] == line["path"]
-        assert row["refusal"] == line.get("error", {}).get("message", "")
+        error = line.get("error", {"code": "", "message": ""})
+        assert row["refusal"] == row["error_message"] == error["message"]
+        assert row["error_code"] == error["code"]
         assert row["p_fake"] == (f"{line['p_fake']:.4f}" if "p_fake" in line else "")
     assert rows[0]["operating_point"] == "balanced"
     with pytest.raises(SystemExit):

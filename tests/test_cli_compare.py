@@ -1,5 +1,6 @@
 """The command `compare`, in process; one test starts it as a person would."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -67,6 +68,18 @@ def test_json_has_every_number(files: tuple[Path, Path], tmp_path: Path, capsys:
     assert json.loads(shown) == numbers
 
 
+def test_results_are_shown_before_they_are_written(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    status, out, err = call(capsys, *files, "--json", tmp_path / "out.json")
+    assert (status, "No space left" in err) == (1, True)
+    assert "McNemar's test" in out
+
+
 def test_names_come_from_what_tells_the_files_apart(files: tuple[Path, Path], capsys: Capture) -> None:
     _, out, _ = call(capsys, *files)
     assert "good minus weak" in out
@@ -89,14 +102,14 @@ def test_each_detector_has_its_own_threshold(
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
     status, out, _ = call(capsys, *files, "--ensemble")
     assert status == 0
-    assert "fake at p_fake >= 0.300 (balanced, of the card of good)" in out
-    assert "fake at p_fake >= 0.700 (balanced, of the card of weak)" in out
+    assert "fake at p_fake >= 0.300 (forced choice, of the card of good)" in out
+    assert "fake at p_fake >= 0.700 (forced choice, of the card of weak)" in out
     assert "fake at p_fake >= 0.500 (mean of the thresholds' logits)" in out
     _, shown, _ = call(capsys, *files, "--ensemble", "--json", "-")
     numbers = json.loads(shown)
     assert numbers["names"] == ["good", "weak", "ensemble"]
     assert numbers["thresholds"]["good"] == 0.3
-    assert numbers["threshold_origins"]["weak"] == "balanced, of the card of weak"
+    assert numbers["threshold_origins"]["weak"] == "forced choice, of the card of weak"
     mean = (logit(scores(0, 1.5)["p_fake"]) + logit(scores(1, 0.7)["p_fake"])) / 2
     auc = roc_auc_score(scores(0, 1.5)["label"], mean)
     assert numbers["metrics"]["ensemble"]["roc_auc"] == pytest.approx(auc)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -50,6 +51,47 @@ def test_lines_json_and_record_hold_the_same(
     assert len(found.result.table) == len(numbers["rows"])
 
 
+def test_numbers_are_shown_before_they_are_written(
+    models: Path, tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    words = ["robustness", str(tiny_dataset), "--split", "Test", "--images", "2", "--model", "tiny"]
+    assert main([*words, "--json", str(tmp_path / "out.json")]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.startswith("tiny on ")
+    assert "No space left" in captured.err
+
+
+def test_a_kind_is_added_to_what_is_recorded(models: Path, tiny_dataset: Path, capsys: Capture) -> None:
+    words = [
+        "robustness",
+        str(tiny_dataset),
+        "--split",
+        "Test",
+        "--images",
+        "4",
+        "--model",
+        "tiny",
+        "--record",
+    ]
+    assert main(words) == 0
+    file = models / "tiny" / "robustness.json"
+    whole = json.loads(file.read_text())
+    without = {**whole, "rows": [row for row in whole["rows"] if row[0] not in ("text", "sticker")]}
+    file.write_text(json.dumps(without))
+    assert main([*words, "--kind", "sticker", "--kind", "text"]) == 0
+    assert json.loads(file.read_text()) == whole
+    capsys.readouterr()
+    assert main([*words[:5], "2", *words[6:], "--kind", "text"]) == 1
+    assert "differs in: n_fake, n_real" in capsys.readouterr().err
+    assert main([*words, "--kind", "tears"]) == 1
+    assert "There is no perturbation 'tears'" in capsys.readouterr().err
+    assert json.loads(file.read_text()) == whole
+
+
 @pytest.fixture
 def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*arguments: object, **options: object) -> None:
@@ -65,6 +107,7 @@ def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--model", "nobody"], "no detector called 'nobody'"),
         (["--split", "Dream"], "No image of split 'Dream'"),
         (["--json", "nowhere/at/all.json"], "There is no folder"),
+        (["--json", "/"], "it is a folder"),
     ],
 )
 @pytest.mark.usefixtures("models", "no_sweep")

@@ -20,9 +20,15 @@ from test_evaluation_page import ROOT, change_card, page, shown
 
 from deepfake import evaluation_job as jobs
 from deepfake.evaluation import evaluate_scores
+from deepfake.kept_evaluations import keep
+from deepfake.measuring import Measurement
 from deepfake.pipeline import perturbed_copy
+from deepfake.publishing import evaluation_entry
 from deepfake.recorded_images import recorded_image, scored_bytes, scored_pixels
+from deepfake.registry import load_card
 from deepfake.score_table import read_scores, write_scores
+from deepfake.threshold_metrics import sort_scores
+from deepfake.verdict_rule import at_every_point
 
 COMPARE, RUN = "Compare detectors", "Run an evaluation"
 N = 200
@@ -90,7 +96,9 @@ def test_side_by_side_equals_scikit_learn(two):
         labels, p = scores["label"], scores["p_fake"]
         column = table[name]
         assert column["Threshold"] == f"{cut:.3f}"
-        assert column["Accuracy"].startswith(f"{100 * sk.accuracy_score(labels, p >= cut):.1f} % (")
+        assert column["Forced-choice accuracy"].startswith(
+            f"{100 * sk.accuracy_score(labels, p >= cut):.1f} % ("
+        )
         assert column["ROC AUC"].startswith(f"{sk.roc_auc_score(labels, p):.3f} (")
         assert column["Average precision"].startswith(f"{sk.average_precision_score(labels, p):.3f} (")
         assert column["Brier score"].startswith(f"{sk.brier_score_loss(labels, p):.3f} (")
@@ -104,12 +112,12 @@ def test_thresholds_move_the_accuracy_and_presets_set_them(two):
     assert not app.exception
     scores = tables(two)[0]
     accuracy = sk.accuracy_score(scores["label"], scores["p_fake"] >= 0.8)
-    assert app.table[0].value["tiny"]["Accuracy"].startswith(f"{100 * accuracy:.1f} %")
-    press(app, "1 % false alarms here")
+    assert app.table[0].value["tiny"]["Forced-choice accuracy"].startswith(f"{100 * accuracy:.1f} %")
+    press(app, "1% false alarms here")
     for name, table in zip(("tiny", "zebra"), tables(two), strict=True):
         real = table.loc[table["label"] == 0, "p_fake"]
         assert (real >= app.slider(key=f"t-{name}").value).sum() == 1
-    press(app, "Cards: balanced")
+    press(app, "Forced choice of each card")
     assert [app.slider(key=f"t-{name}").value for name in ("tiny", "zebra")] == [0.5, 0.4]
 
 
@@ -334,13 +342,13 @@ class Finished:
 @pytest.mark.parametrize(
     ("state", "message", "words", "downloads"),
     [
-        ("recorded", "", "Measured and recorded: 9 pictures in 2 s.", 1),
-        ("not_recorded", "It cannot be written.", "not recorded. It cannot be written. The scores are", 1),
+        ("kept", "", "Measured 9 images in 2 s. The result is kept on this server", 1),
+        ("not_kept", "It cannot be written.", "not kept. It cannot be written. The scores are", 1),
         ("failed", "There is no detector.", "There is no detector.", 0),
-        ("cancelled", "", "Cancelled. Nothing was recorded.", 0),
+        ("cancelled", "", "Cancelled. Nothing was kept.", 0),
     ],
 )
-def test_what_came_of_it(two, monkeypatch, state, message, words, downloads):  # noqa: PLR0917
+def test_what_came_of_it(two, tmp_path, monkeypatch, state, message, words, downloads):  # noqa: PLR0917
     job: Any = Finished(jobs.Progress(state, 9, 9, 2.0, message, ("a.png: broken",)), b"image_id\n")
     monkeypatch.setattr(jobs, "_current", [job])
     app = page(view=RUN)
@@ -348,10 +356,70 @@ def test_what_came_of_it(two, monkeypatch, state, message, words, downloads):  #
     said = shown(app) + "\n".join(element.value.replace("\\", "") for element in app.success)
     assert words in said
     assert len(app.get("download_button")) == downloads
-    if state == "recorded":
+    if state == "kept":
+        keep_one(tmp_path, monkeypatch)
         press(app, "Show it")
         assert not app.exception
-        assert app.selectbox(key="evaluation").value == "Set, Test"
+        assert app.selectbox(key="evaluation").value == "Set, Test, run here"
+
+
+def keep_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An evaluation of ``tiny`` run here, under a title that stands in the card too."""
+    monkeypatch.setenv("DEEPFAKE_CACHE", str(tmp_path / "cache"))
+    labels, p_fake = np.arange(20) % 2, np.linspace(0.05, 0.95, 20)
+    table = pd.DataFrame(
+        {"image_id": [f"{n}.png" for n in range(20)], "split": "Test", "source": "", "label": labels}
+    ).assign(p_fake=p_fake)
+    card = load_card("tiny")
+    rules = at_every_point(sort_scores(labels, p_fake), card.thresholds)
+    measurement = Measurement(table, evaluate_scores(labels, p_fake, n_bootstrap=0), rules, ())
+    keep(
+        card,
+        measurement,
+        evaluation_entry(measurement, data="Set", split="Test", perturbed=False, command="c"),
+    )
+
+
+def test_what_was_run_here_is_added_to_the_card_or_removed(two, tmp_path, monkeypatch):
+    before = (two / "tiny" / "card.json").read_bytes()
+    keep_one(tmp_path, monkeypatch)
+    app = page(evaluation="Set, Test, run here")
+    assert not app.exception
+    assert "Run here: kept on this server" in shown(app).replace("**", "")
+    assert "20 pictures (10 fake, 10 real)" in shown(app)
+    assert (two / "tiny" / "card.json").read_bytes() == before
+    press(app, "Remove")
+    assert not app.exception
+    assert app.selectbox(key="evaluation").value == "Set, Test"
+    assert "Set, Test, run here" not in app.selectbox(key="evaluation").options
+    assert (two / "tiny" / "card.json").read_bytes() == before
+
+    keep_one(tmp_path, monkeypatch)
+    app = page(evaluation="Set, Test, run here")
+    press(app, "Add to the card")
+    assert not app.exception
+    assert app.selectbox(key="evaluation").value == "Set, Test"
+    assert "20 pictures (10 fake, 10 real)" in shown(app)
+    assert "Set, Test, run here" not in app.selectbox(key="evaluation").options
+    titles = [(each["data"], each["n"]) for each in load_card("tiny").evaluations if not each["perturbed"]]
+    assert titles == [("Set", 20)]
+
+    keep_one(tmp_path, monkeypatch)
+    monkeypatch.setenv("DEEPFAKE_DEMO", "1")
+    app = page(evaluation="Set, Test, run here")
+    assert [button.label for button in app.button if button.label in ("Add to the card", "Remove")] == [
+        "Remove"
+    ]
+
+
+def test_what_was_run_with_another_calibration_is_not_shown(two, tmp_path, monkeypatch):
+    keep_one(tmp_path, monkeypatch)
+    path = two / "tiny" / "card.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "bias": 0.9}))
+    app = page()
+    assert not app.exception
+    assert "Set, Test, run here" not in app.selectbox(key="evaluation").options
+    assert "Set, Test, run here, is of another version of 'tiny'" in shown(app)
 
 
 def test_every_view_stands_alone_without_tensorflow(two):

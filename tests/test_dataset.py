@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -91,9 +92,50 @@ def test_one_class_alone_is_indexed(tmp_path: Path) -> None:
     assert rows(index_dataset(grow(tmp_path / "set", ["Fake/a.jpg"]))) == [("Fake/a.jpg", "All", 1, "set")]
 
 
-def test_class_above_split(tmp_path: Path) -> None:
-    index = index_dataset(grow(tmp_path / "set", ["Real/train/a.jpg", "Fake/test/b.jpg"]))
-    assert rows(index) == [("Fake/test/b.jpg", "Test", 1, "set"), ("Real/train/a.jpg", "Train", 0, "set")]
+@pytest.mark.parametrize(
+    ("file", "split", "label"),
+    [
+        ("Train/Fake/real/x.jpg", "Train", 1),
+        ("Train/Real/fake/deeper/x.jpg", "Train", 0),
+        ("Train/Fake/test/x.jpg", "Train", 1),
+        ("Fake/test/x.jpg", "All", 1),
+        ("Real/train/x.jpg", "All", 0),
+        ("Test/train/Fake/x.jpg", "Test", 1),
+        ("all/Train/Fake/x.jpg", "Train", 1),
+        ("Validation/camera/Real/test/fake/x.jpg", "Validation", 0),
+    ],
+)
+def test_the_outermost_class_and_split_decide(tmp_path: Path, file: str, split: str, label: int) -> None:
+    root = grow(tmp_path / "set", [file, "Train/Fake/a.jpg", "Train/Real/b.jpg"])
+    index = index_dataset(root)
+    found = {row[0]: row[1:3] for row in rows(index)}
+    assert found[file] == (split, label)
+    assert found["Train/Fake/a.jpg"] == ("Train", 1)
+    told = [note for note in index.notes if "outermost" in note]
+    assert bool(told) == (not file.startswith("all"))
+    if told:
+        assert "1 image below another class or split" in told[0]
+        assert file.rpartition("/")[0] in told[0]
+
+
+def test_a_class_within_itself_is_no_news(tmp_path: Path) -> None:
+    index = index_dataset(grow(tmp_path / "set", ["Train/Fake/fake/a.jpg", "train/train/real/b.jpg"]))
+    assert [row[1:3] for row in rows(index)] == [("Train", 1), ("Train", 0)]
+    assert index.notes == ()
+
+
+def test_folders_that_name_no_class_are_named_with_their_count(tmp_path: Path) -> None:
+    files = [f"Train/generated/{number}.jpg" for number in range(3)]
+    files += ["Train/Reals/a.jpg", "cover.jpg", "Train/Fake/a.jpg", "Train/Real/b.jpg"]
+    index = index_dataset(grow(tmp_path / "set", files))
+    assert len(index) == 2
+    (note,) = index.notes
+    assert note.startswith("5 images in no folder called Fake or Real, left out: ")
+    assert "Train/generated (3), Train/Reals (1), the folder itself (1)" in note
+    nothing = refusal(grow(tmp_path / "other", [f"{place}/a.jpg" for place in "abcdefghij"])).message
+    assert "10 image files" in nothing
+    assert "a (1), b (1)" in nothing
+    assert "and 2 more" in nothing
 
 
 def test_folder_between_is_the_source(tmp_path: Path) -> None:
@@ -220,7 +262,20 @@ def test_manifest_saved_by_a_spreadsheet(tmp_path: Path) -> None:
         ("path,split,label\n/etc/passwd,Train,Fake\n", "/etc/passwd"),
         ("", "cannot be read"),
         ('path,split,label\n"a.jpg,Train,Fake\n', "cannot be read"),
-        ("path,split,label\na.jpg,Train,Fake,x,y\n", ""),
+        ("path,split,label\na.jpg,Train,Fake,x,y\n", "more cells"),
+        ("path,split,label\na.jpg,Train,Fake\n\nb.jpg,Train,cat\n", "row 4 ('cat')"),
+        ("path,split,label\n,Train,Fake\n", "empty in row 2"),
+        ("path,split,label\n./,Train,Fake\n", "empty in row 2"),
+        ("path,split,label\nb.jpg,Train,Real\na\0.jpg,Train,Fake\n", "null character in row 3"),
+        ("path,split,label\n..\\secret.jpg,Train,Fake\n", "leads out"),
+        ("path,split,label\nC:\\secret.jpg,Train,Fake\n", "leads out"),
+        ("path,split,label\n\\\\host\\secret.jpg,Train,Fake\n", "leads out"),
+        (
+            "path,split,label\na.jpg,Train,Fake\nb.jpg,Train,Fake\na.jpg,Train,Fake\n",
+            "row 2 ('a.jpg'), row 4 ('a.jpg')",
+        ),
+        ("path,split,label\na/b.jpg,Train,Fake\na//b.jpg,Test,Real\n", "row 2 ('a/b.jpg'), row 3"),
+        ("path,split,label\na/b.jpg,Train,Fake\na\\b.jpg,Test,Real\n", "row 2 ('a/b.jpg'), row 3"),
     ],
 )
 def test_bad_manifests(tmp_path: Path, text: str, told: str) -> None:
@@ -241,12 +296,62 @@ def test_manifest_of_no_rows_is_no_data_set(tmp_path: Path) -> None:
     assert refusal(write_manifest(tmp_path / "set", "path,split,label\n")).code == "no_images"
 
 
-def test_manifest_that_names_a_missing_file(tmp_path: Path) -> None:
-    index = index_dataset(write_manifest(tmp_path / "set", "path,split,label\ngone.jpg,train,Fake\n"))
+def test_manifest_written_on_windows(tmp_path: Path) -> None:
+    root = grow(tmp_path / "set", ["Train/Fake/a.jpg", "Train/Real/b.jpg"])
+    write_manifest(
+        root, "path,split,label\r\nTrain\\Fake\\a.jpg,Train,Fake\r\n.\\Train/Real\\b.jpg,Train,Real\r\n"
+    )
+    index = index_dataset(root)
+    assert [row[0] for row in rows(index)] == ["Train/Fake/a.jpg", "Train/Real/b.jpg"]
+    assert index.notes == ()
+    index.check_files()
+
+
+@pytest.mark.skipif(os.sep != "/", reason="a backslash is a letter of file names on POSIX only")
+def test_a_backslash_in_a_name_stays(tmp_path: Path) -> None:
+    root = grow(tmp_path / "set", ["odd\\name.jpg"])
+    write_manifest(root, "path,split,label\nodd\\name.jpg,Train,Fake\n")
+    index = index_dataset(root)
+    assert [row[0] for row in rows(index)] == ["odd\\name.jpg"]
+    index.check_files()
+
+
+def test_manifest_that_names_missing_files(tmp_path: Path) -> None:
+    root = grow(tmp_path / "set", ["here.jpg", "folder/x.jpg"])
+    write_manifest(
+        root,
+        "path,split,label\nhere.jpg,train,Fake\ngone.jpg,train,Fake\n\nfolder,test,Real\nlost.jpg,test,Real\n",
+    )
+    index = index_dataset(root)
+    assert "3 images" in index.notes[0]
+    assert "row 3 ('gone.jpg'), row 5 ('folder'), row 6 ('lost.jpg')" in index.notes[0]
+    for refused, told in (
+        (index.without_duplicates, "gone.jpg"),
+        (index.check_files, "gone.jpg"),
+        (index.select(split="Test").check_files, "row 5 ('folder'), row 6 ('lost.jpg')"),
+    ):
+        with pytest.raises(DatasetError) as caught:
+            refused()
+        assert caught.value.code == "missing_file"
+        assert told in caught.value.message
+    assert "gone.jpg" not in caught.value.message, "rows that are not used do not matter"
+
+
+def test_many_wrong_rows_are_counted(tmp_path: Path) -> None:
+    text = "path,split,label\n" + "".join(f"{number}.jpg,Train,Fake\n" for number in range(20))
+    (note,) = index_dataset(write_manifest(tmp_path / "set", text)).notes[:1]
+    assert "20 images" in note
+    assert "row 9 ('7.jpg') and 12 more" in note
+
+
+def test_a_file_that_went_since_the_folder_was_read(tmp_path: Path) -> None:
+    index = index_dataset(grow(tmp_path / "set", ["Fake/a.jpg", "Real/b.jpg"]))
+    (tmp_path / "set/Fake/a.jpg").unlink()
     with pytest.raises(DatasetError) as caught:
-        index.without_duplicates()
+        index.check_files()
     assert caught.value.code == "missing_file"
-    assert "gone.jpg" in caught.value.message
+    assert "a.jpg" in caught.value.message
+    assert "manifest" not in caught.value.message
 
 
 def test_real_manifest(real_data: Path) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from deepfake import data_sets
 from deepfake.dataset import index_dataset
 from deepfake.demo import SIDE, DemoError, draw_face, draw_fake, write_demo
 from deepfake.images import load_image
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +84,35 @@ def test_a_full_folder_and_a_file_are_left_alone(tmp_path):
             write_demo(place, images=12)
         assert caught.value.code == "not_empty"
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_demo_set_that_lost_images_is_drawn_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEEPFAKE_CACHE", str(tmp_path))
+    monkeypatch.setattr(data_sets, "DEMO_IMAGES", 12)
+    monkeypatch.setattr(data_sets, "write_demo", partial(write_demo, images=12))
+    folder = data_sets.make_demo()
+    before = sorted(folder.rglob("*.jpg"))
+    assert len(before) == 12
+    times = [path.stat().st_mtime_ns for path in before]
+    assert data_sets.make_demo() == folder
+    assert [path.stat().st_mtime_ns for path in before] == times, "what is whole stays"
+    before[3].unlink()
+    data_sets.make_demo()
+    assert sorted(folder.rglob("*.jpg")) == before
+    shutil.rmtree(folder / "Train")
+    data_sets.make_demo()
+    assert sorted(folder.rglob("*.jpg")) == before
+    assert [path.name for path in folder.parent.iterdir()] == ["demo"]
+
+
+@pytest.mark.slow
+def test_the_demo_set_is_learnt_with_the_defaults(tmp_path):
+    """As its own command says: `demo DIR`, then `train DIR --run demo`; minutes on two cores."""
+    write_demo(tmp_path / "set")
+    words = ["train", str(tmp_path / "set"), "--run", "demo", "--runs", str(tmp_path / "runs")]
+    done = subprocess.run(
+        [sys.executable, "-m", "deepfake", *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads((tmp_path / "runs" / "demo" / "result.json").read_text())
+    assert result["best"]["clean"]["roc_auc"] >= 0.95

@@ -15,16 +15,26 @@ import pytest
 from conftest import encoded, noise_image
 
 from deepfake import detector as module
-from deepfake.calibration import calibrated_probability
 from deepfake.dataset import DatasetError, index_dataset
-from deepfake.detector import SMALL_FACE, Detector, get_detector, scored_parts
+from deepfake.detector import Detector, get_detector, scored_parts
 from deepfake.evaluation import Evaluation
 from deepfake.faces import Box, Face, FaceScan, crop
 from deepfake.images import LoadedImage, load_image
 from deepfake.measuring import measure
-from deepfake.presentation import stress_line
+from deepfake.presentation import (
+    context_sentence,
+    framed_square,
+    headline,
+    number_line,
+    percent,
+    raw_line,
+    scope_line,
+    stress_line,
+)
 from deepfake.registry import ModelError, load_card
 from deepfake.report_text import evaluation_lines
+from deepfake.rules import SMALLEST_FACE, RealScores, Rules, SizeRow, WholeRule
+from deepfake.verdict import Verdict
 
 Finder = Callable[..., None]
 
@@ -33,9 +43,10 @@ Finder = Callable[..., None]
 def find(monkeypatch: pytest.MonkeyPatch) -> Finder:
     """Says what the face finder will find."""
 
-    def install(*boxes: Box, kind: Any = "faces", turn: int = 0) -> None:
-        found = tuple(Face(box, box, 0.99 - 0.01 * place) for place, box in enumerate(boxes))
-        monkeypatch.setattr(module, "find_faces", lambda _: FaceScan(found, kind, turn))
+    def install(*boxes: Box, kind: Any = "faces", turn: int = 0, photo: Box | None = None) -> None:
+        found = tuple(Face(box, box, 0.99 - 0.01 * place, turn) for place, box in enumerate(boxes))
+        monkeypatch.setattr(module, "find_faces", lambda _: FaceScan(found, kind, turn, photo))
+        monkeypatch.setattr(module, "looks_drawn", lambda _: False)  # blotches are no photographs
 
     return install
 
@@ -53,6 +64,7 @@ def picture() -> LoadedImage:
 
 
 LEFT, RIGHT, SMALL = (0, 0, 100, 100), (130, 40, 230, 140), (100, 0, 130, 30)
+WHOLE_COUNTS = Rules(whole=WholeRule(2, 0.5, 0.7, 200, 1))
 
 
 def scoring(tiny: Detector, monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
@@ -100,15 +112,19 @@ def test_operating_point(
     assert tiny.check(picture).at("balanced", tiny.card.thresholds).verdict == "uncertain"
 
 
+def with_rules(tiny: Detector, monkeypatch: pytest.MonkeyPatch, rules: Rules) -> None:
+    monkeypatch.setattr(tiny, "card", dataclasses.replace(tiny.card, whole_pictures=True, rules=rules))
+
+
 @pytest.mark.parametrize(
     "case",
     [
-        (0.9, 0.9, "fake", "fake"),
+        (0.95, 0.95, "fake", "fake"),
         (0.8, 0.8, "fake", "uncertain"),
-        (0.4, 0.1, "real", "real"),  # below the balanced threshold it says nothing
+        (0.65, 0.1, "real", "real"),  # photographs of scenes score so, too
     ],
 )
-def test_the_whole_picture_counts_like_a_face_where_it_looks_fake(
+def test_the_whole_picture_counts_where_few_photographs_score_so(
     case: tuple[float, float, str, str],
     tiny: Detector,
     picture: LoadedImage,
@@ -123,7 +139,7 @@ def test_the_whole_picture_counts_like_a_face_where_it_looks_fake(
         return np.array([0.1, whole])[: len(crops)]
 
     monkeypatch.setattr(tiny, "p_fake", scores)
-    monkeypatch.setattr(tiny, "card", dataclasses.replace(tiny.card, whole_pictures=True))
+    with_rules(tiny, monkeypatch, WHOLE_COUNTS)
     find(LEFT)
     judged = tiny.check(picture)
     assert judged.whole is not None
@@ -132,8 +148,114 @@ def test_the_whole_picture_counts_like_a_face_where_it_looks_fake(
     assert [face.p_fake for face in judged.faces] == [0.1]
     assert judged.at("few_false_alarms", tiny.card.thresholds).verdict == careful
     assert np.array_equal(seen[1], picture.pixels[:, 40:200]), "its centre square"
+    assert judged.whole.square == (40, 0, 200, 160)
+    by_whole = verdict == "fake"
+    assert judged.basis == ("whole" if by_whole else "faces")
+    assert headline(judged) == ("Likely fake: the whole image" if by_whole else "Likely real")
+    assert framed_square(judged) == ((40, 0, 200, 160) if by_whole else None)
+    # No box contradicts the verdict.
+    assert judged.faces[0].verdict == ("uncertain" if by_whole else "real")
+    assert judged.faces[0].reason == ("fake_as_a_whole" if by_whole else None)
     find(LEFT, kind="face_crop")
     assert tiny.check(picture).whole is None, "it is judged as it is"
+
+
+def test_the_whole_picture_counts_only_for_pictures_of_the_kind_measured(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scoring(tiny, monkeypatch, 0.1, 0.99)
+    with_rules(tiny, monkeypatch, Rules())
+    find(LEFT)
+    judged = tiny.check(picture)
+    assert (judged.whole, judged.verdict) == (None, "real"), "never measured on scenes"
+    with_rules(tiny, monkeypatch, WHOLE_COUNTS)
+    assert tiny.check(picture).verdict == "fake"
+    find((0, 0, 70, 70))
+    assert tiny.check(picture).whole is None, "the face is smaller than half of the picture's height"
+    monkeypatch.setattr(tiny, "p_fake", lambda crops: np.array([0.1, 0.1, 0.1, 0.99])[: len(crops)])
+    find(LEFT, RIGHT, (100, 60, 170, 130))
+    assert tiny.check(picture).whole is None, "more than two faces"
+
+
+def test_what_is_out_of_scope_lends_no_number(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_rules(tiny, monkeypatch, WHOLE_COUNTS)
+    monkeypatch.setattr(
+        tiny, "judge", lambda crops: ([0.97, 0.99][: len(crops)], [True, False][: len(crops)])
+    )
+    find(LEFT)  # blurred for privacy, say
+    alone = tiny.check(picture)
+    assert (alone.p_fake, alone.verdict, alone.whole) == (None, "uncertain", None)
+    assert alone.raw_p_fake == 0.97
+    assert headline(alone) == "Uncertain: outside what the detector knows"
+    assert number_line(alone) == ""
+    monkeypatch.setattr(tiny, "judge", lambda crops: ([0.97, 0.1], [True, False]))
+    find(LEFT, RIGHT)
+    with_rules(tiny, monkeypatch, Rules())
+    beside = tiny.check(picture)
+    assert (beside.p_fake, beside.raw_p_fake, beside.verdict) == (0.1, 0.97, "uncertain")
+    assert beside.warnings == ("1 of 2 faces is too unlike the training images: its score is no verdict.",)
+
+
+def test_a_drawn_face_is_no_photograph(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find(LEFT)
+    monkeypatch.setattr(module, "looks_drawn", lambda _: True)
+    scoring(tiny, monkeypatch, 0.96)
+    verdict = tiny.check(picture)
+    assert (verdict.p_fake, verdict.verdict, verdict.faces[0].out_of_scope) == (None, "uncertain", True)
+    assert headline(verdict) == "Uncertain: this does not look like a photograph"
+    assert verdict.warnings[0].startswith("This does not look like a photograph.")
+
+
+def test_many_faces_have_many_chances(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = RealScores((0.1, 0.5, 0.6, 0.95, 0.999), (0.9, 0.1, 0.05, 0.005, 0.0005), 2000)
+    with_rules(tiny, monkeypatch, Rules(smallest_face=10, real_scores=real))
+    boxes = [(20 * n, 0, 20 * n + 20, 20) for n in range(12)]
+
+    def judged(*scores: float) -> Verdict:
+        find(*boxes[: len(scores)])
+        scoring(tiny, monkeypatch, *scores)
+        return tiny.check(picture)
+
+    assert judged(0.7).verdict == "fake"
+    one = judged(0.7, *[0.1] * 11)
+    assert one.p_fake is not None
+    assert (one.verdict, one.faces[0].verdict) == ("uncertain", "fake")
+    assert one.p_fake < tiny.card.thresholds.uncertain_high
+    assert one.raw_p_fake == 0.7
+    assert one.expected_fake == pytest.approx(12 * 0.05)
+    assert "1 of 12 faces looks fake; among 12 real ones fewer than 1 would by chance." in scope_line(one)
+    assert context_sentence(None, one) == ""
+    assert judged(0.9999, *[0.1] * 11).verdict == "fake"
+    assert judged(*[0.9] * 12).verdict == "fake", "all of them together are no chance"
+    assert judged(*[0.1] * 12).verdict == "real"
+
+
+def test_a_small_face_needs_a_higher_score(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = (
+        SizeRow(40, 50, 50, 1.0, 0.9, 0.9, 0.2, 0.9, 0.8),
+        SizeRow(80, 50, 50, 1.0, 0.9, 0.9, 0.1, 0.8, 0.9),
+    )
+    with_rules(tiny, monkeypatch, Rules(smallest_face=40, by_face_size=rows))
+
+    def call(side: int, score: float) -> tuple[str, str | None]:
+        find((0, 0, side - 10, side))
+        scoring(tiny, monkeypatch, score)
+        verdict = tiny.check(picture)
+        return verdict.verdict, verdict.faces[0].reason
+
+    assert call(39, 0.99) == call(39, 0.01) == ("uncertain", "too_small")
+    assert call(40, 0.95) == ("fake", None)
+    assert call(60, 0.84) == call(80, 0.79) == ("uncertain", None)
+    assert call(60, 0.86) == call(80, 0.81) == call(100, 0.61) == ("fake", None)
+    assert call(60, 0.1) == ("real", None)
 
 
 @pytest.mark.parametrize("case", [(0.9, "fake"), (0.1, "uncertain")])
@@ -154,13 +276,14 @@ def test_the_whole_picture_is_put_to_the_test_where_it_counts(
         return np.array([0.9 if is_whole else 0.1, *[changed] * (len(crops) - 1)])
 
     monkeypatch.setattr(tiny, "p_fake", scores)
-    monkeypatch.setattr(tiny, "card", dataclasses.replace(tiny.card, whole_pictures=True))
+    with_rules(tiny, monkeypatch, WHOLE_COUNTS)
     find(LEFT)
     judged = tiny.stressed(picture, tiny.check(picture))
     assert [test.call for test in judged.stress] == ["real", "fake"]
     assert [(part.name, part.p_fake) for part in judged.parts] == [("Face 1", 0.1), ("Whole picture", 0.9)]
     assert judged.whole is not None
-    assert (judged.verdict, judged.whole.verdict, judged.faces[0].verdict) == (verdict, verdict, "real")
+    assert (judged.verdict, judged.whole.verdict) == (verdict, verdict)
+    assert judged.faces[0].verdict == ("uncertain" if verdict == "fake" else "real")
     assert ("Whole picture would be called likely fake" in stress_line(judged)) == (verdict == "uncertain")
 
 
@@ -168,7 +291,7 @@ def test_an_unlike_whole_picture_says_nothing(
     tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find(LEFT)
-    monkeypatch.setattr(tiny, "card", dataclasses.replace(tiny.card, whole_pictures=True))
+    with_rules(tiny, monkeypatch, WHOLE_COUNTS)
     monkeypatch.setattr(tiny, "judge", lambda crops: ([0.1, 0.99], [False, True]))
     judged = tiny.check(picture)
     assert (judged.whole, judged.p_fake, judged.verdict) == (None, 0.1, "real")
@@ -181,30 +304,36 @@ def test_no_face_is_never_more_than_uncertain(
     find(kind="no_face")
     scoring(tiny, monkeypatch, score)
     verdict = tiny.check(picture)
-    assert (verdict.verdict, verdict.scope, verdict.faces, verdict.p_fake) == (
-        "uncertain",
-        "no_face",
-        (),
-        score,
-    )
+    assert (verdict.verdict, verdict.scope, verdict.faces) == ("uncertain", "no_face", ())
+    assert (verdict.p_fake, verdict.raw_p_fake, verdict.basis) == (None, score, "nothing")
+    assert headline(verdict) == "No face found: not analyzed"
+    assert number_line(verdict) == ""
+    assert percent(score) in raw_line(verdict)
     assert len(verdict.warnings) == 1
     assert "No face was found" in verdict.warnings[0]
 
 
 def test_no_face_scores_the_whole_picture(tiny: Detector, picture: LoadedImage, find: Finder) -> None:
     find(kind="no_face")
-    assert tiny.check(picture).p_fake == pytest.approx(float(tiny.p_fake([picture.pixels])[0]))
+    assert tiny.check(picture).raw_p_fake == pytest.approx(float(tiny.p_fake([picture.pixels])[0]))
 
 
-def test_small_faces_are_warned_of(tiny: Detector, picture: LoadedImage, find: Finder) -> None:
+def test_small_faces_do_not_decide(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scoring(tiny, monkeypatch, 0.1, 0.9)
     find(LEFT, SMALL)
-    (warning,) = tiny.check(picture).warnings
-    assert warning.startswith("1 of 2 faces")
-    assert f"{SMALL_FACE} pixels" in warning
+    beside = tiny.check(picture)
+    assert (beside.verdict, beside.p_fake) == ("real", 0.1), "the large one decides"
+    assert beside.warnings[0].startswith(
+        f"1 of 2 faces is too small to analyze (less than {SMALLEST_FACE} pixels"
+    )
     find(SMALL)
-    assert tiny.check(picture).warnings[0].startswith("The face ")
-    edge = (0, 0, SMALL_FACE, SMALL_FACE)
-    find(edge)
+    alone = tiny.check(picture)
+    assert (alone.verdict, alone.p_fake) == ("uncertain", None)
+    assert alone.warnings[0].startswith("The face is too small")
+    assert headline(alone) == "Uncertain: face too small to analyze"
+    find((0, 0, SMALLEST_FACE - 9, SMALLEST_FACE))
     assert tiny.check(picture).warnings == ()
 
 
@@ -220,6 +349,37 @@ def test_turned_faces_are_scored_upright(tiny: Detector, picture: LoadedImage, f
     assert np.array_equal(shown, upright)
 
 
+def test_each_face_is_turned_by_itself(
+    tiny: Detector, picture: LoadedImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = (Face(LEFT, LEFT, 0.99), Face(RIGHT, RIGHT, 0.98, turn=180))
+    monkeypatch.setattr(module, "find_faces", lambda _: FaceScan(pair, "faces"))
+    verdict = tiny.check(picture)
+    assert [face.turn for face in verdict.faces] == [0, 180]
+    upright, turned = scored_parts(picture.pixels, verdict)
+    assert np.array_equal(upright, crop(picture.pixels, LEFT))
+    assert np.array_equal(turned, crop(picture.pixels, RIGHT)[::-1, ::-1])
+
+
+def test_a_margin_is_never_scored(
+    tiny: Detector, picture: LoadedImage, find: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = (20, 10, 220, 150)
+    seen: list[Any] = []
+    monkeypatch.setattr(tiny, "p_fake", lambda crops: (seen.extend(crops), np.full(len(crops), 0.9))[1])
+    monkeypatch.setattr(tiny, "card", dataclasses.replace(tiny.card, whole_pictures=True))
+    find(kind="no_face", photo=photo)
+    verdict = tiny.check(picture)
+    assert verdict.photo == photo
+    assert np.array_equal(seen[0], crop(picture.pixels, photo))
+    assert np.array_equal(scored_parts(picture.pixels, verdict)[0], seen[0])
+    find((50, 50, 100, 100), photo=photo)
+    verdict = tiny.check(picture)
+    assert np.array_equal(seen[2], picture.pixels[10:150, 50:190]), "the centre square of what is left"
+    assert np.array_equal(scored_parts(picture.pixels, verdict, every=True)[1], seen[2])
+    assert verdict.to_dict()["photo"] == photo
+
+
 def test_notes_of_the_picture_are_passed_on(tiny: Detector, picture: LoadedImage, find: Finder) -> None:
     find(LEFT)
     noted = dataclasses.replace(picture, notes=("First of 12 frames used.",))
@@ -230,7 +390,8 @@ def test_verdict_is_json(tiny: Detector, picture: LoadedImage, find: Finder) -> 
     find(LEFT, RIGHT)
     verdict = tiny.check(picture)
     told = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))
-    assert set(told) == {field.name for field in dataclasses.fields(verdict)}
+    fields = {field.name for field in dataclasses.fields(verdict)}
+    assert set(told) == fields - {"real_scores"} | {"basis"}
     assert told["faces"][1]["box"] == list(RIGHT)
     assert told["faces"][0]["p_fake"] == verdict.faces[0].p_fake
 
@@ -247,8 +408,10 @@ def test_scores_of_crops(tiny: Detector) -> None:
 def test_scores_are_calibrated(tiny: Detector) -> None:
     batch = np.stack([noise_image(seed, 64, 64) for seed in range(3)])
     logits = tiny.scorer(batch)
-    assert np.allclose(tiny.p_fake(list(batch)), calibrated_probability(logits, 1.5))
-    assert np.allclose(tiny.p_fake(list(batch)), 1 / (1 + np.exp(-logits / 1.5)))
+    assert (tiny.card.temperature, tiny.card.bias) == (1.5, -0.25)
+    expected = 1 / (1 + np.exp(-(logits / 1.5 - 0.25)))
+    assert np.allclose(tiny.card.probability(logits), expected)
+    assert np.allclose(tiny.p_fake(list(batch)), expected)
 
 
 @pytest.mark.usefixtures("use_tiny_models")
@@ -288,10 +451,15 @@ def test_detector_published_anew_is_another_one(
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
     before = get_detector()
     path = tmp_path / "models" / "tiny" / "card.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"temperature": 3.0}))
-    after = get_detector()
-    assert (before.card.temperature, after.card.temperature) == (1.5, 3.0)
-    assert get_detector() is after
+    card = json.loads(path.read_text())
+    for change in ({"temperature": 3.0}, {"bias": 0.5}, {"whole_pictures": True}):
+        path.write_text(json.dumps(card | change))
+        after = get_detector()
+        assert after is not before
+        assert after.card.contents | change == after.card.contents
+        before = after
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"evaluations": [{}]}))
+    assert get_detector() is before, "an evaluation recorded changes no verdict"
 
 
 @pytest.mark.usefixtures("use_tiny_models")
@@ -359,7 +527,8 @@ def evaluation_of(labels: list[int], scores: list[float]) -> Evaluation:
 
 def test_evaluation_in_words() -> None:
     text = evaluation_lines(evaluation_of([1, 1, 1, 0, 0], [0.9, 0.8, 0.3, 0.2, 0.6]))
-    assert "5 images (3 fake, 2 real), fake at p_fake >= 0.500" in text
+    assert "5 images (3 fake, 2 real)" in text
+    assert "forced choice: fake at p_fake >= 0.500, else real" in text
     lines = {line.split("  ")[0].strip(): line for line in text.splitlines()}
     assert "0.6000" in lines["accuracy"]
     assert "[" in lines["accuracy"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from deepfake import evaluation_job as jobs
 from deepfake.errors import UserError
-from deepfake.recorded import recorded_evaluations
+from deepfake.kept_evaluations import add_to_card, kept_evaluations
 from deepfake.registry import load_card
 
 PATIENCE = 300
@@ -21,6 +22,7 @@ PATIENCE = 300
 
 @pytest.fixture
 def models(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DEEPFAKE_CACHE", str(tmp_path / "cache"))
     shutil.copytree(tiny_models, tmp_path / "models")
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
     return tmp_path / "models"
@@ -42,8 +44,8 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_recorded_as_the_command_line_does(
-    tiny_dataset: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+def test_kept_apart_as_the_command_line_does(
+    tiny_dataset: Path, models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DEEPFAKE_DATA", str(tiny_dataset.parent))
     broken = models / "set"
@@ -56,27 +58,51 @@ def test_recorded_as_the_command_line_does(
     assert job.progress().state == "running"
     until(lambda: not job.running)
     progress = job.progress()
-    assert (progress.state, progress.done, progress.total, progress.message) == ("recorded", 33, 33, "")
+    assert (progress.state, progress.done, progress.total, progress.message) == ("kept", 33, 33, "")
     assert len(progress.left_out) == 1
     assert progress.left_out[0].startswith("Test/Fake/broken.png: ")
-    ((one,), _) = recorded_evaluations(load_card("tiny"))
-    assert (one.title, one.n) == ("--odd title, Test, altered copies", 32)
+    ((one,), complaints) = kept_evaluations(load_card("tiny"))
+    assert (one.title, one.n) == ("--odd title, Test, altered copies, run here", 32)
+    assert complaints == ()
+    assert one.verdict_rule["balanced"].decided.n == 32
     scores = job.scores()
     assert scores == one.scores.read_bytes()
     assert job.progress().seconds == progress.seconds
 
-    # A card that cannot be written: the scores are kept all the same.
+    # A cache that cannot be written: the scores are there all the same.
     folder = job.folder
-    (models / "tiny" / "card.part").mkdir()
+    shutil.rmtree(tmp_path / "cache")
+    (tmp_path / "cache").write_bytes(b"no folder")
     again = jobs.start(jobs.EvaluationRequest("tiny", broken, "--odd title", "Test", perturbed=True))
     assert not folder.exists()
     until(lambda: not again.running)
     progress = again.progress()
-    assert progress.state == "not_recorded"
+    assert progress.state == "not_kept"
     assert "cannot be written" in progress.message
     kept = again.scores()
     assert kept
     assert len(pd.read_csv(again.folder / "scores.csv")) == 32
+    assert kept_evaluations(load_card("tiny")) == ((), ())
+
+
+def test_git_sees_nothing_of_an_evaluation_from_the_page(tiny_dataset: Path, models: Path) -> None:
+    def git(*words: str) -> str:
+        person = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        done = subprocess.run(
+            ["git", *person, *words], cwd=models, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "As shipped")
+    job = jobs.start(jobs.EvaluationRequest("tiny", tiny_dataset, "Set", "Test"))
+    until(lambda: not job.running)
+    assert job.progress().state == "kept"
+    assert git("status", "--porcelain", "--ignored") == ""
+    ((one,), _) = kept_evaluations(load_card("tiny"))
+    assert add_to_card(load_card("tiny"), one) == "Set, Test"
+    assert git("status", "--porcelain").split() == ["M", "tiny/card.json", "??", "tiny/scores-set-test.csv"]
 
 
 def test_cancelled_and_failed(tiny_dataset: Path, models: Path) -> None:

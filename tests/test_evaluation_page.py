@@ -20,7 +20,7 @@ from deepfake.evaluation import evaluate_scores
 from deepfake.score_table import write_scores
 
 ROOT = Path(__file__).resolve().parent.parent
-SLIDER = "Threshold: pictures that score at or above it are called fake"
+SLIDER = "Forced choice: images that score at or above this threshold are called fake, the others real"
 
 
 def record(
@@ -91,18 +91,38 @@ def test_headline_numbers_stand_beside_the_starting_document(models):
     assert not app.error
     card = json.loads((models / "card.json").read_text())["evaluations"][-1]
     numbers = metrics(app)
-    assert numbers["Accuracy"] == f"{100 * card['accuracy']:.1f} %"
+    assert numbers["Forced-choice accuracy"] == f"{100 * card['accuracy']:.1f} %"
     assert numbers["ROC AUC"] == f"{card['roc_auc']:.3f}"
     assert numbers["Equal error rate, EER"] == f"{100 * card['eer']:.1f} %"
     assert numbers["Pictures"] == "300"
     assert len(numbers) == 11
     low, high = card["intervals"]["roc_auc"]
     assert f"{low:.3f} to {high:.3f}" in {element.delta for element in app.metric}
-    start = app.table[1].value
+    start = app.table[2].value
     assert list(start["Starting document"]) == ["0.89", "0.891", "0.860", "10,905"]
     assert start["This evaluation"].iloc[0] == f"{card['seed_protocol']['accuracy']:.3f}"
     assert "stratified bootstrap" in shown(app)
     assert "whole official Test" in shown(app)
+
+
+def test_verdicts_are_counted_by_the_rule_that_gives_them(models):
+    app = page()
+    found = app.table[0].value
+    table = pd.read_csv(models / "scores-set-test.csv")
+    fake, p = table["label"] == "Fake", table["p_fake"]
+    for row, cut in (("Balanced: fake from 0.600", 0.6), ("Few false alarms: fake from 0.900", 0.9)):
+        said = found.loc[f"{row}, real below 0.400"]
+        called_fake, called_real = p >= cut, p < 0.4
+        decided = called_fake | called_real
+        assert said["Decided"].startswith(f"{100 * decided.mean():.1f}% (")
+        assert said["Correct of those decided"].startswith(
+            f"{100 * (called_fake == fake)[decided].mean():.1f}%"
+        )
+        assert said["False-positive rate"].startswith(f"{100 * called_fake[~fake].mean():.1f}% (")
+        assert said["Recall"].startswith(f"{100 * called_fake[fake].mean():.1f}% (")
+    assert "Verdicts use two thresholds" in shown(app)
+    app.slider[0].set_value(0.9).run()
+    assert app.table[0].value.equals(found), "the slider is of the forced choice"
 
 
 def test_slider_moves_the_confusion_matrix(models):
@@ -120,14 +140,18 @@ def test_slider_moves_the_confusion_matrix(models):
 
 def test_buttons_set_the_threshold(models):
     app = page()
-    jumps = {button.label.partition(" (")[0]: button for button in app.button if "(" in button.label}
+    jumps = {button.label.rpartition(" ")[0]: button for button in app.button if button.label[-3] == "."}
     assert set(jumps) == {
-        "Card: balanced",
-        "Card: few false alarms",
-        "Best balance here",
-        "1 % false alarms here",
+        "Verdict: fake from",
+        "Verdict, few false alarms: fake from",
+        "Verdict: real below",
+        "Forced choice:",
+        "Best balance here:",
+        "1% false alarms here:",
     }
-    jumps["1 % false alarms here"].click().run()
+    assert jumps["Verdict: fake from"].label == "Verdict: fake from 0.60"
+    assert jumps["Forced choice:"].label == "Forced choice: 0.50"
+    jumps["1% false alarms here:"].click().run()
     assert not app.exception
     table = pd.read_csv(models / "scores-set-test.csv")
     real = table.loc[table["label"] == "Real", "p_fake"]
@@ -166,8 +190,13 @@ def test_an_evaluation_of_one_picture(models, tab, lift):
 def test_one_class_says_what_is_undefined(models):
     numbers = metrics(page(evaluation="Fakes"))
     undefined = {name for name, value in numbers.items() if value == "undefined"}
-    assert {"ROC AUC", "Average precision", "Balanced accuracy", "Equal error rate, EER"} <= undefined
-    assert numbers["Accuracy"] != "undefined"
+    assert {
+        "ROC AUC",
+        "Average precision",
+        "Balanced accuracy, forced choice",
+        "Equal error rate, EER",
+    } <= undefined
+    assert numbers["Forced-choice accuracy"] != "undefined"
 
 
 def test_gap_raises_an_alarm_on_the_overview(models):
@@ -248,7 +277,7 @@ def test_broken_scores_are_a_sentence_and_the_card_still_speaks(models, content,
     assert not app.exception
     assert words in shown(app)
     assert not app.slider
-    assert metrics(app)["Accuracy"] != "undefined"
+    assert metrics(app)["Forced-choice accuracy"] != "undefined"
     other = page(evaluation="Set, Test, altered copies", tab="By source")
     assert not other.exception
     assert "Set, Test is left out" in shown(other)

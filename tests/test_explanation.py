@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import noise_image
+from scipy.special import expit
 
 from deepfake.explanation import CELLS, agreement, explain, faithfulness, grad_cam, occlusion, on_grid
 from deepfake.explanation_texts import agreement_words, worth_words
@@ -50,14 +52,31 @@ def test_occlusion_of_a_constant_score_is_flat(crop: Pixels) -> None:
 
 def test_faithful_maps_beat_chance_and_others_do_not(crop: Pixels) -> None:
     heat = occlusion(detail_in_a_corner, SPEC, crop)
-    good, wrong = faithfulness(detail_in_a_corner, SPEC, crop, (heat, -heat), fake=True)
+    good, wrong = faithfulness(detail_in_a_corner, SPEC, crop, (heat, -heat), probability=expit, fake=True)
     assert good.deletion < good.random_deletion
     assert good.insertion > good.random_insertion
     assert good.better_than_chance
     assert wrong.random_insertion == good.random_insertion, "both are held against the same orders"
     assert not wrong.better_than_chance
-    real = faithfulness(lambda batch: -detail_in_a_corner(batch), SPEC, crop, [-heat], fake=False)
-    assert real == [good], "for Real what lies below 0 counts"
+    (real,) = faithfulness(
+        lambda batch: -detail_in_a_corner(batch), SPEC, crop, [-heat], probability=expit, fake=False
+    )
+    found, expected = astuple(real), astuple(good)
+    assert found == pytest.approx(expected), "for Real what lies below 0 counts"
+
+
+@pytest.mark.parametrize("fake", [True, False])
+def test_scores_of_an_explanation_are_calibrated(crop: Pixels, fake: bool) -> None:
+    (worth,) = faithfulness(
+        lambda batch: np.ones(len(batch), np.float32),
+        SPEC,
+        crop,
+        [np.ones((CELLS, CELLS), np.float32)],
+        probability=lambda logits: expit(logits / 2 - 3),
+        fake=fake,
+    )
+    p_fake = 1 / (1 + np.exp(2.5))
+    assert astuple(worth) == pytest.approx([p_fake if fake else 1 - p_fake] * 4)
 
 
 def test_grad_cam_of_a_network_whose_answer_is_known() -> None:
@@ -101,7 +120,7 @@ def test_agreement() -> None:
 
 def test_both_maps_and_their_worth_in_words(crop: Pixels) -> None:
     heat = occlusion(detail_in_a_corner, SPEC, crop)
-    maps = explain(None, detail_in_a_corner, SPEC, crop, fake=True, first=-heat)
+    maps = explain(None, detail_in_a_corner, SPEC, crop, probability=expit, fake=True, first=-heat)
     assert np.array_equal(maps.grad_cam, -heat), "a map that is known is not made again"
     assert np.array_equal(maps.occlusion, heat)
     assert maps.agreement == pytest.approx(-1.0)

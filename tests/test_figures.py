@@ -65,6 +65,14 @@ def test_label_stays_inside_the_picture(box):
     assert has_colour(drawn, CALL_COLOURS["fake"]).sum() > 200
 
 
+def test_a_narrow_picture_has_the_number_not_half_a_word():
+    drawn = draw_faces(canvas(900, 90), [(10, 300, 80, 380)], ["fake"])
+    tag = has_colour(drawn[:290], CALL_COLOURS["fake"])
+    letters = (drawn[:290] == 255).all(axis=2)
+    assert tag.any(axis=0).sum() < 60, "narrower than the picture"
+    assert 0 < letters.sum() < 300
+
+
 def test_large_pictures_are_shrunk_and_boxes_with_them():
     drawn = draw_faces(canvas(3000, 6000), [(3000, 1500, 4500, 2700)], ["fake"], side=600)
     assert drawn.shape == (300, 600, 3)

@@ -334,7 +334,7 @@ def test_ten_classes_of_images_name_what_was_found(tmp_path):
     for number in range(10):
         (tmp_path / f"digit {number}").mkdir()
         Image.fromarray(noise_image(number)).save(tmp_path / f"digit {number}" / "a.png")
-    with pytest.raises(DatasetError, match=r"10 image files.*digit 0, digit 1.*Expected Train/Fake"):
+    with pytest.raises(DatasetError, match=r"10 image files.*digit 0 \(1\), digit 1 \(1\).*Train/Fake"):
         index_dataset(tmp_path)
 
 

@@ -77,6 +77,18 @@ def test_only_names_that_begin_so_are_taken(collections: Path, tmp_path: Path) -
     assert sorted(Path(path).stem for path in table["path"]) == ["gan-n10", "gan-n3"]
 
 
+def test_exactly_the_named_files_are_taken(collections: Path, tmp_path: Path) -> None:
+    folder = SourceFolder(
+        "one", "one", "gan", "Fake", "Train", files=("fake/n1.png", "real/n1.png"), as_it_is=True
+    )
+    table = gather([folder], collections, tmp_path / "out", say=quiet)
+    assert sorted(Path(path).name for path in table["path"]) == ["fake-n1.png", "real-n1.png"]
+    folder = SourceFolder("one", "one", "gan", "Fake", files=("fake/n1.png", "fake/gone.png"))
+    with pytest.raises(GatheringError, match=r"gone\.png") as missing:
+        gather([folder], collections, tmp_path / "more", say=quiet)
+    assert missing.value.code == "no_folder"
+
+
 def test_the_middle_alone_is_kept(collections: Path, tmp_path: Path) -> None:
     marked = np.zeros((100, 200, 3), np.uint8)
     marked[:8] = marked[-8:] = 255
@@ -193,13 +205,26 @@ def test_refusals(collections: Path, tmp_path: Path) -> None:
         assert bad.value.code == "bad_plan"
 
 
-def test_our_plan_gives_every_share_of_the_recipe_both_classes() -> None:
+def test_our_plan_gives_every_source_both_classes_and_the_recipe_its_shares() -> None:
     from deepfake.recipes import RECIPES, REMADE
 
     folders = read_plan(REPOSITORY / "models" / "faces.toml")
     classes = {(folder.source, folder.label) for folder in folders}
+    sources = {source for source, _ in classes}
+    assert classes == {(source, label) for source in sources for label in ("Fake", "Real")}
     shares = set(RECIPES["faces"].shares or {}) - {REMADE}  # that one ``remake`` adds, both classes
-    assert classes == {(source, label) for source in shares for label in ("Fake", "Real")}
+    assert sources - shares == {"dfdc", "ages"}, "a source that no recipe knows is for another recipe"
+    assert shares <= sources
+
+
+def test_our_plan_keeps_the_videos_for_measuring_out() -> None:
+    folders = [f for f in read_plan(REPOSITORY / "models" / "faces.toml") if f.path.startswith("dfdc/")]
+    assert {folder.label for folder in folders} == {"Fake", "Real"}
+    for folder in folders:
+        assert folder.metadata
+        assert folder.left_out == "dfdc_left_out.txt"
+        assert folder.min_side >= 150
+    assert len({(f.metadata, f.part, f.validation, f.per_family) for f in folders}) == 1, "the same families"
 
 
 def test_command_line(collections: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from benchmarks.fuzz_busy import busy_files, shared_directory
+from benchmarks.fuzz_busy import busy_files, shared_directory, with_scans
 from benchmarks.fuzz_corpus import png_chunk, seed_files
 from deepfake.forensic_file import read_exif
 from deepfake.image_signatures import identify
@@ -45,6 +45,13 @@ def test_pieces_in_honest_numbers() -> None:
         for n in range(1, 256)
     )
     assert load_image(jpeg[:2] + profile + jpeg[2:]).notes
+
+
+def test_a_few_passes_without_an_end_are_looked_at() -> None:
+    few, many = (with_scans(SEEDS["jpeg progressive"], n)[:-2] for n in (5, 30))
+    assert overload(few, "JPEG") is None
+    assert overload(many, "JPEG") == "more than 20 passes over the picture"
+    assert overload(many + b"\xff\xd9", "JPEG") is None
 
 
 @pytest.mark.parametrize("name", ["png", "webp"])

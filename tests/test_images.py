@@ -20,9 +20,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 from pillow_heif import from_bytes, register_heif_opener
 
 from deepfake.errors import UserError
+from deepfake.header_facts import header_facts
 from deepfake.image_files import IMAGE_EXTENSIONS, list_image_files
 from deepfake.image_signatures import FRAME_COUNT_LIMIT, count_gif_frames, count_tiff_pages, identify
 from deepfake.images import (
@@ -784,6 +786,120 @@ def test_no_cut_gives_a_partial_picture(files: dict[str, bytes], name: str) -> N
             assert refused.code in {"truncated", "unreadable", "not_an_image"}
         else:
             assert np.array_equal(image.pixels, whole), f"cut at {cut} of {len(data)}"
+
+
+def block(seed: int = 3, side: int = 96) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8))
+
+
+def with_strays(data: bytes) -> bytes:
+    at = data.index(b"\xff\xdb")
+    return data[:at] + b"\x0b\xad" + data[at:]
+
+
+def with_text(data: bytes, checksum: int = 0) -> bytes:
+    return data[:33] + png_chunk(b"tEXt", b"Comment\0x")[:-4] + struct.pack(">I", checksum) + data[33:]
+
+
+INTACT: dict[str, tuple[str, Callable[[bytes], bytes]]] = {  # read as if nothing were the matter
+    "bytes between segments": ("JPEG", with_strays),
+    "fill bytes": ("JPEG", lambda data: data[:2] + b"\xff" * 9 + data[2:]),
+    "70 pictures behind": ("JPEG", lambda data: data + encode(block(), "JPEG", progressive=True) * 70),
+    "text behind a JPEG": ("JPEG", lambda data: data + b"text"),
+    "text behind a PNG": ("PNG", lambda data: data + b"text"),
+    "text behind a GIF": ("GIF", lambda data: data + b"text"),
+    "text behind a WebP": ("WEBP", lambda data: data + b"text"),
+    "text behind a BMP": ("BMP", lambda data: data + b"text"),
+    "text behind a TIFF": ("TIFF", lambda data: data + b"text"),
+    "text behind a HEIC": ("HEIF", lambda data: data + b"/>\n</x:xmpmeta>"),
+    "text behind an AVIF": ("AVIF", lambda data: data + b"/>\n</x:xmpmeta>"),
+    "three bytes behind a HEIC": ("HEIF", lambda data: data + b"end"),
+    "zeros behind an AVIF": ("AVIF", lambda data: data + bytes(9)),
+}
+WHOLE: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {  # read, with a note
+    "JPEG without its end marker": ("JPEG", lambda data: data[:-2], "ends too early"),
+    "JPEG whose end became zeros": ("JPEG", lambda data: data[:-2] + bytes(500), "ends too early"),
+    "JPEG whose end became text": ("JPEG", lambda data: data[:-2] + b"text", "ends too early"),
+    "JPEG without end before another": ("JPEG", lambda data: data[:-2] + data, "ends too early"),
+    "PNG without its last part": ("PNG", lambda data: data[:-12], "ends too early"),
+    "PNG cut in the text behind": (
+        "PNG",
+        lambda data: data[:-12] + png_chunk(b"tEXt", b"a\0b")[:-6],
+        "early",
+    ),
+    "PNG with a wrong checksum": ("PNG", with_text, "wrong checksum"),
+    "GIF without its end": ("GIF", lambda data: data[:-1], "ends too early"),
+}
+
+
+@pytest.mark.parametrize("how", INTACT)
+def test_what_is_whole_is_read_whatever_stands_beside_it(how: str) -> None:
+    format, change = INTACT[how]
+    data = encode(block(1).quantize(64) if format == "GIF" else block(1), format)
+    image = load_image(change(data))
+    assert (image.pixels == load_image(data).pixels).all()
+    assert image.notes == ()
+
+
+@pytest.mark.parametrize("how", WHOLE)
+def test_a_whole_picture_in_a_damaged_file_is_read_with_a_note(how: str) -> None:
+    format, change, words = WHOLE[how]
+    data = encode(block(1).quantize(64) if format == "GIF" else block(1), format)
+    image = load_image(change(data))
+    assert (image.pixels == load_image(data).pixels).all()
+    assert [words in note for note in image.notes] == [True]
+
+
+def test_the_size_in_a_header_is_found_past_stray_bytes() -> None:
+    data = encode(block(1, 80), "JPEG")
+    for strange in (with_strays(data), data[:20] + b"\0\xff\0\xff\xff" + data[20:]):
+        facts = header_facts(strange)
+        assert (facts.width, facts.height, facts.tables) == (80, 80, header_facts(data).tables)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"progressive": True}, {"restart_marker_rows": 1}, {"restart_marker_blocks": 2}, {"subsampling": 0}],
+)
+@pytest.mark.parametrize("tail", [b"", bytes(600), encode(block(2, 48), "JPEG")], ids=["", "zeros", "JPEG"])
+def test_a_jpeg_cut_anywhere_is_refused_whatever_follows(options: dict[str, Any], tail: bytes) -> None:
+    data = encode(block(1, 80), "JPEG", quality=80, **options)
+    start, whole = data.index(b"\xff\xda"), load_image(data).pixels
+    assert (load_image(data[:-2] + tail).pixels == whole).all()
+    for cut in range(start, len(data) - 2, 7):
+        try:
+            image = load_image(data[:cut] + tail)
+        except ImageRefused as refused:
+            assert refused.code in {"truncated", "unreadable"}
+        else:  # of the last block in the corner some bits may be guessed
+            assert (image.pixels[:64] == whole[:64]).all()
+            assert (image.pixels[:, :64] == whole[:, :64]).all()
+            assert cut > len(data) - 120
+
+
+@pytest.mark.parametrize("name", [b"IHDR", b"IDAT"])
+def test_a_png_damaged_in_its_header_or_pixels_is_refused(name: bytes) -> None:
+    data = bytearray(encode(block(), "PNG"))
+    at = data.index(name)
+    data[at + 15] ^= 1
+    assert refusal(bytes(data)).code == "unreadable"
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_an_orientation_that_only_xmp_names_does_not_count(format: str) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    tall = block().crop((0, 0, 64, 96))
+    exif = Image.Exif()
+    exif[271] = "maker"
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    ways: dict[str, dict[str, Any]] = {"PNG": {"pnginfo": text}, "TIFF": {"tiffinfo": {700: xmp}}}
+    for options in ({}, {"exif": exif} if format != "TIFF" else {}):
+        data = encode(tall, format, **ways.get(format, {"xmp": xmp}), **options)
+        assert b"tiff:Orientation" in data
+        image = load_image(data)
+        assert image.pixels.shape == (96, 64, 3)
+        assert image.facts.orientation == 1
 
 
 def test_a_download_that_stopped_in_a_file_of_full_length() -> None:

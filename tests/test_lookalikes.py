@@ -116,8 +116,9 @@ def test_what_is_out_of_scope_is_uncertain(
     inside, outside = verdicts
     assert (inside.verdict, [face.out_of_scope for face in inside.faces]) == ("fake", [False])
     assert (outside.verdict, [face.out_of_scope for face in outside.faces]) == ("uncertain", [True])
-    assert inside.p_fake == pytest.approx(outside.p_fake)
-    assert any("resembles too little" in warning for warning in outside.warnings)
+    assert outside.p_fake is None, "what is out of scope lends no number"
+    assert inside.p_fake == pytest.approx(outside.raw_p_fake)
+    assert any("too unlike the training images" in warning for warning in outside.warnings)
     assert outside.at("few_false_alarms", load_card("tiny").thresholds).verdict == "uncertain"
 
 

@@ -11,7 +11,6 @@ import pytest
 from scipy.special import expit, logit
 from sklearn import metrics as sk
 
-from deepfake.calibration import calibrated_probability
 from deepfake.calibration_quality import before_and_after, uncalibrated
 from deepfake.errors import UserError
 from deepfake.evaluation_view import OpenedEvaluation
@@ -99,9 +98,9 @@ def test_one_class_and_odd_settings() -> None:
 
 @pytest.mark.parametrize("bias", [0.0, 0.7])
 def test_calibration_is_undone_exactly(bias: float) -> None:
-    card = replace(CARD, temperature=1.7, contents={"bias": bias})
+    card = replace(CARD, temperature=1.7, bias=bias)
     logits = np.linspace(-9, 9, 101)
-    p_fake = calibrated_probability(logits, 1.7, bias)
+    p_fake = expit(logits / 1.7 + bias)
     assert uncalibrated(p_fake, card) == pytest.approx(expit(logits), abs=1e-9)
     assert uncalibrated([0.0, 1.0], card).tolist() == [0.0, 1.0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import json
 import os
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -17,11 +19,16 @@ import pytest
 from conftest import encoded, noise_image
 from starlette.formparsers import MultiPartParser
 from starlette.requests import Request
+from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
 import ui
+from deepfake.errors import UserError
 from deepfake.faces import Face, FaceScan
 from deepfake.images import MAX_BYTES
+from deepfake.rules import Rules, WholeRule
+from deepfake.stress import CHANGES
+from ui_uploads import IMAGES, SHELVES, Shelf
 
 ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = [
@@ -68,6 +75,7 @@ def fixed(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
         )
         scan = FaceScan(faces if kind != "no_face" else (), kind)  # pyright: ignore[reportArgumentType]
         monkeypatch.setattr("deepfake.detector.find_faces", lambda pixels: scan)
+        monkeypatch.setattr("deepfake.detector.looks_drawn", lambda crop: False)
 
         def p_fake(self, crops):
             calls.append(len(crops))
@@ -132,7 +140,9 @@ def test_a_picture_gets_a_verdict_from_the_real_network(use_tiny_models):
     app = upload(page().run(), ("noise.png", PNG))
     assert not app.exception
     assert not app.error
-    assert headings(app) == [":gray[:material/help: Uncertain]"]  # no face in coloured blotches
+    assert headings(app) == [":gray[:material/help: No face found: not analyzed]"]  # coloured blotches
+    assert "Probability of fake: **" not in shown(app)
+    assert "Raw score, for the record" in shown(app).replace("\\", "")
     assert "No face was found" in app.warning[0].value
     assert "96 x 96 pixels, PNG" in shown(app)
     assert texts(app) == ["noise.png"]
@@ -148,13 +158,16 @@ def test_the_whole_picture_has_a_row_of_its_own(tiny_models, tmp_path, monkeypat
     shutil.copytree(tiny_models, tmp_path / "models")
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
     card = tmp_path / "models/tiny/card.json"
-    card.write_text(json.dumps({**json.loads(card.read_text()), "whole_pictures": True}))
+    rule = Rules(whole=WholeRule(2, 0.1, 0.9, 300, 2))
+    rules = {"whole_pictures": True, "rules": rule.to_dict()}
+    card.write_text(json.dumps({**json.loads(card.read_text()), **rules}))
     app = upload(page().run(), ("a.png", PNG))
     assert not app.exception
-    assert ("Likely fake" in headings(app)[0]) == (whole > 0.9)
+    assert ("Likely fake: the whole image" in headings(app)[0]) == (whole > 0.9)
+    assert ("Probability that the whole image is fake: **97 %**" in shown(app)) == (whole > 0.9)
     rows = [line for line in shown(app).splitlines() if line.startswith(("Face 1:", "Whole picture:"))]
     assert [line.split(":")[0] for line in rows] == ["Face 1", "Whole picture"]
-    assert ("material/warning" if whole > 0.9 else "nothing against it") in rows[1]
+    assert ("material/warning" if whole > 0.9 else "no sign of AI generation") in rows[1]
 
 
 @pytest.mark.parametrize(
@@ -316,7 +329,102 @@ def test_more_files_than_it_takes(fixed):
     small = encoded(noise_image(3, 64, 64))
     app = upload(page().run(), *((f"{n}.png", small) for n in range(22)))
     assert "22 pictures were received; the first 20 are judged" in app.warning[0].value
+    assert "Check many" in app.warning[0].value
     assert len(headings(app)) == len(calls) == 20
+
+
+def links(app: AppTest) -> list[str]:
+    return [element.proto.label for element in app.get("page_link")]
+
+
+def test_a_file_of_the_wrong_type_gets_its_reason_and_the_right_page(fixed):
+    fixed([0.97])
+    video = b"\0\0\0\x18ftypmp42" + bytes(100)
+    app = upload(
+        page("streamlit_app.py").run(),
+        ("a.pdf", b"%PDF-1.4"), ("a.mp4", video), ("a.zip", b"PK\3\4" + bytes(40)), ("good.png", PNG),
+    )  # fmt: skip
+    assert not app.exception
+    assert [word in error.value for word, error in zip(("PDF", "video", "ZIP"), app.error, strict=True)] == [
+        True, True, True,
+    ]  # fmt: skip
+    assert len(headings(app)) == 1
+    assert "Nothing to check yet" not in shown(app)
+    assert "The page Check many opens zip archives of images" in links(app)
+    assert [b.label for b in app.button].count("Check it on the page Check a video") == 1
+
+
+def test_the_empty_page_names_the_pages_for_other_files(use_tiny_models):
+    assert [link for link in links(page("streamlit_app.py").run()) if "Check" in link] == [
+        "A video goes to the page Check a video",
+        "More than 20 images, a folder or a zip archive go to Check many",
+    ]
+
+
+def test_no_page_shows_a_string_by_accident():
+    """Streamlit writes every bare string of a page's file to the page, but for the first."""
+    for path in sorted((ROOT / "pages").glob("*.py")):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        bare = [
+            node.lineno
+            for node in module.body[1:]
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        ]
+        assert not bare, path
+
+
+def stored(file_id: str, n_bytes: int = 3) -> UploadedFile:
+    return UploadedFile(UploadedFileRec(file_id, f"{file_id}.png", "image/png", bytes(n_bytes)), None)  # pyright: ignore
+
+
+def ids(shelf: Shelf) -> list[str]:
+    return [upload.file_id for upload in shelf.uploads]
+
+
+def test_uploads_outlive_the_widget_that_brought_them():
+    shelf = Shelf()
+    shelf.take("box", [stored("a"), stored("b")], is_new=True)
+    shelf.take("box", [stored("b"), stored("c")], is_new=False)
+    assert ids(shelf) == ["b", "c"], "what is taken out of the box is gone"
+    shelf.leave()
+    shelf.take("box", [], is_new=True)
+    assert ids(shelf) == ["b", "c"], "a box that is drawn anew is empty, which takes nothing away"
+    assert not shelf.is_listed("b")
+    shelf.take("box", [stored("d")], is_new=False)
+    shelf.remove("b")
+    assert ids(shelf) == ["c", "d"]
+    shelf.take("box", [], is_new=False)
+    assert ids(shelf) == ["c"]
+    shelf.clear()
+    assert not shelf.uploads
+
+
+def test_uploads_are_kept_within_the_limit_of_a_batch(monkeypatch):
+    monkeypatch.setattr("ui_uploads.KEPT_BYTES", 10)
+    shelf = Shelf()
+    shelf.take("box", [stored("a", 6), stored("b", 6), stored("c", 4)], is_new=True)
+    assert all(upload.content is not None for upload in shelf.uploads), "as long as the page is open"
+    shelf.leave()
+    assert [upload.content is None for upload in shelf.uploads] == [False, True, False]
+    assert shelf.n_bytes == 10
+    with pytest.raises(UserError, match="Upload it again"):
+        shelf.uploads[1].getvalue()
+
+
+def test_a_file_that_was_let_go_keeps_its_verdict(fixed):
+    calls = fixed([0.97])
+    app = upload(page().run(), ("a.png", PNG))
+    before = len(calls)
+    shelf = app.session_state[SHELVES][IMAGES]
+    shelf.put(replace(shelf.uploads[0], content=None))
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert "Likely fake" in headings(app)[0]
+    assert len(calls) == before
+    assert "Upload it again to look closer" in shown(app)
+    assert not app.toggle(key=str(app.toggle[0].key)).value
+    assert [toggle.label for toggle in app.toggle] == ["Use the camera"], "nothing that needs the file"
 
 
 def test_uploads_stay_in_memory_while_they_arrive(use_tiny_models, monkeypatch):
@@ -357,7 +465,7 @@ def test_a_verdict_is_explained_on_request(use_tiny_models):
         "What does it resemble?",
     ]
     table = app.dataframe[0].value
-    assert len(table) == 20
+    assert len(table) == 1 + len(CHANGES)
     assert table["Probability of fake"].between(0, 1).all()
     assert "spoke for fake" not in shown(app), "a tab is worked out when it is opened"
     open_tab(app, 1)
@@ -421,7 +529,8 @@ def test_explanation_of_one_of_several_faces(fixed):
 def test_explanation_of_the_whole_picture_where_it_counts(fixed, use_tiny_models, tmp_path, monkeypatch):
     monkeypatch.setenv("DEEPFAKE_MODELS", str(shutil.copytree(use_tiny_models, tmp_path / "models")))
     card = tmp_path / "models" / "tiny" / "card.json"
-    card.write_text(json.dumps({**json.loads(card.read_text()), "whole_pictures": True}))
+    rules = {"whole_pictures": True, "rules": Rules(whole=WholeRule(2, 0.1, 0.7, 300, 2)).to_dict()}
+    card.write_text(json.dumps({**json.loads(card.read_text()), **rules}))
     fixed([0.2])
     monkeypatch.setattr(
         "deepfake.detector.Detector.p_fake", lambda self, crops: np.resize([0.2, 0.9], len(crops))

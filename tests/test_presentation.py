@@ -13,8 +13,10 @@ import pandas as pd
 import pytest
 
 from deepfake import presentation
+from deepfake.errors import UserError
 from deepfake.presentation import Outcome, context_sentence, outcomes_csv, outcomes_json, scope_line
 from deepfake.registry import OPERATING_POINTS
+from deepfake.rules import OverlayRule, Rules, WholeRule
 from deepfake.verdict import FaceVerdict, Verdict, WholeVerdict
 
 FACE = FaceVerdict((1, 2, 3, 4), (0, 0, 5, 5), 0.9, "fake", 0.99)
@@ -63,10 +65,55 @@ def test_context_counts_the_nearest_images():
     )
 
 
-def test_context_is_silent_without_a_table_and_does_not_apply_without_a_face():
+def test_context_is_silent_where_it_would_mislead():
     assert context_sentence(None, VERDICT) == ""
-    no_face = replace(VERDICT, scope="no_face", faces=())
-    assert "all of them showed a face" in context_sentence(score_table(), no_face)
+    no_face = replace(VERDICT, scope="no_face", faces=(), p_fake=None, raw_p_fake=0.9)
+    assert context_sentence(score_table(), no_face) == ""
+    assert context_sentence(score_table(), replace(VERDICT, faces=(FACE, FACE))) == "", "the highest of two"
+    whole = replace(VERDICT, p_fake=0.97, whole=WholeVerdict(0.97, True, "fake"))
+    assert context_sentence(score_table(), whole) == ""
+    rules = Rules(whole=WholeRule(2, 0.3, 0.9, 300, 2, 80, 60))
+    assert context_sentence(score_table(), whole, rules) == (
+        "Among validation images, it called 2 of 300 photographs of scenes fake by the whole image "
+        "and 60 of 80 generated images."
+    )
+
+
+@pytest.mark.parametrize(
+    ("fakes", "expected", "words"),
+    [
+        (6, 2.1, "6 of 49 faces look fake; among 49 real ones about 2 would by chance."),
+        (1, 0.4, "1 of 49 faces looks fake; among 49 real ones fewer than 1 would by chance."),
+        (0, 2.1, "None of them looks fake."),
+        (6, None, "6 of 49 faces look fake."),
+    ],
+)
+def test_many_faces_in_words(fakes, expected, words):
+    faces = (*[FACE] * fakes, *[replace(FACE, p_fake=0.1, verdict="real")] * (49 - fakes))
+    verdict = replace(VERDICT, faces=faces, expected_fake=expected)
+    assert presentation.scope_line(verdict) == f"49 faces found and judged. {words}"
+
+
+def test_what_an_overlay_can_bring_about_is_said_under_a_verdict_of_fake():
+    rules = Rules(overlay=OverlayRule(100, 3, 9))
+    assert "with one, 9 of 100 real validation faces" in presentation.overlay_line(VERDICT, rules)
+    assert presentation.overlay_line(VERDICT, Rules()) == ""
+    assert presentation.overlay_line(replace(VERDICT, verdict="real"), rules) == ""
+
+
+def test_rows_say_why_a_score_does_not_decide():
+    faces = (
+        replace(FACE, verdict="uncertain", reason="too_small"),
+        replace(FACE, verdict="uncertain", p_fake=0.8, fake_from=0.93),
+        FACE,
+    )
+    rows = presentation.part_rows(replace(VERDICT, faces=faces))
+    assert [row.words for row in rows] == [
+        "Uncertain: too small to analyze",
+        "Uncertain: a face this small is called fake only from 93 %",
+        "Likely fake",
+    ]
+    assert [row.p_fake for row in rows] == [None, 0.8, 0.9]
 
 
 @pytest.mark.parametrize(
@@ -82,23 +129,31 @@ def test_scope_line(changes, words):
     assert words in scope_line(replace(VERDICT, **changes))
 
 
-@pytest.mark.parametrize(("counts", "ending"), [(False, "nothing against it."), (True, "outside the faces.")])
-def test_scope_line_tells_of_the_whole_picture(counts, ending):
-    line = presentation.scope_line(replace(VERDICT, whole=WholeVerdict(0.97, counts, "fake")))
-    assert line.startswith("1 face found and judged. The whole picture was judged as well")
-    assert "probability of fake 97 %" in line
-    assert line.endswith(ending)
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        (False, "The whole image was checked as well: no sign of AI generation."),
+        (True, "The verdict rests on the whole image (the square in the picture), 97 % fake: "),
+    ],
+)
+def test_scope_line_tells_of_the_whole_picture(counts, words):
+    verdict = replace(VERDICT, p_fake=0.97 if counts else 0.9, whole=WholeVerdict(0.97, counts, "fake"))
+    assert presentation.scope_line(verdict).startswith(f"1 face found and judged. {words}")
 
 
 def test_json_holds_every_field_and_refusals():
-    rows = json.loads(outcomes_json([Outcome("a.png", VERDICT), Outcome("é.png", refusal="Broken.")]))
+    refused = Outcome("é.png", error=UserError("bad", "Broken."))
+    rows = json.loads(outcomes_json([Outcome("a.png", VERDICT), refused]))
     assert rows[0] == {"file": "a.png", **json.loads(json.dumps(VERDICT.to_dict()))}
-    assert rows[1] == {"file": "é.png", "refusal": "Broken."}
+    error = {"code": "bad", "message": "Broken."}
+    assert rows[1] == {"file": "é.png", "error": error, "refusal": "Broken."}
 
 
 def test_csv_reads_back_and_holds_no_formula():
     names = ['a, "b"\n.png', "=HYPERLINK(1).png", "+1.png", "-1.png", "@x.png"]
-    text = outcomes_csv([Outcome(name, VERDICT) for name in names] + [Outcome("b.png", refusal="-Broken.")])
+    text = outcomes_csv(
+        [Outcome(name, VERDICT) for name in names] + [Outcome("b.png", error=UserError("bad", "-Broken."))]
+    )
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["file"] for row in rows] == [names[0], *(f"'{name}" for name in names[1:]), "b.png"]
     assert rows[0]["p_fake"] == "0.9000"
@@ -106,7 +161,20 @@ def test_csv_reads_back_and_holds_no_formula():
     assert rows[0]["warnings"] == "First of 3 frames used. Small."
     assert rows[0]["refusal"] == ""
     assert rows[-1]["verdict"] == rows[-1]["faces"] == rows[-1]["p_fake"] == ""
-    assert rows[-1]["refusal"] == "'-Broken."
+    assert rows[-1]["refusal"] == rows[-1]["error_message"] == "'-Broken."
+    assert [row["error_code"] for row in rows] == ["", "", "", "", "", "bad"]
+    assert {row["whole_p_fake"] for row in rows} == {""}
+    nothing = replace(VERDICT, scope="no_face", faces=(), p_fake=None, raw_p_fake=0.66, verdict="uncertain")
+    (row,) = csv.DictReader(io.StringIO(outcomes_csv([Outcome("a", nothing)])))
+    assert (row["p_fake"], row["raw_p_fake"], row["basis"]) == ("", "0.6600", "nothing")
+    assert json.loads(outcomes_json([Outcome("a", nothing)]))[0]["p_fake"] is None
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_csv_holds_the_whole_images_score_that_decided(counts):
+    verdict = replace(VERDICT, p_fake=0.97, whole=WholeVerdict(0.97, counts, "fake"))
+    (row,) = csv.DictReader(io.StringIO(outcomes_csv([Outcome("a.png", verdict)])))
+    assert (row["whole_p_fake"], row["whole_counts"]) == ("0.9700", str(counts).lower())
 
 
 def test_every_operating_point_is_explained():

@@ -99,7 +99,7 @@ def test_everything_is_in_it(use_tiny_models: Path) -> None:
         "A <b>warning</b>.",
     ]
     wanted += [
-        "Stable: none of 19 changes",
+        f"Stable: none of {len(CHANGES)} changes",
         "Grad-CAM",
         "Occlusion",
         "Better than chance",
@@ -184,6 +184,16 @@ def test_the_chart_shows_each_score_at_its_place(use_tiny_models: Path) -> None:
     columns = [np.flatnonzero((chart[80:600, :, 1] > 200).sum(axis=0) > 150) for chart in (low, high)]
     assert low.shape[1] == WIDTH
     assert columns[0].mean() < 0.5 * WIDTH < columns[1].mean()
+
+
+def test_no_word_of_the_chart_is_cut_off(use_tiny_models: Path) -> None:
+    """The longest words there are, 'over 99 %' and the changes' names, end within the picture."""
+    thresholds = load_card("tiny").thresholds
+    for score in (0.001, 0.5, 0.999):
+        chart = Image.open(io.BytesIO(stress_chart(stressed(score, score), thresholds))).convert("L")
+        ink = np.flatnonzero((np.asarray(chart) < 200).any(axis=0))
+        assert ink[0] >= 8, score
+        assert ink[-1] < WIDTH - 8, score
 
 
 def test_what_does_not_belong_together_is_refused(use_tiny_models: Path) -> None:

@@ -12,15 +12,15 @@ from conftest import noise_image
 from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
-from deepfake.dataset import DatasetError, index_dataset
+from deepfake.dataset import DatasetError, DatasetIndex, index_dataset
 from deepfake.preprocessing import InputSpec
-from deepfake.registry import load_card, model_names
+from deepfake.registry import Thresholds, load_card, model_names
 from deepfake.robustness import Robustness, Subject, balanced_sample, conditions, subject_of, sweep
 from deepfake.robustness_example import drawn_portrait, example_strip
 from deepfake.robustness_kinds import KINDS, Kind, altered
 from deepfake.robustness_record import RobustnessError, read_robustness, to_dict, write_robustness
 from deepfake.robustness_table import COLUMNS, Condition, summarise
-from deepfake.score_table import wilson_interval
+from deepfake.score_table import read_scores, wilson_interval
 
 BY_NAME = {kind.name: kind for kind in KINDS}
 SOME = [BY_NAME["darker"], BY_NAME["crop"], BY_NAME["grey"], BY_NAME["noise"]]
@@ -35,7 +35,8 @@ def brighter_is_faker(pixels, labels):
     return sign * (pixels.mean(axis=(1, 2, 3)) - 127.5), np.ones_like(pixels) * sign[:, None, None, None]
 
 
-LIGHT = Subject("light", InputSpec(64), 0.5, brightness, brighter_is_faker)
+CUTS = Thresholds(0.5, 0.9, 0.3, 0.6)
+LIGHT = Subject("light", InputSpec(64), CUTS, brightness, brighter_is_faker)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,7 @@ def test_same_pictures_same_numbers_whatever_their_place_and_company(
         folder = tmp_path / path.parent.name
         folder.mkdir(exist_ok=True)
         (folder / f"{99 - number}.png").write_bytes(path.read_bytes())
-    small = Subject("small", InputSpec(32), 0.5, brightness)
+    small = Subject("small", InputSpec(32), CUTS, brightness)
     again = sweep([small, LIGHT], index_dataset(tmp_path), kinds=SOME, attack_images=20)
     same = ~result.table["perturbation"].isin(["fgsm", "pgd"])
     moved = ~again[1].table["perturbation"].isin(["fgsm", "pgd"])
@@ -179,12 +180,16 @@ def test_summary_of_scores_by_hand() -> None:
     labels = np.array([1, 1, 0, 0])
     scores = np.array([[0.9, 0.2], [0.8, np.nan], [0.1, 0.6], [0.3, np.nan]])
     steps = [Condition("clean", 0, float("nan")), Condition("jpeg", 1, 50.0)]
-    table = summarise(scores, labels, steps, 0.5)
+    table = summarise(scores, labels, steps, CUTS)
     assert table["accuracy"].tolist() == [1, 0]
     assert table["roc_auc"].tolist() == [1, 0]
     assert table["flipped"].tolist() == [0, 1]
     assert table["n"].tolist() == [4, 2]
     assert table["mean_fake"].tolist() == pytest.approx([0.85, 0.2])
+    assert table["decided"].tolist() == [0.75, 1]  # 0.3 is the first uncertain score
+    assert table["correct"].tolist() == [1, 0]
+    assert table["false_positive_rate"].tolist() == [0, 1]
+    assert table["recall"].tolist() == [1, 0]
 
 
 def test_summary_equals_scikit_learn() -> None:
@@ -192,7 +197,7 @@ def test_summary_equals_scikit_learn() -> None:
     labels = rng.integers(0, 2, 300)
     scores = rng.random((300, 3)) * 0.6 + 0.4 * labels[:, None] * [1, 0.5, 0]
     steps = [Condition("clean", 0, float("nan")), Condition("jpeg", 1, 50.0), Condition("jpeg", 2, 30.0)]
-    table = summarise(scores, labels, steps, 0.5)
+    table = summarise(scores, labels, steps, CUTS)
     for place, row in enumerate(table.to_dict("records")):
         called = scores[:, place] >= 0.5
         assert row["accuracy"] == pytest.approx(accuracy_score(labels, called))
@@ -254,7 +259,13 @@ def card(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def of_card(result: Robustness, card) -> Robustness:
     from dataclasses import replace
 
-    return replace(result, model=card.name, version=card.sha256, threshold=card.thresholds.balanced)
+    return replace(
+        result,
+        model=card.name,
+        version=card.sha256,
+        thresholds=card.thresholds,
+        score_version=card.score_version,
+    )
 
 
 def test_record_is_read_back(card, result: Robustness) -> None:
@@ -268,7 +279,21 @@ def test_record_is_read_back(card, result: Robustness) -> None:
     pd.testing.assert_frame_equal(found.result.table, result.table, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("change", [{"sha256": "0" * 64}, {"threshold": 0.4}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sha256": "0" * 64},
+        {"score_version": "0" * 64},  # measured with another temperature or bias
+        {
+            "thresholds": {
+                "balanced": 0.5,
+                "few_false_alarms": 0.9,
+                "uncertain_low": 0.1,
+                "uncertain_high": 0.6,
+            }
+        },
+    ],
+)
 def test_record_of_another_version_is_refused(card, result: Robustness, change: dict) -> None:
     contents = {**to_dict(of_card(result, card)), **change}
     (card.folder / "robustness.json").write_text(json.dumps(contents))
@@ -283,6 +308,25 @@ def test_damaged_record_is_refused(card, text: str) -> None:
     with pytest.raises(RobustnessError, match="cannot be read") as caught:
         read_robustness(card)
     assert caught.value.code == "bad_robustness"
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_shipped_clean_row_is_what_the_card_recorded_of_the_same_images(name: str) -> None:
+    """The sweep and ``evaluate`` score an image alike: with the card's bias."""
+    card = load_card(name)
+    found = read_robustness(card)
+    assert found is not None
+    (entry,) = [
+        each
+        for each in card.evaluations
+        if (each["split"], each["source"], each["perturbed"]) == ("Validation", "openforensics", False)
+    ]
+    scores = read_scores(card.folder / entry["scores"])
+    images = DatasetIndex(card.folder, scores.rename(columns={"image_id": "path"}))
+    sample = balanced_sample(images, found.result.n_fake + found.result.n_real).table
+    clean = row(found.result, "clean")
+    means = sample.groupby("label")["p_fake"].mean()
+    assert (clean["mean_real"], clean["mean_fake"]) == pytest.approx((means[0], means[1]), abs=2e-5)
 
 
 @pytest.mark.parametrize("name", model_names())

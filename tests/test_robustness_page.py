@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from drawn_card import drawn_card
 from streamlit.testing.v1 import AppTest
 
 from deepfake import robustness_run
 from deepfake.dataset import index_dataset
 from deepfake.errors import UserError
-from deepfake.registry import load_card
+from deepfake.registry import Thresholds, load_card
 from deepfake.robustness import EPSILONS, Robustness, conditions
 from deepfake.robustness_figures import curve_figure, map_figure, scores_figure
 from deepfake.robustness_kinds import KINDS
@@ -34,15 +35,19 @@ from deepfake.robustness_view import (
     headline,
     long_table,
     perturbations_in,
+    rule_sentence,
     summary_table,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
+CUTS = Thresholds(**drawn_card()["thresholds"])
 COSTS = {"messenger": 2.4, "noise": 1.2, "crop": 0.9, "fgsm": 4.0, "pgd": 6.0}
 """How far each perturbation at its strongest moves the logits of Fake towards Real."""
 
 
-def made_result(name: str, version: str = "", *, gain: float = 2.0, n: int = 200) -> Robustness:
+def made_result(
+    name: str, version: str = "", score_version: str = "", *, gain: float = 2.0, n: int = 200
+) -> Robustness:
     """Numbers of drawn scores: clean ones apart by ``gain``, altered ones closer by ``COSTS``."""
     rng = np.random.default_rng(len(name))
     labels = np.arange(n) % 2
@@ -55,8 +60,8 @@ def made_result(name: str, version: str = "", *, gain: float = 2.0, n: int = 200
         for step in steps
     ]  # fmt: skip
     scores = 1 / (1 + np.exp(-np.stack(logits, axis=1)))
-    table = summarise(scores, labels, steps, 0.5, n_bootstrap=20)
-    return Robustness(name, version, 0.5, "Made faces, Validation", n // 2, n // 2, table)
+    table = summarise(scores, labels, steps, CUTS, n_bootstrap=20)
+    return Robustness(name, version, CUTS, "Made faces, Validation", n // 2, n // 2, table, (), score_version)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +78,8 @@ def publish_two(tiny_models: Path, folder: Path) -> Path:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DEEPFAKE_MODELS", str(folder))
             loaded = load_card(name)
-        write_robustness(loaded, made_result(name, loaded.sha256, gain=gain), f"measure {name}")
+        result = made_result(name, loaded.sha256, loaded.score_version, gain=gain)
+        write_robustness(loaded, result, f"measure {name}")
     (folder / "default.txt").write_text("tiny\n")
     return folder
 
@@ -138,7 +144,7 @@ def test_headline_names_what_costs_and_what_does_not(entries):
     assert "messenger" not in holds
     strong = made_result("strong")
     same = strong.table["perturbation"].isin(["clean", "fog", "rain"])
-    calm = Robustness("strong", "", 0.5, "", 1, 1, strong.table[same])
+    calm = Robustness("strong", "", CUTS, "", 1, 1, strong.table[same])
     assert headline(calm)[0].startswith("No perturbation costs strong more than 0.02 of its ROC AUC")
 
 
@@ -148,8 +154,20 @@ def test_attack_sentence_is_of_the_mildest(entries):
     assert found in attack_sentence(entries[0].result)
     assert "Changes of 1 of 255" in attack_sentence(entries[0].result)
     rows = entries[0].result.table
-    bare = Robustness("x", "", 0.5, "", 1, 1, rows[~rows["perturbation"].isin(["fgsm", "pgd"])])
+    bare = Robustness("x", "", CUTS, "", 1, 1, rows[~rows["perturbation"].isin(["fgsm", "pgd"])])
     assert attack_sentence(bare) == ""
+
+
+def test_rule_sentence_is_of_the_verdicts(entries):
+    table = entries[0].result.table
+    clean = table.iloc[0]
+    sentence = rule_sentence(entries[0].result)
+    assert "fake from 0.60, real below 0.40, else uncertain" in sentence
+    assert (
+        f"Clean images: {100 * clean['decided']:.0f}% decided, {100 * clean['correct']:.0f}% of" in sentence
+    )
+    strongest = table[~table["perturbation"].isin(["clean", "fgsm", "pgd"])].groupby("perturbation").last()
+    assert f"mean of all perturbations: {100 * strongest['decided'].mean():.0f}% decided" in sentence
 
 
 def test_summary_takes_the_strongest_or_the_mean(entries):
@@ -188,6 +206,7 @@ def test_page_shows_the_shipped_results(models, runner):
     assert app.markdown[0].value.startswith("What breaks a detector?")  # nothing above it
     assert "tiny loses most under messenger apps" in shown(app)
     assert "weak loses most under messenger apps" in shown(app)
+    assert "Verdicts of weak (fake from 0.60, real below 0.40, else uncertain)" in shown(app)
     assert "Made faces, Validation: 100 fake and 100 real pictures" in shown(app)
     app.multiselect[0].set_value(["weak"]).run()
     assert not app.exception

@@ -12,6 +12,7 @@ import pytest
 
 from deepfake.run_figures import (
     POINTS,
+    column_figure,
     epochs_figure,
     overlay_figure,
     rate_figure,
@@ -272,7 +273,37 @@ def test_warning_when_perturbed_images_fall_behind(tmp_path: Path) -> None:
     assert "0.960" in said
 
 
+def test_nothing_is_said_of_what_a_network_leans_on_that_has_learnt_nothing(tmp_path: Path) -> None:
+    """The demo set with the defaults of old: clean 0.74, perturbed 0.50."""
+    aucs = ((0.47, 0.54), (0.47, 0.51), (0.59, 0.52), (0.70, 0.48), (0.70, 0.51), (0.74, 0.50))
+    assert parted(tmp_path, *(epoch(n, auc=c, hard=p) for n, (c, p) in enumerate(aucs, 1))) == ()
+
+
 @pytest.mark.parametrize("hard", [0.8, None])
 def test_no_warning_while_all_goes_well(hard: float | None, tmp_path: Path) -> None:
     learning = [epoch(n, train=0.6 / n, loss=0.7 / n, hard=hard) for n in range(1, 7)]
     assert parted(tmp_path, *learning) == ()
+
+
+def axis(figure: Any) -> tuple[float, float] | None:
+    found = figure.layout.yaxis.range
+    return None if found is None else (float(found[0]), float(found[1]))
+
+
+def test_a_constant_curve_stands_at_its_number(tmp_path: Path) -> None:
+    """Plotly's own axis reaches one unit up and down: there 0.001 looks like 0."""
+    rate = STEP["learning_rate"]
+    write(tmp_path, start(), step(101, 1, 1, 2.0), step(102, 1, 2, 2.0), epoch(1, hard=None))
+    history = HistoryReader(tmp_path).read()
+    assert axis(column_figure(history, "learning_rate", "Learning rate")) == (0, 2 * rate)
+    assert axis(column_figure(history, "cores", "Cores")) == (0, 3)
+    assert axis(steps_figure(history, "loss", 0.0)) == (0, 4)
+    assert axis(epochs_figure(history, "roc_auc")) == pytest.approx((-0.02, 1.02))
+    assert axis(steps_figure(history, "accuracy", 0.9)) == pytest.approx((-0.02, 1.02))
+    assert axis(overlay_figure({"a": history}, "loss", 0.0)) == (0, 1)
+    assert rate_figure(history).data[1].mode == "markers", "one number is a dot, not a line without length"
+    write(tmp_path, {**step(111, 2, 1, 1.0), "learning_rate": rate / 2})
+    other = HistoryReader(tmp_path).read()
+    assert axis(column_figure(other, "learning_rate", "Learning rate")) is None, (
+        "what moves is Plotly's to frame"
+    )

@@ -11,6 +11,8 @@ from deepfake.dataset import DatasetIndex, index_dataset
 from deepfake.evaluation import evaluate_scores
 from deepfake.registry import default_name, load_card, load_model, model_names, models_folder
 from deepfake.score_table import read_scores
+from deepfake.threshold_metrics import sort_scores
+from deepfake.verdict_rule import at_every_point, rules_from_dict
 
 NAMES = model_names()
 
@@ -44,6 +46,37 @@ def test_numbers_in_the_card_follow_from_its_scores(name: str) -> None:
             assert again[metric] == entry[metric]
         for metric in ("accuracy", "roc_auc", "average_precision", "ece", "brier", "tpr_at_fpr_1pct"):
             assert again[metric] == pytest.approx(entry[metric], abs=1e-9)
+        rules = at_every_point(sort_scores(scores["label"], scores["p_fake"]), card.thresholds)
+        assert rules_from_dict(entry["verdict_rule"]) == rules, (
+            "run: python -m benchmarks.verdict_rule --write"
+        )
+
+
+def test_numbers_in_the_readme_are_the_cards() -> None:
+    """Each row of its table is an evaluation of ``faces``; forced-choice accuracy and image count name it."""
+    card = load_card("faces")
+    text = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.count("|") == 11 and "0." in line
+    ]
+    assert len(rows) >= 15
+    for title, n, *numbers in rows:
+        found = [
+            entry
+            for entry in card.evaluations
+            if entry["n"] == int(n.replace(",", "")) and f"{entry['accuracy']:.3f}" == numbers[4][:5]
+        ]
+        assert len(found) == 1, title
+        rule = rules_from_dict(found[0]["verdict_rule"])["balanced"]
+        rates = (rule.decided, rule.correct, rule.false_positive_rate, rule.recall)
+        assert numbers[:4] == ["-" if rate.share is None else f"{rate.share:.3f}" for rate in rates], title
+        auc = found[0]["roc_auc"]
+        assert numbers[5] == ("-" if auc is None else f"{auc:.3f}"), title
+    cuts = card.thresholds
+    assert f"fake from a probability of {cuts.fake_from():.3f}, real below {cuts.uncertain_low:.3f}" in text
+    assert f"({cuts.balanced:.3f} for\n`faces`" in text
 
 
 @pytest.mark.slow

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from conftest import noise_image
 
+from deepfake.errors import UserError
 from deepfake.preprocessing import Pixels
 from deepfake.presentation import Outcome, outcomes_csv, stress_line
 from deepfake.registry import CallName, Thresholds
-from deepfake.stress import CHANGES, Change, StressTest, changed, stress_test
+from deepfake.stress import CHANGES, REFRAMING, Change, StressTest, changed, stress_test
 from deepfake.verdict import FaceVerdict, Scope, Verdict
 
 THRESHOLDS = Thresholds(0.5, 0.9, 0.4, 0.6)
@@ -35,7 +36,7 @@ def test_every_change_changes_and_is_the_same_again() -> None:
     for change in CHANGES:
         result = changed(crop, change)
         assert result.dtype == np.uint8
-        assert result.shape == crop.shape or change.kind == "Crop"
+        assert result.shape == crop.shape or change.kind in ("Crop", "Shift")
         assert not np.array_equal(result, crop)
         assert np.array_equal(result, changed(crop, change))
     assert np.array_equal(crop, before)
@@ -66,7 +67,35 @@ def test_what_hangs_on_detail_flips_under_blur() -> None:
     assert "Mirror" not in {point.change.kind for point in result.flips}
     assert result.sentence().startswith("Not stable: the verdict flips at ")
     assert [point.change for point in result.points] == list(CHANGES)
-    assert result.points[-1].p_fake == pytest.approx(result.p_fake, abs=0.01)
+    (mirrored,) = (point for point in result.points if point.change.kind == "Mirror")
+    assert mirrored.p_fake == pytest.approx(result.p_fake, abs=0.01)
+
+
+def test_text_over_a_face_that_looks_fake_only_then_leaves_the_verdict_real() -> None:
+    def scores(kind: str) -> np.ndarray:
+        return np.array([0.1, *(0.9 if change.kind == kind else 0.1 for change in CHANGES)])
+
+    text = stress_test(lambda _: scores("Text"), detailed(), THRESHOLDS)
+    assert text.stable
+    assert "flips only at strong ones: text 25 % opaque, text 50 % opaque." in text.sentence()
+    for kind in ("Shift", "Turn"):
+        assert not stress_test(lambda _, kind=kind: scores(kind), detailed(), THRESHOLDS).stable
+
+
+def test_a_margin_and_a_quarter_turn_of_the_picture_are_mild() -> None:
+    crop = detailed()
+    again = [(change, crop[10:]) for change in REFRAMING]
+    seen: list[Pixels] = []
+
+    def scores(crops: Sequence[Pixels]) -> np.ndarray:
+        seen.extend(crops)
+        return np.array([0.9] * (len(crops) - 2) + [0.1, 0.9])
+
+    result = stress_test(scores, crop, THRESHOLDS, again)
+    assert [point.change for point in result.points] == [*CHANGES, *REFRAMING]
+    assert np.array_equal(seen[-1], crop[10:])
+    assert not result.stable
+    assert result.sentence() == "Not stable: the verdict flips at margin white, 20 %."
 
 
 @pytest.mark.parametrize(("score", "call"), [(0.95, "fake"), (0.05, "real"), (0.5, "uncertain")])
@@ -154,5 +183,6 @@ def test_in_json_and_csv() -> None:
     assert (fields["verdict"], test["verdict"], test["stable"]) == ("uncertain", "fake", False)
     assert [change["kind"] for change in test["changes"]] == [change.kind for change in CHANGES]
     assert verdict_of(0.9).to_dict()["stress"] is None
-    rows = outcomes_csv([Outcome("a", verdict), Outcome("b", verdict_of(0.9)), Outcome("c", refusal="no")])
+    refused = Outcome("c", error=UserError("bad", "no"))
+    rows = outcomes_csv([Outcome("a", verdict), Outcome("b", verdict_of(0.9)), refused])
     assert [row["stress"] for row in csv.DictReader(rows.splitlines())] == ["not stable", "", ""]

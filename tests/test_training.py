@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shutil
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,9 +24,10 @@ from deepfake.architectures import compact
 from deepfake.callbacks import StepReporter, WeightAverage
 from deepfake.dataset import DatasetError, DatasetIndex, index_dataset
 from deepfake.errors import UserError
-from deepfake.optimisation import compile_for, fastest_precision
+from deepfake.images import ImageRefused
+from deepfake.optimisation import compile_for, fastest_precision, shorten_memory
 from deepfake.preprocessing import InputSpec
-from deepfake.recipes import RECIPES, Recipe
+from deepfake.recipes import RECIPES, Recipe, fitted
 from deepfake.runlog import RunLog, read_data_folder, read_settings, write_json
 from deepfake.training import train
 from deepfake.training_data import TrainingError, balanced_sample
@@ -155,6 +159,77 @@ def test_no_run_in_a_folder(tmp_path: Path) -> None:
         assert caught.value.code == "no_run"
 
 
+@pytest.mark.parametrize("name", ["compact", "lite", "faces", "seed"])
+def test_a_full_size_recipe_is_left_as_it_is(name: str) -> None:
+    """The runs whose numbers stand in the README: 20,000 images an epoch."""
+    recipe = RECIPES[name]
+    assert fitted(recipe, 20_000) is recipe or fitted(recipe, 20_000) == recipe
+    steps = 20_000 // recipe.batch_size
+    network: Any = compact(stages=((8, 1),), stem=8)
+    shorten_memory(network, steps * recipe.epochs)
+    layers = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    if name != "seed":  # whose statistics nobody shortens, see the test below
+        assert {layer.momentum for layer in layers} == {0.98}
+    assert WeightAverage(network, 0.999, steps).every == WeightAverage.EVERY
+
+
+def test_a_small_set_gets_steps_enough() -> None:
+    recipe = RECIPES["compact"]
+    demo = fitted(recipe, 320)
+    assert (demo.batch_size, demo.epochs, demo.learning_rate) == (16, 16, 1.5e-3)
+    assert dataclasses.replace(demo, batch_size=64, learning_rate=3e-3) == recipe, "nothing else changes"
+    few = fitted(recipe, 40)
+    assert (few.batch_size, few.epochs) == (8, 60)
+    assert few.warmup == pytest.approx(0.5 * 60 / 16)
+    assert fitted(RECIPES["lite"], 320).epochs == 15
+    settled = fitted(recipe, 320, 64)
+    assert (settled.batch_size, settled.epochs, settled.learning_rate) == (64, 60, 3e-3)
+    for count, warmup in ((1, 0.5), (16, 0.5), (32, 1.0), (60, 1.875), (500, 1.875)):
+        chosen = fitted(recipe, 40, epochs=count)
+        assert (chosen.epochs, chosen.warmup) == (count, pytest.approx(warmup))
+        assert fitted(recipe, 20_000, epochs=count).warmup == recipe.warmup
+    for images in (0, 1, 7):
+        assert fitted(recipe, images).epochs <= 60
+    assert fitted(recipe, 1280) == recipe
+    assert fitted(recipe, 0) is recipe, "not known"
+    assert fitted(RECIPES["seed"], 12) is RECIPES["seed"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "momentum"),
+    [
+        ({"epochs": 20}, 0.75),  # 80 steps
+        ({"epochs": 1}, 0.5),
+        ({"epochs": 250}, 0.98),  # 1,000 steps
+        ({"epochs": 20, "schedule": "constant"}, 0.98),
+        ({"epochs": 20, "weights": "a detector"}, 0.98),  # its statistics are of images
+    ],
+)
+def test_statistics_of_a_short_run_forget_their_start(
+    changes: dict[str, Any], momentum: float, data: DatasetIndex
+) -> None:
+    model, _, _, steps = epochs.networks(data.select(split="Train"), recipe(**changes), resume=False)
+    assert steps == 4
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert layers
+    assert {layer.momentum for layer in layers} == {momentum}
+
+
+@pytest.mark.parametrize(("steps", "every"), [(1, 1), (5, 1), (20, 2), (63, 7), (64, 8), (5000, 8)])
+def test_no_epoch_ends_without_an_average_of_its_own(steps: int, every: int) -> None:
+    model: Any = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    average = WeightAverage(model, 0.9, steps)
+    assert average.every == every
+    average.set_model(model)
+    seen: set[float] = set()
+    for epoch in range(3):
+        for step in range(steps):
+            model.set_weights([np.array([[float(epoch * steps + step)]])])
+            average.on_train_batch_end(step)
+        seen.add(average.weights()[0].item())
+    assert len(seen) == 3
+
+
 # The averaged weights
 
 
@@ -264,7 +339,7 @@ def test_kept_network_is_the_one_that_was_measured(
     ]
 
 
-@pytest.mark.parametrize("batch_size", [8, 2], ids=["before_the_first_average", "with_an_average"])
+@pytest.mark.parametrize("batch_size", [8, 2], ids=["averaged_each_step", "averaged_each_other_step"])
 def test_resumed_run_equals_an_uninterrupted_one(
     batch_size: int,
     data: DatasetIndex,
@@ -301,8 +376,7 @@ def test_resumed_run_equals_an_uninterrupted_one(
 
     whole, halves = np.load(uninterrupted / "state.npz"), np.load(tmp_path / "halved" / "state.npz")
     assert set(whole.files) == set(halves.files)
-    steps = 2 * (32 // batch_size)
-    assert any(name.startswith("average_") for name in whole.files) == (steps >= WeightAverage.EVERY)
+    assert any(name.startswith("average_") for name in whole.files)
     for name in whole.files:
         if name != "kept":
             assert np.allclose(whole[name], halves[name], rtol=1e-4, atol=1e-5), name
@@ -420,20 +494,190 @@ def test_diverged_run_says_so(data: DatasetIndex, tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "best.keras").exists()
 
 
-def test_broken_training_image_is_named(data: DatasetIndex, tmp_path: Path) -> None:
+@pytest.fixture
+def small_set(tmp_path: Path) -> Path:
+    """Four images, one of each class in Train and Validation."""
     root = tmp_path / "set"
     for split in ("Train", "Validation"):
         for number, label in enumerate(("Fake", "Real")):
             (root / split / label).mkdir(parents=True)
             picture = encoded(noise_image(10 * number + len(split), 40, 40))
             (root / split / label / "a.png").write_bytes(picture)
-    (root / "Train" / "Real" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
+    return root
+
+
+@pytest.mark.parametrize("split", ["Train", "Validation"])
+@pytest.mark.parametrize("kind", ["no picture", "cut", "too small"])
+def test_broken_images_are_named_before_the_first_step(
+    split: str, kind: str, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = encoded(noise_image(3, 80, 80), "JPEG")
+    content = {
+        "no picture": b"\x89PNG\r\n\x1a\nnothing more",
+        "cut": whole[: len(whole) // 2],  # its header is sound
+        "too small": encoded(noise_image(3, 20, 20)),
+    }[kind]
+    for name in ("broken.png", "broken too.jpg"):
+        (small_set / split / "Real" / name).write_bytes(content + name.encode())
+    monkeypatch.setattr(training, "networks", lambda *_, **__: pytest.fail("went on"))
     with pytest.raises(TrainingError) as caught:
-        train(index_dataset(root), TINY, tmp_path / "run", say=quiet)
+        train(index_dataset(small_set), TINY, tmp_path / "run", say=quiet)
+    assert caught.value.code == "broken_image"
+    assert caught.value.message.startswith("2 of the run's 6 images cannot be used: ")
+    assert "broken.png" in caught.value.message
+    assert "broken too.jpg" in caught.value.message
+    assert not (tmp_path / "run" / "settings.json").exists(), "another try may take the name"
+
+
+def test_an_image_that_breaks_meanwhile_is_named(
+    small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (small_set / "Train" / "Real" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
+    monkeypatch.setattr(training, "check_images", lambda *_: None)
+    with pytest.raises(TrainingError) as caught:
+        train(index_dataset(small_set), TINY, tmp_path / "run", say=quiet)
     assert caught.value.code == "broken_image"
     assert "broken.png" in caught.value.message
     assert "Traceback" not in caught.value.message
     assert events(tmp_path / "run")[-1]["state"] == "failed"
+
+
+def test_what_breaks_in_measuring_costs_no_epoch(
+    data: DatasetIndex, finished: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_measure, real_fit = training._Run.measure, training._Run.fit
+    fits: list[int] = []
+
+    def fit(self: Any, *arguments: Any) -> Any:
+        fits.append(self.epoch)
+        return real_fit(self, *arguments)
+
+    def broken(self: Any, *arguments: Any, **options: Any) -> Any:
+        if self.trained == broken_epoch:
+            raise ImageRefused("not_found", "There is no such file. Check the path.")
+        return real_measure(self, *arguments, **options)
+
+    monkeypatch.setattr(training._Run, "fit", fit)
+    monkeypatch.setattr(training._Run, "measure", broken)
+    for broken_epoch, begun in ((1, False), (2, True)):
+        with pytest.raises(ImageRefused):
+            train(data, TINY, tmp_path / "run", resume=begun, say=quiet)
+        assert json.loads((tmp_path / "run" / "result.json").read_text())["epochs"] == broken_epoch - 1
+    broken_epoch = 0
+    result = train(data, TINY, tmp_path / "run", resume=True, say=quiet)
+    assert (result.state, result.epochs) == ("finished", 2)
+    assert fits == [0, 1], "no epoch's steps were done twice"
+    assert [event["epoch"] for event in events(tmp_path / "run") if event["type"] == "epoch"] == [1, 2]
+    one, two = np.load(finished[0] / "state.npz"), np.load(tmp_path / "run" / "state.npz")
+    assert set(one.files) == set(two.files)
+    for name in one.files:
+        if name != "kept":
+            assert np.allclose(one[name], two[name], rtol=1e-4, atol=1e-5), name
+    first, second = (json.loads((run / "result.json").read_text()) for run in (finished[0], tmp_path / "run"))
+    assert second["best"]["clean"]["roc_auc"] == pytest.approx(first["best"]["clean"]["roc_auc"], abs=0.01)
+
+
+def test_a_run_goes_on_with_its_own_images_only(
+    small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = recipe(epochs=1, batch_size=2)
+    train(index_dataset(small_set), settings, tmp_path / "run", say=quiet)
+
+    def resumed(root: Path) -> str:
+        try:
+            train(index_dataset(root), settings, tmp_path / "run", resume=True, say=said.append)
+        except TrainingError as error:
+            return error.code
+        return "went on"
+
+    said: list[str] = []
+    moved = tmp_path / "moved to another place"
+    shutil.copytree(small_set, moved)
+    assert resumed(moved) == "went on"
+    one, other = moved / "Train/Fake/a.png", moved / "Train/Real/a.png"
+    content = one.read_bytes()
+    one.write_bytes(encoded(noise_image(99, 40, 40)))
+    assert resumed(moved) == "other_data", "the same names, another content"
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+    assert resumed(moved) == "other_data", "the classes changed places"
+    shutil.copytree(small_set, moved, dirs_exist_ok=True)
+    assert resumed(moved) == "went on"
+    (moved / "Validation/Fake/new.png").write_bytes(encoded(noise_image(98, 40, 40)))
+    assert resumed(moved) == "other_data", "one more"
+    (moved / "Validation/Fake/new.png").rename(tmp_path / "new.png")
+    (moved / "Validation/Fake/a.png").rename(moved / "Validation/Fake/b.png")
+    assert resumed(moved) == "other_data", "another name"
+
+    settings_file = tmp_path / "run" / "settings.json"
+    old = {key: value for key, value in json.loads(settings_file.read_text()).items() if key != "data_sha256"}
+    settings_file.write_text(json.dumps(old))
+    said.clear()
+    assert resumed(moved) == "went on", "what an older version started"
+    assert any("not compared" in line for line in said)
+
+
+def test_landmarks_belong_to_the_images_of_a_run(small_set: Path) -> None:
+    training_part, validation = training.prepared(index_dataset(small_set), TINY)
+    points = {"Train/Real/a.png": np.zeros((5, 2), np.float32)}
+    digests = {
+        training.data_digest(training_part, validation, found)
+        for found in ({}, points, {"Train/Real/a.png": points["Train/Real/a.png"] + 1}, {**points, "x": 0})
+    }
+    assert len(digests) == 3, "those of other images do not matter"
+
+
+@pytest.mark.parametrize("where", ["steps", "measuring", "last measuring"])
+def test_an_interrupt_that_a_library_drops_stops_the_run_all_the_same(
+    where: str, data: DatasetIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_step, real_measure = WeightAverage.on_train_batch_end, training._Run.measure
+    asked: list[int] = []
+
+    def ask() -> None:
+        asked.append(1)
+        try:
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(1)
+            pytest.fail("no exception at all")
+        except KeyboardInterrupt:
+            pass  # as in a finaliser, where Python prints and drops it
+
+    def step(self: WeightAverage, batch: int, logs: Any = None) -> None:
+        real_step(self, batch, logs)
+        if where == "steps" and self.steps == 2:
+            ask()
+        assert not (where == "steps" and self.steps > 2), "went on"
+
+    def measure(self: Any, *arguments: Any, **options: Any) -> Any:
+        measured = real_measure(self, *arguments, **options)
+        if (where, self.trained) in {("measuring", 1), ("last measuring", 2)} and options["perturbed"]:
+            ask()
+        return measured
+
+    monkeypatch.setattr(WeightAverage, "on_train_batch_end", step)
+    monkeypatch.setattr(training._Run, "measure", measure)
+    handler = signal.getsignal(signal.SIGINT)
+    result = train(data, TINY, tmp_path / "run", say=quiet)
+    assert asked == [1]
+    assert result.state == "stopped"
+    assert result.epochs == {"steps": 0, "measuring": 0, "last measuring": 1}[where]
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_an_interrupt_that_a_library_turns_into_an_error_is_no_failure(
+    data: DatasetIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(*_: Any, **__: Any) -> Any:
+        try:
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(1)
+        except KeyboardInterrupt as error:
+            raise RuntimeError("cancelled") from error
+
+    monkeypatch.setattr(training._Run, "fit", fit)
+    assert train(data, TINY, tmp_path / "run", say=quiet).state == "stopped"
+    assert events(tmp_path / "run")[-1]["state"] == "stopped"
 
 
 # Parts

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ from test_runs import a_run, end
 
 from deepfake import runs
 from deepfake.errors import UserError
+from deepfake.jobs import find_job
+from deepfake.measures import Stopped
+from deepfake.recipes import RECIPES, fitted
 from deepfake.run_estimate import Estimate
 from deepfake.runlog import write_json
 
@@ -168,11 +173,21 @@ def test_switched_off(
     assert not {"Resume", "Publish", "Stop"} & set(labels(page(run="a")))
 
 
-def form(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, found: Any = ESTIMATE) -> AppTest:
-    """The form after the measurement."""
+def form(
+    tiny_dataset: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    found: Any = ESTIMATE,
+    hold: threading.Event | None = None,
+) -> AppTest:
+    """The form after the estimate, or while it is held."""
 
-    def measured(data: Path, words: list[str]) -> Estimate:
+    def measured(data: Path, words: list[str], *, on_progress: Any, stopped: Any) -> Estimate:
         assert data == tiny_dataset.resolve()
+        on_progress(3, 16)
+        while hold is not None and not hold.is_set():
+            if stopped():
+                raise Stopped
+            time.sleep(0.01)
         if isinstance(found, UserError):
             raise found
         return found
@@ -182,9 +197,41 @@ def form(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, found: Any = ESTIM
     assert "Train: 16 fake, 16 real" in text(app)
     # The page's helper module is imported by the page itself; the name lives there.
     monkeypatch.setattr(sys.modules["ui_training_form"], "measure_elsewhere", measured)
-    assert "Start training" not in labels(app), "first it says what the run takes"
+    assert "Start training" in labels(app), "an estimate is a choice"
+    return app if hold is not None else estimated(app)
+
+
+def estimated(app: AppTest) -> AppTest:
+    """Asks for the estimate and waits for it."""
     app.button(key="measure").click()
+    again(app)
+    job = find_job(app.session_state["training-estimate"])
+    assert job is not None
+    late = time.monotonic() + 30
+    while job.state == "running" and time.monotonic() < late:
+        time.sleep(0.01)
     return again(app)
+
+
+def test_an_estimate_shows_how_far_it_is_and_can_be_cancelled(
+    tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = form(tiny_dataset, monkeypatch, hold=threading.Event())
+    app.button(key="measure").click()
+    assert "one to three minutes" not in text(again(app))
+    job = find_job(app.session_state["training-estimate"])
+    assert job is not None
+    assert job.state == "running"
+    assert "Start training" in labels(app), "nobody has to wait for it"
+    app.button(key="cancel-measure").click()
+    again(app)
+    late = time.monotonic() + 30
+    while job.state == "running" and time.monotonic() < late:
+        time.sleep(0.01)
+    assert job.state == "stopped"
+    assert "Estimate time and memory" in labels(again(app))
+    assert not app.metric
+    assert not app.error
 
 
 def test_form_says_what_it_takes_then_starts(
@@ -201,15 +248,37 @@ def test_form_says_what_it_takes_then_starts(
     shown = {metric.label: metric.value for metric in app.metric}
     assert shown == {"Images": "32", "Steps": "12", "Time, about": "2 h 0 min", "Memory": "1.5 GB"}
     app.number_input(key="new-epochs-compact").set_value(5)
-    assert "Start training" not in labels(again(app)), "another plan is measured anew"
-    app.button(key="measure").click()
-    again(app)
+    assert not again(app).metric, "another plan is estimated anew"
+    estimated(app)
+    assert app.metric
     app.button(key="start").click()
     again(app)
     ((name, data, words),) = launched
     assert (name, data) == ("compact-1", tiny_dataset.resolve())
     assert words[words.index("--epochs") + 1] == "5"
     assert app.selectbox(key="run").value == "compact-1"
+
+
+def test_the_numbers_offered_fit_the_data_set(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def offered(recipe: str) -> tuple[object, ...]:
+        names = (f"new-{name}-{recipe}" for name in ("epochs", "batch", "rate"))
+        return tuple(app.number_input(key=name).value for name in names)
+
+    app = form(tiny_dataset, monkeypatch)
+    suited = fitted(RECIPES["compact"], 32)
+    assert offered("compact") == (suited.epochs, suited.batch_size, suited.learning_rate)
+    assert "set for 32 training images" in text(app)
+    app.number_input(key="new-batch-compact").set_value(4)
+    again(app)
+    assert offered("compact")[1] == 4, "what was typed stays"
+    app.selectbox(key="new-recipe").set_value("faces")
+    again(app)
+    faces = RECIPES["faces"]
+    assert offered("faces") == (faces.epochs, faces.batch_size, faces.learning_rate)
+    assert "training images." not in text(app)
+    app.selectbox(key="new-recipe").set_value("compact")
+    again(app)
+    assert offered("compact")[1] == suited.batch_size
 
 
 def test_starting_document_is_one_choice(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +297,7 @@ def test_form_shows_what_is_refused(
     trained(folder, "taken")
     app = form(tiny_dataset, monkeypatch, UserError("not_measured", "It does not fit."))
     assert "It does not fit." in text(app)
-    assert "Start training" not in labels(app)
+    assert not app.metric
     app = form(tiny_dataset, monkeypatch)
     app.text_input[0].set_value("taken")
     again(app)

@@ -22,7 +22,8 @@ from deepfake import runs, training
 from deepfake.cli import main
 from deepfake.dataset import DatasetIndex, index_dataset
 from deepfake.errors import UserError
-from deepfake.run_estimate import estimate
+from deepfake.measures import Stopped
+from deepfake.run_estimate import estimate, measure_elsewhere
 from deepfake.run_history import HistoryReader
 from deepfake.run_process import attended
 from deepfake.training import train
@@ -244,8 +245,26 @@ def test_resume_takes_the_same_values_and_refuses_others(
     assert (status, "settings.json is damaged" in err) == (1, True)
 
 
+def test_an_estimate_elsewhere_ends_when_it_is_cancelled(data: DatasetIndex) -> None:
+    asked: list[float] = []
+
+    def stopped() -> bool:
+        asked.append(time.monotonic())
+        return len(asked) > 1
+
+    begin = time.monotonic()
+    with pytest.raises(Stopped):
+        measure_elsewhere(data.root, ["--recipe", "compact"], stopped=stopped)
+    assert len(asked) == 2
+    assert time.monotonic() - begin < 60
+
+
 def test_estimate(data: DatasetIndex) -> None:
-    found = estimate(data, dataclasses.replace(TINY, epochs=3))
+    told: list[tuple[int, int]] = []
+    found = estimate(data, dataclasses.replace(TINY, epochs=3), on_progress=lambda *far: told.append(far))
+    assert told[0][0] == 0
+    assert told[-1][0] == told[-1][1], "it ends where it said it would"
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
     assert (found.train_images, found.validation_images, found.steps_per_epoch) == (32, 16, 4)
     assert 0 < found.seconds_per_step < 10
     each = 4 * found.seconds_per_step + found.seconds_per_validation

@@ -28,7 +28,7 @@ def upload(page: str, name: str, content: bytes) -> AppTest:
 
 def test_a_clip_gets_a_timeline_and_a_verdict(use_tiny_models: Path) -> None:
     app = upload("pages/video.py", "<b>a</b>.mp4", clip(0.4))
-    assert "Uncertain" in app.subheader[0].value
+    assert "No face found: not analyzed" in app.subheader[0].value
     assert "No face was found in any frame" in shown(app).replace("\\", "")
     assert "Nothing was said of sound" in shown(app).replace("\\", "")
     assert [element.value for element in app.text] == ["<b>a</b>.mp4"]
@@ -37,14 +37,16 @@ def test_a_clip_gets_a_timeline_and_a_verdict(use_tiny_models: Path) -> None:
     assert set(table["Verdict"]) == {"No face"}
 
 
-def test_a_fake_stretch_is_pointed_out(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fake_stretch_is_the_headline(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     face = FaceScan((Face((0, 0, 60, 60), (0, 0, 90, 90), 0.99),), "faces")
     scores = iter([0.1] * 6 + [0.9] * 4)
     monkeypatch.setattr("deepfake.detector.find_faces", lambda pixels: face)
+    monkeypatch.setattr("deepfake.detector.looks_drawn", lambda crop: False)
     monkeypatch.setattr("deepfake.detector.Detector.p_fake", lambda self, crops: [next(scores)])
     app = upload("pages/video.py", "a.mp4", clip(0.4))
-    assert "Likely real" in app.subheader[0].value
-    assert any(w.value.startswith("Between 0.2 and 0.4 seconds every frame") for w in app.warning)
+    assert "Likely fake: 0.2 to 0.4 s looks fake" in app.subheader[0].value
+    numbers = "in this stretch, median of 4 frames: **90 %**; of all 10 frames: 10 %"
+    assert numbers in shown(app).replace("\\", "")
 
 
 def test_no_video_is_a_sentence(use_tiny_models: Path) -> None:

@@ -11,7 +11,29 @@ import numpy as np
 
 from deepfake.perturbations.common import Perturbation, Pixels, as_pixels, between, size, unit
 
-_SYLLABLES = ("sto", "ck", "pho", "to", "ma", "ri", "lo", "vex", "tin", "pre", "view", "sam", "ple", "news")
+_SYLLABLES = [
+    "sto",
+    "ck",
+    "pho",
+    "to",
+    "ma",
+    "ri",
+    "ga",
+    "lo",
+    "vex",
+    "tin",
+    "pre",
+    "view",
+    "sam",
+    "ple",
+    "news",
+    "re",
+    "do",
+    "an",
+    "el",
+    "um",
+    "ky",
+]
 _FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX,
     cv2.FONT_HERSHEY_DUPLEX,
