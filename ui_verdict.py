@@ -224,15 +224,13 @@ def show_more(upload: Upload | LinkedPicture, card: Card, verdict: Verdict) -> N
 
 def show_limits(verdict: Verdict, card: Card) -> None:
     """What such a verdict of this detector is known to miss or to be brought about by."""
-    lines = [presentation.overlay_line(verdict, card.rules)]
-    if verdict.verdict == "fake":
-        lines.append(card.false_alarms)
+    if over := presentation.overlay_line(verdict, card.rules):
+        st.caption(over)
+    if verdict.verdict == "fake" and card.false_alarms:
+        st.caption(plain(card.false_alarms))
     if verdict.verdict == "real":
-        lines.append(
-            f"This does not rule out what the detector does not know: {'; '.join(card.does_not_know)}."
-        )
-    for line in filter(None, lines):
-        st.caption(plain(line))
+        unknown = plain("; ".join(card.does_not_know))
+        st.caption(f"This does not rule out what the detector does not know: {unknown}.")
 
 
 def mark_faces(slot: Slot, verdict: Verdict) -> None:

@@ -40,7 +40,7 @@ def add_robustness(commands: Any) -> None:
         "--kind",
         action="append",
         metavar="NAME",
-        help="only this perturbation, no attacks (repeat; default: all); --record adds it to those recorded",
+        help="only this perturbation, no attacks (repeat; default: all); --record adds it to the others",
     )
     parser.add_argument(
         "--json", type=output_path, metavar="FILE", help="write all numbers; - for the terminal"

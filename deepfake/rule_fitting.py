@@ -35,7 +35,7 @@ SCENE_ALARMS = 0.01
 LEAST_SCENES = 100
 """Photographs of scenes, below which the whole image does not count."""
 _MOST_FACES = (1, 2, 3)
-_SHARES = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
+_SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
 Say = Callable[[str], None]
 
 

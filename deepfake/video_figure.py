@@ -54,7 +54,7 @@ def video_figure(result: VideoVerdict) -> go.Figure:
             marker={"size": 10, "color": CALL_COLOURS[call], "symbol": symbol},
             hovertemplate="%{x:.1f} s: %{y:.1%}<extra></extra>",
         )
-    if shown:
+    if result.p_fake is not None:
         figure.add_hline(
             y=result.p_fake,
             line={"dash": "dot", "width": 2, "color": CALL_COLOURS[result.verdict]},
