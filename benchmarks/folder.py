@@ -46,7 +46,9 @@ def run(images: int = 200, runs: int = 3) -> list[Result]:
         spec = detector.card.input
         batches = [
             tf.constant(scaled(batch, spec))
-            for batch in scoring_batches(data.paths(), spec.size, perturbed=False)
+            for batch in scoring_batches(
+                data.paths(), spec.size, perturbed=False, interpolation=spec.interpolation
+            )
         ]
 
         def bare() -> None:

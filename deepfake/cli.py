@@ -14,6 +14,7 @@ from deepfake.cli_combine import add_combine
 from deepfake.cli_compare import add_compare
 from deepfake.cli_data import add_data
 from deepfake.cli_evaluate import add_evaluate
+from deepfake.cli_features import add_features
 from deepfake.cli_gather import add_gather
 from deepfake.cli_index import add_index
 from deepfake.cli_options import printable
@@ -71,6 +72,7 @@ def command_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_gather(commands)
     add_train(commands)
+    add_features(commands)
     add_combine(commands)
     add_publish(commands)
     add_evaluate(commands)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from deepfake.preprocessing import InputSpec, Pixels, resize, scaled
+from deepfake.preprocessing import InputSpec, Pixels, fitted, scaled
 from deepfake.scoring import Scorer
 
 Heat = NDArray[np.float32]
@@ -129,7 +129,7 @@ def grad_cam(network: Any, spec: InputSpec, crop: Pixels) -> Heat:
         layer.input for layer in network.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)
     ]
     both = keras.Model(network.inputs, [pooled, network.outputs[0]])
-    batch = tf.constant(scaled(resize(crop, spec.size)[None], spec))
+    batch = tf.constant(scaled(fitted(crop, spec)[None], spec))
     with tf.GradientTape() as tape:
         maps, outputs = both(batch, training=False)
         logit = fake_logit(outputs)
@@ -241,7 +241,7 @@ def on_grid(heat: Heat) -> Heat:
 
 def _pair(crop: Pixels, spec: InputSpec) -> tuple[Pixels, Pixels]:
     """The network's view of a crop, and the same blurred until no detail is left."""
-    pixels = resize(crop, spec.size)
+    pixels = fitted(crop, spec)
     blurred = cv2.GaussianBlur(pixels, (0, 0), spec.size / 16)
     return pixels, np.asarray(blurred, np.uint8)
 

@@ -113,7 +113,11 @@ def _read(
         refused.append(row)
 
     scores, parts, done = [], [], 0
-    for batch in scoring_batches(data.paths(), detector.card.input.size, perturbed=False, on_refused=refuse):
+    spec = detector.card.input
+    batches = scoring_batches(
+        data.paths(), spec.size, perturbed=False, on_refused=refuse, interpolation=spec.interpolation
+    )
+    for batch in batches:
         p_fake, vectors = detector.read_batch(batch)
         scores.append(p_fake)
         parts.append(vectors)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from deepfake.augmentation import jpeg, perturb
 from deepfake.blending import Landmarks, self_blend
 from deepfake.images import ImageRefused, LoadedImage, load_image
-from deepfake.preprocessing import InputSpec, Pixels, resize, scaled
+from deepfake.preprocessing import InputSpec, Interpolation, Pixels, resize, scaled
 from deepfake.swapping import swap_in
 
 
@@ -152,7 +152,9 @@ def perturbed_copy(pixels: Pixels, sha256: str) -> Pixels:
     return perturb(pixels, np.random.default_rng(int(sha256[:16], 16)))
 
 
-def load_for_scoring(path: str, size: int, *, perturbed: bool) -> Pixels:
+def load_for_scoring(
+    path: str, size: int, *, perturbed: bool, interpolation: Interpolation = "area"
+) -> Pixels:
     """A labelled face crop from disk as the network sees it when serving: (size, size, 3) uint8.
 
     Raises:
@@ -160,7 +162,7 @@ def load_for_scoring(path: str, size: int, *, perturbed: bool) -> Pixels:
     """
     image = _load(path)
     pixels = perturbed_copy(image.pixels, image.facts.sha256) if perturbed else image.pixels
-    return resize(pixels, size)
+    return resize(pixels, size, interpolation)
 
 
 def _load(path: str) -> LoadedImage:
@@ -178,6 +180,7 @@ def scoring_batches(
     perturbed: bool,
     batch_size: int = 64,
     on_refused: Callable[[int, ImageRefused], None] | None = None,
+    interpolation: Interpolation = "area",
 ) -> Iterator[Pixels]:
     """uint8 batches (B, size, size, 3) in the order of ``paths``; decoding runs ahead of the caller.
 
@@ -188,6 +191,7 @@ def scoring_batches(
         batch_size: images a batch; the last may have fewer.
         on_refused: told the row and the reason of a file that cannot be used, which becomes a black
             image. None: such a file raises.
+        interpolation: of the network's input (``preprocessing.resize``).
 
     Raises:
         ImageRefused: as ``load_for_scoring``, where ``on_refused`` is None.
@@ -196,7 +200,7 @@ def scoring_batches(
 
     def load(row: int) -> Pixels:
         try:
-            return load_for_scoring(paths[row], size, perturbed=perturbed)
+            return load_for_scoring(paths[row], size, perturbed=perturbed, interpolation=interpolation)
         except ImageRefused as refusal:
             if on_refused is None:
                 raise

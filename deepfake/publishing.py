@@ -18,7 +18,7 @@ from deepfake.dataset import DatasetIndex
 from deepfake.errors import UserError
 from deepfake.measuring import Measurement
 from deepfake.recorded import CALIBRATION_SCORES, entry_title, scores_name
-from deepfake.registry import Card, load_card, models_folder
+from deepfake.registry import Card, load_card, models_folder, read_network
 from deepfake.runlog import read_settings, write_json
 from deepfake.score_table import write_scores
 from deepfake.scoring import compiled_scorer
@@ -64,8 +64,6 @@ def publish(
     Raises:
         UserError: code ``no_run`` or ``nothing_to_publish``.
     """
-    import keras
-
     recipe = read_settings(run)
     kept = run / "best.keras"
     outcome = run / "result.json"  # missing where the run was killed
@@ -74,7 +72,7 @@ def publish(
         raise UserError(
             "nothing_to_publish", f"{run} holds no network of a whole epoch. Train at least one epoch first."
         )
-    network: Any = keras.saving.load_model(kept, compile=False, safe_mode=True)
+    network: Any = read_network(kept)
     data = data.without_duplicates()
     validation, training = data.select(split="Validation"), data.select(split="Train")
     say("Calibrating on validation images.")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from deepfake.cache_folder import folder_named
 from deepfake.errors import UserError
-from deepfake.preprocessing import InputSpec
+from deepfake.preprocessing import INTERPOLATIONS, InputSpec
 from deepfake.rules import Rules, read_rules
 from deepfake.runtime import import_tensorflow
 
@@ -194,7 +195,7 @@ def load_card(name: str | None = None) -> Card:
         return Card(
             name=name,
             architecture=_checked(contents, "architecture", str),
-            input=InputSpec(**_numbers(contents, "input")),
+            input=_input(contents["input"]),
             temperature=_numbers(contents, "temperature")["temperature"],
             thresholds=Thresholds(**_numbers(contents, "thresholds")),
             sha256=_checked(contents, "sha256", str),
@@ -222,6 +223,15 @@ def _checked(contents: dict[str, Any], key: str, kind: type) -> Any:
     return contents[key]
 
 
+def _input(given: Any) -> InputSpec:
+    """A network's input; one that does not name its interpolation has the usual one."""
+    fields = dict(given)
+    interpolation = fields.pop("interpolation", "area")
+    if interpolation not in INTERPOLATIONS:
+        raise ValueError(f"input: interpolation is {interpolation!r}")
+    return InputSpec(**_numbers({"input": fields}, "input"), interpolation=interpolation)
+
+
 def _numbers(contents: dict[str, Any], key: str) -> dict[str, Any]:
     """A number, or an object of numbers; sizes and temperatures are above 0."""
     given = contents[key]
@@ -241,8 +251,6 @@ def load_model(card: Card) -> Any:
             ``unreadable``: Keras refuses it, for instance as it carries code.
     """
     import_tensorflow()
-    import keras
-
     path = card.folder / "model.keras"
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != card.sha256:
@@ -252,10 +260,29 @@ def load_model(card: Card) -> Any:
             f"Expected SHA-256 {card.sha256[:12]}..., received {found[:12]}.... Restore {path}.",
         )
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        return read_network(path)
     except Exception as error:  # Keras raises nearly anything
         raise ModelError(
             "unreadable",
             f"The detector '{card.name}' cannot be loaded by this version of Keras, or its file carries "
             "code, which is not run. Publish it again from its run.",
         ) from error
+
+
+def read_network(path: Path) -> Any:
+    """The network in a ``.keras`` file, its tables stored as they are or as int8; code in it is not run.
+
+    Raises:
+        Exception: nearly anything, where Keras cannot read it.
+    """
+    import keras
+
+    import deepfake.clip_vit  # noqa: F401 - Keras finds its layers by name
+    from deepfake.int8_weights import is_quantised, restored
+
+    if not is_quantised(path):
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / path.name
+        restored(path, whole)
+        return keras.saving.load_model(whole, compile=False, safe_mode=True)

@@ -18,7 +18,7 @@ from deepfake.attacks import MarginGradient, compiled_margin_gradient, fgsm, pgd
 from deepfake.dataset import DatasetError, DatasetIndex
 from deepfake.detector import Detector
 from deepfake.images import ImageRefused, load_image
-from deepfake.preprocessing import InputSpec, Pixels, resize
+from deepfake.preprocessing import InputSpec, Interpolation, Pixels, resize
 from deepfake.registry import Thresholds, load_model
 from deepfake.robustness_kinds import KINDS, Kind, altered
 from deepfake.robustness_table import Condition, summarise
@@ -176,13 +176,13 @@ def sweep(
                 scores[place, rows, n_altered:] = _attacked(subject, waiting, labels[rows], epsilons)
         waiting.clear()
 
-    sizes = {subject.spec.size for subject in subjects}
-    for row, copies in _decoded(data.paths(), kinds, sizes):
+    forms = {_form(subject.spec) for subject in subjects}
+    for row, copies in _decoded(data.paths(), kinds, forms):
         if isinstance(copies, str):
             refused[row] = copies
         else:
             for place, subject in enumerate(subjects):
-                scores[place, row, :n_altered] = subject.p_fake(copies.of_size[subject.spec.size])
+                scores[place, row, :n_altered] = subject.p_fake(copies.of_form[_form(subject.spec)])
             if row in attacked:
                 waiting.append((row, copies))
         if len(waiting) == ATTACKED_TOGETHER or row == len(data) - 1:
@@ -209,16 +209,24 @@ def sweep(
     )
 
 
+_Form = tuple[int, Interpolation]
+"""Size of a network's input, and how crops are brought to it."""
+
+
+def _form(spec: InputSpec) -> _Form:
+    return spec.size, spec.interpolation
+
+
 @dataclass(frozen=True)
 class _Copies:
-    """An image's hash and, for each input size, its clean and altered copies (C, size, size, 3) uint8."""
+    """An image's hash and, for each form of input, its clean and altered copies (C, size, size, 3) uint8."""
 
     sha256: str
-    of_size: dict[int, Pixels]
+    of_form: dict[_Form, Pixels]
 
 
 def _decoded(
-    paths: Sequence[str], kinds: Sequence[Kind], sizes: set[int]
+    paths: Sequence[str], kinds: Sequence[Kind], forms: set[_Form]
 ) -> Iterator[tuple[int, _Copies | str]]:
     """Each image's copies, or why there are none, in order; threads work ahead of the caller."""
     cv2.setNumThreads(0)  # one image a thread; OpenCV's own threads would fight them
@@ -231,7 +239,7 @@ def _decoded(
         sha256 = image.facts.sha256
         copies = [image.pixels]
         copies += [altered(image.pixels, sha256, kind, amount) for kind in kinds for amount in kind.amounts]
-        return _Copies(sha256, {size: np.stack([resize(copy, size) for copy in copies]) for size in sizes})
+        return _Copies(sha256, {form: np.stack([resize(copy, *form) for copy in copies]) for form in forms})
 
     queue: deque[Future[_Copies | str]] = deque()
     with ThreadPoolExecutor(max_workers=AHEAD) as pool:
@@ -253,7 +261,7 @@ def _attacked(
     """(N, attacks * epsilons) p_fake, in the order of ``conditions``; NaN for a subject without gradients."""
     if subject.margin_gradient is None:
         return np.full((len(images), len(ATTACKS) * len(epsilons)), np.nan)
-    clean = np.stack([copies.of_size[subject.spec.size][0] for _, copies in images])
+    clean = np.stack([copies.of_form[_form(subject.spec)][0] for _, copies in images])
     times = len(epsilons)
     pixels, truth = clean.repeat(times, axis=0), labels.repeat(times)
     reach = list(epsilons) * len(images)

@@ -26,6 +26,7 @@ StateCode = Literal[
     "killed",
     "damaged",
     "combined",
+    "fitted",
 ]
 STATE_WORDS: dict[StateCode, str] = {
     "queued": "Waiting",
@@ -39,6 +40,7 @@ STATE_WORDS: dict[StateCode, str] = {
     "killed": "Broken off",
     "damaged": "Damaged",
     "combined": "Combined",
+    "fitted": "Fitted",
 }
 ACTIVE: tuple[StateCode, ...] = ("queued", "starting", "running", "stopping")
 _SILENCE = 300.0
@@ -96,12 +98,21 @@ def run_state(folder: Path, history: History, *, alive: bool) -> RunState:
             return RunState("damaged", f"{error.message} {kept}", False)
         epochs = 0
     left = (folder / "state.npz").is_file() and len(history.epochs) < epochs
-    if not history.start and (result := read_json(folder / "result.json")).get("state") == "combined":
-        return RunState("combined", _combined(result), False)
+    if not history.start and (made := _made(read_json(folder / "result.json"))):
+        return made
     ended_here = history.end and history.session_time >= process.get("since", 0)
     if ended_here:
         return _ended(history, kept, left)
     return _without_end(process, history, kept, left)
+
+
+def _made(result: dict[str, Any]) -> RunState | None:
+    """Of a run that was put together rather than trained in epochs; None for any other."""
+    if result.get("state") == "combined":
+        return RunState("combined", _combined(result), False)
+    if result.get("state") == "fitted":
+        return RunState("fitted", "A head was fitted to kept features of a frozen network.", False)
+    return None
 
 
 def _combined(result: dict[str, Any]) -> str:

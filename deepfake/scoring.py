@@ -70,7 +70,10 @@ def score_files(
         on_refused(row, reason)
 
     done = 0
-    for batch in scoring_batches(paths, spec.size, perturbed=perturbed, on_refused=refuse):
+    batches = scoring_batches(
+        paths, spec.size, perturbed=perturbed, on_refused=refuse, interpolation=spec.interpolation
+    )
+    for batch in batches:
         logits[done : done + len(batch)] = scorer(batch)
         done += len(batch)
         if on_progress is not None:

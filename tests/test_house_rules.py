@@ -135,7 +135,9 @@ def test_only_a_card_turns_logits_into_probabilities() -> None:
     without_logits_of_a_detector = {
         "calibration.py": "defines it, and the loss it is fitted by",
         "calibration_quality.py": "takes the calibration back out of p_fake",
+        "clip_vit.py": "an activation inside the network",
         "ensemble.py": "the mean of detectors' calibrated scores",
+        "heads.py": "the slope of the loss that a head is fitted by",
         "threshold_metrics.py": "an interval of ROC AUC on the logit scale",
         "training.py": "a run under way has no card yet",
     }

@@ -77,3 +77,13 @@ def test_scaling_is_the_same_for_arrays_and_tensors(spec: InputSpec, low: float,
 def test_input_travels_in_json() -> None:
     spec = InputSpec(160, 1 / 255, 0.0)
     assert InputSpec(**json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+def test_the_interpolation_travels_with_the_input() -> None:
+    """Older cards, which do not name it, and bicubic ones come back as they were."""
+    assert "interpolation" not in InputSpec(64).to_dict()
+    bicubic = InputSpec(64, interpolation="bicubic")
+    assert InputSpec(**json.loads(json.dumps(bicubic.to_dict()))) == bicubic
+    crop = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+    (batch,) = to_batch([crop], bicubic)
+    assert np.array_equal(batch, resize(crop, 64, "bicubic")) and not np.array_equal(batch, resize(crop, 64))
