@@ -331,7 +331,9 @@ def _search(pixels: np.ndarray, longest: int, *, turns: bool = True) -> list[_Fo
     size = round(width * scale), round(height * scale)
     if min(size) < MIN_FACE_SIDE:  # no room for a face, and the finder's pyramid needs one level
         return []
-    searched = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
+    searched = pixels
+    if scale < 1:
+        searched = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
     finder = _finder()
     boxes: list[FloatBox] = []
     confidences: list[float] = []
