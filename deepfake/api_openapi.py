@@ -97,7 +97,7 @@ def _schemas() -> dict[str, Any]:
         },
         photo={
             "oneOf": [_BOX, {"type": "null"}],
-            "description": "the picture without its plain margins, which are not scored; null where it has none",
+            "description": "the picture without its margins, which are not scored; null where it has none",
         },
     )
     model = _object(
