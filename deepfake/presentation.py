@@ -297,6 +297,8 @@ def _faces_line(verdict: Verdict) -> str:
     if verdict.scope == "no_face":
         return "No face found; nothing was analyzed."
     if verdict.scope == "face_crop":
+        if verdict.photo not in (None, (0, 0, verdict.width, verdict.height)):
+            return "The picture is a close-up of one face; it was judged without its plain margin."
         return "The picture is a close-up of one face; it was judged as it is."
     if n == 1:
         return "1 face found and judged."

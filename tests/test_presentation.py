@@ -145,7 +145,9 @@ def test_rows_say_why_a_score_does_not_decide():
     [
         ({}, "1 face found"),
         ({"faces": (FACE, FACE)}, "2 faces found"),
-        ({"scope": "face_crop"}, "close-up"),
+        ({"scope": "face_crop"}, "close-up of one face; it was judged as it is"),
+        ({"scope": "face_crop", "photo": (0, 0, 10, 20)}, "it was judged as it is"),
+        ({"scope": "face_crop", "photo": (1, 1, 9, 19)}, "it was judged without its plain margin"),
         ({"scope": "no_face", "faces": ()}, "No face found"),
     ],
 )
