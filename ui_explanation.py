@@ -147,7 +147,8 @@ def show_parts(file_id: str, content: bytes, card: Card, verdict: Verdict) -> No
     """What explains one part's verdict; only the open tab is worked out."""
     number, parts = 0, verdict.parts
     if len(parts) > 1:
-        worst = max(range(len(parts)), key=lambda place: parts[place].p_fake)
+        barred = [face.barred for face in verdict.faces] + [False]  # the whole picture comes last
+        worst = max(range(len(parts)), key=lambda place: (not barred[place], parts[place].p_fake))
         number = st.selectbox(
             "Which part" if len(parts) > len(verdict.faces) else "Which face",
             range(len(parts)),

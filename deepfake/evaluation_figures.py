@@ -206,6 +206,7 @@ def _add_mark(
     if None in where:
         return
     x, y = where
+    name = name.rstrip(":")  # the number that follows on a button stands in the hover text alone
     alarms, recall = metrics.false_alarm_rate.share, metrics.recall.share
     text = f"{name}: {metrics.threshold:.3f}"
     if alarms is not None and recall is not None:

@@ -24,7 +24,7 @@ def worth_words(worth: Faithfulness, *, fake: bool) -> str:
     """
     shown, gone = round(worth.insertion, 2), round(worth.deletion, 2)
     side = "fake" if fake else "real"
-    chance = worth.random_insertion - worth.random_deletion
+    chance = round(worth.random_insertion - worth.random_deletion, 2) + 0.0  # no -0.00
     better = "Better than chance" if worth.better_than_chance else "No better than chance: do not rely on it"
     return (
         f"{better}. With its strongest parts shown first the score of {side} is {shown:.2f} on average, "

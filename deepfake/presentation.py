@@ -179,7 +179,9 @@ def raw_line(verdict: Verdict) -> str:
     """The score of a picture that has no headline number, for the details; empty where it has one."""
     if verdict.p_fake is not None:
         return ""
-    of = "the whole image" if verdict.scope == "no_face" else "the highest of the faces"
+    of = "the face" if len(verdict.faces) == 1 else "the highest of the faces"
+    if verdict.scope == "no_face":
+        of = "the whole image"
     return f"Raw score, for the record: {percent(verdict.raw)} ({of}). It is no probability here."
 
 
@@ -295,6 +297,8 @@ def _faces_line(verdict: Verdict) -> str:
     if verdict.scope == "no_face":
         return "No face found; nothing was analyzed."
     if verdict.scope == "face_crop":
+        if verdict.photo not in (None, (0, 0, verdict.width, verdict.height)):
+            return "The picture is a close-up of one face; it was judged without its plain margin."
         return "The picture is a close-up of one face; it was judged as it is."
     if n == 1:
         return "1 face found and judged."
@@ -309,7 +313,7 @@ def crowd_line(verdict: Verdict) -> str:
     n = len(verdict.deciding)
     fakes = sum(face.verdict == "fake" for face in verdict.deciding)
     if not fakes:
-        return "None of them looks fake."
+        return f"None of them looks fake{_why_uncertain(verdict)}."
     look = "1 face looks" if fakes == 1 else f"{fakes} faces look"
     line = f"{fakes} of {n} faces look fake" if n > fakes > 1 else f"{look} fake"
     if fakes == 1:
@@ -319,6 +323,18 @@ def crowd_line(verdict: Verdict) -> str:
     expected = verdict.expected_fake
     about = "fewer than 1" if expected < 0.75 else f"about {round(expected)}"
     return f"{line}; among {n} real ones {about} would by chance."
+
+
+def _why_uncertain(verdict: Verdict) -> str:
+    """What keeps a picture from being called real whose faces do not look fake; empty where nothing does."""
+    if verdict.verdict != "uncertain":
+        return ""
+    unsure = sum(face.verdict == "uncertain" for face in verdict.deciding)
+    if unsure:
+        return f", but {unsure} {'is' if unsure == 1 else 'are'} uncertain, and so is the picture"
+    if any(face.barred and face.reason != "too_small" for face in verdict.faces):
+        return ", but not all could be judged, so the picture is uncertain"
+    return ""
 
 
 def stress_line(verdict: Verdict) -> str:

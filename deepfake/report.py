@@ -47,9 +47,13 @@ _LIMITS = (
 
 
 def explained_parts(verdict: Verdict) -> tuple[int, ...]:
-    """Which of ``Verdict.parts`` get charts and maps: the ``MAX_EXPLAINED`` most likely fake."""
+    """Which of ``Verdict.parts`` get charts and maps: the ``MAX_EXPLAINED`` most likely fake.
+
+    Faces that were left out come last.
+    """
     parts = verdict.parts
-    order = sorted(range(len(parts)), key=lambda place: -parts[place].p_fake)
+    barred = [face.barred for face in verdict.faces] + [False]  # the whole picture comes last
+    order = sorted(range(len(parts)), key=lambda place: (barred[place], -parts[place].p_fake))
     return tuple(sorted(order[:MAX_EXPLAINED]))
 
 

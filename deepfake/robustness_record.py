@@ -110,6 +110,12 @@ def read_robustness(card: Card) -> RecordedRobustness | None:
     again = f"Run 'python -m deepfake robustness DATA --model {card.name} --record' again."
     try:
         contents = json.loads(path.read_text(encoding="utf-8"))
+        if lacking := [name for name in COLUMNS if name not in contents["columns"]]:
+            words = ", ".join(name for name in lacking if not name.endswith(("_low", "_high")))
+            raise RobustnessError(
+                "bad_robustness",
+                f"The robustness results of '{card.name}' cannot be read: they lack {words}. {again}",
+            )
         result = _from_dict(contents)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RobustnessError(

@@ -26,8 +26,8 @@ def stress_figure(
     result: StressTest, thresholds: Thresholds, point: OperatingPoint = "balanced"
 ) -> go.Figure:
     """A dot for each change on the scale of p_fake; the uncertain band is shaded."""
-    figure = base_figure("Probability of fake", "", height=430)
     table = stress_table(result)
+    figure = base_figure("Probability of fake", "", height=130 + 17 * len(table))  # room for each name
     words = [
         f"{change} {amount}".strip() for change, amount in zip(table["Change"], table["Amount"], strict=True)
     ]

@@ -63,7 +63,7 @@ def all_entries(names: list[str]) -> list[Entry]:
 
 def show_empty_state() -> None:
     with st.container(border=True):
-        st.markdown("**No detector has been tested for robustness yet.**")
+        st.markdown("**There are no robustness results to show yet.**")
         st.markdown("Test one on a folder of labelled face crops, below or on the command line:")
         st.code(
             "python -m deepfake robustness DATA --split Validation --record", language="bash", wrap_lines=True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import Any
 
 import numpy as np
@@ -116,6 +116,13 @@ def test_agreement() -> None:
     assert agreement(ramp, -ramp) == pytest.approx(-1.0)
     assert agreement(ramp, np.zeros_like(ramp)) == 0.0
     assert on_grid(ramp[:6, :6]).shape == on_grid(np.zeros((24, 24), np.float32)).shape == (CELLS, CELLS)
+
+
+def test_no_difference_has_no_minus_sign(crop: Pixels) -> None:
+    heat = occlusion(detail_in_a_corner, SPEC, crop)
+    maps = explain(None, detail_in_a_corner, SPEC, crop, probability=expit, fake=True, first=-heat)
+    worth = replace(maps.occlusion_worth, random_insertion=0.5, random_deletion=0.501)
+    assert worth_words(worth, fake=True).endswith("in random order +0.00).")
 
 
 def test_both_maps_and_their_worth_in_words(crop: Pixels) -> None:

@@ -526,6 +526,16 @@ def test_explanation_of_one_of_several_faces(fixed):
     assert not app.exception
 
 
+def test_explanation_starts_with_a_face_that_was_not_left_out(fixed, monkeypatch):
+    fixed([0.9, 0.2])
+    drawn = iter([True])
+    monkeypatch.setattr("deepfake.detector.looks_drawn", lambda crop: next(drawn, False))
+    app = explained(upload(page().run(), ("a.png", encoded(noise_image(1, 200, 200)))))
+    assert not app.exception
+    choice = next(box for box in app.selectbox if box.label == "Which face")
+    assert choice.value == 1, "the first scored higher, but is no photograph"
+
+
 def test_explanation_of_the_whole_picture_where_it_counts(fixed, use_tiny_models, tmp_path, monkeypatch):
     monkeypatch.setenv("DEEPFAKE_MODELS", str(shutil.copytree(use_tiny_models, tmp_path / "models")))
     card = tmp_path / "models" / "tiny" / "card.json"

@@ -94,6 +94,30 @@ def test_many_faces_in_words(fakes, expected, words):
     assert presentation.scope_line(verdict) == f"49 faces found and judged. {words}"
 
 
+@pytest.mark.parametrize(
+    ("faces", "words"),
+    [
+        (
+            [replace(FACE, p_fake=0.3, verdict="uncertain")],
+            "3 faces found and judged. None of them looks fake, but 1 is uncertain, and so is the picture.",
+        ),
+        (
+            [replace(FACE, verdict="uncertain", reason="not_a_photograph")],
+            "2 of 3 faces decide. None of them looks fake, but not all could be judged, so the picture is "
+            "uncertain.",
+        ),
+        (
+            [replace(FACE, verdict="uncertain", reason="too_small")],
+            "2 of 3 faces decide. None of them looks fake.",
+        ),
+    ],
+)
+def test_it_is_said_what_makes_faces_that_do_not_look_fake_uncertain(faces, words):
+    real = replace(FACE, p_fake=0.1, verdict="real")
+    call = "real" if faces[0].reason == "too_small" else "uncertain"
+    assert scope_line(replace(VERDICT, verdict=call, faces=(real, real, *faces))) == words
+
+
 def test_what_an_overlay_can_bring_about_is_said_under_a_verdict_of_fake():
     rules = Rules(overlay=OverlayRule(100, 3, 9))
     assert "with one, 9 of 100 real validation faces" in presentation.overlay_line(VERDICT, rules)
@@ -121,7 +145,9 @@ def test_rows_say_why_a_score_does_not_decide():
     [
         ({}, "1 face found"),
         ({"faces": (FACE, FACE)}, "2 faces found"),
-        ({"scope": "face_crop"}, "close-up"),
+        ({"scope": "face_crop"}, "close-up of one face; it was judged as it is"),
+        ({"scope": "face_crop", "photo": (0, 0, 10, 20)}, "it was judged as it is"),
+        ({"scope": "face_crop", "photo": (1, 1, 9, 19)}, "it was judged without its plain margin"),
         ({"scope": "no_face", "faces": ()}, "No face found"),
     ],
 )

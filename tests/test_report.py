@@ -166,6 +166,8 @@ def test_a_crowd_is_not_a_book(use_tiny_models: Path) -> None:
     faces = tuple(replace(few.faces[0], p_fake=score) for score in (0.1, 0.9, 0.5, 0.8, 0.7))
     crowd = replace(few, faces=faces, stress=tuple(stressed(face.p_fake, face.p_fake) for face in faces))
     assert explained_parts(crowd) == (1, 3, 4)
+    left_out = (faces[0], replace(faces[1], verdict="uncertain", reason="too_small"), *faces[2:])
+    assert explained_parts(replace(crowd, faces=left_out)) == (2, 3, 4)
     made = report(content, verdict=crowd, explanations=dict.fromkeys(range(5), explanation()))
     assert len(next(block for block in made.blocks if isinstance(block, Rows)).rows) == 5
     text = report_html(made)

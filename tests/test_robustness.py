@@ -302,6 +302,14 @@ def test_record_of_another_version_is_refused(card, result: Robustness, change: 
     assert caught.value.code == "other_version"
 
 
+def test_record_without_some_measures_is_refused_in_words(card, result: Robustness) -> None:
+    contents = to_dict(of_card(result, card))
+    kept = [name for name in contents["columns"] if not name.startswith("decided")]
+    (card.folder / "robustness.json").write_text(json.dumps({**contents, "columns": kept}))
+    with pytest.raises(RobustnessError, match=r"cannot be read: they lack decided\. Run"):
+        read_robustness(card)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"rows": [], "columns": []}', "null"])
 def test_damaged_record_is_refused(card, text: str) -> None:
     (card.folder / "robustness.json").write_text(text)

@@ -244,7 +244,7 @@ def test_another_perturbation_can_be_chosen(models, runner):
 def test_without_results_the_page_says_how_to_get_them(use_tiny_models, runner):
     app = page()
     assert not app.exception
-    assert "No detector has been tested for robustness yet" in shown(app)
+    assert "There are no robustness results to show yet" in shown(app)
 
 
 def test_results_of_another_version_are_not_shown(models, runner):
