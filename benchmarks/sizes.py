@@ -21,8 +21,9 @@ from deepfake.image_files import list_image_files
 
 SIZES = (256, 320, 400, 500, 640, 800, 1000, 1280, 1700, 2400)
 """Longer sides in pixels."""
-LARGE = 100
-"""Long side in pixels from which a face is called large here: less detail than that is another picture."""
+LARGE = 140
+"""Long side in pixels from which a face is called large here: its square then has the 256 pixels of the
+pictures that detectors learn from. Less detail is another picture."""
 GOAL = 0.15
 
 Row = tuple[float, int, float]

@@ -44,6 +44,11 @@ def _ref(name: str) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
+    turn: dict[str, Any] = {
+        "type": "integer",
+        "enum": [0, 90, 180, 270],
+        "description": "degrees anticlockwise by which it was turned to stand upright",
+    }
     face = _object(
         box=_BOX,
         crop=_BOX,
@@ -51,7 +56,7 @@ def _schemas() -> dict[str, Any]:
         verdict=_CALL,
         confidence=_SHARE,
         out_of_scope=_YES_NO,
-        turn={"type": "integer", "enum": [0, 90, 180, 270]},
+        turn=turn,
         reason={
             "type": ["string", "null"],
             "enum": [*REASON_WORDS, None],
@@ -93,7 +98,7 @@ def _schemas() -> dict[str, Any]:
         height=_WHOLE,
         scope={"type": "string", "enum": ["faces", "face_crop", "no_face"]},
         operating_point=_POINT,
-        turn={"type": "integer", "enum": [0, 90, 180, 270]},
+        turn=turn,
         stress={
             "type": ["array", "null"],
             "items": stress,
@@ -116,7 +121,8 @@ def _schemas() -> dict[str, Any]:
         },
         photo={
             "oneOf": [_BOX, {"type": "null"}],
-            "description": "the picture without its plain margins; null where it has none",
+            "description": "the picture without its plain margins, outside which nothing was scored; null "
+            "where it has none",
         },
         basis={
             "type": "string",

@@ -42,7 +42,7 @@ CROP_LIFT = 0.05  # the face's centre lies this part of the crop's side above th
 # The larger a face near the middle of a square picture, the more of it is scored: data sets hold such crops,
 # and detectors learnt from them whole. Cameras rarely make squares. Each ramp goes from the face's own square
 # at the first number to the whole picture at the second.
-SIZE_RAMP = (0.30, 0.38)  # the face's long side / shorter side of the picture
+SIZE_RAMP = (0.27, 0.35)  # the face's long side / shorter side of the picture
 ASPECT_RAMP = (1.10, 1.02)  # longer / shorter side
 OFFSET_RAMP = (0.28, 0.18)  # distance of the centres, across or down / shorter side of the picture
 
@@ -331,7 +331,9 @@ def _search(pixels: np.ndarray, longest: int, *, turns: bool = True) -> list[_Fo
     size = round(width * scale), round(height * scale)
     if min(size) < MIN_FACE_SIDE:  # no room for a face, and the finder's pyramid needs one level
         return []
-    searched = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
+    searched = pixels
+    if scale < 1:
+        searched = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
     finder = _finder()
     boxes: list[FloatBox] = []
     confidences: list[float] = []

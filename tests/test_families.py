@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import encoded, noise_image
@@ -37,16 +39,16 @@ def collections(tmp_path: Path) -> Path:
     return root
 
 
-def folders(**settings: object) -> list[SourceFolder]:
-    known = {"metadata": "metadata.csv", "validation": 0.4} | settings
+def folders(**settings: Any) -> list[SourceFolder]:
+    known: dict[str, Any] = {"metadata": "metadata.csv", "validation": 0.4} | settings
     return [
         SourceFolder("crops", "swaps", name, label, **known)
         for name, label in (("swap", "Fake"), ("camera", "Real"))
     ]
 
 
-def numbers(paths: object) -> set[str]:
-    return {"".join(sign for sign in Path(str(path)).stem if sign.isdigit()) for path in paths}  # type: ignore[attr-defined]
+def numbers(paths: Iterable[object]) -> set[str]:
+    return {"".join(sign for sign in Path(str(path)).stem if sign.isdigit()) for path in paths}
 
 
 def test_a_family_stays_in_one_split_and_is_told_in_the_manifest(collections: Path, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_one_image_has_one_number_through_every_door(
     logit = detector.scorer(detector_batch(detector, image.pixels))[0]
     card = detector.card
     expected = 1 / (1 + np.exp(-(float(logit) / card.temperature + card.bias)))
-    found: dict[str, float] = {}
+    found: dict[str, float | None] = {}
 
     found["Detector.p_fake"] = float(detector.p_fake([image.pixels])[0])
     found["Detector.check"] = detector.check(image).p_fake
@@ -112,7 +112,7 @@ def detector_batch(detector: Detector, pixels: np.ndarray) -> np.ndarray:
     return to_batch([pixels], detector.card.input)
 
 
-def batch_score(content: bytes) -> float:
+def batch_score(content: bytes) -> float | None:
     batch = Batch([("face.png", content)], "tiny")
     batch.work(lambda done, total: None, lambda: False)
     (row,) = batch.rows

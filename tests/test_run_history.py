@@ -301,7 +301,8 @@ def test_a_constant_curve_stands_at_its_number(tmp_path: Path) -> None:
     assert axis(epochs_figure(history, "roc_auc")) == pytest.approx((-0.02, 1.02))
     assert axis(steps_figure(history, "accuracy", 0.9)) == pytest.approx((-0.02, 1.02))
     assert axis(overlay_figure({"a": history}, "loss", 0.0)) == (0, 1)
-    assert rate_figure(history).data[1].mode == "markers", "one number is a dot, not a line without length"
+    dot = rate_figure(history).data[1].to_plotly_json()
+    assert dot["mode"] == "markers", "one number is a dot, not a line without length"
     write(tmp_path, {**step(111, 2, 1, 1.0), "learning_rate": rate / 2})
     other = HistoryReader(tmp_path).read()
     assert axis(column_figure(other, "learning_rate", "Learning rate")) is None, (
