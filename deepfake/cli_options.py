@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from pathlib import Path
 
@@ -75,6 +76,8 @@ def output_folder(path: Path) -> Path:
     """
     why = ""
     try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.lstat()  # too long a name is an error here, and no more than a missing file below
         there = next(place for place in (path.absolute(), *path.absolute().parents) if os.path.lexists(place))
         if not there.is_dir():
             why = f"{printable(str(there))} is no folder"

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from drawn_card import drawn_card
 from PIL import Image
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in a shell's background: Ctrl-C is tested too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def noise_image(seed: int = 0, height: int = 96, width: int = 96) -> np.ndarray:

@@ -367,7 +367,8 @@ def test_a_margin_is_never_scored(
     photo = (20, 10, 220, 150)
     seen: list[Any] = []
     monkeypatch.setattr(tiny, "p_fake", lambda crops: (seen.extend(crops), np.full(len(crops), 0.9))[1])
-    monkeypatch.setattr(tiny, "card", dataclasses.replace(tiny.card, whole_pictures=True))
+    rules = Rules(whole=WholeRule(most_faces=1, least_share=0.1, fake_from=0.5, scenes=100, called_fake=0))
+    monkeypatch.setattr(tiny, "card", dataclasses.replace(tiny.card, whole_pictures=True, rules=rules))
     find(kind="no_face", photo=photo)
     verdict = tiny.check(picture)
     assert verdict.photo == photo

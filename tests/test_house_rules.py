@@ -139,6 +139,7 @@ def test_only_a_card_turns_logits_into_probabilities() -> None:
         "ensemble.py": "the mean of detectors' calibrated scores",
         "heads.py": "the slope of the loss that a head is fitted by",
         "threshold_metrics.py": "an interval of ROC AUC on the logit scale",
+        "rules.py": "between shares of calibrated scores, on the scale of odds",
         "training.py": "a run under way has no card yet",
     }
     by_hand = re.compile(r"\bexpit\b|\bsigmoid\(|1 */ *\(1(\.0)? *\+ *(np|math)\.exp")
