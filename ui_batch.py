@@ -226,7 +226,7 @@ def show_picture(row: Judged, card: Card, point: OperatingPoint) -> None:
                 lines = [
                     f"- {part.name}: {plain(part.words)}"
                     + ("" if part.p_fake is None else f", {percent(part.p_fake)}")
-                    for part in presentation.part_rows(row.verdict)
+                    for part in presentation.part_rows(row.verdict, card.thresholds)
                 ]
                 st.markdown("\n".join(lines))
             if row.content is None:

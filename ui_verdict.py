@@ -200,7 +200,7 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
         if upload.content is not None:
             show_signed_record(upload.content, upload.file_id)
         if verdict.scope == "faces":
-            show_faces(verdict, faces)
+            show_faces(verdict, card, faces)
         show_limits(verdict, card)
         st.caption(plain(presentation.judged_by_line(verdict, card.thresholds)))
         show_more(upload, card, verdict)
@@ -245,9 +245,9 @@ def mark_faces(slot: Slot, verdict: Verdict) -> None:
         slot.picture.image(slot.bare, width=slot.width, alt="The picture as uploaded")
 
 
-def show_faces(verdict: Verdict, thumbnails: list[bytes]) -> None:
+def show_faces(verdict: Verdict, card: Card, thumbnails: list[bytes]) -> None:
     """A row per face, and one for the whole picture where it was judged: picture, words, probability."""
-    rows = presentation.part_rows(verdict)
+    rows = presentation.part_rows(verdict, card.thresholds)
     for row, thumbnail in zip(rows, thumbnails, strict=True):
         with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
             st.image(thumbnail, width=72, alt=row.name)

@@ -23,6 +23,7 @@ from deepfake.dataset import index_dataset
 from deepfake.feature_cache import FeatureCache
 from deepfake.features import read_features
 from deepfake.heads import Moments, balanced_weights
+from deepfake.views import View
 
 FEWEST = 8
 """Of each class, where an AUC is given."""
@@ -68,7 +69,7 @@ def main() -> None:
     data = index_dataset(options.data).without_duplicates()
     key = json.loads((options.features / "features.json").read_text(encoding="utf-8"))
     cache = FeatureCache(options.features, key)
-    views = ["clean", "perturbed", "shared", "mixed"]
+    views: list[View] = ["clean", "perturbed", "shared", "mixed"]
     read, rows, view = read_features(data, cache, views, ["features", "sharpness"])
     table = data.table.iloc[rows].reset_index(drop=True)
     fake, train = table["label"].to_numpy() == 1, table["split"].to_numpy() == "Train"

@@ -252,14 +252,14 @@ class PartRow:
     p_fake: float | None
 
 
-def part_rows(verdict: Verdict) -> list[PartRow]:
+def part_rows(verdict: Verdict, thresholds: Thresholds) -> list[PartRow]:
     """A row for each face, then one for the whole image where it was judged beside them."""
-    rows = []
+    fake_from, rows = thresholds.fake_from(verdict.operating_point), []
     for number, face in enumerate(verdict.faces, start=1):
         words = CALL_WORDS[face.verdict]
         if face.reason:
             words = f"{words}: {REASON_WORDS[face.reason]}"
-        elif face.verdict == "uncertain" and face.p_fake < face.fake_from:
+        elif face.verdict == "uncertain" and fake_from <= face.p_fake < face.fake_from:
             words = f"{words}: a face this small is called fake only from {percent(face.fake_from)}"
         rows.append(PartRow(f"Face {number}", face.verdict, words, None if face.barred else face.p_fake))
     if whole := verdict.whole:

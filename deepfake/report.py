@@ -130,7 +130,7 @@ def _verdict_blocks(image: LoadedImage, verdict: Verdict, card: Card) -> Iterato
         yield Rows(
             tuple(
                 (row.name, f"{row.words}{_score_words(row)}{place}")
-                for row, place in zip(part_rows(verdict), places, strict=False)
+                for row, place in zip(part_rows(verdict, card.thresholds), places, strict=False)
             )
         )
 

@@ -111,7 +111,7 @@ def photograph(folder: Path) -> Path:
 
 
 def verdict(page: Page) -> Locator:
-    return page.get_by_role("heading", name=re.compile("Likely fake|Likely real|Uncertain"))
+    return page.get_by_role("heading", name=re.compile("Likely fake|Likely real|Uncertain|No face found"))
 
 
 def upload(page: Page, *paths: Path) -> None:

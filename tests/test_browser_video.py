@@ -32,7 +32,7 @@ def test_a_clip_from_upload_to_table(page, address, tmp_path, width):
     page.goto(f"{address}/video")
     expect(page.get_by_text("Nothing to check yet")).to_be_visible()
     test_browser.upload(page, tmp_path / "<b>a<b>.mp4")
-    expect(test_browser.verdict(page)).to_have_text(re.compile("Uncertain"), timeout=test_browser.WAIT_MS)
+    expect(test_browser.verdict(page)).to_have_text(re.compile("No face found"), timeout=test_browser.WAIT_MS)
     expect(page.get_by_text("<b>a<b>.mp4", exact=True).last).to_be_visible()
     expect(page.get_by_text("Nothing was said of sound, of motion")).to_be_visible()
     expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()

@@ -15,7 +15,7 @@ import pytest
 from deepfake import presentation
 from deepfake.errors import UserError
 from deepfake.presentation import Outcome, context_sentence, outcomes_csv, outcomes_json, scope_line
-from deepfake.registry import OPERATING_POINTS
+from deepfake.registry import OPERATING_POINTS, Thresholds
 from deepfake.rules import OverlayRule, Rules, WholeRule
 from deepfake.verdict import FaceVerdict, Verdict, WholeVerdict
 
@@ -129,15 +129,17 @@ def test_rows_say_why_a_score_does_not_decide():
     faces = (
         replace(FACE, verdict="uncertain", reason="too_small"),
         replace(FACE, verdict="uncertain", p_fake=0.8, fake_from=0.93),
+        replace(FACE, verdict="uncertain", p_fake=0.4, fake_from=0.93),
         FACE,
     )
-    rows = presentation.part_rows(replace(VERDICT, faces=faces))
+    rows = presentation.part_rows(replace(VERDICT, faces=faces), Thresholds(0.5, 0.9, 0.2, 0.7))
     assert [row.words for row in rows] == [
         "Uncertain: too small to analyze",
         "Uncertain: a face this small is called fake only from 93 %",
+        "Uncertain",
         "Likely fake",
     ]
-    assert [row.p_fake for row in rows] == [None, 0.8, 0.9]
+    assert [row.p_fake for row in rows] == [None, 0.8, 0.4, 0.9]
 
 
 @pytest.mark.parametrize(
