@@ -55,7 +55,7 @@ def test_deep_link_then_threshold_then_false_alarms(page, address, evaluated):
     expect(page).to_have_url(re.compile(r"[?&]t=0.1\b"))  # all four presses have arrived
     expect(page.get_by_text("A forced choice at 0.100 finds")).to_be_visible(timeout=WAIT_MS)
     said = page.get_by_text(re.compile(r"A forced choice at 0\.\d+ finds")).inner_text()
-    threshold = float(re.findall(r"threshold of (0\.\d+)", said)[0])
+    threshold = float(re.findall(r"forced choice at (0\.\d+)", said)[0])
     assert threshold < 0.5
     expect(page).to_have_url(re.compile(rf"[?&]t={threshold:g}\b"), timeout=WAIT_MS)
 
