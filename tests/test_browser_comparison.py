@@ -70,15 +70,15 @@ def test_two_detectors_then_thresholds_then_false_alarms(page, address, models):
 def test_run_reload_record_and_open_a_picture(page, address):
     expect = test_browser.sync_api.expect
     page.goto(f"{address}/evaluation?view=Run+an+evaluation")
-    page.get_by_label("Title in the card").fill("Drawn faces")
-    page.get_by_label("Title in the card").press("Tab")
+    page.get_by_label("Evaluation name").fill("Drawn faces")
+    page.get_by_label("Evaluation name").press("Tab")
     test_browser.idle(page)
     page.get_by_role("button", name="Evaluate", exact=True).click()
     expect(page.get_by_text("It goes on when you leave or reload this page.")).to_be_visible(timeout=WAIT_MS)
     page.reload()
-    expect(page.get_by_text("Measured and recorded: 32 pictures")).to_be_visible(timeout=2 * WAIT_MS)
+    expect(page.get_by_text("Measured 32 images in")).to_be_visible(timeout=2 * WAIT_MS)
     page.get_by_role("button", name="Show it").click()
-    expect(page.get_by_text(re.compile("Evaluated on Drawn faces, Test: 32 pictures"))).to_be_visible(
+    expect(page.get_by_text(re.compile("Evaluated on Drawn faces, .*: 32 pictures"))).to_be_visible(
         timeout=WAIT_MS
     )
 

@@ -41,7 +41,8 @@ def test_both_answer(page, address):
     with urllib.request.urlopen(request, timeout=test_browser.WAIT_MS / 1000) as answer:
         (result,) = json.load(answer)["results"]
     assert (result["file"], result["width"], result["model"]) == ("a.png", 96, "tiny")
-    assert 0 <= result["p_fake"] <= 1
+    assert (result["scope"], result["p_fake"]) == ("no_face", None)
+    assert 0 <= result["raw_p_fake"] <= 1
 
     page.goto(address)
     page.get_by_text("Nothing to check yet").wait_for()
