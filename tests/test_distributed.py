@@ -197,7 +197,8 @@ class Processes:
         self.data, self.folder, self.started = data, folder, []
 
     def start(self, log: str, *words: str) -> subprocess.Popen[bytes]:
-        train = ["train", str(self.data), "--runs", str(self.folder / "runs"), "--at-once", *words]
+        small = ["--epochs", str(TINY.epochs), "--batch-size", str(TINY.batch_size)]  # else fitted to the set
+        train = ["train", str(self.data), "--runs", str(self.folder / "runs"), "--at-once", *small, *words]
         with (self.folder / log).open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-u", "-c", PROGRAM, str(self.folder), *train],
