@@ -92,7 +92,7 @@ def test_run_reload_record_and_open_a_picture(page, address):
     expect(page.get_by_text(re.compile("A picture of the evaluation Drawn faces"))).to_be_visible(
         timeout=WAIT_MS
     )
-    expect(page.get_by_text("Probability of fake:").first).to_be_visible(timeout=2 * WAIT_MS)
+    expect(test_browser.verdict(page).first).to_be_visible(timeout=2 * WAIT_MS)
     page.get_by_role("button", name="Close this picture").click()
     expect(page.get_by_text("Nothing to check yet")).to_be_visible(timeout=WAIT_MS)
 
