@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from deepfake.cli_options import input_path, output_path, positive, printable
+from deepfake.errors import UserError
+
+if TYPE_CHECKING:
+    from deepfake.rules import Rules
 
 
 def add_rules(commands: Any) -> None:
@@ -13,16 +19,25 @@ def add_rules(commands: Any) -> None:
         "rules",
         help="measure the rules for small faces, many faces and whole images, and put them into the card",
     )
-    parser.add_argument("data", type=Path, metavar="DATA", help="labelled face crops; Validation is used")
     parser.add_argument(
-        "--scenes", type=Path, metavar="FOLDER", help="real photographs with several people, not trained on"
+        "data", type=input_path, metavar="DATA", help="labelled face crops; Validation is used"
     )
     parser.add_argument(
-        "--generated", type=Path, metavar="FOLDER", help="whole images of people that a generator made"
+        "--scenes",
+        type=input_path,
+        metavar="FOLDER",
+        help="real photographs with several people, not trained on",
+    )
+    parser.add_argument(
+        "--generated", type=input_path, metavar="FOLDER", help="whole images of people that a generator made"
     )
     parser.add_argument("--model", metavar="NAME", help="the detector (default: the default one)")
     parser.add_argument(
-        "--faces", type=int, default=400, metavar="N", help="of each source and class, at most (default: 400)"
+        "--faces",
+        type=positive,
+        default=400,
+        metavar="N",
+        help="of each source and class, at most (default: 400)",
     )
     parser.set_defaults(command=run_rules)
 
@@ -33,10 +48,6 @@ def run_rules(options: argparse.Namespace) -> int:
     Raises:
         UserError: no such detector, data set or folder, or a card that cannot be written.
     """
-    from deepfake.errors import UserError
-
-    if options.faces < 1:
-        raise UserError("bad_faces", f"--faces must be at least 1, received {options.faces}.")
     from deepfake.dataset import index_dataset
     from deepfake.detector import get_detector
     from deepfake.registry import load_card
@@ -45,6 +56,8 @@ def run_rules(options: argparse.Namespace) -> int:
 
     scenes, generated = (_images(folder) for folder in (options.scenes, options.generated))
     data = index_dataset(options.data).select(split="Validation")
+    data.check_files()
+    file = output_path(load_card(options.model).folder / "card.json")  # said now, not after the work
     detector = get_detector(options.model)
     typed = [
         "python -m deepfake rules DATA",
@@ -53,11 +66,16 @@ def run_rules(options: argparse.Namespace) -> int:
     ]
     command = " ".join(filter(None, [*typed, f"--faces {options.faces} --model {detector.card.name}"]))
     rules = fit_rules(detector, data, scenes, generated, command=command, faces=options.faces)
-    file = detector.card.folder / "card.json"
+    print_rules(rules)  # before they are written: what can still go wrong then costs a file, not the work
     try:
         write_json(file, {**load_card(detector.card.name).contents, "rules": rules.to_dict()})
     except OSError as error:
         raise UserError("not_written", f"{file} cannot be written: {error.strerror}.") from error
+    return 0
+
+
+def print_rules(rules: Rules) -> None:
+    """What was measured, a line a size of face, then a sentence a rule."""
     print(
         "face  fakes  real  decided  accuracy  false positives  fake from  found "
         f"(smallest: {rules.smallest_face})"
@@ -82,16 +100,14 @@ def run_rules(options: argparse.Namespace) -> int:
     if rules.overlay:
         over = rules.overlay
         print(f"Of {over.n} real faces, {over.called_fake} are called fake, {over.overlaid} with an overlay.")
-    return 0
 
 
 def _images(folder: Path | None) -> list[str]:
-    from deepfake.errors import UserError
     from deepfake.image_files import list_image_files
 
     if folder is None:
         return []
     files = list_image_files(folder) if folder.is_dir() else []
     if not files:
-        raise UserError("no_images", f"{folder} holds no images. Name a folder of images.")
+        raise UserError("no_images", f"{printable(str(folder))} holds no images. Name a folder of images.")
     return [str(file) for file in files]

@@ -30,7 +30,6 @@ MAX_FRAME_PIXELS = 9_000_000
 """Largest frame accepted, in pixels; 4K has 8.3 million."""
 MAX_FRAMES = 32
 """Frames looked at."""
-VIDEO_EXTENSIONS = (".mp4", ".m4v", ".mov", ".webm", ".mkv")
 _MOST_PACKETS = 30_000  # 120 s at 240 frames a second
 _DECODING_SECONDS = 120.0
 # Everyday codecs only: the rarer a decoder, the less it was tried on hostile files.
