@@ -132,14 +132,6 @@ def positive_number(text: str) -> float:
     return value
 
 
-def address(text: str) -> tuple[str, int]:
-    """HOST:PORT."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise argparse.ArgumentTypeError(f"must be HOST:PORT, received {text}")
-    return host, int(port)
-
-
 def image_size(text: str) -> int:
     """A side in pixels, 32 to 512."""
     value = int(text)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from deepfake.cli_options import (
-    address,
     image_size,
     input_path,
     output_folder,
@@ -25,7 +23,6 @@ from deepfake.cli_options import (
 )
 from deepfake.cli_publish import check_target, publish_run
 from deepfake.errors import UserError
-from deepfake.lines import Place
 from deepfake.names import plain_name
 from deepfake.recipes import RECIPES, Recipe, fitted, with_image_size, with_perturbed, without_sources
 
@@ -100,23 +97,6 @@ def add_train(commands: Any) -> None:
     train.add_argument(
         "--tensorboard", action="store_true", help="write TensorBoard event files into RUN/tensorboard too"
     )
-    train.add_argument(
-        "--distributed",
-        type=address,
-        metavar="HOST:PORT",
-        help="train with other processes, on this or other machines, that are started with the same command; "
-        "process 0 listens here and keeps the run (needs JAX; see docs/several-devices.md)",
-    )
-    train.add_argument(
-        "--processes", type=positive, default=2, metavar="N", help="--distributed: how many (default: 2)"
-    )
-    train.add_argument(
-        "--process",
-        type=int,
-        default=0,
-        metavar="I",
-        help="--distributed: which this is, from 0 (default: 0)",
-    )
     train.add_argument("--publish", metavar="NAME", help="afterwards, make it the detector models/NAME")
     train.set_defaults(command=_train)
 
@@ -127,11 +107,6 @@ def _train(options: argparse.Namespace) -> int:
     from deepfake.run_process import attended
     from deepfake.runs import runs_folder
 
-    place = _place(options)
-    if place and place.process:
-        from deepfake.following import follow
-
-        follow(index_dataset(options.data), place, say)
     folder = output_folder((options.runs or runs_folder()) / plain_name(options.run))
     if options.publish is not None:
         check_target(options.publish)  # said now, not after the work
@@ -151,17 +126,13 @@ def _train(options: argparse.Namespace) -> int:
         return 0
     with attended(folder, recipe, data.root.resolve(), at_once=options.at_once, say=say):
         from deepfake import training
-        from deepfake.leading import leading
 
         listeners: list[Callable[[dict[str, Any]], None]] = []
         if options.tensorboard:
             from deepfake.tensorboard_files import EventFiles
 
             listeners.append(EventFiles(folder / "tensorboard").add)
-        with leading(place, say) as leader:
-            result = training.train(
-                data, recipe, folder, resume=options.resume, say=say, listeners=listeners, leader=leader
-            )
+        result = training.train(data, recipe, folder, resume=options.resume, say=say, listeners=listeners)
     kept = f"kept epoch {result.best_epoch}: {result.folder}/best.keras"
     say(f"{result.state} after {result.epochs} epochs; {kept}")
     if result.state != "finished":
@@ -174,22 +145,6 @@ def _train(options: argparse.Namespace) -> int:
     if options.publish:
         publish_run(folder, options.publish, options.data)
     return 0
-
-
-def _place(options: argparse.Namespace) -> Place | None:
-    """Where this process of a distributed run stands; None for a run of one process."""
-    if options.distributed is None:
-        return None
-    if options.estimate or not 0 <= options.process < options.processes:
-        raise UserError(
-            "bad_process",
-            f"--process is from 0 to {options.processes - 1}, received {options.process}."
-            if not options.estimate
-            else "--estimate measures one process. Leave out --distributed.",
-        )
-    os.environ.setdefault("KERAS_BACKEND", "jax")
-    host, port = options.distributed
-    return Place(host, port, options.processes, options.process)
 
 
 def chosen_recipe(options: argparse.Namespace, folder: Path, images: int = 0) -> Recipe:

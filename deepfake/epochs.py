@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -13,7 +12,6 @@ from deepfake.adversarial import adversarial
 from deepfake.architectures import build, freeze_stages
 from deepfake.dataset import DatasetIndex
 from deepfake.devices import over_all_devices
-from deepfake.group import Group
 from deepfake.optimisation import compile_for, fastest_precision, shorten_memory
 from deepfake.pipeline import training_batches
 from deepfake.recipes import Recipe
@@ -26,14 +24,12 @@ def precision_of(recipe: Recipe) -> str:
     return recipe.precision if recipe.precision != "auto" else fastest_precision(recipe.architecture)
 
 
-def networks(
-    training: DatasetIndex, recipe: Recipe, *, resume: bool, group: Group | None = None
-) -> tuple[Any, Any, str, int]:
+def networks(training: DatasetIndex, recipe: Recipe, *, resume: bool) -> tuple[Any, Any, str, int]:
     """The network to train, compiled; the one to measure and keep; the precision; steps an epoch."""
     keras.utils.set_random_seed(recipe.seed)
     precision = precision_of(recipe)
     steps = max(1, images_per_epoch(training, recipe) // recipe.batch_size)
-    with group.scope() if group else over_all_devices():
+    with over_all_devices():
         keras.mixed_precision.set_dtype_policy(precision)
         model: Any = build(
             recipe.architecture,
@@ -54,18 +50,14 @@ def networks(
     return model, served, precision, steps
 
 
-def epoch_batches(
-    training: DatasetIndex, recipe: Recipe, epoch: int, landmarks: Any, group: Group | None = None
-) -> Any:
-    """The batches of an epoch (from 0), as ``training_batches``; of several processes each its share."""
-    samples, batch_size = epoch_samples(training, recipe, epoch, landmarks), recipe.batch_size
-    if group:
-        samples, batch_size = group.share(samples, batch_size)
+def epoch_batches(training: DatasetIndex, recipe: Recipe, epoch: int, landmarks: Any) -> Any:
+    """The batches of an epoch (from 0), as ``training_batches``."""
+    samples = epoch_samples(training, recipe, epoch, landmarks)
     columns = 2 if recipe.architecture == "resnet50" else 1
-    return training_batches(samples, recipe.train_input, batch_size=batch_size, columns=columns)
+    return training_batches(samples, recipe.train_input, batch_size=recipe.batch_size, columns=columns)
 
 
-def fit_epoch(model: Any, batches: Any, callbacks: list[Any], group: Group | None = None) -> dict[str, Any]:
+def fit_epoch(model: Any, batches: Any, callbacks: list[Any]) -> dict[str, Any]:
     """One epoch: the mean of each metric.
 
     Raises:
@@ -73,8 +65,7 @@ def fit_epoch(model: Any, batches: Any, callbacks: list[Any], group: Group | Non
     """
     callbacks = [*callbacks, keras.callbacks.TerminateOnNaN()]
     try:
-        with group.scope() if group else nullcontext():
-            return model.fit(batches, verbose=0, shuffle=False, callbacks=callbacks).history
+        return model.fit(batches, verbose=0, shuffle=False, callbacks=callbacks).history
     except tf.errors.OpError as error:  # what a sample raises arrives wrapped in TensorFlow's own
         reason = re.search(r"ImageRefused: (.*)", str(error))
         if reason is None:

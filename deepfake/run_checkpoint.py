@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,6 @@ import numpy as np
 
 from deepfake.callbacks import WeightAverage
 from deepfake.training_data import TrainingError
-
-
-def assign(variable: Any, value: Any) -> None:
-    """Gives a variable of Keras a value."""
-    variable.assign(value)
 
 
 def write_checkpoint(path: Path, model: Any, average: WeightAverage, counts: dict[str, Any]) -> None:
@@ -37,15 +31,12 @@ def write_checkpoint(path: Path, model: Any, average: WeightAverage, counts: dic
     waiting.replace(path)
 
 
-def read_checkpoint(
-    path: Path, model: Any, average: WeightAverage, put: Callable[[Any, Any], None] = assign
-) -> dict[str, Any]:
+def read_checkpoint(path: Path, model: Any, average: WeightAverage) -> dict[str, Any]:
     """Puts the network, its optimiser and the average back; returns the counts.
 
     Args:
         path: the file.
         model, average: as for ``write_checkpoint``.
-        put: gives a variable its value.
 
     Raises:
         TrainingError: code ``bad_state``: the file is damaged or of another network.
@@ -53,7 +44,7 @@ def read_checkpoint(
     try:
         with np.load(path) as state:
             for place, variable in enumerate([*model.variables, *model.optimizer.variables]):
-                put(variable, state[f"variable_{place}"])
+                variable.assign(state[f"variable_{place}"])
             kept = json.loads(str(state["kept"]))
             names = sorted((n for n in state.files if n.startswith("average_")), key=lambda n: int(n[8:]))
             average.restore([state[name] for name in names], kept["steps"])

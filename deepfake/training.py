@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,17 +18,14 @@ from scipy.special import expit
 
 from deepfake.callbacks import StepReporter, StopAsked, WeightAverage
 from deepfake.dataset import DatasetIndex
-from deepfake.epochs import epoch_batches, fit_epoch, networks, precision_of
+from deepfake.epochs import epoch_batches, fit_epoch, networks
 from deepfake.errors import UserError
-from deepfake.group import samples_digest
 from deepfake.interrupts import Requests, held_back, remembered
 from deepfake.landmarks import read_landmarks
-from deepfake.leading import Leader
 from deepfake.recipes import Recipe
-from deepfake.run_checkpoint import assign, read_checkpoint, write_checkpoint
+from deepfake.run_checkpoint import read_checkpoint, write_checkpoint
 from deepfake.run_failures import explained
 from deepfake.runlog import RunLog, read_data_digest, write_json
-from deepfake.sampling import epoch_samples
 from deepfake.scoring import compiled_scorer, score_files
 from deepfake.training_data import TrainingError, check_images, data_digest, prepared
 from deepfake.validating import merit, strip_of, validation_numbers
@@ -62,7 +58,6 @@ def train(
     resume: bool = False,
     say: Callable[[str], None] = print,
     listeners: Sequence[Callable[[dict[str, Any]], None]] = (),
-    leader: Leader | None = None,
 ) -> TrainingResult:
     """Trains a network on ``Train`` and keeps the epoch that is best on ``Validation``.
 
@@ -78,7 +73,6 @@ def train(
             be those it was started with.
         say: takes lines for the person who waits.
         listeners: told of every event of the run's log.
-        leader: where several processes train together, this one is process 0 (see ``group``).
 
     Raises:
         TrainingError: codes ``run_exists``, ``nothing_to_resume``, ``bad_state``, ``other_data``,
@@ -98,21 +92,14 @@ def train(
     else:
         say(f"Checking that {len(training) + len(validation):,} images can be read.")
         check_images(training, validation)
-    if leader:
-        first = samples_digest(epoch_samples(training, recipe, 0, landmarks), training.root)
-        settled = replace(recipe, precision=precision_of(recipe))
-        leader.begin(settled.to_dict(), first, recipe.batch_size)
-    model, served, precision, steps = networks(training, recipe, resume=resume, group=leader)
+    model, served, precision, steps = networks(training, recipe, resume=resume)
     log = RunLog(folder, listeners)
-    run = _Run(model, served, recipe, folder, log, steps=steps, leader=leader)
+    run = _Run(model, served, recipe, folder, log, steps=steps)
     if resume:
         run.load_state()
     else:
         settings = {"recipe": recipe.to_dict(), "data": str(data.root), "data_sha256": digest}
         write_json(folder / "settings.json", settings)
-    if leader:
-        leader.last_word = lambda failure: run.close("failed", failure)
-        leader.spread(model)
     log.add(
         "start",
         first_epoch=run.epoch + 1,
@@ -150,9 +137,8 @@ class _Run:
         log: RunLog,
         *,
         steps: int,
-        leader: Leader | None = None,
     ) -> None:
-        self.leader, self.steps = leader, steps
+        self.steps = steps
         self.model, self.served, self.recipe, self.folder, self.log = model, served, recipe, folder, log
         self.average = WeightAverage(model, recipe.ema, steps)
         self.scorer = compiled_scorer(served, recipe.serve_input)
@@ -178,7 +164,7 @@ class _Run:
             try:
                 while self.epoch < self.recipe.epochs and not self.out_of_patience():
                     if self.trained == self.epoch:
-                        batches = epoch_batches(training, self.recipe, self.epoch, landmarks, self.leader)
+                        batches = epoch_batches(training, self.recipe, self.epoch, landmarks)
                         reporter.epoch = self.epoch
                         self.keep_steps(self.fit(batches, callbacks))
                     self.finish_epoch(validation, requests, say)
@@ -197,7 +183,7 @@ class _Run:
 
     def fail(self, error: Exception, data: Path) -> NoReturn:
         """Says in the folder why the run ends here, and raises it in words."""
-        failure = self.lost(error) or explained(error, data)
+        failure = explained(error, data)
         self.close("diverged" if failure.code == "diverged" else "failed", failure)
         if failure is error or failure.code == "unexpected":
             raise error
@@ -205,8 +191,7 @@ class _Run:
 
     def fit(self, batches: Any, callbacks: list[Any]) -> dict[str, Any]:
         """One epoch; what went wrong in it is said in words."""
-        with self.leader.epoch(self.epoch) if self.leader else nullcontext():
-            fitted = fit_epoch(self.model, batches, callbacks, self.leader)
+        fitted = fit_epoch(self.model, batches, callbacks)
         if not math.isfinite(fitted["loss"][-1]):
             kept = f"The network of epoch {self.best_epoch} is kept." if self.best_epoch else "None is kept."
             raise TrainingError(
@@ -215,10 +200,6 @@ class _Run:
                 "Try again with a smaller --learning-rate.",
             )
         return fitted
-
-    def lost(self, error: Exception) -> UserError | None:
-        """The end of another process, where that is the reason of an error."""
-        return self.leader.loss() if self.leader and not isinstance(error, UserError) else None
 
     def out_of_patience(self) -> bool:
         """Whether the last ``patience`` epochs brought no better one."""
@@ -294,8 +275,7 @@ class _Run:
 
     def load_state(self) -> None:
         """Takes up the state after the last epoch whose steps are done; it may still have to be measured."""
-        put = self.leader.put if self.leader else assign
-        counts = read_checkpoint(self.folder / "state.npz", self.model, self.average, put)
+        counts = read_checkpoint(self.folder / "state.npz", self.model, self.average)
         self.epoch, self.best_epoch, self.best = counts["epoch"], counts["best_epoch"], counts["best"]
         self.trained = counts.get("trained", self.epoch)  # older versions measured before they saved
         self.fitted = counts.get("fitted", {})
