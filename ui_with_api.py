@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from deepfake.api import Service, key_from_environment
+from deepfake.api.app import Service, key_from_environment
 
 service = Service(key_from_environment())
 app = st.App(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from deepfake.dataset import index_dataset
-from deepfake.detector import get_detector
-from deepfake.images import load_image
-from deepfake.lookalike_index import even_sample
+from deepfake.data.index import index_dataset
+from deepfake.detection.detector import get_detector
+from deepfake.detection.neighbour_index import even_sample
+from deepfake.images.load import load_image
 
 BATCH = 32
 

@@ -38,8 +38,8 @@ def resident() -> int:
 
 def measure(pictures: int, side: int) -> dict[int, int]:
     """Resident bytes after 0, 10, 100, 200, ... pictures, the archive itself included."""
-    from deepfake.batch import Batch
-    from deepfake.registry import default_name
+    from deepfake.detection.batch import Batch
+    from deepfake.detection.card import default_name
 
     Batch([("warm-up.zip", archive(2, side))], default_name()).work(lambda *_: None, lambda: False)
     batch = Batch([("drawn.zip", archive(pictures, side))], default_name())

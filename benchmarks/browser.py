@@ -25,7 +25,7 @@ FLAGS = [
 
 _DESKTOP_START = """
 import tensorflow
-from deepfake.architectures import resnet50
+from deepfake.networks.architectures import resnet50
 resnet50(None)
 """
 
@@ -93,7 +93,7 @@ def _desktop_verdict() -> float:
     import keras
     import numpy as np
 
-    from deepfake.architectures import resnet50
+    from deepfake.networks.architectures import resnet50
 
     model: Any = resnet50(None)
     with tempfile.TemporaryDirectory() as folder:

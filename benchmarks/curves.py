@@ -20,8 +20,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.curves", description=__doc__)
     parser.add_argument("--steps", type=int, default=1_000_000)
     options = parser.parse_args()
-    from deepfake.run_figures import steps_figure
-    from deepfake.run_history import HistoryReader
+    from deepfake.runs.figures import steps_figure
+    from deepfake.runs.history import HistoryReader
 
     with tempfile.TemporaryDirectory() as place:
         write_events(Path(place), options.steps)

@@ -15,17 +15,17 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.common import ROOT, drawn_photo
-from deepfake.figures import jpeg_bytes
+from deepfake.detection.draw import jpeg_bytes
 
 _OPENING = """
 import json, resource, sys, time
 from pathlib import Path
-import deepfake.inventory, numpy, pandas
+import deepfake.data.inventory, numpy, pandas
 def memory():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
 before = memory()
 start = time.perf_counter()
-found = deepfake.inventory.take_inventory(Path(sys.argv[1]))
+found = deepfake.data.inventory.take_inventory(Path(sys.argv[1]))
 seconds = time.perf_counter() - start
 print(json.dumps({"seconds": seconds, "megabytes": memory() - before, "images": len(found)}))
 """

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from deepfake.augmentation import jpeg, perturb
-from deepfake.dataset import index_dataset
-from deepfake.demo import draw_face, draw_fake
-from deepfake.figures import shrink
-from deepfake.images import load_image
-from deepfake.photographs import looks_drawn
+from deepfake.data.demo import draw_face, draw_fake
+from deepfake.data.index import index_dataset
+from deepfake.detection.draw import shrink
+from deepfake.detection.photographs import looks_drawn
+from deepfake.images.load import load_image
+from deepfake.perturbations.mix import jpeg, perturb
 
 MOST = 400
 """Images of each class, and drawings of each kind."""

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.common import drawn_photo
-from deepfake.detector import get_detector
-from deepfake.explanation import grad_cam, occlusion
-from deepfake.stress import stress_test
+from deepfake.detection.detector import get_detector
+from deepfake.detection.heatmaps import grad_cam, occlusion
+from deepfake.detection.stress import stress_test
 
 GOAL_MS = 1000
 

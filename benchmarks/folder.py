@@ -18,12 +18,12 @@ def run(images: int = 200, runs: int = 3) -> list[Result]:
     import tensorflow as tf
     from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 
-    from deepfake.architectures import resnet50
-    from deepfake.dataset import index_dataset
-    from deepfake.detector import get_detector
-    from deepfake.measuring import measure
-    from deepfake.pipeline import scoring_batches
-    from deepfake.preprocessing import scaled
+    from deepfake.data.index import index_dataset
+    from deepfake.detection.detector import get_detector
+    from deepfake.evaluation.measure import measure
+    from deepfake.images.pixels import scaled
+    from deepfake.networks.architectures import resnet50
+    from deepfake.training.pipeline import scoring_batches
 
     detector = get_detector()
     seed: Any = resnet50(None)  # speed does not depend on the weights

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.dataset import DatasetIndex, index_dataset
-from deepfake.evaluation import evaluate_scores
-from deepfake.faces import find_faces
-from deepfake.images import load_image
-from deepfake.report_text import evaluation_lines
+from deepfake.data.index import DatasetIndex, index_dataset
+from deepfake.evaluation.metrics import evaluate_scores
+from deepfake.evaluation.report_text import evaluation_lines
+from deepfake.faces.finder import find_faces
+from deepfake.images.load import load_image
 
 
 def framing(data: DatasetIndex, images: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -24,9 +24,9 @@ from starlette.requests import Request
 
 from benchmarks.fuzz_busy import busy_files
 from benchmarks.fuzz_corpus import hostile, mutated, seed_files
-from deepfake.api_upload import read_form
+from deepfake.api.uploads import read_form
 from deepfake.errors import UserError
-from deepfake.images import load_image
+from deepfake.images.load import load_image
 
 MOST_SECONDS = 2.0
 """Of processor time, which other programs do not lengthen."""

@@ -1,4 +1,4 @@
-"""Files that kept a decoder busy for hours, or filled the memory, before ``deepfake.image_structure``."""
+"""Files that kept a decoder busy for hours, or filled the memory, before ``deepfake.images.limits``."""
 
 from __future__ import annotations
 

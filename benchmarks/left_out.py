@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from deepfake.clip_vit import CLIP_B16, pooled_columns
-from deepfake.dataset import index_dataset
-from deepfake.feature_cache import FeatureCache
-from deepfake.features import read_features
-from deepfake.heads import Moments, balanced_weights
-from deepfake.views import View
+from deepfake.data.index import index_dataset
+from deepfake.networks.clip_vit import CLIP_B16, pooled_columns
+from deepfake.training.frozen.cache import FeatureCache
+from deepfake.training.frozen.features import read_features
+from deepfake.training.frozen.heads import Moments, balanced_weights
+from deepfake.training.frozen.views import View
 
 FEWEST = 8
 """Of each class, where an AUC is given."""

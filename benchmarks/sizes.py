@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from deepfake.image_files import list_image_files
+from deepfake.images.walk import list_image_files
 
 SIZES = (256, 320, 400, 500, 640, 800, 1000, 1280, 1700, 2400)
 """Longer sides in pixels."""
@@ -51,9 +51,9 @@ def variants(image: Image.Image) -> dict[str, Image.Image]:
 
 def judge(folder: Path, detector: str | None) -> dict[str, dict[str, Row]]:
     """Of each photograph and variant: p_fake and long side of the largest face, seconds for finding faces."""
-    from deepfake.detector import get_detector
-    from deepfake.faces import find_faces
-    from deepfake.images import load_image
+    from deepfake.detection.detector import get_detector
+    from deepfake.faces.finder import find_faces
+    from deepfake.images.load import load_image
 
     judging = get_detector(detector)
     found: dict[str, dict[str, Row]] = {}

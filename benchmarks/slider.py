@@ -40,8 +40,8 @@ def main() -> None:
 
 def write_detector(folder: Path, images: int) -> None:
     """A card with one evaluation of drawn scores; the network's file is never opened."""
-    from deepfake.evaluation import evaluate_scores
-    from deepfake.score_table import write_scores
+    from deepfake.evaluation.metrics import evaluate_scores
+    from deepfake.evaluation.scores import write_scores
 
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -70,9 +70,9 @@ def write_detector(folder: Path, images: int) -> None:
 
 def numbers_alone(models: Path) -> float:
     """Milliseconds for the confusion matrix, its rates and intervals, and the report."""
-    from deepfake.breakdown import sorted_scores
-    from deepfake.score_table import read_scores
-    from deepfake.threshold_metrics import at_threshold, report_table
+    from deepfake.evaluation.breakdown import sorted_scores
+    from deepfake.evaluation.scores import read_scores
+    from deepfake.evaluation.thresholds import at_threshold, report_table
 
     scores = sorted_scores(read_scores(models / "drawn" / "scores.csv"))
     times = []

@@ -58,13 +58,13 @@ def fits(name: str, folder: Path, steps: int) -> dict[str, Callable[[], float]]:
     import numpy as np
     import tensorflow as tf
 
-    from deepfake.callbacks import StepReporter, WeightAverage
-    from deepfake.dataset import index_dataset
-    from deepfake.epochs import networks
-    from deepfake.pipeline import training_batches
-    from deepfake.recipes import RECIPES
-    from deepfake.runlog import RunLog
-    from deepfake.sampling import epoch_samples
+    from deepfake.data.index import index_dataset
+    from deepfake.training.callbacks import StepReporter, WeightAverage
+    from deepfake.training.epochs import networks
+    from deepfake.training.log import RunLog
+    from deepfake.training.pipeline import training_batches
+    from deepfake.training.recipe import RECIPES
+    from deepfake.training.samples import epoch_samples
 
     recipe = dataclasses.replace(RECIPES[name], validation_images=None)
     data = index_dataset(folder)

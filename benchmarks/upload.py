@@ -49,13 +49,13 @@ def median(seconds: object) -> float:
 
 def alone(file: bytes, times: int) -> list[tuple[str, float, float]]:
     """The parts of the work in this process: name, time on the clock and of the processors."""
-    from deepfake import presentation
-    from deepfake.detector import get_detector
-    from deepfake.faces import Box, find_faces
-    from deepfake.figures import draw_faces, jpeg_bytes, shrink
-    from deepfake.images import load_image
-    from deepfake.recorded import validation_scores
-    from deepfake.registry import CallName
+    from deepfake.detection import text
+    from deepfake.detection.card import CallName
+    from deepfake.detection.detector import get_detector
+    from deepfake.detection.draw import draw_faces, jpeg_bytes, shrink
+    from deepfake.evaluation.records import validation_scores
+    from deepfake.faces.finder import Box, find_faces
+    from deepfake.images.load import load_image
 
     image, detector = load_image(file), get_detector()
     verdict = detector.check(image)
@@ -68,7 +68,7 @@ def alone(file: bytes, times: int) -> list[tuple[str, float, float]]:
         ("alone: faces and verdict", lambda: detector.check(image)),
         (
             "alone: what such a score meant",
-            lambda: presentation.context_sentence(validation_scores(detector.card), verdict),
+            lambda: text.context_sentence(validation_scores(detector.card), verdict),
         ),
         ("alone: the picture with its faces", lambda: jpeg_bytes(draw_faces(image.pixels, boxes, calls))),
     ]

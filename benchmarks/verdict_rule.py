@@ -10,12 +10,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from deepfake.breakdown import sorted_scores
-from deepfake.registry import Card, load_card, model_names
-from deepfake.runlog import write_json
-from deepfake.score_table import read_scores
-from deepfake.threshold_metrics import Rate
-from deepfake.verdict_rule import RuleMetrics, at_every_point, rules_to_dict
+from deepfake.detection.card import Card, load_card, model_names
+from deepfake.evaluation.breakdown import sorted_scores
+from deepfake.evaluation.scores import read_scores
+from deepfake.evaluation.thresholds import Rate
+from deepfake.evaluation.verdict_rule import RuleMetrics, at_every_point, rules_to_dict
+from deepfake.training.log import write_json
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ means fake.
 
 import os
 
-from deepfake.runtime import keep_tensorflow_quiet
+from deepfake.util.tensorflow import keep_tensorflow_quiet
 
 # TensorFlow leaves oneDNN off where a processor lacks AVX512-VNNI, though AVX2 gains by it too. Here,
 # because it must stand before TensorFlow is imported, whichever module does that.

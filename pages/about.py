@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deepfake import card_texts
-from deepfake.base_rates import call_worth, meaning_sentence, rates_sentence, worth_sentence
+from deepfake.detection.card import Card, default_name, load_card, model_names
+from deepfake.detection.text import context_example
 from deepfake.errors import UserError
-from deepfake.presentation import context_example
-from deepfake.recorded import Recorded, recorded_evaluations, validation_scores
-from deepfake.registry import Card, default_name, load_card, model_names
-from deepfake.threshold_metrics import at_threshold
-from ui import ask_for_detector, ask_for_threshold, bullets, plain, show_card, start_page
-from ui_evaluation import ask_for_evaluation, opened
+from deepfake.evaluation import card_text
+from deepfake.evaluation.base_rates import call_worth, meaning_sentence, rates_sentence, worth_sentence
+from deepfake.evaluation.records import Recorded, recorded_evaluations, validation_scores
+from deepfake.evaluation.thresholds import at_threshold
+from ui.evaluation.overview import ask_for_evaluation, opened
+from ui.page import ask_for_detector, ask_for_threshold, bullets, plain, show_card, start_page
 
 SHARES = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 50, 70, 90]
 
@@ -87,8 +87,8 @@ def show_base_rates(card: Card, evaluations: list[Recorded]) -> None:
 
 def show_making(card: Card) -> None:
     st.subheader("How it was made", anchor=False)
-    st.markdown(bullets(card_texts.training_lines(card)))
-    st.markdown(plain(card_texts.calibration_sentence(card)))
+    st.markdown(bullets(card_text.training_lines(card)))
+    st.markdown(plain(card_text.calibration_sentence(card)))
 
 
 def show_measured(evaluations: tuple[Recorded, ...]) -> None:
@@ -97,7 +97,7 @@ def show_measured(evaluations: tuple[Recorded, ...]) -> None:
         st.write("No evaluation is recorded in this detector's card.")
         return
     st.dataframe(
-        card_texts.measured_table(evaluations),
+        card_text.measured_table(evaluations),
         hide_index=True,
         height="content",
         column_config={"Measured on": st.column_config.TextColumn(width=300)},  # else cut: it shares evenly
@@ -115,7 +115,7 @@ def show_measured(evaluations: tuple[Recorded, ...]) -> None:
 
 def show_limits(card: Card, evaluations: tuple[Recorded, ...]) -> None:
     st.subheader("What it cannot do", anchor=False)
-    if found := card_texts.measured_limits(evaluations):
+    if found := card_text.measured_limits(evaluations):
         st.markdown("Measured:" + bullets(found))
         st.markdown("Of any such detector:")
     st.markdown(

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from deepfake.archives import MAX_ARCHIVE_BYTES
-from deepfake.batch import MAX_PICTURES
+from deepfake.detection.batch import MAX_PICTURES
+from deepfake.detection.card import ModelError, OperatingPoint, default_name, load_card, model_names
+from deepfake.detection.text import file_size
 from deepfake.errors import UserError
-from deepfake.image_files import IMAGE_EXTENSIONS
-from deepfake.images import MAX_BYTES
-from deepfake.presentation import file_size
-from deepfake.registry import ModelError, OperatingPoint, default_name, load_card, model_names
-from ui import ask_for_detector, ask_for_threshold, forget_uploads, plain, start_page, warm_up
-from ui_batch import desk, follow, show_results
+from deepfake.images.archives import MAX_ARCHIVE_BYTES
+from deepfake.images.load import MAX_BYTES
+from deepfake.images.walk import IMAGE_EXTENSIONS
+from ui.check.batch import desk, follow, show_results
+from ui.page import ask_for_detector, ask_for_threshold, forget_uploads, plain, start_page, warm_up
 
 MIB = 2**20
 FILES, FOLDER = "Pictures or a zip archive", "A folder"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deepfake.images import MAX_BYTES, MAX_PIXELS, MIN_SIDE
-from deepfake.registry import ModelError, default_name, load_card, model_names
-from deepfake.video_frames import MAX_VIDEO_BYTES
-from ui import ask_for_detector, ask_for_threshold, plain, show_card, start_page, warm_up
-from ui_linked import linked_pictures
-from ui_uploads import IMAGES, Upload, link_to_page, own_place, shelf_of, warn_of_weight
-from ui_verdict import MAX_FILES, forget_results, show_results
+from deepfake.detection.card import ModelError, default_name, load_card, model_names
+from deepfake.images.load import MAX_BYTES, MAX_PIXELS, MIN_SIDE
+from deepfake.images.video import MAX_VIDEO_BYTES
+from ui.check.uploads import IMAGES, Upload, link_to_page, own_place, shelf_of, warn_of_weight
+from ui.check.verdict import MAX_FILES, forget_results, show_results
+from ui.links import linked_pictures
+from ui.page import ask_for_detector, ask_for_threshold, plain, show_card, start_page, warm_up
 
 MAX_MIB = MAX_BYTES // 2**20
 # What the uploader lets through: what is refused here gets a reason, and a video the way to its page.

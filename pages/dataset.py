@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import show_tabs, start_page
-from ui_dataset import ask_for_data_set, open_inventory, show_notes, show_overview
-from ui_dataset_audit import show_audit
-from ui_dataset_gallery import show_pictures
-from ui_dataset_preview import show_augmentations
+from ui.dataset.audit import show_audit
+from ui.dataset.gallery import show_pictures
+from ui.dataset.overview import ask_for_data_set, open_inventory, show_notes, show_overview
+from ui.dataset.ui_dataset_preview import show_augmentations
+from ui.page import show_tabs, start_page
 
 
 def main() -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
+from deepfake.detection.card import Card, default_name, load_card, model_names
 from deepfake.errors import UserError
-from deepfake.evaluation_texts import shown_rate, threshold_sentence
-from deepfake.evaluation_view import OpenedEvaluation
-from deepfake.kept_evaluations import known_evaluations
-from deepfake.recorded import Recorded
-from deepfake.registry import Card, default_name, load_card, model_names
-from deepfake.threshold_metrics import ThresholdMetrics, at_threshold
-from ui import ask_for_detector, plain, show_tabs, start_page
-from ui_calibration import show_calibration, show_operating_point
-from ui_comparison import show_comparison
-from ui_curves import show_curves
-from ui_evaluation import (
+from deepfake.evaluation.kept import known_evaluations
+from deepfake.evaluation.loaded import OpenedEvaluation
+from deepfake.evaluation.records import Recorded
+from deepfake.evaluation.text import shown_rate, threshold_sentence
+from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold
+from ui.evaluation.compare import show_comparison
+from ui.evaluation.curves import show_curves
+from ui.evaluation.gallery import show_images
+from ui.evaluation.kept import show_kept
+from ui.evaluation.measure import show_measuring
+from ui.evaluation.overview import (
     ask_for_evaluation,
     opened,
     show_gap_alarms,
@@ -23,10 +24,9 @@ from ui_evaluation import (
     show_parts,
     show_verdict_rule,
 )
-from ui_gallery import show_images
-from ui_kept import show_kept
-from ui_measure import show_measuring
-from ui_threshold import set_value, start_value
+from ui.evaluation.ui_calibration import show_calibration, show_operating_point
+from ui.page import ask_for_detector, plain, show_tabs, start_page
+from ui.ui_threshold import set_value, start_value
 
 VIEWS = ["One detector", "Compare detectors", "Run an evaluation"]
 

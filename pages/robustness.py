@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from deepfake.detection.card import default_name, load_card, model_names
 from deepfake.errors import UserError
-from deepfake.registry import default_name, load_card, model_names
-from deepfake.robustness_record import read_robustness
-from deepfake.robustness_run import RUNNER
-from deepfake.robustness_view import Entry, attack_sentence, headline, rule_sentence
-from ui import plain, show_tabs, start_page
-from ui_robustness import show_attacks, show_map, show_perturbation
-from ui_robustness_run import show_form, show_last_run, show_progress
+from deepfake.robustness.job import RUNNER
+from deepfake.robustness.record import read_robustness
+from deepfake.robustness.text import Entry, attack_sentence, headline, rule_sentence
+from ui.page import plain, show_tabs, start_page
+from ui.robustness.measure import show_form, show_last_run, show_progress
+from ui.robustness.results import show_attacks, show_map, show_perturbation
 
 FEW = 200  # below it the 95 % interval of an accuracy is wider than some 10 points
 

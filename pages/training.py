@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from deepfake.errors import UserError
-from deepfake.runs import run_names
-from ui import plain, show_tabs, start_page
-from ui_training import COMPLAINT, show_run
-from ui_training_form import show_form
-from ui_training_table import opened_runs, show_runs
+from deepfake.runs.runs import run_names
+from ui.page import plain, show_tabs, start_page
+from ui.training.form import show_form
+from ui.training.run import COMPLAINT, show_run
+from ui.training.table import opened_runs, show_runs
 
 
 def main() -> None:

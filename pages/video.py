@@ -6,16 +6,15 @@ import logging
 
 import streamlit as st
 
-from deepfake.batch import KEPT_BYTES
+from deepfake.detection.batch import KEPT_BYTES
+from deepfake.detection.card import Card, ModelError, OperatingPoint, default_name, load_card, model_names
+from deepfake.detection.text import CALL_WORDS, percent, video_headline, video_number_line
+from deepfake.detection.video import VideoVerdict, check_video
+from deepfake.detection.video_figure import video_figure, video_table
 from deepfake.errors import UserError
-from deepfake.presentation import CALL_WORDS, percent, video_headline, video_number_line
-from deepfake.registry import Card, ModelError, OperatingPoint, default_name, load_card, model_names
-from deepfake.video import VideoVerdict, check_video
-from deepfake.video_figure import video_figure, video_table
-from deepfake.video_frames import MAX_FRAMES, MAX_SECONDS, MAX_VIDEO_BYTES
-from ui import CALL_STYLES, ask_for_detector, ask_for_threshold, plain, start_page, warm_up
-from ui_charts import chart, download
-from ui_uploads import (
+from deepfake.images.video import MAX_FRAMES, MAX_SECONDS, MAX_VIDEO_BYTES
+from ui.charts import chart, download
+from ui.check.uploads import (
     LET_GO,
     VIDEO,
     Upload,
@@ -25,6 +24,7 @@ from ui_uploads import (
     show_right_page,
     warn_of_weight,
 )
+from ui.page import CALL_STYLES, ask_for_detector, ask_for_threshold, plain, start_page, warm_up
 
 logger = logging.getLogger("deepfake.pages.video")
 MIB = 2**20
@@ -40,7 +40,7 @@ def judge(file_id: str, model: str, version: str, _content: bytes | None) -> Vid
         raise UserError("let_go", LET_GO)
     progress = st.progress(0.0, "Opening the video")
     warm_up().join()
-    from deepfake.detector import get_detector
+    from deepfake.detection.detector import get_detector
 
     def report(done: int, total: int) -> None:
         progress.progress(done / total, f"{done} of {total} frames judged")

@@ -61,7 +61,7 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A models folder with one detector, ``tiny``: a small network with random weights."""
-    from deepfake.architectures import compact
+    from deepfake.networks.architectures import compact
 
     folder = tmp_path_factory.mktemp("models")
     (folder / "tiny").mkdir()

@@ -11,12 +11,12 @@ import pytest
 import test_evaluation_page
 from test_evaluation_page import change_card, page, shown
 
-from deepfake.base_rates import call_worth, meaning_sentence, worth_sentence
-from deepfake.card_texts import calibration_sentence, measured_limits, training_lines
+from deepfake.detection.card import load_card
 from deepfake.errors import UserError
-from deepfake.recorded import recorded_evaluations
-from deepfake.registry import load_card
-from deepfake.threshold_metrics import rate
+from deepfake.evaluation.base_rates import call_worth, meaning_sentence, worth_sentence
+from deepfake.evaluation.card_text import calibration_sentence, measured_limits, training_lines
+from deepfake.evaluation.records import recorded_evaluations
+from deepfake.evaluation.thresholds import rate
 
 models = test_evaluation_page.models
 ABOUT = "pages/about.py"

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake import detector
-from deepfake.admission import Admission, Busy
-from deepfake.api import judge
-from deepfake.api_upload import Upload
+from deepfake.api.app import judge
+from deepfake.api.uploads import Upload
+from deepfake.detection import detector
+from deepfake.util.admission import Admission, Busy
 
 
 def test_more_than_it_holds_are_told_at_once_and_places_are_freed() -> None:

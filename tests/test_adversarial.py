@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deepfake import adversarial as module
-from deepfake.adversarial import adversarial
-from deepfake.architectures import compact
-from deepfake.optimisation import compile_for
-from deepfake.preprocessing import InputSpec, scaled
-from deepfake.recipes import RECIPES
-from deepfake.training_data import TrainingError
+from deepfake.images.pixels import InputSpec, scaled
+from deepfake.networks.architectures import compact
+from deepfake.training import adversarial as module
+from deepfake.training.adversarial import adversarial
+from deepfake.training.optimise import compile_for
+from deepfake.training.recipe import RECIPES
+from deepfake.training.training_data import TrainingError
 
 SPEC = InputSpec(32)
 EPSILON = 4

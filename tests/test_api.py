@@ -26,13 +26,14 @@ from conftest import encoded, noise_image
 from starlette.formparsers import MultiPartParser
 from starlette.requests import Request
 
-from deepfake import api, api_upload
-from deepfake.api import Service, create_api, key_from_environment
-from deepfake.api_upload import MAX_BODY_BYTES, MAX_FILES, ApiError, RateLimit
+from deepfake.api import app as api
+from deepfake.api import uploads
+from deepfake.api.app import Service, create_api, key_from_environment
+from deepfake.api.uploads import MAX_BODY_BYTES, MAX_FILES, ApiError, RateLimit
 from deepfake.cli import main
-from deepfake.detector import Detector, get_detector
+from deepfake.detection.detector import Detector, get_detector
 from deepfake.errors import UserError
-from deepfake.images import load_image
+from deepfake.images.load import load_image
 
 ROOT = Path(__file__).resolve().parent.parent
 PNG = encoded(noise_image(1))
@@ -43,9 +44,10 @@ pytestmark = pytest.mark.usefixtures("use_tiny_models", "no_faces")
 @pytest.fixture
 def no_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     """No face finder: it takes seconds, and drawn blotches have no faces."""
-    from deepfake import detector, faces
+    from deepfake.detection import detector
+    from deepfake.faces import finder
 
-    monkeypatch.setattr(detector, "find_faces", lambda pixels: faces.FaceScan((), "no_face"))
+    monkeypatch.setattr(detector, "find_faces", lambda pixels: finder.FaceScan((), "no_face"))
 
 
 class Answer(NamedTuple):
@@ -146,10 +148,11 @@ def test_a_verdict_is_that_of_the_command_line(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_threshold_and_model_are_fields(monkeypatch: pytest.MonkeyPatch) -> None:
-    from deepfake import detector, faces
+    from deepfake.detection import detector
+    from deepfake.faces import finder
 
-    face = faces.Face((10, 10, 60, 60), (0, 0, 96, 96), 0.99)
-    monkeypatch.setattr(detector, "find_faces", lambda pixels: faces.FaceScan((face,), "faces"))
+    face = finder.Face((10, 10, 60, 60), (0, 0, 96, 96), 0.99)
+    monkeypatch.setattr(detector, "find_faces", lambda pixels: finder.FaceScan((face,), "faces"))
     monkeypatch.setattr(Detector, "p_fake", lambda self, crops: [0.8] * len(crops))
     app = create_api(Service())
     for point, call in (("balanced", "fake"), ("few_false_alarms", "uncertain")):
@@ -162,9 +165,10 @@ def test_threshold_and_model_are_fields(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_verdict_that_flips_is_uncertain(monkeypatch: pytest.MonkeyPatch) -> None:
-    from deepfake import detector, faces
+    from deepfake.detection import detector
+    from deepfake.faces import finder
 
-    whole = faces.FaceScan((faces.Face((0, 0, 90, 90), (0, 0, 96, 96), 0.9),), "face_crop")
+    whole = finder.FaceScan((finder.Face((0, 0, 90, 90), (0, 0, 96, 96), 0.9),), "face_crop")
     monkeypatch.setattr(detector, "find_faces", lambda pixels: whole)
     scores = [0.9] + [0.1] * 30
     monkeypatch.setattr(Detector, "p_fake", lambda self, crops: scores[: len(crops)])
@@ -240,7 +244,7 @@ def test_a_damaged_detector_is_a_problem(use_tiny_models: Path, tmp_path: Path, 
     (tmp_path / "tiny" / "card.json").write_bytes((use_tiny_models / "tiny" / "card.json").read_bytes())
     (tmp_path / "tiny" / "model.keras").write_bytes(b"other")
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
-    monkeypatch.setattr("deepfake.detector._loaded", {})
+    monkeypatch.setattr("deepfake.detection.detector._loaded", {})
     assert is_problem(
         ask(create_api(Service()), "POST", PREDICT, body=form(("a.png", PNG)), headers=FORM),
         503,
@@ -289,7 +293,7 @@ def test_a_form_without_its_last_boundary_is_refused_whole(
     missing: int, fields: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged = []
-    monkeypatch.setattr("deepfake.api.judge", lambda *given: judged.append(given))
+    monkeypatch.setattr("deepfake.api.app.judge", lambda *given: judged.append(given))
     body = form(("a.png", PNG), ("b.png", PNG), **fields).rstrip(b"\r\n")
     got = ask(create_api(Service()), "POST", PREDICT, body=body[:-missing], headers=FORM)
     assert is_problem(got, 400, "bad_form")
@@ -330,7 +334,7 @@ def test_pictures_without_a_name_count_as_files() -> None:
     )
 
 
-@pytest.mark.parametrize("name", api_upload.FIELDS)
+@pytest.mark.parametrize("name", uploads.FIELDS)
 def test_a_field_in_the_wrong_place_is_refused_by_name(name: str) -> None:
     app = create_api(Service())
     as_file = part(f'name="{name}"; filename="x.txt"', b"true") + form(("a.png", PNG))
@@ -372,7 +376,7 @@ def test_a_declared_size_is_refused_before_anything_is_read() -> None:
 
 @pytest.mark.parametrize("length", [None, "10", "-1", "1e99"])
 def test_a_body_that_does_not_tell_its_size_is_cut_off(monkeypatch: Any, length: str | None) -> None:
-    monkeypatch.setattr(api_upload, "MAX_BODY_BYTES", 100_000)
+    monkeypatch.setattr(uploads, "MAX_BODY_BYTES", 100_000)
     start = form(("a.png", b""))[: -len(b"\r\n--b--\r\n")]
     chunks = [start, *[bytes(10_000)] * 100]
     headers = FORM if length is None else {**FORM, "Content-Length": length}
@@ -380,7 +384,7 @@ def test_a_body_that_does_not_tell_its_size_is_cut_off(monkeypatch: Any, length:
 
     async def count() -> Answer:
         nonlocal read
-        whole = api_upload._limited
+        whole = uploads._limited
 
         async def counting(request: Request) -> Any:
             nonlocal read
@@ -388,7 +392,7 @@ def test_a_body_that_does_not_tell_its_size_is_cut_off(monkeypatch: Any, length:
                 read += len(chunk)
                 yield chunk
 
-        monkeypatch.setattr(api_upload, "_limited", counting)
+        monkeypatch.setattr(uploads, "_limited", counting)
         return await answer(create_api(Service()), "POST", PREDICT, body=chunks, headers=headers)
 
     assert is_problem(asyncio.run(count()), 413, "too_many_bytes")
@@ -398,14 +402,14 @@ def test_a_body_that_does_not_tell_its_size_is_cut_off(monkeypatch: Any, length:
 def test_uploads_never_touch_the_disk(monkeypatch: Any) -> None:
     monkeypatch.setattr(MultiPartParser, "spool_max_size", 1024)
     rolled = []
-    parse = api_upload._InMemory.parse
+    parse = uploads._InMemory.parse
 
     async def watch(self: Any) -> Any:
         found = await parse(self)
         rolled.extend(value.file._rolled for _, value in found.multi_items())  # pyright: ignore
         return found
 
-    monkeypatch.setattr(api_upload._InMemory, "parse", watch)
+    monkeypatch.setattr(uploads._InMemory, "parse", watch)
     body = form(("a.png", PNG), ("b.png", bytes(40 * 2**20)))
     got = ask(create_api(Service()), "POST", PREDICT, body=body, headers=FORM)
     assert got.body["results"][1]["error"]["code"] == "too_many_bytes"
@@ -442,7 +446,7 @@ def test_a_slow_body_is_given_up() -> None:
             await asyncio.sleep(3600)
 
         headers = [(b"content-type", FORM["Content-Type"].encode())]
-        await api_upload.read_form(Request({"type": "http", "headers": headers}, receive), seconds=0.05)
+        await uploads.read_form(Request({"type": "http", "headers": headers}, receive), seconds=0.05)
 
     with pytest.raises(ApiError) as caught:
         asyncio.run(slow())
@@ -505,7 +509,7 @@ def test_the_bucket_refills_and_forgets(monkeypatch: pytest.MonkeyPatch) -> None
     limit.check("2001:db8::1")
     with pytest.raises(ApiError):
         limit.check("2001:db8::1")
-    monkeypatch.setattr(api_upload, "_MAX_CLIENTS", 100)
+    monkeypatch.setattr(uploads, "_MAX_CLIENTS", 100)
     for number in range(300):
         limit.check(f"10.0.{number // 250}.{number % 250}")
     assert len(limit._buckets) <= 102
@@ -610,9 +614,9 @@ def test_a_large_image_is_judged_like_a_small_one() -> None:
 
 def test_one_record_through_every_door(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file and what came of it: the same names over HTTP, on the command line and in the page's files."""
-    from deepfake.archives import Source
-    from deepfake.batch import judge_source
-    from deepfake.presentation import outcomes_csv, outcomes_json
+    from deepfake.detection.batch import judge_source
+    from deepfake.detection.text import outcomes_csv, outcomes_json
+    from deepfake.images.archives import Source
 
     for name, content in (("a.png", PNG), ("b.jpg", b"no picture")):
         (tmp_path / name).write_bytes(content)

@@ -13,8 +13,9 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from deepfake import architectures
-from deepfake.architectures import (
+from deepfake.detection.card import ModelError, load_card, load_model
+from deepfake.networks import architectures
+from deepfake.networks.architectures import (
     ArchitectureError,
     FusedBatchNormalization,
     build,
@@ -23,7 +24,6 @@ from deepfake.architectures import (
     freeze_stages,
     resnet50,
 )
-from deepfake.registry import ModelError, load_card, load_model
 
 TINY: dict[str, Any] = {"stages": ((8, 1), (12, 2)), "stem": 8}
 

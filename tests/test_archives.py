@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake import archives
-from deepfake.archives import Archive, ArchiveRefused, is_archive
+from deepfake.images import archives
+from deepfake.images.archives import Archive, ArchiveRefused, is_archive
 
 PNG = encoded(noise_image(1))
 

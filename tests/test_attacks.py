@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from conftest import noise_image
 
-from deepfake.attacks import compiled_margin_gradient, fgsm, pgd
-from deepfake.preprocessing import InputSpec
+from deepfake.images.pixels import InputSpec
+from deepfake.robustness.attacks import compiled_margin_gradient, fgsm, pgd
 
 SPEC = InputSpec(64)
 LABELS = np.array([1, 0, 1, 0])
@@ -59,7 +59,7 @@ def test_pgd_follows_its_seeds_and_an_epsilon_of_0_changes_nothing() -> None:
 def network():
     import keras
 
-    from deepfake.architectures import compact
+    from deepfake.networks.architectures import compact
 
     keras.utils.set_random_seed(3)
     return compact(None, stages=((8, 1),), stem=8)

@@ -14,14 +14,14 @@ import pytest
 from conftest import noise_image
 from PIL import Image
 
-from deepfake.audit import audit, kept_audit
-from deepfake.dataset_texts import audit_lines
-from deepfake.gathering import perceptual_hash
-from deepfake.header_facts import header_facts
-from deepfake.inventory import Inventory, read_header, take_inventory
-from deepfake.measures import Stopped, kept_measures, measure_images
-from deepfake.near_duplicates import near_pairs
-from deepfake.shortcut import FEATURES, auc_interval, check_shortcut
+from deepfake.data.audit import audit, kept_audit
+from deepfake.data.gather import perceptual_hash
+from deepfake.data.image_stats import Stopped, kept_measures, measure_images
+from deepfake.data.inventory import Inventory, read_header, take_inventory
+from deepfake.data.shortcut import FEATURES, auc_interval, check_shortcut
+from deepfake.data.text import audit_lines
+from deepfake.images.hashing import near_pairs
+from deepfake.images.header_facts import header_facts
 
 
 @pytest.fixture(autouse=True)
@@ -139,7 +139,7 @@ def test_only_what_changed_is_measured_again(flawed, monkeypatch):
 
 
 def test_second_opening_reads_no_file(flawed, monkeypatch):
-    import deepfake.inventory as module
+    import deepfake.data.inventory as module
 
     first = take_inventory(flawed)
     monkeypatch.setattr(module, "_recent", {})
@@ -152,7 +152,7 @@ def test_second_opening_reads_no_file(flawed, monkeypatch):
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_a_file_that_comes_or_goes_is_noticed(flawed, monkeypatch, in_memory):
-    import deepfake.inventory as module
+    import deepfake.data.inventory as module
 
     first = take_inventory(flawed)
     if not in_memory:
@@ -180,7 +180,7 @@ def overwrite(path: Path, content: bytes, *, times: bool) -> None:
 @pytest.mark.parametrize("in_memory", [True, False])
 @pytest.mark.parametrize("kind", ["cut", "same size", "same size and times", "no rights"])
 def test_a_file_overwritten_in_place_is_looked_at_again(tmp_path, monkeypatch, in_memory, kind):
-    import deepfake.inventory as module
+    import deepfake.data.inventory as module
 
     root = tmp_path / "set"
     for label in ("Fake", "Real"):
@@ -218,7 +218,7 @@ def test_an_old_inventory_does_not_hide_what_changed_since(flawed):
 
 def test_files_of_a_manifest_are_looked_at(tmp_path, monkeypatch):
     """Its folders are not walked, so nothing but its files tells what changed."""
-    import deepfake.inventory as module
+    import deepfake.data.inventory as module
 
     root = tmp_path / "set"
     rows = ["path,split,label"]
@@ -237,7 +237,7 @@ def test_files_of_a_manifest_are_looked_at(tmp_path, monkeypatch):
 
 
 def test_a_set_in_memory_is_looked_at_a_part_of_the_time_only(flawed, monkeypatch):
-    import deepfake.inventory as module
+    import deepfake.data.inventory as module
 
     looked: list[int] = []
     states = module.file_states
@@ -259,7 +259,7 @@ def test_refresh_trusts_nothing_that_is_kept(flawed):
 
 
 def test_damaged_cache_is_made_again(flawed, cache, monkeypatch):
-    import deepfake.inventory as module
+    import deepfake.data.inventory as module
 
     first = take_inventory(flawed)
     audit(first)

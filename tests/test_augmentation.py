@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake.augmentation import COUNT_SHARES, KIND_WEIGHTS, PERTURBATIONS, draw_kinds, jpeg, perturb
 from deepfake.perturbations.common import Perturbation, Pixels
+from deepfake.perturbations.mix import COUNT_SHARES, KIND_WEIGHTS, PERTURBATIONS, draw_kinds, jpeg, perturb
 
 FUNCTIONS = [(kind, name) for kind, functions in PERTURBATIONS.items() for name in functions]
 SHAPES = [(256, 256), (40, 64)]

@@ -10,9 +10,9 @@ import pytest
 from safetensors.numpy import save_file
 from torch_file import save_as_torch
 
-from deepfake import autoencoder
-from deepfake.autoencoder import Autoencoder, disturbed, load_autoencoder, round_trip
-from deepfake.torch_weights import WeightsError
+from deepfake.networks import autoencoder
+from deepfake.networks.autoencoder import Autoencoder, disturbed, load_autoencoder, round_trip
+from deepfake.networks.torch_weights import WeightsError
 
 WIDE, LATENTS = 8, 4
 

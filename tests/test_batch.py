@@ -12,13 +12,13 @@ import pytest
 from conftest import encoded, noise_image
 from PIL import Image
 
-from deepfake import batch as batch_module
-from deepfake.batch import Batch, judge_source, sources_below
 from deepfake.cli import main
-from deepfake.detector import get_detector
+from deepfake.data.image_stats import Stopped
+from deepfake.detection import batch as batch_module
+from deepfake.detection.batch import Batch, judge_source, sources_below
+from deepfake.detection.detector import get_detector
 from deepfake.errors import UserError
-from deepfake.images import load_image
-from deepfake.measures import Stopped
+from deepfake.images.load import load_image
 
 PNG = encoded(noise_image(1))
 

@@ -19,11 +19,11 @@ from conftest import encoded, noise_image
 from streamlit.testing.v1 import AppTest
 from test_batch import zipped
 
-from deepfake import batch as batch_module
-from deepfake.archives import MAX_ARCHIVE_BYTES
-from deepfake.detector import get_detector
-from deepfake.faces import Face, FaceScan
-from deepfake.images import load_image
+from deepfake.detection import batch as batch_module
+from deepfake.detection.detector import get_detector
+from deepfake.faces.finder import Face, FaceScan
+from deepfake.images.archives import MAX_ARCHIVE_BYTES
+from deepfake.images.load import load_image
 
 ROOT = Path(__file__).resolve().parent.parent
 PNG = encoded(noise_image(1))
@@ -36,7 +36,7 @@ def scored(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     """Fixes the scores; all tests share one session, so its batch is dropped afterwards."""
     monkeypatch.setattr("ui.load_everything", lambda: None)
     scan = FaceScan((Face((10, 10, 40, 60), (0, 0, 64, 64), 0.99),), "faces")
-    monkeypatch.setattr("deepfake.detector.find_faces", lambda pixels: scan)
+    monkeypatch.setattr("deepfake.detection.detector.find_faces", lambda pixels: scan)
     check = type(get_detector("tiny")).check
 
     def fixed(self, image, *rest):
@@ -170,10 +170,10 @@ def test_the_link_of_a_row_wins_over_what_the_boxes_hold(
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
     asked: dict[str, dict[str, str]] = {}
     monkeypatch.setattr(
-        "ui_linked.st.page_link",
+        "ui.links.st.page_link",
         lambda page, label, icon=None, query_params=None: asked.update({label: query_params}),
     )
-    monkeypatch.setattr("ui_batch.show_rows", lambda rows, wanted: 0)  # the tests cannot click on a row
+    monkeypatch.setattr("ui.check.batch.show_rows", lambda rows, wanted: 0)  # the tests cannot click on a row
     app = ended(start(("a.png", picture(64))))
     assert "Detector tiny, balanced: fake from 60%, real below 40%." in shown(app).replace("\\", "")
     app.radio(key="threshold").set_value("few_false_alarms").run()

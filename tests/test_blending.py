@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from conftest import noise_image
 
-from deepfake.blending import self_blend
+from deepfake.data.synthesis.self_blend import self_blend
 
 FACE = np.array([[0.4, 0.42], [0.6, 0.42], [0.5, 0.52], [0.43, 0.62], [0.57, 0.62]], np.float32)
 

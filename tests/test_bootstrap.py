@@ -6,8 +6,14 @@ from scipy.special import expit
 from scipy.stats import norm
 from sklearn import metrics as sk
 
-from deepfake.bootstrap import METRICS, bootstrap_intervals, count_scores, resample, weighted_metrics
-from deepfake.calibration import reliability_table
+from deepfake.evaluation.bootstrap import (
+    METRICS,
+    bootstrap_intervals,
+    count_scores,
+    resample,
+    weighted_metrics,
+)
+from deepfake.evaluation.calibration import reliability_table
 
 
 @pytest.mark.parametrize("decimals", [None, 2, 1])

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake.registry import model_names, models_folder
+from deepfake.detection.card import model_names, models_folder
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Download, Locator, Page, Request

@@ -9,7 +9,7 @@ import pytest
 import test_browser
 import test_video
 
-from ui import LINKS
+from ui.page import LINKS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -10,7 +10,7 @@ import pytest
 import test_browser
 
 from benchmarks.common import server
-from deepfake.demo import write_demo
+from deepfake.data.demo import write_demo
 
 pytestmark = pytest.mark.browser
 browser, page = test_browser.browser, test_browser.page

@@ -23,16 +23,16 @@ WAIT_MS = test_browser.WAIT_MS
 APP = """
 import runpy
 
-import deepfake.detector
-import deepfake.faces
+import deepfake.detection.detector
+import deepfake.faces.finder
 import numpy as np
 
 # A face in a picture that shows none, and a score that any change turns round.
-face = deepfake.faces.Face((9, 9, 90, 90), (0, 0, 96, 96), 0.9)
-find = lambda pixels: deepfake.faces.FaceScan((face,), "face_crop")
-deepfake.faces.find_faces = deepfake.detector.find_faces = find
-deepfake.detector.Detector.judge = lambda self, crops: ([0.97] * len(crops), [False] * len(crops))
-deepfake.detector.Detector.p_fake = lambda self, crops: np.array([0.97] + [0.03] * (len(crops) - 1))
+face = deepfake.faces.finder.Face((9, 9, 90, 90), (0, 0, 96, 96), 0.9)
+find = lambda pixels: deepfake.faces.finder.FaceScan((face,), "face_crop")
+deepfake.faces.finder.find_faces = deepfake.detection.detector.find_faces = find
+deepfake.detection.detector.Detector.judge = lambda self, crops: ([0.97] * len(crops), [False] * len(crops))
+deepfake.detection.detector.Detector.p_fake = lambda self, crops: np.array([0.97] + [0.03] * (len(crops) - 1))
 runpy.run_path({page!r}, run_name="__main__")
 """
 

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake import calibrating
-from deepfake.calibrating import calibrate
-from deepfake.calibration import threshold_balanced
-from deepfake.dataset import DatasetIndex
-from deepfake.preprocessing import InputSpec
-from deepfake.recipes import RECIPES, REMADE
-from deepfake.score_table import check_table
+from deepfake.data.index import DatasetIndex
+from deepfake.evaluation.calibration import threshold_balanced
+from deepfake.evaluation.scores import check_table
+from deepfake.images.pixels import InputSpec
+from deepfake.training import calibrating
+from deepfake.training.calibrating import calibrate
+from deepfake.training.recipe import RECIPES, REMADE
 
 
 def data_of(**counts: int) -> DatasetIndex:

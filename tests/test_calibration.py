@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import balanced_accuracy_score, log_loss
 
-from deepfake.calibration import (
+from deepfake.evaluation.calibration import (
     TEMPERATURE_BOUNDS,
     calibrated_probability,
     fit_temperature,
@@ -17,8 +17,8 @@ from deepfake.calibration import (
     threshold_balanced,
     uncertain_band,
 )
-from deepfake.evaluation import evaluate_scores
-from deepfake.score_table import EvaluationError, wilson_interval
+from deepfake.evaluation.metrics import evaluate_scores
+from deepfake.evaluation.scores import EvaluationError, wilson_interval
 
 
 def simulated(seed: int, n: int, decimals: int | None = None):

@@ -20,14 +20,16 @@ import keras
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake import __version__, epochs, training
-from deepfake import detector as detector_module
-from deepfake.architectures import compact
+from deepfake import __version__
 from deepfake.cli import main
-from deepfake.faces import Face, FaceScan
-from deepfake.registry import load_card
-from deepfake.runlog import read_settings
-from deepfake.score_table import read_scores
+from deepfake.detection import detector as detector_module
+from deepfake.detection.card import load_card
+from deepfake.evaluation.scores import read_scores
+from deepfake.faces.finder import Face, FaceScan
+from deepfake.networks.architectures import compact
+from deepfake.training import epochs
+from deepfake.training import train as training
+from deepfake.training.log import read_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 METRICS = {
@@ -247,7 +249,7 @@ def test_what_evaluation_refuses(tiny_dataset: Path, models: Path, tmp_path: Pat
 @pytest.fixture
 def no_scoring(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever scores anything has begun too early."""
-    monkeypatch.setattr("deepfake.measuring.score_files", lambda *_, **__: pytest.fail("worked"))
+    monkeypatch.setattr("deepfake.evaluation.measure.score_files", lambda *_, **__: pytest.fail("worked"))
 
 
 @pytest.mark.parametrize(
@@ -313,7 +315,7 @@ def test_results_are_shown_before_they_are_written(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "scores.csv")
 
-    monkeypatch.setattr("deepfake.score_table.write_scores", full)
+    monkeypatch.setattr("deepfake.evaluation.scores.write_scores", full)
     words = ["evaluate", tiny_dataset, "--split", "Test"]
     status, out, err = call(capsys, *words, "--scores", tmp_path / "scores.csv")
     assert status == 1

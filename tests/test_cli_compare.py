@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 from sklearn.metrics import roc_auc_score
 
 from deepfake.cli import main
-from deepfake.score_table import write_scores
+from deepfake.evaluation.scores import write_scores
 
 ROOT = Path(__file__).resolve().parent.parent
 Capture = pytest.CaptureFixture[str]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deepfake.cli_options import output_path, printable
+from deepfake.cli.options import output_path, printable
 from deepfake.errors import UserError
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from deepfake import robustness
 from deepfake.cli import main
-from deepfake.registry import load_card
-from deepfake.robustness_kinds import KINDS
-from deepfake.robustness_record import read_robustness
-from deepfake.robustness_table import COLUMNS
+from deepfake.detection.card import load_card
+from deepfake.perturbations.graded import KINDS
+from deepfake.robustness import sweep
+from deepfake.robustness.record import read_robustness
+from deepfake.robustness.table import COLUMNS
 
 Capture = pytest.CaptureFixture[str]
 
@@ -97,7 +97,7 @@ def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*arguments: object, **options: object) -> None:
         raise AssertionError("worked")
 
-    monkeypatch.setattr(robustness, "sweep", never)
+    monkeypatch.setattr(sweep, "sweep", never)
 
 
 @pytest.mark.parametrize(

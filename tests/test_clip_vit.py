@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from deepfake.clip_vit import MEAN, STD, Shape, backbone, installed, load_clip, pooled_columns
-from deepfake.onnx_weights import read_onnx
-from deepfake.torch_weights import WeightsError
+from deepfake.networks.clip_vit import MEAN, STD, Shape, backbone, installed, load_clip, pooled_columns
+from deepfake.networks.onnx_weights import read_onnx
+from deepfake.networks.torch_weights import WeightsError
 
 TINY = Shape(size=32, patch=8, width=16, heads=2, blocks=3, pooled=(1, 2))
 

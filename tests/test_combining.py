@@ -10,20 +10,20 @@ import keras
 import numpy as np
 import pytest
 
-from deepfake.architectures import compact
-from deepfake.card_texts import training_lines
 from deepfake.cli import main
-from deepfake.combining import CombiningError, averaged_network, combine, combined_network
-from deepfake.dataset import index_dataset
-from deepfake.detector import Detector
+from deepfake.data.index import index_dataset
+from deepfake.detection.card import load_card, load_model
+from deepfake.detection.detector import Detector
+from deepfake.detection.heatmaps import grad_cam
 from deepfake.errors import UserError
-from deepfake.explanation import grad_cam
-from deepfake.preprocessing import InputSpec
-from deepfake.publishing import CardTexts, publish
-from deepfake.recipes import Recipe
-from deepfake.registry import load_card, load_model
-from deepfake.runlog import read_data_folder, write_json
-from deepfake.runs import open_run
+from deepfake.evaluation.card_text import training_lines
+from deepfake.images.pixels import InputSpec
+from deepfake.networks.architectures import compact
+from deepfake.runs.runs import open_run
+from deepfake.training.combine import CombiningError, averaged_network, combine, combined_network
+from deepfake.training.log import read_data_folder, write_json
+from deepfake.training.publish import CardTexts, publish
+from deepfake.training.recipe import Recipe
 
 PARTS: dict[str, Any] = {"stages": ((8, 1), (12, 1)), "stem": 8}
 
@@ -154,7 +154,7 @@ def test_a_weight_too_large_for_16_bits_is_refused(
 def test_training_goes_on_from_a_part(
     pair: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from deepfake import architectures
+    from deepfake.networks import architectures
 
     combine(["one", "two"], pair / "both")
     publish(pair / "both", "both", index_dataset(tiny_dataset), CardTexts(), say=lambda line: None)

@@ -11,12 +11,12 @@ from scipy.special import expit, logit
 from scipy.stats import binomtest, chi2, norm
 from sklearn import metrics as sk
 
-from deepfake.comparison import compare, differing_images, prepare
-from deepfake.comparison_view import shared_evaluations
-from deepfake.ensemble import ensemble_threshold, mean_of_logits
-from deepfake.paired import CHI_SQUARE, EXACT, PAIRED_METRICS, draw_resamples, mcnemar
-from deepfake.recorded import Recorded
-from deepfake.score_join import ComparisonError
+from deepfake.evaluation.compare import compare, differing_images, prepare
+from deepfake.evaluation.comparison_view import shared_evaluations
+from deepfake.evaluation.ensemble import ensemble_threshold, mean_of_logits
+from deepfake.evaluation.paired import CHI_SQUARE, EXACT, PAIRED_METRICS, draw_resamples, mcnemar
+from deepfake.evaluation.records import Recorded
+from deepfake.evaluation.score_join import ComparisonError
 
 
 def table(labels: Any, p_fake: Any, ids: Any = None, source: str = "made") -> pd.DataFrame:
@@ -102,7 +102,7 @@ def test_a_resample_is_the_same_for_all_detectors() -> None:
     rng = np.random.default_rng(7)
     _, twice = draw_resamples(labels, np.stack([a, b, a]), 40, 7).at(np.full(3, 0.5))
     assert np.array_equal(twice[0], twice[2])
-    # Drawn again by hand: fakes first, then reals, as in `deepfake.bootstrap.resample`.
+    # Drawn again by hand: fakes first, then reals, as in `deepfake.evaluation.bootstrap.resample`.
     fakes, reals = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
     drawn = np.concatenate([pool[rng.integers(0, 100, (40, 100))] for pool in (fakes, reals)], axis=1)
     for k, p in enumerate((a, b)):

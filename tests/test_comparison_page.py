@@ -18,17 +18,17 @@ from sklearn import metrics as sk
 from streamlit.testing.v1 import AppTest
 from test_evaluation_page import ROOT, change_card, page, shown
 
-from deepfake import evaluation_job as jobs
-from deepfake.evaluation import evaluate_scores
-from deepfake.kept_evaluations import keep
-from deepfake.measuring import Measurement
-from deepfake.pipeline import perturbed_copy
-from deepfake.publishing import evaluation_entry
-from deepfake.recorded_images import recorded_image, scored_bytes, scored_pixels
-from deepfake.registry import load_card
-from deepfake.score_table import read_scores, write_scores
-from deepfake.threshold_metrics import sort_scores
-from deepfake.verdict_rule import at_every_point
+from deepfake.detection.card import load_card
+from deepfake.evaluation import job as jobs
+from deepfake.evaluation.kept import keep
+from deepfake.evaluation.measure import Measurement
+from deepfake.evaluation.metrics import evaluate_scores
+from deepfake.evaluation.recorded_images import recorded_image, scored_bytes, scored_pixels
+from deepfake.evaluation.scores import read_scores, write_scores
+from deepfake.evaluation.thresholds import sort_scores
+from deepfake.evaluation.verdict_rule import at_every_point
+from deepfake.training.pipeline import perturbed_copy
+from deepfake.training.publish import evaluation_entry
 
 COMPARE, RUN = "Compare detectors", "Run an evaluation"
 N = 200
@@ -263,7 +263,7 @@ def test_altered_copies_are_shown_and_a_picture_opens_on_the_check_page(two, tmp
 
     found = recorded_image("tiny", title, image_id)
     assert (found.perturbed, found.label) == (True, 1)
-    from deepfake.images import load_image
+    from deepfake.images.load import load_image
 
     original = load_image(file)
     copy = perturbed_copy(original.pixels, original.facts.sha256)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake.forensic_credentials import read_credentials
+from deepfake.forensics.credentials import read_credentials
 
 c2pa: Any = pytest.importorskip("c2pa", reason="needs the optional package c2pa-python")
 x509: Any = pytest.importorskip("cryptography.x509", reason="needs the package cryptography, to sign with")

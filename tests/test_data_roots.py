@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deepfake.data_roots import DataRootError, allowed_roots, own_sets_folder, resolve_in_roots
+from deepfake.settings import DataRootError, allowed_roots, own_sets_folder, resolve_in_roots
 
 
 @pytest.fixture

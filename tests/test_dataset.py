@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake.dataset import CLASS_NAMES, DatasetError, DatasetIndex, index_dataset, splits_in_order
+from deepfake.data.index import CLASS_NAMES, DatasetError, DatasetIndex, index_dataset, splits_in_order
 
 SMALL = encoded(noise_image(height=40, width=40))
 

@@ -11,9 +11,9 @@ from conftest import noise_image
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from deepfake.audit import audit
-from deepfake.inventory import cache_name, take_inventory
-from deepfake.jobs import find_job
+from deepfake.data.audit import audit
+from deepfake.data.inventory import cache_name, take_inventory
+from deepfake.util.jobs import find_job
 
 ROOT = Path(__file__).resolve().parent.parent
 

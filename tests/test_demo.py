@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepfake import data_sets
-from deepfake.dataset import index_dataset
-from deepfake.demo import SIDE, DemoError, draw_face, draw_fake, write_demo
-from deepfake.images import load_image
+from deepfake.data import sets
+from deepfake.data.demo import SIDE, DemoError, draw_face, draw_fake, write_demo
+from deepfake.data.index import index_dataset
+from deepfake.images.load import load_image
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -88,19 +88,19 @@ def test_a_full_folder_and_a_file_are_left_alone(tmp_path):
 
 def test_a_demo_set_that_lost_images_is_drawn_again(tmp_path, monkeypatch):
     monkeypatch.setenv("DEEPFAKE_CACHE", str(tmp_path))
-    monkeypatch.setattr(data_sets, "DEMO_IMAGES", 12)
-    monkeypatch.setattr(data_sets, "write_demo", partial(write_demo, images=12))
-    folder = data_sets.make_demo()
+    monkeypatch.setattr(sets, "DEMO_IMAGES", 12)
+    monkeypatch.setattr(sets, "write_demo", partial(write_demo, images=12))
+    folder = sets.make_demo()
     before = sorted(folder.rglob("*.jpg"))
     assert len(before) == 12
     times = [path.stat().st_mtime_ns for path in before]
-    assert data_sets.make_demo() == folder
+    assert sets.make_demo() == folder
     assert [path.stat().st_mtime_ns for path in before] == times, "what is whole stays"
     before[3].unlink()
-    data_sets.make_demo()
+    sets.make_demo()
     assert sorted(folder.rglob("*.jpg")) == before
     shutil.rmtree(folder / "Train")
-    data_sets.make_demo()
+    sets.make_demo()
     assert sorted(folder.rglob("*.jpg")) == before
     assert [path.name for path in folder.parent.iterdir()] == ["demo"]
 

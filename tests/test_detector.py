@@ -14,14 +14,12 @@ import numpy as np
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake import detector as module
-from deepfake.dataset import DatasetError, index_dataset
-from deepfake.detector import Detector, get_detector, scored_parts
-from deepfake.evaluation import Evaluation
-from deepfake.faces import Box, Face, FaceScan, crop
-from deepfake.images import LoadedImage, load_image
-from deepfake.measuring import measure
-from deepfake.presentation import (
+from deepfake.data.index import DatasetError, index_dataset
+from deepfake.detection import detector as module
+from deepfake.detection.card import ModelError, load_card
+from deepfake.detection.detector import Detector, get_detector, scored_parts
+from deepfake.detection.rules import SMALLEST_FACE, RealScores, Rules, SizeRow, WholeRule
+from deepfake.detection.text import (
     context_sentence,
     framed_square,
     headline,
@@ -31,10 +29,12 @@ from deepfake.presentation import (
     scope_line,
     stress_line,
 )
-from deepfake.registry import ModelError, load_card
-from deepfake.report_text import evaluation_lines
-from deepfake.rules import SMALLEST_FACE, RealScores, Rules, SizeRow, WholeRule
-from deepfake.verdict import Verdict
+from deepfake.detection.verdict import Verdict
+from deepfake.evaluation.measure import measure
+from deepfake.evaluation.metrics import Evaluation
+from deepfake.evaluation.report_text import evaluation_lines
+from deepfake.faces.finder import Box, Face, FaceScan, crop
+from deepfake.images.load import LoadedImage, load_image
 
 Finder = Callable[..., None]
 
@@ -521,7 +521,7 @@ def test_measuring_leaves_out_what_cannot_be_read(tiny: Detector, tmp_path: Path
 
 
 def evaluation_of(labels: list[int], scores: list[float]) -> Evaluation:
-    from deepfake.evaluation import evaluate_scores
+    from deepfake.evaluation.metrics import evaluate_scores
 
     return evaluate_scores(labels, scores, n_bootstrap=50)
 

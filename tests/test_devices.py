@@ -19,8 +19,8 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 sys.path.insert(0, "tests")
 from test_training import TINY, quiet
 from deepfake import epochs, training
-from deepfake.architectures import compact
-from deepfake.dataset import index_dataset
+from deepfake.networks.architectures import compact
+from deepfake.data.index import index_dataset
 
 made = []
 def build(name, *, size=None, weights=None, fused=False):

@@ -6,8 +6,8 @@ import ast
 import re
 from pathlib import Path
 
-from deepfake.api import Service
-from deepfake.cli_reference import commands, reference
+from deepfake.api.app import Service
+from deepfake.cli.reference import commands, reference
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,7 +20,7 @@ TEXTS = "\n".join(
 def test_the_command_line_is_described_as_it_is() -> None:
     written = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
     assert written == reference(), (
-        "Run: python -m deepfake.cli_reference > docs/command-line.md"
+        "Run: python -m deepfake.cli.reference > docs/command-line.md"
     )  # fmt: skip
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from torch_file import save_as_torch
 
-from deepfake import efficientnet
-from deepfake.architectures import ArchitectureError, build
-from deepfake.efficientnet import NAME, efficientnet_lite0, load_imagenet
-from deepfake.explanation import grad_cam
-from deepfake.preprocessing import InputSpec
-from deepfake.registry import ModelError
-from deepfake.torch_weights import WeightsError
+from deepfake.detection.card import ModelError
+from deepfake.detection.heatmaps import grad_cam
+from deepfake.images.pixels import InputSpec
+from deepfake.networks import efficientnet
+from deepfake.networks.architectures import ArchitectureError, build
+from deepfake.networks.efficientnet import NAME, efficientnet_lite0, load_imagenet
+from deepfake.networks.torch_weights import WeightsError
 
 
 @pytest.fixture(scope="module")

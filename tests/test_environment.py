@@ -13,23 +13,24 @@ from typing import Any
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake import feedback, registry, runs
-from deepfake.batch import sources_below
-from deepfake.cache_folder import cache_folder, changed
 from deepfake.cli import main
-from deepfake.cli_options import output_folder
-from deepfake.data_roots import DataRootError, allowed_roots, own_sets_folder, resolve_in_roots
-from deepfake.data_sets import make_demo
+from deepfake.cli.options import output_folder
+from deepfake.data.sets import make_demo
+from deepfake.detection import card, feedback
+from deepfake.detection.batch import sources_below
 from deepfake.errors import UserError
-from deepfake.faces import FaceScan
-from deepfake.thumbnails import thumbnail
+from deepfake.faces.finder import FaceScan
+from deepfake.images.thumbnails import thumbnail
+from deepfake.runs import runs
+from deepfake.settings import DataRootError, allowed_roots, own_sets_folder, resolve_in_roots
+from deepfake.util.cache import cache_folder, changed
 
 pwd = pytest.importorskip("pwd")
 
 
 @pytest.fixture(autouse=True)
 def detector(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deepfake.detector.find_faces", lambda pixels: FaceScan((), "no_face"))
+    monkeypatch.setattr("deepfake.detection.detector.find_faces", lambda pixels: FaceScan((), "no_face"))
 
 
 @pytest.fixture
@@ -159,7 +160,7 @@ def test_without_a_home_nothing_is_kept_and_all_else_works(
 
 def test_folders_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     readers: dict[str, Callable[[], Path | None]] = {
-        "DEEPFAKE_MODELS": registry.models_folder,
+        "DEEPFAKE_MODELS": card.models_folder,
         "DEEPFAKE_RUNS": runs.runs_folder,
         "DEEPFAKE_FEEDBACK": feedback.feedback_folder,
         "DEEPFAKE_CACHE": cache_folder,

@@ -13,9 +13,10 @@ import pytest
 from scipy.special import ndtr
 from sklearn.metrics import det_curve, precision_recall_curve, roc_curve
 
-from deepfake.breakdown import breakdown_table, parts_of
-from deepfake.calibration import reliability_table
-from deepfake.curves import (
+from deepfake.detection.draw import FAKE_COLOUR, REAL_COLOUR
+from deepfake.evaluation.breakdown import breakdown_table, parts_of
+from deepfake.evaluation.calibration import reliability_table
+from deepfake.evaluation.curves import (
     MAX_POINTS,
     OneClassError,
     det_points,
@@ -23,22 +24,21 @@ from deepfake.curves import (
     score_histogram,
     thin,
 )
-from deepfake.evaluation_charts import (
+from deepfake.evaluation.evaluation_charts import (
     confusion_figure,
     dot_figure,
     histogram_figure,
     reliability_figure,
 )
-from deepfake.evaluation_figures import (
+from deepfake.evaluation.figures import (
     coverage_risk_figure,
     det_figure,
     precision_recall_figure,
     roc_figure,
 )
-from deepfake.figures import FAKE_COLOUR, REAL_COLOUR
+from deepfake.evaluation.selective import coverage_risk
+from deepfake.evaluation.thresholds import at_threshold, sort_scores
 from deepfake.plotting import plot_config
-from deepfake.selective import coverage_risk
-from deepfake.threshold_metrics import at_threshold, sort_scores
 
 
 def scores(n: int = 3000, step: float = 1e-9) -> tuple[np.ndarray, np.ndarray]:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from deepfake import evaluation_job as jobs
+from deepfake.detection.card import load_card
 from deepfake.errors import UserError
-from deepfake.kept_evaluations import add_to_card, kept_evaluations
-from deepfake.registry import load_card
+from deepfake.evaluation import job as jobs
+from deepfake.evaluation.kept import add_to_card, kept_evaluations
 
 PATIENCE = 300
 

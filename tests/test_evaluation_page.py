@@ -16,8 +16,8 @@ import pytest
 from conftest import encoded, noise_image
 from streamlit.testing.v1 import AppTest
 
-from deepfake.evaluation import evaluate_scores
-from deepfake.score_table import write_scores
+from deepfake.evaluation.metrics import evaluate_scores
+from deepfake.evaluation.scores import write_scores
 
 ROOT = Path(__file__).resolve().parent.parent
 SLIDER = "Forced choice: images that score at or above this threshold are called fake, the others real"

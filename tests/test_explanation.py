@@ -11,9 +11,9 @@ import pytest
 from conftest import noise_image
 from scipy.special import expit
 
-from deepfake.explanation import CELLS, agreement, explain, faithfulness, grad_cam, occlusion, on_grid
-from deepfake.explanation_texts import agreement_words, worth_words
-from deepfake.preprocessing import InputSpec, Pixels
+from deepfake.detection.explanation_texts import agreement_words, worth_words
+from deepfake.detection.heatmaps import CELLS, agreement, explain, faithfulness, grad_cam, occlusion, on_grid
+from deepfake.images.pixels import InputSpec, Pixels
 
 SPEC = InputSpec(96)
 
@@ -101,7 +101,7 @@ def test_grad_cam_of_a_network_whose_answer_is_known() -> None:
 
 @pytest.mark.parametrize("name", ["compact", "resnet50"])
 def test_grad_cam_of_our_networks(name: str) -> None:
-    from deepfake.architectures import build
+    from deepfake.networks.architectures import build
 
     network = build(name, size=64)
     heat = grad_cam(network, InputSpec(64), noise_image(1, 80, 80))

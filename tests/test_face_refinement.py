@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from deepfake.face_refinement import SIDE, eyes_above_mouth, refine
+from deepfake.faces.refinement import SIDE, eyes_above_mouth, refine
 
 Box = tuple[float, float, float, float]
 FACE: Box = (120.0, 90.0, 200.0, 190.0)

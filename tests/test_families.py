@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake.families import FamilyError, Member, read_metadata, read_names, whole_families
-from deepfake.gathering import GatheringError, SourceFolder, gather, read_plan
+from deepfake.data.families import FamilyError, Member, read_metadata, read_names, whole_families
+from deepfake.data.gather import GatheringError, SourceFolder, gather, read_plan
 
 HEADER = "videoname,original_width,original_height,label,original\n"
 

@@ -18,9 +18,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from test_browser import wait_until_up
 
-from deepfake import cache_folder
 from deepfake.cli import main
-from deepfake.registry import default_name, load_card
+from deepfake.detection.card import default_name, load_card
+from deepfake.util import cache
 
 ROOT = Path(__file__).resolve().parent.parent
 FULL = Path("/dev/full")
@@ -66,7 +66,7 @@ def test_an_evaluation_that_cannot_be_recorded_changes_nothing(
     def write(table: Any, path: Path) -> None:
         raise OSError(code, os.strerror(code), str(path))
 
-    monkeypatch.setattr("deepfake.publishing.write_scores", write)
+    monkeypatch.setattr("deepfake.training.publish.write_scores", write)
     assert main(["evaluate", str(tiny_dataset), "--split", "Test", "--record", "Tiny set"]) == 1
     assert "cannot be recorded" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in models.rglob("*") if path.is_file()} == before
@@ -78,10 +78,10 @@ def test_a_cache_that_cannot_be_written_keeps_the_old_file(
     code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = tmp_path / "kept"
-    cache_folder.write_whole(kept, b"old")
+    cache.write_whole(kept, b"old")
     monkeypatch.setattr(Path, "open", refusing(code, tmp_path, Path.open))
     with pytest.raises(OSError, match=r"."):
-        cache_folder.write_whole(kept, b"new")
+        cache.write_whole(kept, b"new")
     monkeypatch.undo()
     assert kept.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]

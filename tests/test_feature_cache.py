@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepfake.feature_cache import FeatureCache, FeatureCacheError
+from deepfake.training.frozen.cache import FeatureCache, FeatureCacheError
 
 KEY = {"network": "tiny", "weights": "abc", "blocks": [1, 2]}
 

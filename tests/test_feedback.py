@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake import feedback
-from deepfake.feedback import FeedbackRefused, keep_feedback
-from deepfake.registry import Card, load_card
-from deepfake.verdict import FaceVerdict, Verdict
+from deepfake.detection import feedback
+from deepfake.detection.card import Card, load_card
+from deepfake.detection.feedback import FeedbackRefused, keep_feedback
+from deepfake.detection.verdict import FaceVerdict, Verdict
 
 PNG = encoded(noise_image(1))
 SHA = hashlib.sha256(PNG).hexdigest()

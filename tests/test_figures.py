@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from deepfake import figures
-from deepfake.figures import (
+from deepfake.detection import draw
+from deepfake.detection.draw import (
     CALL_COLOURS,
     FAKE_COLOUR,
     REAL_COLOUR,
@@ -45,7 +45,7 @@ def test_box_lies_around_the_face_in_the_colour_of_its_call(call):
 
 
 def test_label_tells_the_verdict_without_its_colour(monkeypatch):
-    monkeypatch.setattr(figures, "CALL_COLOURS", dict.fromkeys(CALL_COLOURS, "#000000"))
+    monkeypatch.setattr(draw, "CALL_COLOURS", dict.fromkeys(CALL_COLOURS, "#000000"))
     box = [(100, 150, 200, 280)]
     tags = [draw_faces(canvas(400, 600), box, [call])[:150] for call in ("fake", "real", "uncertain")]
     assert not any(np.array_equal(tags[a], tags[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
@@ -82,7 +82,7 @@ def test_large_pictures_are_shrunk_and_boxes_with_them():
 @pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (33, 32)])
 def test_extreme_shapes(size):
     pixels = canvas(*size)
-    assert max(shrink(pixels).shape) <= figures.PREVIEW_SIDE
+    assert max(shrink(pixels).shape) <= draw.PREVIEW_SIDE
     assert draw_faces(pixels, [(0, 0, 1, 1)], ["real"]).dtype == np.uint8
 
 
@@ -104,12 +104,12 @@ def test_jpeg_carries_no_metadata():
 
 
 def test_theme_has_the_same_colours():
-    path = Path(figures.__file__).parent.parent / ".streamlit" / "config.toml"
+    path = Path(draw.__file__).parent.parent / ".streamlit" / "config.toml"
     theme = tomllib.loads(path.read_text(encoding="utf-8"))["theme"]
     for half in ("light", "dark"):
-        assert theme[half]["orangeColor"] == figures.FAKE_COLOUR
-        assert theme[half]["blueColor"] == figures.REAL_COLOUR
-    assert theme["light"]["grayColor"] == figures.UNCERTAIN_COLOUR
+        assert theme[half]["orangeColor"] == draw.FAKE_COLOUR
+        assert theme[half]["blueColor"] == draw.REAL_COLOUR
+    assert theme["light"]["grayColor"] == draw.UNCERTAIN_COLOUR
 
 
 def test_heat_shows_sign_and_strength() -> None:

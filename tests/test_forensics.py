@@ -16,11 +16,11 @@ from conftest import encoded, noise_image
 from PIL import ExifTags, Image
 from streamlit.testing.v1 import AppTest
 
-from deepfake import forensic_credentials
-from deepfake.forensic_credentials import Credentials, read_credentials
-from deepfake.forensic_file import compare_thumbnail, hashes, read_compression, read_exif, standard_table
-from deepfake.forensics import error_level, examine, noise_level, spectrum
-from deepfake.images import ImageRefused, load_image
+from deepfake.forensics import credentials
+from deepfake.forensics.credentials import Credentials, read_credentials
+from deepfake.forensics.metadata import compare_thumbnail, hashes, read_compression, read_exif, standard_table
+from deepfake.forensics.pixels import error_level, examine, noise_level, spectrum
+from deepfake.images.load import ImageRefused, load_image
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = noise_image(1, 200, 300)
@@ -175,7 +175,7 @@ def test_examine_refuses_what_is_no_picture() -> None:
 
 
 def test_without_a_reader_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forensic_credentials.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(credentials.importlib.util, "find_spec", lambda name: None)
     found = read_credentials(jpeg(), "JPEG")
     assert (found.state, found.rows) == ("no_reader", ())
     assert "not installed" in found.meaning
@@ -183,7 +183,7 @@ def test_without_a_reader_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_reader_that_would_fetch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "c2pa", types.ModuleType("c2pa"))  # older ones cannot be kept offline
-    monkeypatch.setattr(forensic_credentials.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(credentials.importlib.util, "find_spec", lambda name: object())
     found = read_credentials(jpeg(), "JPEG")
     assert found.state == "no_reader"
     assert "too old" in found.meaning
@@ -227,7 +227,7 @@ def test_credentials_by_a_reader(monkeypatch: pytest.MonkeyPatch, answer: str, s
     stand_in.Reader, stand_in.Context = Reader, contextlib.nullcontext
     stand_in.Settings = types.SimpleNamespace(from_dict=lambda settings: settings)
     monkeypatch.setitem(sys.modules, "c2pa", stand_in)
-    monkeypatch.setattr(forensic_credentials.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(credentials.importlib.util, "find_spec", lambda name: object())
     found = read_credentials(jpeg(), "JPEG")
     assert found.state == state
     rows = dict(found.rows)
@@ -246,7 +246,7 @@ def drawn(content: bytes, file_id: str) -> AppTest:
     def script() -> None:
         import streamlit as st
 
-        from ui_forensics import show_forensics, show_signed_record
+        from ui.check.forensics import show_forensics, show_signed_record
 
         show_signed_record(st.session_state["content"], st.session_state["file"])
         show_forensics(st.session_state["content"], st.session_state["file"])
@@ -259,9 +259,9 @@ def drawn(content: bytes, file_id: str) -> AppTest:
 def test_a_record_of_ai_is_seen_without_asking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT))
     said, signed = "it does not say so", "intact, by"
-    monkeypatch.setattr("ui_forensics.reader_installed", lambda: True)
+    monkeypatch.setattr("ui.check.forensics.reader_installed", lambda: True)
     monkeypatch.setattr(
-        "ui_forensics.read_credentials",
+        "ui.check.forensics.read_credentials",
         lambda content, kind: Credentials("found", (("Signature", signed), ("Generative AI", said)), ""),
     )
     assert not drawn(jpeg(), "two").run().warning

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepfake.detector import Detector, get_detector
-from deepfake.faces import find_faces
-from deepfake.images import load_image
-from deepfake.verdict import Verdict
+from deepfake.detection.detector import Detector, get_detector
+from deepfake.detection.verdict import Verdict
+from deepfake.faces.finder import find_faces
+from deepfake.images.load import load_image
 
 
 @pytest.fixture(scope="module")

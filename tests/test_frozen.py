@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 from test_clip_vit import TINY, pictures, tiny
 
-from deepfake.clip_vit import backbone, with_head
-from deepfake.dataset import DatasetIndex, index_dataset
-from deepfake.detector import Detector
-from deepfake.feature_cache import FeatureCache
-from deepfake.features import extract, read_features
-from deepfake.frozen import FrozenError, HeadSettings, data_digest, fit_head, fit_run
-from deepfake.images import ImageRefused
-from deepfake.int8_weights import is_quantised, quantise, restored
-from deepfake.pipeline import load_for_scoring
-from deepfake.preprocessing import InputSpec, scaled
-from deepfake.publishing import CardTexts, publish
-from deepfake.registry import read_network
-from deepfake.run_history import History
-from deepfake.run_state import run_state
-from deepfake.scoring import compiled_scorer, score_files
-from deepfake.validating import validation_numbers
+from deepfake.data.index import DatasetIndex, index_dataset
+from deepfake.detection.card import read_network
+from deepfake.detection.detector import Detector
+from deepfake.images.load import ImageRefused
+from deepfake.images.pixels import InputSpec, scaled
+from deepfake.networks.clip_vit import backbone, with_head
+from deepfake.networks.int8_weights import is_quantised, quantise, restored
+from deepfake.networks.scoring import compiled_scorer, score_files
+from deepfake.runs.history import History
+from deepfake.runs.state import run_state
+from deepfake.training.frozen.cache import FeatureCache
+from deepfake.training.frozen.features import extract, read_features
+from deepfake.training.frozen.fit import FrozenError, HeadSettings, data_digest, fit_head, fit_run
+from deepfake.training.pipeline import load_for_scoring
+from deepfake.training.publish import CardTexts, publish
+from deepfake.training.validating import validation_numbers
 
 SPEC = InputSpec(32, interpolation="bicubic")
 SETTINGS = HeadSettings(blocks=(2,), penalty=0.1, views=("clean", "mixed"), input=SPEC, weights="drawn")
@@ -150,7 +150,7 @@ def test_weights_that_were_int8_are_stored_without_loss(
     model.save(tmp_path / "net.keras")
     size = (tmp_path / "net.keras").stat().st_size
     before = {w.path: w.numpy() for w in model.weights}
-    monkeypatch.setattr("deepfake.int8_weights.LEAST_NUMBERS", 700)
+    monkeypatch.setattr("deepfake.networks.int8_weights.LEAST_NUMBERS", 700)
     quantise(tmp_path / "net.keras")
     assert is_quantised(tmp_path / "net.keras") and (tmp_path / "net.keras").stat().st_size < size
     again = read_network(tmp_path / "net.keras")

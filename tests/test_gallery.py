@@ -14,21 +14,21 @@ import pytest
 from conftest import noise_image
 from PIL import Image
 
-from deepfake import thumbnails
-from deepfake.cache_folder import cache_folder, prune
 from deepfake.cli import main
-from deepfake.contact_sheet import contact_sheet, sample_rows, strengths, training_samples
-from deepfake.data_sets import FetchError, data_sets, fetch_kaggle, make_demo
-from deepfake.dataset import DatasetError, index_dataset
-from deepfake.dataset_figures import bytes_figure, counts_figure, counts_table, sizes_table
-from deepfake.dataset_scores import compute_scores, kept_scores, recorded_scores
+from deepfake.data.contact_sheet import contact_sheet, sample_rows, strengths, training_samples
+from deepfake.data.figures import bytes_figure, counts_figure, counts_table, sizes_table
+from deepfake.data.gallery import Query, called, gallery_table, neighbours, select, suspects
+from deepfake.data.image_stats import Stopped, measure_images
+from deepfake.data.index import DatasetError, index_dataset
+from deepfake.data.inventory import take_inventory
+from deepfake.data.sets import FetchError, data_sets, fetch_kaggle, make_demo
+from deepfake.detection.card import Thresholds, load_card
 from deepfake.errors import UserError
-from deepfake.gallery import Query, called, gallery_table, neighbours, select, suspects
-from deepfake.inventory import take_inventory
-from deepfake.jobs import find_job, forget_job, start_job
-from deepfake.measures import Stopped, measure_images
-from deepfake.registry import Thresholds, load_card
-from deepfake.thumbnails import thumbnail
+from deepfake.evaluation.dataset_scores import compute_scores, kept_scores, recorded_scores
+from deepfake.images import thumbnails
+from deepfake.images.thumbnails import thumbnail
+from deepfake.util.cache import cache_folder, prune
+from deepfake.util.jobs import find_job, forget_job, start_job
 
 THRESHOLDS = Thresholds(0.5, 0.9, 0.4, 0.6)
 
@@ -239,7 +239,7 @@ def test_sets_below_the_roots(tmp_path, monkeypatch):
 
 def test_the_demo_is_a_set_of_its_own(monkeypatch):
     monkeypatch.setattr(
-        "deepfake.data_sets.write_demo", lambda folder, on_progress: (folder / "Fake").mkdir(parents=True)
+        "deepfake.data.sets.write_demo", lambda folder, on_progress: (folder / "Fake").mkdir(parents=True)
     )
     assert data_sets() == []
     folder = make_demo()
@@ -277,8 +277,8 @@ def test_scores_recorded_and_computed(tiny_dataset, use_tiny_models, tmp_path, m
 
     from test_evaluation_page import change_card
 
-    from deepfake.evaluation import evaluate_scores
-    from deepfake.score_table import write_scores
+    from deepfake.evaluation.metrics import evaluate_scores
+    from deepfake.evaluation.scores import write_scores
 
     inventory = take_inventory(tiny_dataset)
     folder = tmp_path / "models" / "tiny"
@@ -358,11 +358,11 @@ def test_an_unreadable_folder_is_named(tiny_dataset, monkeypatch):
             raise PermissionError(13, "denied")
         return usual(place)
 
-    monkeypatch.setattr("deepfake.image_files.os.scandir", denied)
+    monkeypatch.setattr("deepfake.images.walk.os.scandir", denied)
     index = index_dataset(tiny_dataset)
     assert len(index) == 80
     assert any("Train/Real may not be read" in note for note in index.notes)
-    monkeypatch.setattr("deepfake.image_files.os.scandir", lambda place: denied("Train/Real"))
+    monkeypatch.setattr("deepfake.images.walk.os.scandir", lambda place: denied("Train/Real"))
     with pytest.raises(DatasetError, match="permission") as caught:
         index_dataset(tiny_dataset)
     assert caught.value.code == "unreadable_folder"

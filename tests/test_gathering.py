@@ -9,10 +9,8 @@ import pytest
 from conftest import encoded, noise_image
 from PIL import Image
 
-from deepfake import gathering
-from deepfake.dataset import index_dataset
-from deepfake.faces import Face, FaceScan
-from deepfake.gathering import (
+from deepfake.data import gather as gathering
+from deepfake.data.gather import (
     GatheringError,
     SourceFolder,
     gather,
@@ -21,6 +19,8 @@ from deepfake.gathering import (
     perceptual_hash,
     read_plan,
 )
+from deepfake.data.index import index_dataset
+from deepfake.faces.finder import Face, FaceScan
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -206,7 +206,7 @@ def test_refusals(collections: Path, tmp_path: Path) -> None:
 
 
 def test_our_plan_gives_every_source_both_classes_and_the_recipe_its_shares() -> None:
-    from deepfake.recipes import RECIPES, REMADE
+    from deepfake.training.recipe import RECIPES, REMADE
 
     folders = read_plan(REPOSITORY / "models" / "faces.toml")
     classes = {(folder.source, folder.label) for folder in folders}

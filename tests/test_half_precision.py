@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from deepfake.architectures import compact
-from deepfake.half_precision import halve
+from deepfake.networks.architectures import compact
+from deepfake.training.half_precision import halve
 
 PARTS: dict[str, Any] = {"stages": ((64, 2), (96, 2)), "stem": 32}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from deepfake.heads import Head, Moments, balanced_weights, fit_logistic
+from deepfake.training.frozen.heads import Head, Moments, balanced_weights, fit_logistic
 
 
 def drawn(rows: int = 300, width: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

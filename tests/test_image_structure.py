@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks.fuzz_busy import busy_files, shared_directory, with_scans
 from benchmarks.fuzz_corpus import png_chunk, seed_files
-from deepfake.forensic_file import read_exif
-from deepfake.image_signatures import identify
-from deepfake.image_structure import MAX_CHUNKS, overload
-from deepfake.images import ImageRefused, load_image
+from deepfake.forensics.metadata import read_exif
+from deepfake.images.formats import identify
+from deepfake.images.limits import MAX_CHUNKS, overload
+from deepfake.images.load import ImageRefused, load_image
 
 SEEDS = seed_files()
 BUSY = busy_files(SEEDS, 2 * MAX_CHUNKS)

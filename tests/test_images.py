@@ -24,16 +24,16 @@ from PIL.PngImagePlugin import PngInfo
 from pillow_heif import from_bytes, register_heif_opener
 
 from deepfake.errors import UserError
-from deepfake.header_facts import header_facts
-from deepfake.image_files import IMAGE_EXTENSIONS, list_image_files
-from deepfake.image_signatures import FRAME_COUNT_LIMIT, count_gif_frames, count_tiff_pages, identify
-from deepfake.images import (
+from deepfake.images.formats import FRAME_COUNT_LIMIT, count_gif_frames, count_tiff_pages, identify
+from deepfake.images.header_facts import header_facts
+from deepfake.images.load import (
     MAX_BYTES,
     MAX_PIXELS,
     MIN_SIDE,
     ImageRefused,
     load_image,
 )
+from deepfake.images.walk import IMAGE_EXTENSIONS, list_image_files
 
 register_heif_opener()
 
@@ -939,7 +939,7 @@ def test_hostile_files_print_nothing(tmp_path: Path) -> None:
     (tmp_path / "c").write_bytes(mpo.replace(b"MPF\0II*\0", b"MPF\0II*\xff"))
     (tmp_path / "d").write_bytes(tiff(bytes(HEIGHT * WIDTH * 7), (8,) * 7, photometric=2))
     code = (
-        "import sys, pathlib\nfrom deepfake.images import load_image, ImageRefused\n"
+        "import sys, pathlib\nfrom deepfake.images.load import load_image, ImageRefused\n"
         "for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):\n"
         "    try:\n        load_image(path)\n        print('loaded')\n"
         "    except ImageRefused as refused:\n        print(refused.code)\n"
@@ -953,7 +953,7 @@ def test_hostile_files_print_nothing(tmp_path: Path) -> None:
 
 
 def test_heic_support_is_loaded_only_when_needed() -> None:
-    code = "import sys, deepfake.images\nassert not {'pillow_heif', 'streamlit'} & set(sys.modules)"
+    code = "import sys, deepfake.images.load\nassert not {'pillow_heif', 'streamlit'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepfake import landmarks
-from deepfake.dataset import index_dataset
-from deepfake.faces import find_landmarks
+from deepfake.data.index import index_dataset
+from deepfake.data.synthesis import landmarks
+from deepfake.faces.finder import find_landmarks
 
 
 def test_found_once_and_read_back(
@@ -42,7 +42,7 @@ def test_no_landmarks_without_a_face() -> None:
 
 
 def test_landmarks_of_a_photograph(real_data: Path) -> None:
-    from deepfake.images import load_image
+    from deepfake.images.load import load_image
 
     files = sorted((real_data / "faces140k" / "Validation" / "Real").iterdir())[:6]
     found = [found for file in files if (found := find_landmarks(load_image(file).pixels)) is not None]

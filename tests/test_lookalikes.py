@@ -13,15 +13,14 @@ import pandas as pd
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake import detector
 from deepfake.cli import main
-from deepfake.dataset import index_dataset
-from deepfake.detector import Detector, get_detector
-from deepfake.faces import Face, FaceScan
-from deepfake.images import load_image
-from deepfake.lookalike_index import even_sample, scope_of
-from deepfake.lookalike_texts import share_words, unlikeness_words
-from deepfake.lookalikes import (
+from deepfake.data.index import index_dataset
+from deepfake.detection import detector
+from deepfake.detection.card import load_card
+from deepfake.detection.detector import Detector, get_detector
+from deepfake.detection.lookalike_texts import share_words, unlikeness_words
+from deepfake.detection.neighbour_index import even_sample, scope_of
+from deepfake.detection.neighbours import (
     FILE_NAME,
     KTH,
     LookalikeError,
@@ -32,7 +31,8 @@ from deepfake.lookalikes import (
     share_fake,
     write_index,
 )
-from deepfake.registry import load_card
+from deepfake.faces.finder import Face, FaceScan
+from deepfake.images.load import load_image
 
 
 def circle(n: int = 100) -> LookalikeIndex:

@@ -10,7 +10,7 @@ import pytest
 from conftest import noise_image
 from PIL import Image, ImageDraw
 
-from deepfake.margins import SMALLEST, inner_box
+from deepfake.faces.margins import SMALLEST, inner_box
 
 Box = tuple[int, int, int, int]
 WIDTH, HEIGHT = 240, 200

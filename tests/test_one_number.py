@@ -12,22 +12,22 @@ import numpy as np
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake.api import judge as judge_over_http
-from deepfake.api_upload import Upload
-from deepfake.archives import Source
-from deepfake.batch import Batch, judge_source
+from deepfake.api.app import judge as judge_over_http
+from deepfake.api.uploads import Upload
 from deepfake.cli import main
-from deepfake.dataset import index_dataset
-from deepfake.dataset_scores import compute_scores, kept_scores, recorded_scores
-from deepfake.detector import Detector, get_detector
-from deepfake.faces import Face, FaceScan
-from deepfake.images import load_image
-from deepfake.inventory import take_inventory
-from deepfake.measuring import measure
-from deepfake.presentation import Outcome, outcomes_csv
-from deepfake.registry import load_card
-from deepfake.robustness import subject_of, sweep
-from deepfake.score_table import read_scores
+from deepfake.data.index import index_dataset
+from deepfake.data.inventory import take_inventory
+from deepfake.detection.batch import Batch, judge_source
+from deepfake.detection.card import load_card
+from deepfake.detection.detector import Detector, get_detector
+from deepfake.detection.text import Outcome, outcomes_csv
+from deepfake.evaluation.dataset_scores import compute_scores, kept_scores, recorded_scores
+from deepfake.evaluation.measure import measure
+from deepfake.evaluation.scores import read_scores
+from deepfake.faces.finder import Face, FaceScan
+from deepfake.images.archives import Source
+from deepfake.images.load import load_image
+from deepfake.robustness.sweep import subject_of, sweep
 
 SIDE = 96
 """The image is a square face crop; not of the network's size, so that each door resizes it."""
@@ -41,7 +41,7 @@ def detector(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("DEEPFAKE_CACHE", str(tmp_path / "cache"))
     square = (0, 0, SIDE, SIDE)
     scan = FaceScan((Face(square, square, 0.99),), "face_crop")
-    monkeypatch.setattr("deepfake.detector.find_faces", lambda pixels: scan)
+    monkeypatch.setattr("deepfake.detection.detector.find_faces", lambda pixels: scan)
     found = get_detector()
     assert found.card.temperature != 1
     assert found.card.bias != 0
@@ -107,7 +107,7 @@ def test_one_image_has_one_number_through_every_door(
 
 
 def detector_batch(detector: Detector, pixels: np.ndarray) -> np.ndarray:
-    from deepfake.preprocessing import to_batch
+    from deepfake.images.pixels import to_batch
 
     return to_batch([pixels], detector.card.input)
 

@@ -11,15 +11,15 @@ import pytest
 from scipy.special import expit, logit
 from sklearn import metrics as sk
 
-from deepfake.calibration_quality import before_and_after, uncalibrated
+from deepfake.detection.card import Card, Thresholds
 from deepfake.errors import UserError
-from deepfake.evaluation_view import OpenedEvaluation
-from deepfake.operating_point import expect, threshold_for
-from deepfake.operating_texts import outcome_rows, rate_sentence
-from deepfake.preprocessing import InputSpec
-from deepfake.registry import Card, Thresholds
-from deepfake.score_table import wilson_interval
-from deepfake.threshold_metrics import sort_scores
+from deepfake.evaluation.calibration_quality import before_and_after, uncalibrated
+from deepfake.evaluation.loaded import OpenedEvaluation
+from deepfake.evaluation.operating_point import expect, threshold_for
+from deepfake.evaluation.operating_texts import outcome_rows, rate_sentence
+from deepfake.evaluation.scores import wilson_interval
+from deepfake.evaluation.thresholds import sort_scores
+from deepfake.images.pixels import InputSpec
 
 CARD = Card(
     name="drawn",

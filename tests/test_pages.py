@@ -22,13 +22,13 @@ from starlette.requests import Request
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
-import ui
+from deepfake.detection.rules import Rules, WholeRule
+from deepfake.detection.stress import CHANGES
 from deepfake.errors import UserError
-from deepfake.faces import Face, FaceScan
-from deepfake.images import MAX_BYTES
-from deepfake.rules import Rules, WholeRule
-from deepfake.stress import CHANGES
-from ui_uploads import IMAGES, SHELVES, Shelf
+from deepfake.faces.finder import Face, FaceScan
+from deepfake.images.load import MAX_BYTES
+from ui import page as ui
+from ui.check.uploads import IMAGES, SHELVES, Shelf
 
 ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = [
@@ -74,14 +74,14 @@ def fixed(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
             Face((10 * n, 10, 10 * n + 30, 60), (8 * n, 8, 8 * n + 48, 56), 0.99) for n in range(len(scores))
         )
         scan = FaceScan(faces if kind != "no_face" else (), kind)  # pyright: ignore[reportArgumentType]
-        monkeypatch.setattr("deepfake.detector.find_faces", lambda pixels: scan)
-        monkeypatch.setattr("deepfake.detector.looks_drawn", lambda crop: False)
+        monkeypatch.setattr("deepfake.detection.detector.find_faces", lambda pixels: scan)
+        monkeypatch.setattr("deepfake.detection.detector.looks_drawn", lambda crop: False)
 
         def p_fake(self, crops):
             calls.append(len(crops))
             return np.resize(np.array(scores), len(crops))
 
-        monkeypatch.setattr("deepfake.detector.Detector.p_fake", p_fake)
+        monkeypatch.setattr("deepfake.detection.detector.Detector.p_fake", p_fake)
         return calls
 
     return fix
@@ -153,7 +153,8 @@ def test_a_picture_gets_a_verdict_from_the_real_network(use_tiny_models):
 def test_the_whole_picture_has_a_row_of_its_own(tiny_models, tmp_path, monkeypatch, fixed, whole):
     fixed([0.03])
     monkeypatch.setattr(
-        "deepfake.detector.Detector.p_fake", lambda self, crops: np.array([0.03, whole])[: len(crops)]
+        "deepfake.detection.detector.Detector.p_fake",
+        lambda self, crops: np.array([0.03, whole])[: len(crops)],
     )
     shutil.copytree(tiny_models, tmp_path / "models")
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
@@ -203,7 +204,7 @@ def test_one_broken_file_spoils_nothing(fixed):
 
 def test_a_fault_in_one_picture_is_a_sentence_and_no_more(fixed, monkeypatch, caplog):
     fixed([0.97])
-    from deepfake.detector import Detector
+    from deepfake.detection.detector import Detector
 
     check = Detector.check
 
@@ -400,7 +401,7 @@ def test_uploads_outlive_the_widget_that_brought_them():
 
 
 def test_uploads_are_kept_within_the_limit_of_a_batch(monkeypatch):
-    monkeypatch.setattr("ui_uploads.KEPT_BYTES", 10)
+    monkeypatch.setattr("ui.check.uploads.KEPT_BYTES", 10)
     shelf = Shelf()
     shelf.take("box", [stored("a", 6), stored("b", 6), stored("c", 4)], is_new=True)
     assert all(upload.content is not None for upload in shelf.uploads), "as long as the page is open"
@@ -485,7 +486,7 @@ def flipping(fixed, monkeypatch):
     """One face that scores 0.97, and 0.03 after any change."""
     fixed([0.97])
     monkeypatch.setattr(
-        "deepfake.detector.Detector.p_fake",
+        "deepfake.detection.detector.Detector.p_fake",
         lambda self, crops: np.array([0.97] + [0.03] * (len(crops) - 1)),
     )
 
@@ -529,7 +530,7 @@ def test_explanation_of_one_of_several_faces(fixed):
 def test_explanation_starts_with_a_face_that_was_not_left_out(fixed, monkeypatch):
     fixed([0.9, 0.2])
     drawn = iter([True])
-    monkeypatch.setattr("deepfake.detector.looks_drawn", lambda crop: next(drawn, False))
+    monkeypatch.setattr("deepfake.detection.detector.looks_drawn", lambda crop: next(drawn, False))
     app = explained(upload(page().run(), ("a.png", encoded(noise_image(1, 200, 200)))))
     assert not app.exception
     choice = next(box for box in app.selectbox if box.label == "Which face")
@@ -543,7 +544,7 @@ def test_explanation_of_the_whole_picture_where_it_counts(fixed, use_tiny_models
     card.write_text(json.dumps({**json.loads(card.read_text()), **rules}))
     fixed([0.2])
     monkeypatch.setattr(
-        "deepfake.detector.Detector.p_fake", lambda self, crops: np.resize([0.2, 0.9], len(crops))
+        "deepfake.detection.detector.Detector.p_fake", lambda self, crops: np.resize([0.2, 0.9], len(crops))
     )
     app = explained(upload(page().run(), ("a.png", encoded(noise_image(1, 200, 200)))))
     assert not app.exception
@@ -555,7 +556,7 @@ def test_a_fault_in_an_explanation_leaves_the_verdict(fixed, monkeypatch):
     def broken(*_: object) -> None:
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr("deepfake.detector.stress_test", broken)
+    monkeypatch.setattr("deepfake.detection.detector.stress_test", broken)
     fixed([0.9])
     app = explained(upload(page().run(), ("a.png", PNG)))
     assert any("could not be worked out" in error.value for error in app.error)

@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from deepfake.augmentation import jpeg
-from deepfake.demo import SIDE, draw_face
-from deepfake.images import load_image
-from deepfake.photographs import drawing_score, looks_drawn
+from deepfake.data.demo import SIDE, draw_face
+from deepfake.detection.photographs import drawing_score, looks_drawn
+from deepfake.images.load import load_image
+from deepfake.perturbations.mix import jpeg
 
 
 def test_drawn_faces_are_no_photographs() -> None:

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from conftest import encoded, noise_image
 
-from deepfake import pipeline
-from deepfake.dataset import index_dataset
-from deepfake.images import ImageRefused, load_image
-from deepfake.pipeline import (
+from deepfake.data.index import index_dataset
+from deepfake.images.load import ImageRefused, load_image
+from deepfake.images.pixels import InputSpec, Pixels, scaled, to_batch
+from deepfake.training import pipeline
+from deepfake.training.pipeline import (
     Augmentation,
     Sample,
     augment,
@@ -24,7 +25,6 @@ from deepfake.pipeline import (
     training_batches,
     training_pixels,
 )
-from deepfake.preprocessing import InputSpec, Pixels, scaled, to_batch
 
 SPEC = InputSpec(32)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import noise_image
 
-from deepfake.preprocessing import InputSpec, resize, scaled, to_batch
+from deepfake.images.pixels import InputSpec, resize, scaled, to_batch
 
 
 def test_right_size_is_left_alone() -> None:

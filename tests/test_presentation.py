@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake import presentation
+from deepfake.detection import text as presentation
+from deepfake.detection.card import OPERATING_POINTS, Thresholds
+from deepfake.detection.rules import OverlayRule, Rules, WholeRule
+from deepfake.detection.text import Outcome, context_sentence, outcomes_csv, outcomes_json, scope_line
+from deepfake.detection.verdict import FaceVerdict, Verdict, WholeVerdict
 from deepfake.errors import UserError
-from deepfake.presentation import Outcome, context_sentence, outcomes_csv, outcomes_json, scope_line
-from deepfake.registry import OPERATING_POINTS, Thresholds
-from deepfake.rules import OverlayRule, Rules, WholeRule
-from deepfake.verdict import FaceVerdict, Verdict, WholeVerdict
 
 FACE = FaceVerdict((1, 2, 3, 4), (0, 0, 5, 5), 0.9, "fake", 0.99)
 VERDICT = Verdict(

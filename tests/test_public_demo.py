@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from deepfake import data_roots, data_sets, images, runs
+from deepfake import settings
+from deepfake.data import sets
+from deepfake.images import load
 from deepfake.public_demo import EXPLANATION, is_demo
+from deepfake.runs import runs
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,15 +31,15 @@ def test_switch(value: str, demo: bool, monkeypatch: pytest.MonkeyPatch) -> None
 def test_no_training_and_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPFAKE_DATA", str(tmp_path))
     monkeypatch.setenv("DEEPFAKE_CACHE", str(tmp_path / "cache"))
-    (data_roots.own_sets_folder() / "drawn").mkdir()
-    assert data_roots.allowed_roots()
+    (settings.own_sets_folder() / "drawn").mkdir()
+    assert settings.allowed_roots()
     monkeypatch.setenv("DEEPFAKE_DEMO", "1")
-    assert data_roots.allowed_roots() == data_roots.operator_roots() == []
+    assert settings.allowed_roots() == settings.operator_roots() == []
     for act in (
         runs.check_allowed,
-        lambda: data_roots.resolve_in_roots(str(tmp_path)),
-        data_sets.make_demo,
-        data_sets.fetch_kaggle,
+        lambda: settings.resolve_in_roots(str(tmp_path)),
+        sets.make_demo,
+        sets.fetch_kaggle,
     ):
         with pytest.raises(Exception, match="public demo"):
             act()
@@ -67,5 +70,5 @@ def test_caps_are_smaller() -> None:
     pictures, many = (line.split() for line in done.stdout.splitlines())
     assert pictures == [str(8 * 2**20), "16000000", str(17 * 2**20), "12"]
     assert many == [str(32 * 2**20), str(32 * 2**20), "100"]
-    assert images.MAX_BYTES == 32 * 2**20
+    assert load.MAX_BYTES == 32 * 2**20
     assert "DEEPFAKE_DEMO" in EXPLANATION

@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepfake.architectures import compact
-from deepfake.dataset import DatasetIndex, index_dataset
-from deepfake.detector import Detector
+from deepfake.data.index import DatasetIndex, index_dataset
+from deepfake.detection.card import Card, default_name, load_card
+from deepfake.detection.detector import Detector
 from deepfake.errors import UserError
-from deepfake.measuring import Measurement, measure
-from deepfake.preprocessing import InputSpec
-from deepfake.publishing import CardTexts, publish, record
-from deepfake.recipes import Recipe
-from deepfake.recorded import recorded_evaluations, validation_scores
-from deepfake.registry import Card, default_name, load_card
-from deepfake.score_table import read_scores
+from deepfake.evaluation.measure import Measurement, measure
+from deepfake.evaluation.records import recorded_evaluations, validation_scores
+from deepfake.evaluation.scores import read_scores
+from deepfake.images.pixels import InputSpec
+from deepfake.networks.architectures import compact
+from deepfake.training.publish import CardTexts, publish, record
+from deepfake.training.recipe import Recipe
 
 RECIPE = Recipe("tiny", "compact", InputSpec(32), InputSpec(40), epochs=1)
 FIELDS = {
@@ -123,8 +123,8 @@ def test_card_says_everything(run: Path, data: DatasetIndex, models: Path) -> No
 
 
 def test_card_is_calibrated_on_perturbed_validation(run: Path, data: DatasetIndex) -> None:
-    from deepfake.calibration import fit_temperature_and_bias, threshold_at_fpr, threshold_balanced
-    from deepfake.scoring import score_files
+    from deepfake.evaluation.calibration import fit_temperature_and_bias, threshold_at_fpr, threshold_balanced
+    from deepfake.networks.scoring import score_files
 
     card = published(run, data)
     thresholds = card.thresholds

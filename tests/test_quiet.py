@@ -22,7 +22,7 @@ import test_video
 from conftest import encoded, noise_image
 
 from deepfake.cli import command_parser
-from deepfake.runtime import is_note
+from deepfake.util.tensorflow import is_note
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -68,7 +68,7 @@ def test_what_others_say_meanwhile_comes_through(end: str) -> None:
     """From Python, from another thread and from a library; even of a process that ends in the middle."""
     script = f"""
 import os, sys, threading
-from deepfake.runtime import without_notes
+from deepfake.util.tensorflow import without_notes
 with without_notes():
     os.write(2, {lines(*NOTES)!r})
     print("of a thread", file=sys.stderr, flush=True)

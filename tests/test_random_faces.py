@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake.random_faces import SIDE, RandomFacesError, make_faces
+from deepfake.data.synthesis.stylegan import SIDE, RandomFacesError, make_faces
 
 
 def mapping(noise: Any) -> Any:
@@ -72,10 +72,10 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from deepfake import random_faces
     from deepfake.cli import main
+    from deepfake.data.synthesis import stylegan
 
-    monkeypatch.setattr(random_faces, "_load", lambda: (mapping, synthesis))
+    monkeypatch.setattr(stylegan, "_load", lambda: (mapping, synthesis))
     assert main(["generate", str(tmp_path / "faces"), "--images", "2", "--seed", "5"]) == 0
     assert {file.name for file in (tmp_path / "faces").iterdir()} == {"5-00000.png", "5-00001.png"}
     assert "2 faces made" in capsys.readouterr().out

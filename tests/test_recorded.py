@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake import recorded
+from deepfake.detection.card import Card, load_card
 from deepfake.errors import UserError
-from deepfake.evaluation import evaluate_scores
-from deepfake.recorded import (
+from deepfake.evaluation import records
+from deepfake.evaluation.metrics import evaluate_scores
+from deepfake.evaluation.records import (
     CALIBRATION_SCORES,
     below_roots,
     describe,
@@ -23,8 +24,7 @@ from deepfake.recorded import (
     recorded_evaluations,
     validation_scores,
 )
-from deepfake.registry import Card, load_card
-from deepfake.score_table import read_scores, write_scores
+from deepfake.evaluation.scores import read_scores, write_scores
 
 
 def table(n: int = 40, seed: int = 0) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def with_entry(card: Card, folder: Path, scores: pd.DataFrame, /, **changes: obj
 
 
 def test_examples_of_the_module() -> None:
-    found = doctest.testmod(recorded)
+    found = doctest.testmod(records)
     assert found.attempted >= 3
     assert not found.failed
 
@@ -107,7 +107,7 @@ def test_the_table_behind_verdicts_is_parsed_again_only_when_it_changed(
     use_tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed: list[Path] = []
-    monkeypatch.setattr(recorded, "read_scores", lambda path: parsed.append(path) or read_scores(path))
+    monkeypatch.setattr(records, "read_scores", lambda path: parsed.append(path) or read_scores(path))
     card = with_entry(load_card(), tmp_path, table())
     path = tmp_path / CALIBRATION_SCORES
     write_scores(table(), path)

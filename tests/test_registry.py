@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from drawn_card import drawn_card
 
-from deepfake.registry import (
+from deepfake.detection.card import (
     OPERATING_POINTS,
     ModelError,
     Thresholds,

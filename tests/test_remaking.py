@@ -12,12 +12,12 @@ import pytest
 from conftest import encoded, noise_image
 from test_autoencoder import save_halves
 
-from deepfake import landmarks
-from deepfake.autoencoder import Autoencoder
 from deepfake.cli import main
-from deepfake.dataset import DatasetError, index_dataset
-from deepfake.images import load_image
-from deepfake.remaking import remake
+from deepfake.data.index import DatasetError, index_dataset
+from deepfake.data.synthesis import landmarks
+from deepfake.data.synthesis.reconstruct import remake
+from deepfake.images.load import load_image
+from deepfake.networks.autoencoder import Autoencoder
 
 FACE = np.array([[0.4, 0.42], [0.6, 0.42], [0.5, 0.52], [0.43, 0.62], [0.57, 0.62]], np.float32)
 

@@ -18,17 +18,17 @@ from PIL import Image
 from test_forensics import camera_file, with_preview
 
 from deepfake.cli import main
-from deepfake.explanation import Explanation, Faithfulness
-from deepfake.forensic_credentials import Credentials
-from deepfake.images import load_image
-from deepfake.registry import load_card
-from deepfake.report import MAX_EXPLAINED, explained_parts, make_report
-from deepfake.report_blocks import Report, Rows
-from deepfake.report_chart import WIDTH, stress_chart
-from deepfake.report_html import report_html
-from deepfake.report_pdf import report_pdf
-from deepfake.stress import CHANGES, StressTest, stress_test
-from deepfake.verdict import FaceVerdict, Verdict
+from deepfake.detection.card import load_card
+from deepfake.detection.heatmaps import Explanation, Faithfulness
+from deepfake.detection.stress import CHANGES, StressTest, stress_test
+from deepfake.detection.verdict import FaceVerdict, Verdict
+from deepfake.forensics.credentials import Credentials
+from deepfake.images.load import load_image
+from deepfake.report.chart import WIDTH, stress_chart
+from deepfake.report.document import MAX_EXPLAINED, explained_parts, make_report
+from deepfake.report.html import report_html
+from deepfake.report.pdf import report_pdf
+from deepfake.report.report_blocks import Report, Rows
 
 DAY = datetime.date(2026, 1, 2)
 HOSTILE = '<script>alert(1)</script>"><img src=http://x/y onerror=z>\u202egpj.exe\n'
@@ -113,7 +113,7 @@ def test_everything_is_in_it(use_tiny_models: Path) -> None:
 
 def test_what_else_the_file_tells_is_in_it(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = Credentials("found", (("Signed by", "A <b>Signer</b>"), ("Generative AI", "yes, it says")), "")
-    monkeypatch.setattr("deepfake.report.read_credentials", lambda content, kind: found)
+    monkeypatch.setattr("deepfake.report.document.read_credentials", lambda content, kind: found)
     words = Tags(report_html(report(with_preview(noise_image(1, 160, 160), noise_image(9, 160, 160))))).words
     assert "Preview in the file shows another picture" in words
     assert "Credentials: Signed by A <b>Signer</b> Credentials: Generative AI yes, it says" in words
@@ -209,7 +209,8 @@ def test_what_does_not_belong_together_is_refused(use_tiny_models: Path) -> None
 def test_command(
     use_tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from deepfake import detector, faces
+    from deepfake.detection import detector
+    from deepfake.faces import finder as faces
 
     monkeypatch.setattr(detector, "find_faces", lambda pixels: faces.FaceScan((), "no_face"))
     (tmp_path / "a.png").write_bytes(encoded(noise_image(1)))

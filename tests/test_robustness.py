@@ -12,15 +12,15 @@ from conftest import noise_image
 from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
-from deepfake.dataset import DatasetError, DatasetIndex, index_dataset
-from deepfake.preprocessing import InputSpec
-from deepfake.registry import Thresholds, load_card, model_names
-from deepfake.robustness import Robustness, Subject, balanced_sample, conditions, subject_of, sweep
-from deepfake.robustness_example import drawn_portrait, example_strip
-from deepfake.robustness_kinds import KINDS, Kind, altered
-from deepfake.robustness_record import RobustnessError, read_robustness, to_dict, write_robustness
-from deepfake.robustness_table import COLUMNS, Condition, summarise
-from deepfake.score_table import read_scores, wilson_interval
+from deepfake.data.index import DatasetError, DatasetIndex, index_dataset
+from deepfake.detection.card import Thresholds, load_card, model_names
+from deepfake.evaluation.scores import read_scores, wilson_interval
+from deepfake.images.pixels import InputSpec
+from deepfake.perturbations.example import drawn_portrait, example_strip
+from deepfake.perturbations.graded import KINDS, Kind, altered
+from deepfake.robustness.record import RobustnessError, read_robustness, to_dict, write_robustness
+from deepfake.robustness.sweep import Robustness, Subject, balanced_sample, conditions, subject_of, sweep
+from deepfake.robustness.table import COLUMNS, Condition, summarise
 
 BY_NAME = {kind.name: kind for kind in KINDS}
 SOME = [BY_NAME["darker"], BY_NAME["crop"], BY_NAME["grey"], BY_NAME["noise"]]
@@ -155,8 +155,8 @@ def test_what_progress_raises_ends_the_work(data: Path) -> None:
 
 
 def test_a_detector_scores_clean_copies_as_it_always_does(use_tiny_models: Path, tiny_dataset: Path) -> None:
-    from deepfake.detector import get_detector
-    from deepfake.measuring import measure
+    from deepfake.detection.detector import get_detector
+    from deepfake.evaluation.measure import measure
 
     detector, index = get_detector("tiny"), index_dataset(tiny_dataset).select(split="Test")
     found = sweep([subject_of(detector)], index, kinds=SOME[:1], attack_images=4, n_bootstrap=0)[0]

@@ -18,17 +18,17 @@ import pytest
 from drawn_card import drawn_card
 from streamlit.testing.v1 import AppTest
 
-from deepfake import robustness_run
-from deepfake.dataset import index_dataset
+from deepfake.data.index import index_dataset
+from deepfake.detection.card import Thresholds, load_card
 from deepfake.errors import UserError
-from deepfake.registry import Thresholds, load_card
-from deepfake.robustness import EPSILONS, Robustness, conditions
-from deepfake.robustness_figures import curve_figure, map_figure, scores_figure
-from deepfake.robustness_kinds import KINDS
-from deepfake.robustness_record import write_robustness
-from deepfake.robustness_run import Runner
-from deepfake.robustness_table import summarise
-from deepfake.robustness_view import (
+from deepfake.perturbations.graded import KINDS
+from deepfake.robustness import job
+from deepfake.robustness.figures import curve_figure, map_figure, scores_figure
+from deepfake.robustness.job import Runner
+from deepfake.robustness.record import write_robustness
+from deepfake.robustness.sweep import EPSILONS, Robustness, conditions
+from deepfake.robustness.table import summarise
+from deepfake.robustness.text import (
     Entry,
     attack_sentence,
     curve_table,
@@ -96,7 +96,7 @@ def models(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def runner(monkeypatch: pytest.MonkeyPatch) -> Runner:
     """A runner of the test's own, with sweeps that wait for ``gate``."""
     fresh = Runner()
-    for module in ("deepfake.robustness_run", "ui_robustness_run"):
+    for module in ("deepfake.robustness.job", "ui_robustness_run"):
         __import__(module)
         monkeypatch.setattr(sys.modules[module], "RUNNER", fresh)
     return fresh
@@ -123,7 +123,7 @@ def shown(app: AppTest) -> str:
     return "\n".join(str(element.value).replace("\\", "") for kind in kinds for element in kind)
 
 
-def wait_until_over(runner: Runner) -> robustness_run.Run:
+def wait_until_over(runner: Runner) -> job.Run:
     for _ in range(1200):
         run = runner.current()
         if run is not None and not run.active:
@@ -283,7 +283,7 @@ def test_first_paint_imports_no_tensorflow(models):
 
 def test_measured_from_the_page_and_kept_over_a_reload(models, runner, tiny_dataset, monkeypatch):
     monkeypatch.setenv("DEEPFAKE_DATA", str(tiny_dataset))
-    monkeypatch.setattr(robustness_run, "sweep", short_sweep)
+    monkeypatch.setattr(job, "sweep", short_sweep)
     app = page(tab="Measure")
     assert "It holds 16 fake and 16 real pictures" in shown(app)
     app.number_input(key="measure-images").set_value(4).run()
@@ -301,7 +301,7 @@ def test_measured_from_the_page_and_kept_over_a_reload(models, runner, tiny_data
 
 
 def short_sweep(subjects: Any, data: Any, **options: Any) -> Any:
-    from deepfake.robustness import sweep
+    from deepfake.robustness.sweep import sweep
 
     return sweep(subjects, data, kinds=KINDS[:2], epsilons=(1,), n_bootstrap=0, **options)
 
@@ -315,7 +315,7 @@ def test_one_measurement_at_a_time_and_cancelling(use_tiny_models, runner, tiny_
             on_progress(1)
             time.sleep(0.01)
 
-    monkeypatch.setattr(robustness_run, "sweep", endless)
+    monkeypatch.setattr(job, "sweep", endless)
     data = index_dataset(tiny_dataset)
     runner.start(["tiny"], data, "Tiny", 8)
     with pytest.raises(UserError, match="under way"):
@@ -338,7 +338,7 @@ def test_a_failed_measurement_says_so(use_tiny_models, runner, tiny_dataset, mon
     def fail(*arguments: Any, **options: Any) -> Any:
         raise fault
 
-    monkeypatch.setattr(robustness_run, "sweep", fail)
+    monkeypatch.setattr(job, "sweep", fail)
     runner.start(["tiny"], index_dataset(tiny_dataset), "Tiny", 4)
     run = wait_until_over(runner)
     assert run.state == "failed"

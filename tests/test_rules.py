@@ -10,9 +10,17 @@ import pandas as pd
 import pytest
 from scipy.stats import beta, norm
 
-from deepfake.registry import ModelError, Thresholds, load_card
-from deepfake.rule_fitting import HELD, LEAST_SCENES, SIZES, Scene, size_rows, whole_rule
-from deepfake.rules import SMALLEST_FACE, OverlayRule, RealScores, Rules, SizeRow, WholeRule, read_rules
+from deepfake.detection.card import ModelError, Thresholds, load_card
+from deepfake.detection.rules import (
+    SMALLEST_FACE,
+    OverlayRule,
+    RealScores,
+    Rules,
+    SizeRow,
+    WholeRule,
+    read_rules,
+)
+from deepfake.training.rules import HELD, LEAST_SCENES, SIZES, Scene, size_rows, whole_rule
 
 THRESHOLDS = Thresholds(0.5, 0.9, 0.4, 0.6)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deepfake.run_figures import (
+from deepfake.runs.figures import (
     POINTS,
     column_figure,
     epochs_figure,
@@ -22,9 +22,9 @@ from deepfake.run_figures import (
     strip_figure,
     thinned,
 )
-from deepfake.run_history import History, HistoryReader
-from deepfake.run_progress import duration_words, parted_curves, progress, step_rates
-from deepfake.runlog import RunLog
+from deepfake.runs.history import History, HistoryReader
+from deepfake.runs.progress import duration_words, parted_curves, progress, step_rates
+from deepfake.training.log import RunLog
 
 STEP = {
     "learning_rate": 0.1,

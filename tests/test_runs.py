@@ -18,19 +18,20 @@ from typing import Any
 import pytest
 from test_run_history import epoch, start, step, write
 
-from deepfake import run_process, runs
-from deepfake.data_roots import allowed_roots, resolve_in_roots
 from deepfake.errors import UserError
-from deepfake.locks import held, hold
-from deepfake.recipes import RECIPES
-from deepfake.run_failures import explained
-from deepfake.run_process import attended
-from deepfake.run_publishing import publishing, publishing_state
-from deepfake.run_settings import RunSettings, free_name, image_counts, training_sets
-from deepfake.run_spawn import log_tail, spawn
-from deepfake.run_state import process_alive
-from deepfake.run_table import differing_settings, runs_table
-from deepfake.runlog import read_json, write_json
+from deepfake.runs import process as run_process
+from deepfake.runs import runs
+from deepfake.runs.options import RunSettings, free_name, image_counts, training_sets
+from deepfake.runs.process import attended
+from deepfake.runs.run_publishing import publishing, publishing_state
+from deepfake.runs.state import process_alive
+from deepfake.runs.table import differing_settings, runs_table
+from deepfake.settings import allowed_roots, resolve_in_roots
+from deepfake.training.failures import explained
+from deepfake.training.log import read_json, write_json
+from deepfake.training.recipe import RECIPES
+from deepfake.util.files import held, hold
+from deepfake.util.run_spawn import log_tail, spawn
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no such locks on Windows")
@@ -76,8 +77,8 @@ def attend(folder: Path, name: str) -> subprocess.Popen[str]:
     code = """
         import signal, sys, time
         from pathlib import Path
-        from deepfake.recipes import RECIPES
-        from deepfake.run_process import attended
+        from deepfake.training.recipe import RECIPES
+        from deepfake.runs.process import attended
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with attended(Path(sys.argv[1]), RECIPES["seed"], Path(sys.argv[1])):
             print("on", flush=True)
@@ -373,7 +374,7 @@ def test_stop_of_what_does_not_run(folder: Path) -> None:
 
 
 def test_sigterm_waits_for_what_must_not_be_cut() -> None:
-    from deepfake.interrupts import held_back
+    from deepfake.util.process import held_back
 
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     done = []
@@ -464,7 +465,7 @@ def test_data_sets_to_train_on(tiny_dataset: Path, tmp_path: Path, monkeypatch: 
 
 def test_settings_become_words_that_the_command_takes(tmp_path: Path) -> None:
     from deepfake.cli import command_parser
-    from deepfake.cli_train import chosen_recipe
+    from deepfake.cli.train import chosen_recipe
 
     settings = RunSettings("compact", 3, 16, 1e-3, 96, None, "none", 7, 2, tensorboard=True)
     options = command_parser().parse_args(["train", "DATA", "--run", "a", *settings.words()])
@@ -480,7 +481,7 @@ def test_a_typed_share_of_perturbed_images_is_that_of_every_source(
     tmp_path: Path, typed: str, kept: bool
 ) -> None:
     from deepfake.cli import command_parser
-    from deepfake.cli_train import chosen_recipe
+    from deepfake.cli.train import chosen_recipe
 
     words = ["train", "DATA", "--run", "a", "--recipe", "faces", "--perturbed", typed]
     recipe = chosen_recipe(command_parser().parse_args(words), tmp_path)

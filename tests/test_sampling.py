@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake.dataset import DatasetIndex
+from deepfake.data.index import DatasetIndex
 from deepfake.errors import UserError
-from deepfake.recipes import RECIPES, Recipe, with_perturbed, without_sources
-from deepfake.sampling import (
+from deepfake.training.recipe import RECIPES, Recipe, with_perturbed, without_sources
+from deepfake.training.samples import (
     SamplingError,
     augmentation_of,
     check_shares,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from deepfake.gathering import read_plan
+from deepfake.data.gather import read_plan
 
 PLAN = Path(__file__).parent.parent / "models" / "scenes.toml"
 

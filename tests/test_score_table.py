@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom, binomtest
 
-from deepfake.score_table import (
+from deepfake.evaluation.scores import (
     SCORE_COLUMNS,
     EvaluationError,
     read_scores,

@@ -24,9 +24,9 @@ from websockets.typing import Origin
 
 from benchmarks.common import server
 from benchmarks.visitor import Visitor
-from deepfake.api import Service, create_api
-from deepfake.archives import MAX_ARCHIVE_BYTES
-from deepfake.registry import ModelError, load_card, load_model
+from deepfake.api.app import Service, create_api
+from deepfake.detection.card import ModelError, load_card, load_model
+from deepfake.images.archives import MAX_ARCHIVE_BYTES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "pages").glob("*.py"))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from deepfake.score_table import EvaluationError
-from deepfake.selective import coverage_risk
+from deepfake.evaluation.scores import EvaluationError
+from deepfake.evaluation.selective import coverage_risk
 
 
 def scored(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepfake.dataset import DatasetIndex, index_dataset
-from deepfake.evaluation import evaluate_scores
-from deepfake.registry import default_name, load_card, load_model, model_names, models_folder
-from deepfake.score_table import read_scores
-from deepfake.threshold_metrics import sort_scores
-from deepfake.verdict_rule import at_every_point, rules_from_dict
+from deepfake.data.index import DatasetIndex, index_dataset
+from deepfake.detection.card import default_name, load_card, load_model, model_names, models_folder
+from deepfake.evaluation.metrics import evaluate_scores
+from deepfake.evaluation.scores import read_scores
+from deepfake.evaluation.thresholds import sort_scores
+from deepfake.evaluation.verdict_rule import at_every_point, rules_from_dict
 
 NAMES = model_names()
 
@@ -83,8 +83,8 @@ def test_numbers_in_the_readme_are_the_cards() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_scores_can_be_reproduced(name: str, real_data: Path) -> None:
     """Up to 60 images of each recorded score table that lie in the real data score as recorded."""
-    from deepfake.detector import get_detector
-    from deepfake.measuring import measure
+    from deepfake.detection.detector import get_detector
+    from deepfake.evaluation.measure import measure
 
     detector, data = get_detector(name), index_dataset(real_data)
     known = set(data.table["path"])

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from conftest import noise_image
 
+from deepfake.detection.card import CallName, Thresholds
+from deepfake.detection.stress import CHANGES, REFRAMING, Change, StressTest, changed, stress_test
+from deepfake.detection.text import Outcome, outcomes_csv, stress_line
+from deepfake.detection.verdict import FaceVerdict, Scope, Verdict
 from deepfake.errors import UserError
-from deepfake.preprocessing import Pixels
-from deepfake.presentation import Outcome, outcomes_csv, stress_line
-from deepfake.registry import CallName, Thresholds
-from deepfake.stress import CHANGES, REFRAMING, Change, StressTest, changed, stress_test
-from deepfake.verdict import FaceVerdict, Scope, Verdict
+from deepfake.images.pixels import Pixels
 
 THRESHOLDS = Thresholds(0.5, 0.9, 0.4, 0.6)
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from conftest import noise_image
 
-from deepfake.swapping import swap_in
+from deepfake.data.synthesis.face_swap import swap_in
 
 FACE = np.array([[0.4, 0.42], [0.6, 0.42], [0.5, 0.52], [0.43, 0.62], [0.57, 0.62]], np.float32)
 

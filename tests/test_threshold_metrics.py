@@ -19,13 +19,13 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from deepfake.bootstrap import bootstrap_intervals, count_scores
-from deepfake.breakdown import breakdown_table, gaps, parts_of, sorted_scores
-from deepfake.cells import CELLS, cell_images, image_file, sort_table
-from deepfake.evaluation import evaluate_scores
-from deepfake.recorded import Recorded
-from deepfake.strict_metrics import strict_metrics
-from deepfake.threshold_metrics import at_threshold, auc_with_interval, report_table, sort_scores
+from deepfake.evaluation.bootstrap import bootstrap_intervals, count_scores
+from deepfake.evaluation.breakdown import breakdown_table, gaps, parts_of, sorted_scores
+from deepfake.evaluation.cells import CELLS, cell_images, image_file, sort_table
+from deepfake.evaluation.metrics import evaluate_scores
+from deepfake.evaluation.records import Recorded
+from deepfake.evaluation.strict_metrics import strict_metrics
+from deepfake.evaluation.thresholds import at_threshold, auc_with_interval, report_table, sort_scores
 
 
 def scores(

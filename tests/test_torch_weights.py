@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from torch_file import save_as_torch
 
-from deepfake.torch_weights import WeightsError, read_weights
+from deepfake.networks.torch_weights import WeightsError, read_weights
 
 TABLES: dict[str, Any] = {
     "conv.weight": np.random.default_rng(0).normal(size=(4, 3, 2, 2)).astype(np.float32),

@@ -19,18 +19,19 @@ import pytest
 import tensorflow as tf
 from conftest import encoded, noise_image
 
-from deepfake import epochs, training
-from deepfake.architectures import compact
-from deepfake.callbacks import StepReporter, WeightAverage
-from deepfake.dataset import DatasetError, DatasetIndex, index_dataset
+from deepfake.data.index import DatasetError, DatasetIndex, index_dataset
 from deepfake.errors import UserError
-from deepfake.images import ImageRefused
-from deepfake.optimisation import compile_for, fastest_precision, shorten_memory
-from deepfake.preprocessing import InputSpec
-from deepfake.recipes import RECIPES, Recipe, fitted
-from deepfake.runlog import RunLog, read_data_folder, read_settings, write_json
-from deepfake.training import train
-from deepfake.training_data import TrainingError, balanced_sample
+from deepfake.images.load import ImageRefused
+from deepfake.images.pixels import InputSpec
+from deepfake.networks.architectures import compact
+from deepfake.training import epochs
+from deepfake.training import train as training
+from deepfake.training.callbacks import StepReporter, WeightAverage
+from deepfake.training.log import RunLog, read_data_folder, read_settings, write_json
+from deepfake.training.optimise import compile_for, fastest_precision, shorten_memory
+from deepfake.training.recipe import RECIPES, Recipe, fitted
+from deepfake.training.train import train
+from deepfake.training.training_data import TrainingError, balanced_sample
 
 TINY = Recipe(
     "tiny",
@@ -326,7 +327,7 @@ def test_kept_network_is_the_one_that_was_measured(
 ) -> None:
     from sklearn.metrics import roc_auc_score
 
-    from deepfake.scoring import compiled_scorer, score_files
+    from deepfake.networks.scoring import compiled_scorer, score_files
 
     folder, _ = finished
     validation = balanced_sample(data.select(split="Validation"), 16)

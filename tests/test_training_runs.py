@@ -18,15 +18,16 @@ import numpy as np
 import pytest
 from test_training import TINY, events, quiet, recipe, tiny_network
 
-from deepfake import runs, training
 from deepfake.cli import main
-from deepfake.dataset import DatasetIndex, index_dataset
+from deepfake.data.image_stats import Stopped
+from deepfake.data.index import DatasetIndex, index_dataset
 from deepfake.errors import UserError
-from deepfake.measures import Stopped
-from deepfake.run_estimate import estimate, measure_elsewhere
-from deepfake.run_history import HistoryReader
-from deepfake.run_process import attended
-from deepfake.training import train
+from deepfake.runs import runs
+from deepfake.runs.estimate import estimate, measure_elsewhere
+from deepfake.runs.history import HistoryReader
+from deepfake.runs.process import attended
+from deepfake.training import train as training
+from deepfake.training.train import train
 
 ROOT = Path(__file__).resolve().parent.parent
 __all__ = ["tiny_network"]  # a fixture that every test here uses
@@ -157,10 +158,10 @@ KILLED = """
     import os, signal, sys
     from pathlib import Path
     from deepfake import epochs, training
-    from deepfake.architectures import compact
-    from deepfake.callbacks import StepReporter, WeightAverage
-    from deepfake.dataset import index_dataset
-    from deepfake.run_process import attended
+    from deepfake.networks.architectures import compact
+    from deepfake.training.callbacks import StepReporter, WeightAverage
+    from deepfake.data.index import index_dataset
+    from deepfake.runs.process import attended
     from test_training import TINY
     epochs.build = lambda name, *, size=None, weights=None, fused=False: compact(
         size, stages=((8, 1),), stem=8, fused=fused)
@@ -276,7 +277,7 @@ def test_estimate(data: DatasetIndex) -> None:
 def test_tensorboard_files_hold_the_events(data: DatasetIndex, folder: Path) -> None:
     import tensorflow as tf
 
-    from deepfake.tensorboard_files import EventFiles
+    from deepfake.training.tensorboard_files import EventFiles
 
     listeners = [EventFiles(folder / "a" / "tensorboard").add]
     train(data, recipe(epochs=1), folder / "a", say=quiet, listeners=listeners)

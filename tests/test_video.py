@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepfake import video_frames
 from deepfake.cli import main
-from deepfake.detector import get_detector
-from deepfake.faces import Face, FaceScan
-from deepfake.presentation import video_headline
-from deepfake.video import FRAME_WISE, NO_FACE, Stretch, VideoVerdict, as_picture, check_video
-from deepfake.video_figure import video_figure, video_table
-from deepfake.video_frames import Video, VideoRefused
+from deepfake.detection.detector import get_detector
+from deepfake.detection.text import video_headline
+from deepfake.detection.video import FRAME_WISE, NO_FACE, Stretch, VideoVerdict, as_picture, check_video
+from deepfake.detection.video_figure import video_figure, video_table
+from deepfake.faces.finder import Face, FaceScan
+from deepfake.images import video as video_frames
+from deepfake.images.video import Video, VideoRefused
 
 
 def clip(
@@ -265,10 +265,10 @@ def test_the_median_decides_and_frames_are_judged_as_pictures(
     scans = iter(
         [*[FaceScan((Face((0, 0, 60, 60), (0, 0, 90, 90), 0.99),), "faces")] * 4, FaceScan((), "no_face")]
     )
-    monkeypatch.setattr("deepfake.detector.find_faces", lambda pixels: next(scans))
-    monkeypatch.setattr("deepfake.detector.looks_drawn", lambda crop: False)
+    monkeypatch.setattr("deepfake.detection.detector.find_faces", lambda pixels: next(scans))
+    monkeypatch.setattr("deepfake.detection.detector.looks_drawn", lambda crop: False)
     scores = iter([0.1, 0.9, 0.8, 0.7, 0.99])
-    monkeypatch.setattr("deepfake.detector.Detector.p_fake", lambda self, crops: [next(scores)])
+    monkeypatch.setattr("deepfake.detection.detector.Detector.p_fake", lambda self, crops: [next(scores)])
     detector, seen = get_detector("tiny"), []
     result = check_video(detector, mp4, most=5, on_progress=lambda *step: seen.append(step))
     assert result.p_fake == median([0.1, 0.9, 0.8, 0.7])  # not the one without a face
@@ -295,12 +295,12 @@ def test_the_headline_names_the_stretch_that_looks_fake(
     use_tiny_models: Path, mp4: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     face = FaceScan((Face((0, 0, 60, 60), (0, 0, 90, 90), 0.99),), "faces")
-    monkeypatch.setattr("deepfake.detector.find_faces", lambda pixels: face)
-    monkeypatch.setattr("deepfake.detector.looks_drawn", lambda crop: False)
+    monkeypatch.setattr("deepfake.detection.detector.find_faces", lambda pixels: face)
+    monkeypatch.setattr("deepfake.detection.detector.looks_drawn", lambda crop: False)
 
     def judged(*scores: float) -> VideoVerdict:
         given = iter(scores)
-        monkeypatch.setattr("deepfake.detector.Detector.p_fake", lambda self, crops: [next(given)])
+        monkeypatch.setattr("deepfake.detection.detector.Detector.p_fake", lambda self, crops: [next(given)])
         return check_video(get_detector("tiny"), mp4, most=len(scores))
 
     def at(stretch: Stretch | None) -> tuple[float, float] | None:

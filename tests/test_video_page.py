@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from test_batch_page import shown
 from test_video import clip
 
-from deepfake.faces import Face, FaceScan
+from deepfake.faces.finder import Face, FaceScan
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,9 +40,9 @@ def test_a_clip_gets_a_timeline_and_a_verdict(use_tiny_models: Path) -> None:
 def test_a_fake_stretch_is_the_headline(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     face = FaceScan((Face((0, 0, 60, 60), (0, 0, 90, 90), 0.99),), "faces")
     scores = iter([0.1] * 6 + [0.9] * 4)
-    monkeypatch.setattr("deepfake.detector.find_faces", lambda pixels: face)
-    monkeypatch.setattr("deepfake.detector.looks_drawn", lambda crop: False)
-    monkeypatch.setattr("deepfake.detector.Detector.p_fake", lambda self, crops: [next(scores)])
+    monkeypatch.setattr("deepfake.detection.detector.find_faces", lambda pixels: face)
+    monkeypatch.setattr("deepfake.detection.detector.looks_drawn", lambda crop: False)
+    monkeypatch.setattr("deepfake.detection.detector.Detector.p_fake", lambda self, crops: [next(scores)])
     app = upload("pages/video.py", "a.mp4", clip(0.4))
     assert "Likely fake: 0.2 to 0.4 s looks fake" in app.subheader[0].value
     numbers = "in this stretch, median of 4 frames: **90 %**; of all 10 frames: 10 %"

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from deepfake.images.pixels import resize
 from deepfake.perturbations import sharing
-from deepfake.pipeline import perturbed_copy
-from deepfake.preprocessing import resize
-from deepfake.views import View, view_of
+from deepfake.training.frozen.views import View, view_of
+from deepfake.training.pipeline import perturbed_copy
 
 SHA = "5f" * 32
 

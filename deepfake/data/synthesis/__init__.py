@@ -1,0 +1,1 @@
+"""Fakes made here from photographs or by a generator."""

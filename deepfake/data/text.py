@@ -1,0 +1,159 @@
+"""What an audit found, in sentences and tables for a person."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pandas as pd
+
+from deepfake.data.audit import Audit
+from deepfake.data.inventory import Inventory
+from deepfake.data.shortcut import FEATURES, Shortcut
+
+Level = Literal["bad", "note", "good"]
+UNEVEN = 0.4
+"""A share of the rarer class below which a split is called uneven."""
+
+
+def word(label: object) -> str:
+    """Fake or Real."""
+    return "Fake" if label == 1 else "Real"
+
+
+def count(number: int, one: str, several: str = "") -> str:
+    """A number and its noun.
+
+    >>> count(1, "file"), count(1200, "file"), count(2, "copy", "copies")
+    ('1 file', '1,200 files', '2 copies')
+    """
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
+def audit_lines(audit: Audit) -> list[tuple[Level, str]]:
+    """One sentence for each thing looked for, worst first."""
+    leaks, conflicts = audit.leaks(), audit.conflicts()
+    summary = audit.summary()
+    lines: list[tuple[Level, str]] = []
+    if conflicts.empty:
+        lines.append(("good", "No two files with the same bytes are labelled Fake here and Real there."))
+    else:
+        lines.append(
+            (
+                "bad",
+                f"{count(conflicts['group'].nunique(), 'content')} called Fake here and Real there.",
+            )
+        )
+    lines += _alike_lines(audit)
+    if leaks.empty:
+        lines.append(("good", "No two files with the same bytes are in different splits."))
+    else:
+        lines.append(
+            (
+                "bad",
+                f"Leak: {count(leaks['group'].nunique(), 'content')} in more than one split. What is "
+                "measured on images that were trained on is too good to be true.",
+            )
+        )
+    near = summary["near_pairs_across_splits"]
+    if near:
+        lines.append(
+            (
+                "bad",
+                f"Possible leak: {_at_least(audit)}{count(near, 'pair')} of different files in two splits "
+                "look nearly alike.",
+            )
+        )
+    for one in audit.shortcuts:
+        if one.level != "none":
+            lines.append(("bad" if one.level == "strong" else "note", shortcut_line(one)))
+        else:
+            lines.append(("good", shortcut_line(one)))
+    if len(audit.unreadable):
+        lines.append(("bad", f"{count(len(audit.unreadable), 'file')} cannot be read as a picture."))
+    else:
+        lines.append(("good", f"All {audit.images:,} files can be read."))
+    lines.append(_copies_line(audit))
+    if summary["near_pairs"]:
+        lines.append(
+            ("note", f"{count(summary['near_pairs'], 'pair')} of different files look nearly alike.")
+        )
+    for reason, number in summary["out_of_line"].items():
+        lines.append(("note", f"{count(int(number), 'picture')} out of line: {reason}."))
+    order: dict[Level, int] = {"bad": 0, "note": 1, "good": 2}
+    return sorted(lines, key=lambda line: order[line[0]])
+
+
+def _alike_lines(audit: Audit) -> list[tuple[Level, str]]:
+    """Files that look alike and differ in label, which equal bytes do not tell."""
+    pairs = audit.near_conflicts()
+    lines: list[tuple[Level, str]] = []
+    levels: tuple[tuple[Level, str, pd.DataFrame], ...] = (
+        ("bad", "the same", pairs[pairs["bits"] == 0]),
+        ("note", "nearly alike", pairs[pairs["bits"] > 0]),
+    )
+    for level, alike, some in levels:
+        if len(some):
+            pairs_found = f"{_at_least(audit)}{count(len(some), 'pair')}"
+            example = f"{some.iloc[0]['first']} and {some.iloc[0]['second']}"
+            sentence = (
+                f"{pairs_found[0].upper()}{pairs_found[1:]} of different files look {alike}, but one is "
+                "labelled Fake and the other Real: wrong labels, or fakes beside the photographs that they "
+                f"were made from. The first: {example}."
+            )
+            lines.append((level, sentence))
+    return lines
+
+
+def _at_least(audit: Audit) -> str:
+    """Where more pairs were found than are kept."""
+    return "at least " if audit.near_found > len(audit.near) else ""
+
+
+def _copies_line(audit: Audit) -> tuple[Level, str]:
+    surplus = audit.surplus()
+    total = audit.summary()["surplus_copies"]
+    if not total:
+        return "good", "No file is a copy of another, byte for byte."
+    parts = ", ".join(
+        f"{row['split']}/{word(row['label'])} {row['surplus']:,}" for row in surplus.to_dict("records")
+    )
+    where = f" Surplus within one part: {parts}." if parts else ""
+    return "note", f"{count(total, 'file is a copy', 'files are copies')} of another, byte for byte.{where}"
+
+
+def shortcut_line(shortcut: Shortcut) -> str:
+    """How far the label of a split can be told without its pixels."""
+    low, high = shortcut.interval
+    number = f"ROC AUC {shortcut.auc:.2f}, 95 % interval {low:.2f} to {high:.2f}"
+    best = FEATURES[next(iter(shortcut.single))]
+    if shortcut.level == "none":
+        return (
+            f"{shortcut.split}: file facts, light and sharpness tell Fake from Real hardly better than "
+            f"guessing ({number})."
+        )
+    much = "almost give the label away" if shortcut.level == "strong" else "say something about the label"
+    return (
+        f"Shortcut in {shortcut.split}: file facts, light and sharpness {much} with no look at the face "
+        f"({number}; most of it from {best}). A detector can learn that in place of fakes."
+    )
+
+
+def balance_lines(inventory: Inventory) -> list[str]:
+    """Splits in which one class is much rarer than the other."""
+    lines = []
+    for split, labels in inventory.table.groupby("split", observed=True)["label"]:
+        share = float((labels == 1).mean())
+        if 0 < min(share, 1 - share) < UNEVEN:
+            lines.append(
+                f"{split} is uneven: {share:.0%} of it is Fake. Accuracy then flatters whoever always says "
+                f"{'Fake' if share > 0.5 else 'Real'}; look at balanced accuracy or ROC AUC."
+            )
+    return lines
+
+
+def shown_pairs(near: pd.DataFrame) -> pd.DataFrame:
+    """Near-duplicates with words for their labels."""
+    return near.assign(
+        first_label=[word(label) for label in near["first_label"]],
+        second_label=[word(label) for label in near["second_label"]],
+    )

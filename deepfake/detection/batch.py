@@ -1,0 +1,235 @@
+"""Many pictures, one after the other: files, folders and zip archives to a verdict or a reason each."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepfake.data.image_stats import Stopped
+from deepfake.detection.card import CallName, OperatingPoint, Thresholds
+from deepfake.detection.draw import jpeg_bytes, shrink
+from deepfake.detection.text import PICTURE_FAULT, Outcome
+from deepfake.errors import UserError
+from deepfake.images.archives import Archive, Source, is_archive
+from deepfake.images.load import load_image
+from deepfake.images.walk import walk_images
+from deepfake.public_demo import capped
+
+if TYPE_CHECKING:
+    from deepfake.detection.detector import Detector
+    from deepfake.detection.verdict import Verdict
+
+logger = logging.getLogger(__name__)
+
+MAX_PICTURES = capped(2_000, 100)
+"""Pictures in one batch of a page."""
+THUMBNAIL_SIDE = 96
+"""Longest side of a thumbnail, in pixels; some 2 kB each."""
+KEPT_BYTES = 64 * 2**20
+"""Bytes of a batch's pictures that stay to be looked at again; later ones are let go once judged."""
+_turn = threading.Lock()  # several batches share the processor picture by picture
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One file and what came of it.
+
+    Attributes:
+        name: as given; not to be trusted as markup or as a path.
+        verdict: None where there is none.
+        problem: why there is none.
+        thumbnail: a JPEG at most ``THUMBNAIL_SIDE`` pixels wide and high; None unless asked for.
+        content: the file's bytes, where they are kept.
+    """
+
+    name: str
+    verdict: Verdict | None = None
+    problem: UserError | None = None
+    thumbnail: bytes | None = None
+    content: bytes | None = None
+
+    def at(self, point: OperatingPoint, thresholds: Thresholds) -> Judged:
+        """The same scores called at an operating point."""
+        return replace(self, verdict=self.verdict.at(point, thresholds)) if self.verdict else self
+
+    def outcome(self) -> Outcome:
+        """The record that every view is made of."""
+        return Outcome(self.name, self.verdict, self.problem)
+
+    def to_dict(self) -> dict[str, Any]:
+        """``Outcome.to_dict``, and ``path``, the same as ``file``, as it once was called here."""
+        return {"path": self.name, **self.outcome().to_dict()}
+
+
+def sources_below(given: Path) -> Iterator[Source]:
+    """Every picture that a path stands for: of a folder, of a zip archive, or the file itself.
+
+    An empty folder and an archive that is refused are one source with a refusal, and so is each folder that
+    may not be listed.
+    """
+    if _is_folder(given):
+        closed: list[str] = []
+        walked = walk_images(str(given), closed.append)
+        files = sorted(Path(folder, name) for folder, names in walked for name in names)
+        for folder in closed:
+            text = "This folder cannot be listed. Check its rights."
+            yield Source(folder, None, UserError("unreadable", text))
+        if not files and not closed:
+            yield Source(str(given), None, UserError("no_images", "This folder holds no images."))
+        yield from (Source(str(path), path) for path in files)
+    elif is_archive(given):
+        yield from _members(given, str(given))
+    else:
+        yield Source(str(given), given)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long a name, or below a folder that is closed: reading it says so
+        return False
+
+
+def _members(content: bytes | Path, name: str) -> Iterator[Source]:
+    """The files of an archive; one refusal where it cannot be read at all."""
+    try:
+        archive = Archive(content, name)
+    except UserError as refusal:
+        yield Source(name, None, refusal)
+        return
+    except OSError as error:
+        yield Source(name, None, UserError("unreadable", f"The archive cannot be read: {error.strerror}."))
+        return
+    try:
+        yield from archive
+    finally:
+        archive.close()
+
+
+def judge_source(
+    detector: Detector,
+    source: Source,
+    point: OperatingPoint = "balanced",
+    *,
+    stress: bool = False,
+    thumbnail: bool = False,
+) -> Judged:
+    """One file's verdict, by the way that a single picture goes; never raises for what the file holds.
+
+    Args:
+        detector: who judges.
+        source: from ``sources_below`` or ``Archive``.
+        point: which thresholds decide.
+        stress: whether to score each face changed as well (``Detector.stressed``).
+        thumbnail: whether to make one.
+    """
+    if source.content is None:
+        return Judged(source.name, problem=source.refusal)
+    try:
+        image = load_image(source.content)
+        verdict = detector.check(image, point)
+        if stress:
+            verdict = detector.stressed(image, verdict)
+        small = jpeg_bytes(shrink(image.pixels, THUMBNAIL_SIDE), quality=75) if thumbnail else None
+    except UserError as refusal:
+        return Judged(source.name, problem=refusal)
+    except Exception as error:
+        logger.error("A picture could not be judged.", exc_info=error)
+        return Judged(source.name, problem=UserError("fault", PICTURE_FAULT))
+    return Judged(source.name, verdict, thumbnail=small)
+
+
+class Batch:
+    """Uploads that one thread judges beside a page; ``rows`` grows and may be read at any time.
+
+    Memory stays flat: a picture's bytes are let go once it is judged, but for the first ``KEPT_BYTES``.
+
+    Attributes:
+        detector: its name.
+        rows: what came of the files so far, in order, at the balanced operating point.
+        total: files to judge, those in archives counted.
+    """
+
+    def __init__(self, uploads: Sequence[tuple[str, bytes]], detector: str) -> None:
+        """Counts the files.
+
+        Args:
+            uploads: name and bytes of each; zip archives are opened.
+            detector: the detector's name.
+
+        Raises:
+            UserError: ``too_many_pictures``.
+        """
+        self.detector = detector
+        self.rows: list[Judged] = []
+        self._waiting = deque(uploads)
+        self._kept = 0
+        self._over = threading.Event()
+        self.total = sum(_count(name, content) for name, content in uploads)
+        if self.total > MAX_PICTURES:
+            raise UserError(
+                "too_many_pictures",
+                f"{self.total:,} pictures were received; at most {MAX_PICTURES:,} are judged in one go. "
+                "Give fewer, or use the command line, which has no such limit: python -m deepfake predict.",
+            )
+
+    def work(self, report: Callable[[int, int], None], stopped: Callable[[], bool]) -> None:
+        """Judges all; see ``jobs.Work``.
+
+        Raises:
+            Stopped: ``stopped`` said so, or the batch was dropped; what is done stays.
+            ModelError: the detector is missing or damaged.
+        """
+        from deepfake.detection.detector import get_detector
+
+        report(0, self.total)
+        try:
+            detector = get_detector(self.detector)
+            for source in self._sources():
+                if stopped() or self._over.is_set():
+                    raise Stopped
+                with _turn:
+                    row = judge_source(detector, source, thumbnail=True)
+                self.rows.append(self._keep(row, source))
+                report(len(self.rows), self.total)
+        finally:
+            self._waiting.clear()
+
+    def drop(self) -> None:
+        """Ends the work, for good, when nobody is left to see it."""
+        self._over.set()
+
+    def counts(self, thresholds: Thresholds, point: OperatingPoint) -> Counter[CallName | None]:
+        """How many files got each verdict so far; None counts those without one."""
+        return Counter(
+            row.verdict.at(point, thresholds).verdict if row.verdict else None for row in list(self.rows)
+        )
+
+    def _sources(self) -> Iterator[Source]:
+        while self._waiting:
+            name, content = self._waiting.popleft()
+            yield from _members(content, name) if is_archive(content) else (Source(name, content),)
+
+    def _keep(self, row: Judged, source: Source) -> Judged:
+        if row.verdict is None or not isinstance(source.content, bytes):
+            return row
+        if self._kept + len(source.content) > KEPT_BYTES:
+            return row
+        self._kept += len(source.content)
+        return replace(row, content=source.content)
+
+
+def _count(name: str, content: bytes) -> int:
+    if not is_archive(content):
+        return 1
+    try:
+        archive = Archive(content, name)
+    except UserError:
+        return 1  # one row says why
+    archive.close()
+    return len(archive)

@@ -1,0 +1,288 @@
+"""The shipped detectors: ``models/NAME/`` with ``model.keras``, ``card.json`` and score tables.
+
+Only a ``.keras`` file whose SHA-256 stands in its card is loaded, with Keras' safe mode on: a model
+file can carry code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from deepfake.detection.rules import Rules, read_rules
+from deepfake.errors import UserError
+from deepfake.images.pixels import INTERPOLATIONS, InputSpec
+from deepfake.util.cache import folder_named
+from deepfake.util.tensorflow import import_tensorflow
+
+if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+OperatingPoint = Literal["balanced", "few_false_alarms"]
+OPERATING_POINTS: tuple[OperatingPoint, ...] = ("balanced", "few_false_alarms")
+CallName = Literal["real", "fake", "uncertain"]
+BESIDE = " + "
+"""Between the architectures of networks that one detector combines (``combining``)."""
+
+
+class ModelError(UserError):
+    """A detector is missing, damaged or not to be trusted."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where calibrated ``p_fake`` becomes a verdict.
+
+    Attributes:
+        balanced: maximises balanced accuracy on perturbed validation images.
+        few_false_alarms: at or above it at most 1 % of real validation images lie.
+        uncertain_low, uncertain_high: outside this band verdicts reach the reliability in the card.
+    """
+
+    balanced: float
+    few_false_alarms: float
+    uncertain_low: float
+    uncertain_high: float
+
+    def call(self, p_fake: float, point: OperatingPoint = "balanced") -> CallName:
+        """``fake``, ``real`` or, between the two, ``uncertain``."""
+        if p_fake >= self.fake_from(point):
+            return "fake"
+        return "real" if p_fake < self.uncertain_low else "uncertain"
+
+    def fake_from(self, point: OperatingPoint = "balanced") -> float:
+        """The lowest ``p_fake`` that is called fake."""
+        if point == "few_false_alarms":
+            return max(self.uncertain_high, self.few_false_alarms)
+        return self.uncertain_high
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a detector is and how it did; ``models/NAME/card.json``.
+
+    Attributes:
+        name: the folder's name.
+        architecture: see ``architectures.build``; of several networks all, joined by ``BESIDE``.
+        input: what the network takes.
+        temperature: logits are divided by it before the sigmoid (Guo et al., 2017).
+        bias: is then added to them (Platt, 1999).
+        thresholds: where a score becomes a verdict.
+        sha256: of ``model.keras``.
+        description: one sentence.
+        knows, does_not_know: kinds of fakes it was, and was not, trained on.
+        evaluations: one entry a data set and split: ``data``, ``split``, ``perturbed``, ``command``,
+            ``scores`` (file name) and the metrics of ``evaluation.Evaluation.to_dict``.
+        folder: where it lies.
+        contents: the whole JSON object.
+        false_alarms: which real pictures it tends to call fake, in a sentence; may be empty.
+        whole_pictures: it was trained on whole pictures of people too, so that one which a generator made is
+            judged as a whole beside its faces, where ``rules.whole`` says so.
+        rules: what its scores may decide; see ``rules.Rules``.
+    """
+
+    name: str
+    architecture: str
+    input: InputSpec
+    temperature: float
+    thresholds: Thresholds
+    sha256: str
+    description: str
+    knows: tuple[str, ...]
+    does_not_know: tuple[str, ...]
+    evaluations: tuple[dict[str, Any], ...]
+    folder: Path
+    contents: dict[str, Any]
+    false_alarms: str = ""
+    bias: float = 0.0
+    whole_pictures: bool = False
+    rules: Rules = field(default_factory=Rules)
+
+    @property
+    def networks(self) -> list[str]:
+        """The architectures of its networks: one, or those that it combines."""
+        return self.architecture.split(BESIDE)
+
+    @property
+    def sources(self) -> list[str]:
+        """Of the data it was trained on; empty where the card does not say."""
+        data = self.contents.get("data")
+        sources = data.get("sources") if isinstance(data, dict) else None
+        return [str(source) for source in sources] if isinstance(sources, list) else []
+
+    def probability(self, logits: ArrayLike) -> NDArray[np.float64]:
+        """The calibrated probability of Fake: the only way from this detector's logits to ``p_fake``.
+
+        Args:
+            logits: of any shape; NaN stays NaN.
+
+        Returns:
+            float64 in 0..1, of the same shape.
+        """
+        from deepfake.evaluation.calibration import calibrated_probability
+
+        return calibrated_probability(logits, self.temperature, self.bias)
+
+    @property
+    def score_version(self) -> str:
+        """Changes with anything that ``p_fake`` of an image follows from: network, input, calibration.
+
+        The key of every score that is kept, so that none outlives a new calibration.
+        """
+        facts = [self.sha256, self.input.to_dict(), float(self.temperature), float(self.bias)]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def version(self) -> str:
+        """Changes with anything that a verdict follows from: all of the card but its evaluations."""
+        facts = {key: value for key, value in self.contents.items() if key != "evaluations"}
+        text = json.dumps([self.score_version, asdict(self.thresholds), facts], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def models_folder() -> Path:
+    """``$DEEPFAKE_MODELS``, or ``models`` beside the package."""
+    return folder_named("DEEPFAKE_MODELS") or Path(__file__).resolve().parent.parent / "models"
+
+
+def model_names() -> list[str]:
+    """Names of all detectors that have a card and a file."""
+    folder = models_folder()
+    if not folder.is_dir():
+        return []
+    return sorted(
+        p.name for p in folder.iterdir() if (p / "card.json").is_file() and (p / "model.keras").is_file()
+    )
+
+
+def default_name() -> str:
+    """The detector used where none is named: the one in ``models/default.txt``, else the first.
+
+    Raises:
+        ModelError: code ``no_models``.
+    """
+    names = model_names()
+    if not names:
+        raise ModelError(
+            "no_models",
+            f"There is no detector in {models_folder()}. Train one with 'python -m deepfake train' and "
+            "--publish, or set DEEPFAKE_MODELS to a folder that holds one.",
+        )
+    chosen = models_folder() / "default.txt"
+    name = chosen.read_text(encoding="utf-8").strip() if chosen.is_file() else names[0]
+    return name if name in names else names[0]
+
+
+def load_card(name: str | None = None) -> Card:
+    """Reads a detector's card.
+
+    Raises:
+        ModelError: codes ``no_models``, ``unknown_model``, ``bad_card``.
+    """
+    name = default_name() if name is None else name
+    if name not in model_names():
+        there = ", ".join(model_names()) or "none"
+        raise ModelError("unknown_model", f"There is no detector called '{name}'. Found: {there}.")
+    folder = models_folder() / name
+    try:
+        contents = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        return Card(
+            name=name,
+            architecture=_checked(contents, "architecture", str),
+            input=_input(contents["input"]),
+            temperature=_numbers(contents, "temperature")["temperature"],
+            thresholds=Thresholds(**_numbers(contents, "thresholds")),
+            sha256=_checked(contents, "sha256", str),
+            description=_checked(contents, "description", str),
+            knows=tuple(_checked(contents, "knows", list)),
+            does_not_know=tuple(_checked(contents, "does_not_know", list)),
+            evaluations=tuple(_checked(contents, "evaluations", list)),
+            folder=folder,
+            contents=contents,
+            false_alarms=str(contents.get("false_alarms", "")),
+            bias=_numbers({"bias": 0.0} | contents, "bias")["bias"],
+            whole_pictures=_checked({"whole_pictures": False} | contents, "whole_pictures", bool),
+            rules=read_rules(_checked({"rules": {}} | contents, "rules", dict)),
+        )
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ModelError(
+            "bad_card",
+            f"The card of the detector '{name}' cannot be read ({error!r}). Restore {folder}/card.json.",
+        ) from error
+
+
+def _checked(contents: dict[str, Any], key: str, kind: type) -> Any:
+    if not isinstance(contents[key], kind):
+        raise TypeError(f"{key}: expected {kind.__name__}, received {contents[key]!r}")
+    return contents[key]
+
+
+def _input(given: Any) -> InputSpec:
+    """A network's input; one that does not name its interpolation has the usual one."""
+    fields = dict(given)
+    interpolation = fields.pop("interpolation", "area")
+    if interpolation not in INTERPOLATIONS:
+        raise ValueError(f"input: interpolation is {interpolation!r}")
+    return InputSpec(**_numbers({"input": fields}, "input"), interpolation=interpolation)
+
+
+def _numbers(contents: dict[str, Any], key: str) -> dict[str, Any]:
+    """A number, or an object of numbers; sizes and temperatures are above 0."""
+    given = contents[key]
+    values = given if isinstance(given, dict) else {key: given}
+    for name, value in values.items():
+        sound = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not sound or (name in ("size", "temperature") and value <= 0):
+            raise ValueError(f"{key}: {name} is {value!r}")
+    return values
+
+
+def load_model(card: Card) -> Any:
+    """Loads a detector's network after checking its hash.
+
+    Raises:
+        ModelError: code ``wrong_hash``: the file is not the one that the card describes;
+            ``unreadable``: Keras refuses it, for instance as it carries code.
+    """
+    import_tensorflow()
+    path = card.folder / "model.keras"
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != card.sha256:
+        raise ModelError(
+            "wrong_hash",
+            f"The file of the detector '{card.name}' is not the one its card describes, so it is not loaded. "
+            f"Expected SHA-256 {card.sha256[:12]}..., received {found[:12]}.... Restore {path}.",
+        )
+    try:
+        return read_network(path)
+    except Exception as error:  # Keras raises nearly anything
+        raise ModelError(
+            "unreadable",
+            f"The detector '{card.name}' cannot be loaded by this version of Keras, or its file carries "
+            "code, which is not run. Publish it again from its run.",
+        ) from error
+
+
+def read_network(path: Path) -> Any:
+    """The network in a ``.keras`` file, its tables stored as they are or as int8; code in it is not run.
+
+    Raises:
+        Exception: nearly anything, where Keras cannot read it.
+    """
+    import keras
+
+    import deepfake.networks.clip_vit  # noqa: F401 - Keras finds its layers by name
+    from deepfake.networks.int8_weights import is_quantised, restored
+
+    if not is_quantised(path):
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / path.name
+        restored(path, whole)
+        return keras.saving.load_model(whole, compile=False, safe_mode=True)

@@ -1,0 +1,292 @@
+"""An image in, a verdict out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepfake.detection.card import Card, OperatingPoint, load_card, load_model
+from deepfake.detection.neighbours import LookalikeError, LookalikeIndex, load_index
+from deepfake.detection.photographs import looks_drawn
+from deepfake.detection.stress import REFRAMING, Change, stress_test
+from deepfake.detection.text import NO_FACE, barred_warnings, turned_line
+from deepfake.detection.verdict import FaceVerdict, Reason, Verdict, WholeVerdict, picture_score
+from deepfake.faces.finder import Box, Face, FaceScan, crop, find_faces, turned_back
+from deepfake.images.load import LoadedImage
+from deepfake.images.pixels import Pixels, centre_square, to_batch
+from deepfake.networks.embedding import compiled_reader
+from deepfake.networks.scoring import compiled_scorer
+from deepfake.public_demo import capped
+from deepfake.util.admission import Admission
+
+logger = logging.getLogger(__name__)
+
+JUDGING = Admission(at_once=2, waiting=capped(30, 10))
+"""Of the whole process: the networks use all cores by themselves, and each picture at work holds memory."""
+
+
+class Detector:
+    """A network with its card. Safe to share between threads."""
+
+    def __init__(self, card: Card) -> None:
+        """Loads the network; takes seconds.
+
+        Raises:
+            ModelError: the model file is missing or not the one in the card.
+        """
+        self.card = card
+        self.network = load_model(card)
+        self.scorer = compiled_scorer(self.network, card.input)
+        self.reader = compiled_reader(self.network, card.input)
+        self.index = _index_of(card)
+
+    def p_fake(self, crops: Sequence[Pixels]) -> NDArray[np.float64]:
+        """Calibrated probabilities of Fake.
+
+        Args:
+            crops: square face crops, each (S, S, 3) uint8 of any S.
+
+        Returns:
+            (N,) in [0, 1].
+        """
+        if not crops:
+            return np.empty(0)
+        logits = self.scorer(to_batch(list(crops), self.card.input))
+        return self.card.probability(logits)
+
+    def read(self, crops: Sequence[Pixels]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Calibrated probabilities of Fake (N,), and embeddings (N, D), each of length 1.
+
+        Args:
+            crops: at least one square face crop, (S, S, 3) uint8 of any S.
+        """
+        return self.read_batch(to_batch(list(crops), self.card.input))
+
+    def read_batch(self, batch: Pixels) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """As ``read``, of crops already at the network's size: (N, size, size, 3) uint8."""
+        logits, vectors = self.reader(batch)
+        return self.card.probability(logits), vectors
+
+    def check(self, image: LoadedImage, point: OperatingPoint = "balanced", *, whole: bool = True) -> Verdict:
+        """Finds the faces of a picture and judges each.
+
+        Args:
+            image: from ``images.load_image``.
+            point: ``balanced``, or ``few_false_alarms`` to call fewer real faces fake.
+            whole: judge the whole picture beside its faces, where the detector's card allows it.
+
+        Raises:
+            Busy: too many pictures wait already.
+        """
+        with JUDGING.turn():
+            return self._check(image, whole and self.card.whole_pictures).at(point, self.card.thresholds)
+
+    def _check(self, image: LoadedImage, judge_whole: bool) -> Verdict:
+        """Without calls, which ``Verdict.at`` makes."""
+        scan, rules = find_faces(image.pixels), self.card.rules
+        crops = _crops(image.pixels, scan.faces, scan.photo)
+        photo = scan.photo or (0, 0, image.pixels.shape[1], image.pixels.shape[0])
+        sides = [face.long_side for face in scan.faces]
+        with_whole = judge_whole and _kind_measured(self.card, scan, photo)
+        scores, strange = self.judge(
+            [*crops, upright_square(image.pixels, scan.turn, scan.photo)] if with_whole else crops
+        )
+        faces = tuple(
+            _face(face, score, _reason(part, side, odd, rules.smallest_face), rules.fake_from(side))
+            for face, score, part, side, odd in zip(
+                scan.faces,
+                scores,
+                crops,
+                sides,
+                strange,
+                strict=False,  # no face: one score; or the whole's
+            )
+        )
+        whole = None
+        if with_whole and not strange[-1] and rules.whole and not faces[0].out_of_scope:
+            whole = WholeVerdict(scores[-1], scores[-1] >= rules.whole.fake_from, "uncertain", _square(photo))
+        p_fake = picture_score(faces, rules.real_scores)
+        if whole and whole.counts:
+            p_fake = max(whole.p_fake, p_fake or 0.0)
+        warnings = [*image.notes, *barred_warnings(faces, rules.smallest_face)]
+        if not faces:
+            warnings.append(NO_FACE)
+        if scan.turn:
+            warnings.append(turned_line(scan.turn, len(faces)))
+        return Verdict(
+            p_fake=p_fake,
+            verdict="uncertain",
+            faces=faces,
+            warnings=tuple(warnings),
+            model=self.card.name,
+            sha256=image.facts.sha256,
+            width=image.facts.width,
+            height=image.facts.height,
+            scope=scan.kind,
+            operating_point="balanced",
+            turn=scan.turn,
+            whole=whole,
+            raw_p_fake=max(face.p_fake for face in faces) if faces else scores[0],
+            real_scores=rules.real_scores,
+            photo=scan.photo,
+        )
+
+    def judge(self, crops: Sequence[Pixels]) -> tuple[list[float], list[bool]]:
+        """p_fake of each crop, and whether it is out of scope.
+
+        Nothing is out of scope where there is no index to ask.
+        """
+        if self.index is None:
+            return [float(score) for score in self.p_fake(crops)], [False] * len(crops)
+        scores, vectors = self.read(crops)
+        return scores.tolist(), [self.index.out_of_scope(vector) for vector in vectors]
+
+    def stressed(self, image: LoadedImage, verdict: Verdict) -> Verdict:
+        """A verdict after the stress test of each of its parts (28 scores each; faces are found twice more).
+
+        Args:
+            image: the picture that was judged.
+            verdict: of it, by this detector.
+        """
+        parts, squares = scored_parts(image.pixels, verdict), [face.box for face in verdict.faces]
+        again: list[list[tuple[Change, Pixels]]] = [[] for _ in parts]
+        if squares:
+            for change in REFRAMING:
+                for place, square in _found_again(image.pixels, squares, change):
+                    again[place].append((change, square))
+        thresholds = self.card.thresholds
+        tests = tuple(
+            stress_test(self.p_fake, part, thresholds, mine) for part, mine in zip(parts, again, strict=True)
+        )
+        return replace(verdict, stress=tests).at(verdict.operating_point, self.card.thresholds)
+
+
+def scored_parts(pixels: Pixels, verdict: Verdict, *, every: bool = False) -> list[Pixels]:
+    """What each of ``Verdict.parts`` was scored on, upright.
+
+    Args:
+        pixels: (H, W, 3) uint8, of the picture.
+        verdict: of it.
+        every: the whole picture also where it was judged and does not count.
+    """
+    parts = _crops(pixels, verdict.faces, verdict.photo)
+    if verdict.whole and (every or verdict.whole.counts):
+        parts.append(upright_square(pixels, verdict.turn, verdict.photo))
+    return parts
+
+
+def _crops(pixels: Pixels, faces: Sequence[Face | FaceVerdict], photo: Box | None) -> list[Pixels]:
+    """The faces, upright; the picture without its margins where none was found."""
+    parts = [np.rot90(crop(pixels, face.crop), face.turn // 90) for face in faces]
+    return parts or [crop(pixels, photo) if photo else pixels]
+
+
+def upright_square(pixels: Pixels, turn: int = 0, photo: Box | None = None) -> Pixels:
+    """What is scored as the whole picture.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        turn: ``Verdict.turn``.
+        photo: ``Verdict.photo``.
+    """
+    return np.rot90(centre_square(crop(pixels, photo) if photo else pixels), turn // 90)
+
+
+def _face(face: Face, score: float, reason: Reason | None, fake_from: float) -> FaceVerdict:
+    unlike = reason in ("out_of_scope", "not_a_photograph")
+    return FaceVerdict(
+        face.box, face.crop, score, "uncertain", face.confidence, unlike, face.turn, reason, fake_from
+    )
+
+
+def _reason(part: Pixels, side: int, strange: bool, smallest: int) -> Reason | None:
+    """Why a face of this long side, scored on this square, is not decided on; None where it is."""
+    if looks_drawn(part):
+        return "not_a_photograph"
+    if side < smallest:
+        return "too_small"
+    return "out_of_scope" if strange else None
+
+
+def _kind_measured(card: Card, scan: FaceScan, photo: Box) -> bool:
+    """Whether the score of the whole image may count for such a picture; ``photo`` is without margins."""
+    rule, shorter = card.rules.whole, min(photo[2] - photo[0], photo[3] - photo[1])
+    if scan.kind != "faces" or rule is None:
+        return False
+    return rule.covers(len(scan.faces), max(face.long_side for face in scan.faces) / shorter)
+
+
+def _square(photo: Box) -> Box:
+    """The part of a picture that ``upright_square`` cuts out."""
+    left, top, right, bottom = photo
+    side = min(right - left, bottom - top)
+    left, top = left + (right - left - side) // 2, top + (bottom - top - side) // 2
+    return left, top, left + side, top + side
+
+
+def _found_again(pixels: Pixels, boxes: Sequence[Box], change: Change) -> Iterator[tuple[int, Pixels]]:
+    """The squares around the faces at ``boxes`` in the picture after a change of ``REFRAMING``, by place.
+
+    A face that is not found again is left out.
+    """
+    height, width = pixels.shape[:2]
+    edge = 0
+    if change.kind == "Margin":
+        edge = round(change.amount * min(height, width))
+        altered = np.pad(pixels, ((edge, edge), (edge, edge), (0, 0)), constant_values=255)
+    else:
+        altered = np.ascontiguousarray(np.rot90(pixels))
+    scan = find_faces(altered)
+    crops = _crops(altered, scan.faces, scan.photo)
+    for face, square in zip(scan.faces, crops, strict=False):
+        left, top, right, bottom = (
+            (value - edge for value in face.box) if edge else turned_back(face.box, 1, width, height)
+        )
+        for place, box in enumerate(boxes):
+            if _overlap((round(left), round(top), round(right), round(bottom)), box) >= 0.5:
+                yield place, square
+                break
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Intersection over union."""
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    if min(across, down) <= 0:
+        return 0.0
+    areas = ((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return across * down / (sum(areas) - across * down)
+
+
+def _index_of(card: Card) -> LookalikeIndex | None:
+    """The detector's index of training pictures; without one, nothing is out of scope."""
+    try:
+        return load_index(card)
+    except LookalikeError as error:
+        if error.code != "no_index":
+            logger.warning("%s", error.message)
+        return None
+
+
+_loaded: dict[tuple[str, str], Detector] = {}
+_lock = threading.Lock()
+
+
+def get_detector(name: str | None = None) -> Detector:
+    """The detector of that name, or the default one; loaded once per process and shared.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    card = load_card(name)
+    # One published anew is another one, even where only its calibration changed.
+    key = (str(card.folder), card.version)
+    with _lock:
+        if key not in _loaded:
+            _loaded[key] = Detector(card)
+        return _loaded[key]

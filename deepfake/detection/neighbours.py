@@ -1,0 +1,202 @@
+"""The training pictures that a detector takes for most alike, and how unlike all of them a picture is.
+
+An index holds embeddings, labels and names of a few thousand training pictures, never their pixels. It is
+bound to the one model file that made it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepfake.detection.card import Card
+from deepfake.errors import UserError
+
+FILE_NAME = "lookalikes.npz"
+"""Beside ``model.keras``."""
+NEIGHBOURS = 8
+"""How many look-alikes are shown."""
+KTH = 5
+"""The distance to this neighbour says how unlike the training pictures something is; that to the nearest
+alone hangs on chance finds."""
+
+
+class LookalikeError(UserError):
+    """There is no index to ask; code ``no_index``, ``other_model`` or ``bad_index``."""
+
+
+@dataclass(frozen=True)
+class Lookalike:
+    """One training picture.
+
+    Attributes:
+        path: in its data set; names come from a file, see ``cells.find_image``.
+        label: 1 Fake, 0 Real.
+        source: where the data set has it from.
+        similarity: cosine of the two embeddings, -1 to 1; 1 is the same.
+    """
+
+    path: str
+    label: int
+    source: str
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Unlikeness:
+    """How unlike anything it was trained on a detector takes a picture for.
+
+    Deep nearest neighbours (Sun et al., Out-of-Distribution Detection with Deep Nearest Neighbors, 2022).
+
+    Attributes:
+        distance: cosine distance to the ``KTH`` nearest training picture, 0 (the same) to 2.
+        share_nearer: share, 0..1, of validation pictures (of the kinds it was trained on, but kept out of
+            training) that lie nearer to theirs. Near 1: unlike anything it knows.
+    """
+
+    distance: float
+    share_nearer: float
+
+
+@dataclass(frozen=True)
+class LookalikeIndex:
+    """Training pictures of one detector by their embeddings.
+
+    Attributes:
+        vectors: (N, D) float16, each of length 1.
+        labels: (N,) uint8, 1 Fake, 0 Real.
+        sources, paths: N each.
+        reference: (M,) float32 in rising order: ``Unlikeness.distance`` of validation pictures.
+        scope: further away than this the detector gives no verdict, see ``lookalike_index.scope_of``.
+        data: the data set's name.
+        folder: its folder below one of ``data_roots.allowed_roots``; empty where unknown.
+        model_sha256: of the model file that made it.
+    """
+
+    vectors: NDArray[np.float16]
+    labels: NDArray[np.uint8]
+    sources: tuple[str, ...]
+    paths: tuple[str, ...]
+    reference: NDArray[np.float32]
+    scope: float
+    data: str
+    folder: str
+    model_sha256: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def nearest(self, embedding: NDArray[np.float32], k: int = NEIGHBOURS) -> tuple[Lookalike, ...]:
+        """The ``k`` pictures most alike (all, where there are fewer), the most alike first.
+
+        Args:
+            embedding: (D,) from ``Detector.read``.
+            k: at least 1.
+        """
+        alike = self._similarities(embedding)
+        order = np.argsort(-alike, kind="stable")[:k]
+        return tuple(
+            Lookalike(self.paths[row], int(self.labels[row]), self.sources[row], float(alike[row]))
+            for row in order
+        )
+
+    def unlikeness(self, embedding: NDArray[np.float32]) -> Unlikeness:
+        """How unlike all pictures of the index one is.
+
+        Args:
+            embedding: (D,) from ``Detector.read``.
+        """
+        distance = kth_distance(self._similarities(embedding))
+        nearer = np.searchsorted(self.reference, distance, side="left")
+        return Unlikeness(distance, float(nearer) / len(self.reference))
+
+    def out_of_scope(self, embedding: NDArray[np.float32]) -> bool:
+        """Whether a picture is too unlike all of the index for its score to be a verdict.
+
+        Args:
+            embedding: (D,) from ``Detector.read``.
+        """
+        return kth_distance(self._similarities(embedding)) > self.scope
+
+    def _similarities(self, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.vectors.astype(np.float32) @ embedding
+
+
+def kth_distance(similarities: NDArray[np.float32]) -> float:
+    """Cosine distance to the ``KTH`` nearest, or to the furthest where there are fewer.
+
+    Args:
+        similarities: (N,) cosines, N at least 1.
+    """
+    place = max(0, len(similarities) - KTH)
+    return float(1 - np.partition(similarities, place)[place])
+
+
+def share_fake(found: tuple[Lookalike, ...]) -> float:
+    """Share of fakes among at least one look-alike, 0..1."""
+    return sum(each.label for each in found) / len(found)
+
+
+def write_index(index: LookalikeIndex, file: Path) -> None:
+    """Writes an index; what stood there is replaced at once."""
+    words = asdict(index)
+    arrays = {name: words.pop(name) for name in ("vectors", "labels", "reference")}
+    text = np.frombuffer(json.dumps(words).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, text=text, **arrays)
+    part = file.with_suffix(".part")
+    part.write_bytes(buffer.getvalue())
+    part.replace(file)
+
+
+def load_index(card: Card) -> LookalikeIndex:
+    """The index of a detector, read once as long as its file stays the same.
+
+    Raises:
+        LookalikeError: ``no_index``: it has none; ``other_model``: another model file made it;
+            ``bad_index``: it cannot be read.
+    """
+    file = card.folder / FILE_NAME
+    make = f"Make it with 'python -m deepfake index DATA --model {card.name}'."
+    if not file.is_file():
+        raise LookalikeError(
+            "no_index", f"The detector '{card.name}' has no index of its training pictures. {make}"
+        )
+    try:
+        index = _read(file, file.stat().st_mtime_ns)
+    except Exception as error:  # a damaged zip or array raises a dozen types
+        raise LookalikeError(
+            "bad_index", f"The index of '{card.name}' cannot be read ({type(error).__name__}). {make}"
+        ) from error
+    if index.model_sha256 != card.sha256:
+        raise LookalikeError(
+            "other_model", f"The index of '{card.name}' was made by another version of it. {make}"
+        )
+    return index
+
+
+@lru_cache(maxsize=4)
+def _read(file: Path, _changed: int) -> LookalikeIndex:
+    with np.load(file, allow_pickle=False) as stored:
+        words = json.loads(stored["text"].tobytes())
+        index = LookalikeIndex(
+            vectors=stored["vectors"].astype(np.float16, casting="same_kind"),
+            labels=stored["labels"],
+            sources=tuple(map(str, words["sources"])),
+            paths=tuple(map(str, words["paths"])),
+            reference=stored["reference"],
+            scope=float(words["scope"]),
+            data=str(words["data"]),
+            folder=str(words["folder"]),
+            model_sha256=str(words["model_sha256"]),
+        )
+    lengths = {len(index.vectors), len(index.labels), len(index.sources), len(index.paths)}
+    if len(lengths) != 1 or 0 in lengths or not len(index.reference) or index.vectors.ndim != 2:
+        raise ValueError(f"rows: {lengths}, validation pictures: {len(index.reference)}")
+    return index

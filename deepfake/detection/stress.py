@@ -1,0 +1,260 @@
+"""Whether a verdict survives what becomes of pictures on their way: compression, resizing, cropping, text.
+
+A verdict that a mild change turns into its opposite is uncertain; ``settled`` decides that, for every view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from deepfake.detection.card import CallName, Thresholds
+from deepfake.detection.text import percent
+from deepfake.images.pixels import Pixels
+from deepfake.perturbations.mix import jpeg
+from deepfake.perturbations.overlay import sticker, watermark
+
+Kind = Literal[
+    "JPEG",
+    "Resize",
+    "Blur",
+    "Noise",
+    "Crop",
+    "Shift",
+    "Turn",
+    "Mirror",
+    "Text",
+    "Sticker",
+    "Margin",
+    "Quarter turn",
+]
+REFERENCE_SIDE = 256  # blur is given in pixels of a crop of this side
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing done to a crop.
+
+    Attributes:
+        kind: what is done.
+        amount: how much, in ``unit``.
+        unit: in words.
+        mild: whether a picture that was only sent or saved again has been through as much.
+    """
+
+    kind: Kind
+    amount: float
+    unit: str
+    mild: bool
+
+    @property
+    def words(self) -> str:
+        """As part of a sentence."""
+        return f"{self.kind if self.kind == 'JPEG' else self.kind.lower()} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True)
+class StressPoint:
+    """The score after a change.
+
+    Attributes:
+        change: what was done.
+        p_fake: calibrated, 0..1.
+        call: the verdict at this score.
+    """
+
+    change: Change
+    p_fake: float
+    call: CallName
+
+
+@dataclass(frozen=True)
+class StressTest:
+    """The scores of one crop under every change.
+
+    Attributes:
+        p_fake: as it is.
+        call: the verdict as it is.
+        points: in the order of ``CHANGES``, then those of ``REFRAMING`` after which the face was found again.
+    """
+
+    p_fake: float
+    call: CallName
+    points: tuple[StressPoint, ...]
+
+    @property
+    def flips(self) -> tuple[StressPoint, ...]:
+        """Changes that turn real into fake or fake into real; uncertain is neither."""
+        if self.call == "uncertain":
+            return ()
+        return tuple(point for point in self.points if point.call not in (self.call, "uncertain"))
+
+    @property
+    def stable(self) -> bool:
+        """No mild change turns the verdict into its opposite."""
+        return not any(point.change.mild for point in self.flips)
+
+    def at(self, call: Callable[[float], CallName]) -> StressTest:
+        """The same scores under other thresholds; no network is asked."""
+        points = tuple(replace(point, call=call(point.p_fake)) for point in self.points)
+        return StressTest(self.p_fake, call(self.p_fake), points)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON: ``verdict`` (as it is), ``stable``, ``sentence`` and the changes."""
+        changes = [
+            {**asdict(point.change), "p_fake": point.p_fake, "verdict": point.call} for point in self.points
+        ]
+        return {
+            "verdict": self.call,
+            "stable": self.stable,
+            "sentence": self.sentence(),
+            "changes": changes,
+        }
+
+    def sentence(self) -> str:
+        """The outcome in words."""
+        if self.call == "uncertain":
+            low, high = (pick(point.p_fake for point in self.points) for pick in (min, max))
+            return (
+                f"Uncertain to begin with; the probability moves between {percent(low)} and {percent(high)}."
+            )
+        if not self.flips:
+            return f"Stable: none of {len(self.points)} changes turns the score from fake to real or back."
+        named = ", ".join(point.change.words for point in self.flips[:3])
+        if len(self.flips) > 3:
+            named += f" and {len(self.flips) - 3} more changes"
+        if self.stable:
+            return f"Stable under mild changes. The score flips only at strong ones: {named}."
+        return f"Not stable: the verdict flips at {named}."
+
+
+CHANGES: tuple[Change, ...] = (
+    *(Change("JPEG", quality, f"quality {quality}", quality >= 70) for quality in (95, 85, 70, 50, 30)),
+    *(
+        Change("Resize", share, f"to {percent(share)} and back", share >= 0.7)
+        for share in (0.85, 0.7, 0.5, 0.35)
+    ),
+    *(Change("Blur", sigma, f"{sigma} pixels", sigma <= 0.5) for sigma in (0.5, 1.0, 2.0)),
+    *(Change("Noise", sigma, f"{sigma} of 255", sigma <= 2) for sigma in (2, 5, 10)),
+    *(
+        Change("Crop", share, f"to the middle {percent(share)}", share >= 0.94)
+        for share in (0.94, 0.85, 0.75)
+    ),
+    Change("Shift", 0.06, "to the left", True),
+    Change("Shift", -0.06, "to the right", True),
+    *(
+        Change("Turn", degrees, f"{abs(degrees)}° {'left' if degrees > 0 else 'right'}", abs(degrees) <= 5)
+        for degrees in (5, -5, 15, -15)
+    ),
+    Change("Mirror", 1, "left and right", True),
+    *(Change("Text", share, f"{percent(share)} opaque", False) for share in (0.25, 0.5)),
+    Change("Sticker", 2, "on the face", False),
+)
+"""Done to the square that was scored."""
+
+REFRAMING: tuple[Change, ...] = (
+    Change("Margin", 0.2, "white, 20 %", True),
+    Change("Quarter turn", 90, "", True),
+)
+"""Done to the picture, in which the face is then looked for again."""
+
+
+def settled(call: CallName, test: StressTest) -> CallName:
+    """What is left of a face's verdict after its stress test: itself, or uncertain."""
+    return call if test.stable else "uncertain"
+
+
+def stress_test(
+    p_fake: Callable[[Sequence[Pixels]], np.ndarray],
+    crop: Pixels,
+    call: Callable[[float], CallName] | Thresholds,
+    reframed: Sequence[tuple[Change, Pixels]] = (),
+) -> StressTest:
+    """Scores a crop under every change of ``CHANGES``; the same crop gives the same numbers.
+
+    Args:
+        p_fake: ``Detector.p_fake``.
+        crop: (H, W, 3) uint8, the face crop that was scored.
+        call: makes a verdict of a score.
+        reframed: changes of ``REFRAMING``, each with the square around the same face in the changed picture.
+    """
+    name = call.call if isinstance(call, Thresholds) else call
+    changes = [*CHANGES, *(change for change, _ in reframed)]
+    crops = [crop, *(changed(crop, change) for change in CHANGES), *(again for _, again in reframed)]
+    scores = [float(score) for score in p_fake(crops)]
+    points = tuple(
+        StressPoint(change, score, name(score)) for change, score in zip(changes, scores[1:], strict=True)
+    )
+    return StressTest(scores[0], name(scores[0]), points)
+
+
+def changed(crop: Pixels, change: Change) -> Pixels:
+    """The crop after a change of ``CHANGES``, of the same size but for ``Crop`` and ``Shift``."""
+    return np.ascontiguousarray(_CHANGED[change.kind](crop, change.amount), np.uint8)
+
+
+def _jpeg(crop: Pixels, quality: float) -> np.ndarray:
+    return jpeg(crop, int(quality))
+
+
+def _resize(crop: Pixels, share: float) -> np.ndarray:
+    height, width = crop.shape[:2]
+    small = cv2.resize(crop, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def _blur(crop: Pixels, amount: float) -> np.ndarray:
+    sigma = max(0.35, amount * min(crop.shape[:2]) / REFERENCE_SIDE)  # less changes nothing
+    return cv2.GaussianBlur(crop, (0, 0), sigma)
+
+
+def _noise(crop: Pixels, sigma: float) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(0, sigma, crop.shape)
+    return np.clip(np.rint(crop + noise), 0, 255)
+
+
+def _crop(crop: Pixels, share: float) -> np.ndarray:
+    height, width = crop.shape[:2]
+    top, left = (round(side * (1 - share) / 2) for side in (height, width))
+    return crop[top : height - top, left : width - left]
+
+
+def _shift(crop: Pixels, share: float) -> np.ndarray:
+    """Loses one side, and half as much above and below: the square was cut a little off."""
+    height, width = crop.shape[:2]
+    lost, top = max(1, round(abs(share) * width)), round(abs(share) * height / 2)
+    return crop[top : height - top, lost:] if share > 0 else crop[top : height - top, :-lost]
+
+
+def _turn(crop: Pixels, degrees: float) -> np.ndarray:
+    height, width = crop.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    return cv2.warpAffine(
+        crop, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+    )
+
+
+def _text(crop: Pixels, opacity: float) -> np.ndarray:
+    return watermark(crop, (opacity - 0.15) / 0.45, np.random.default_rng(0))
+
+
+def _sticker(crop: Pixels, count: float) -> np.ndarray:
+    return sticker(crop, (count - 1) / 4, np.random.default_rng(0))
+
+
+_CHANGED: Mapping[Kind, Callable[[Pixels, float], np.ndarray]] = {
+    "JPEG": _jpeg,
+    "Resize": _resize,
+    "Blur": _blur,
+    "Noise": _noise,
+    "Crop": _crop,
+    "Shift": _shift,
+    "Turn": _turn,
+    "Mirror": lambda crop, _: crop[:, ::-1],
+    "Text": _text,
+    "Sticker": _sticker,
+}

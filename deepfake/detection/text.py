@@ -1,0 +1,478 @@
+"""A verdict in words and tables for a person; every view takes its wording from here."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+from deepfake.detection.card import CallName, OperatingPoint, Thresholds
+from deepfake.errors import UserError
+
+if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
+    import pandas as pd
+
+    from deepfake.detection.rules import Rules
+    from deepfake.detection.verdict import FaceVerdict, Reason, Verdict
+    from deepfake.detection.video import VideoVerdict
+    from deepfake.faces.finder import Box
+    from deepfake.images.load import ImageFacts
+
+CALL_WORDS: Mapping[CallName, str] = {
+    "fake": "Likely fake",
+    "real": "Likely real",
+    "uncertain": "Uncertain",
+}
+
+POINT_WORDS: Mapping[OperatingPoint, str] = {"balanced": "Balanced", "few_false_alarms": "Few false alarms"}
+
+POINT_MEANINGS: Mapping[OperatingPoint, str] = {
+    "balanced": "Missed fakes and false alarms weigh the same.",
+    "few_false_alarms": "Says fake only where at most 1 in 100 real pictures kept out of training would be. "
+    "More fakes stay uncertain.",
+}
+
+PICTURE_FAULT = (
+    "This picture could not be judged because of a fault in the program; the server's log says which. "
+    "Other pictures are not affected."
+)
+"""In place of a verdict that failed through no fault of the file."""
+
+
+NO_FACE = "No face was found, so nothing was analyzed: the detector checks faces only."
+
+REASON_WORDS: Mapping[Reason, str] = {
+    "out_of_scope": "too unlike the training images",
+    "not_a_photograph": "not a photograph",
+    "too_small": "too small to analyze",
+    "fake_as_a_whole": "no sign of its own",
+}
+"""Why a face is uncertain whatever its score, after its name."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One file and what came of it: a verdict, or why there is none.
+
+    The one record behind the page's JSON and CSV, ``predict --json`` and ``--csv``, and the HTTP answer.
+
+    Attributes:
+        file: the name as given; not to be trusted as markup or as a path.
+        verdict: None where the file was refused.
+        error: None where there is a verdict.
+    """
+
+    file: str
+    verdict: Verdict | None = None
+    error: UserError | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """``file``, and the fields of ``Verdict`` or ``error`` with ``code`` and ``message``."""
+        if self.verdict is not None:
+            return {"file": self.file, **self.verdict.to_dict()}
+        error = self.error or UserError("fault", PICTURE_FAULT)
+        return {"file": self.file, "error": {"code": error.code, "message": error.message}}
+
+
+def percent(share: float) -> str:
+    """A probability or share in 0..1 in whole percent; never a 0 or 100 that it is not.
+
+    >>> percent(0.934), percent(0.003), percent(0.998), percent(0.0), percent(1.0)
+    ('93 %', 'under 1 %', 'over 99 %', '0 %', '100 %')
+    """
+    if 0 < share < 0.01:
+        return "under 1 %"
+    if 0.99 < share < 1:
+        return "over 99 %"
+    return f"{share:.0%}".replace("%", " %")
+
+
+def file_size(n_bytes: int) -> str:
+    """Bytes in the unit a person expects.
+
+    >>> file_size(900), file_size(182_000), file_size(3_400_000)
+    ('900 bytes', '182 kB', '3.4 MB')
+    """
+    if n_bytes < 1000:
+        return f"{n_bytes} bytes"
+    return f"{n_bytes / 1e3:.0f} kB" if n_bytes < 999_500 else f"{n_bytes / 1e6:.1f} MB"
+
+
+def facts_line(facts: ImageFacts) -> str:
+    """Size, format and weight of a picture's file."""
+    return f"{facts.width} x {facts.height} pixels, {facts.format}, {file_size(facts.n_bytes)}"
+
+
+def judged_by_line(verdict: Verdict, thresholds: Thresholds) -> str:
+    """Which detector gave the verdict, and by which thresholds."""
+    point = verdict.operating_point
+    return (
+        f"Detector {verdict.model}, {POINT_WORDS[point].lower()}: fake from "
+        f"{percent(thresholds.fake_from(point))}, real below {percent(thresholds.uncertain_low)}."
+    ).replace(" %", "%")
+
+
+def headline(verdict: Verdict) -> str:
+    """The verdict in words, first thing to read; what it rests on where that is not a face as usual."""
+    if verdict.scope == "no_face":
+        return "No face found: not analyzed"
+    words = CALL_WORDS[verdict.verdict]
+    if verdict.p_fake is None:
+        reasons = {face.reason for face in verdict.faces}
+        if reasons == {"not_a_photograph"}:
+            words += ": this does not look like a photograph"
+        elif reasons == {"too_small"}:
+            words += f": {'face' if len(verdict.faces) == 1 else 'faces'} too small to analyze"
+        else:
+            words += ": outside what the detector knows"
+    elif verdict.basis == "whole" and verdict.verdict == "fake":
+        words += ": the whole image"
+    return words
+
+
+def clock(second: float) -> str:
+    """Seconds as a player shows them.
+
+    >>> clock(3.4), clock(75)
+    ('0:03', '1:15')
+    """
+    return f"{int(second) // 60}:{int(second) % 60:02d}"
+
+
+def video_headline(result: VideoVerdict) -> str:
+    """The verdict on a video in words; names the stretch that looks fake where it is not all of it."""
+    if not result.with_face:
+        return "No face found: not analyzed"
+    words, stretch = CALL_WORDS[result.verdict], result.stretch
+    if stretch is None:
+        return words
+    start, end = clock(stretch.start), clock(stretch.end)
+    where = f"{start} to {end}" if start != end else f"{stretch.start:.1f} to {stretch.end:.1f} s"
+    return f"{words}: {where} looks fake"
+
+
+def video_number_line(result: VideoVerdict) -> str:
+    """The probabilities under a video's headline, as Markdown; empty where there is none."""
+    if result.p_fake is None:
+        return ""
+    n = len(result.deciding)
+    if result.stretch is None:
+        return f"Probability of fake, median of {n} frames: **{percent(result.p_fake)}**"
+    return (
+        f"Probability of fake in this stretch, median of {result.stretch.frames} frames: "
+        f"**{percent(result.stretch.p_fake)}**; of all {n} frames: {percent(result.p_fake)}"
+    )
+
+
+def number_line(verdict: Verdict) -> str:
+    """The probability that stands under the headline, as Markdown; empty where there is none."""
+    if verdict.p_fake is None:
+        return ""
+    of = "Probability that the whole image is fake" if verdict.basis == "whole" else "Probability of fake"
+    return f"{of}: **{percent(verdict.p_fake)}**"
+
+
+def raw_line(verdict: Verdict) -> str:
+    """The score of a picture that has no headline number, for the details; empty where it has one."""
+    if verdict.p_fake is not None:
+        return ""
+    of = "the face" if len(verdict.faces) == 1 else "the highest of the faces"
+    if verdict.scope == "no_face":
+        of = "the whole image"
+    return f"Raw score, for the record: {percent(verdict.raw)} ({of}). It is no probability here."
+
+
+def turned_line(turn: int, faces: int) -> str:
+    """That a picture does not stand upright.
+
+    Args:
+        turn: degrees (90, 180, 270) anticlockwise by which it was turned.
+        faces: found in it.
+    """
+    by = {90: "90 degrees counterclockwise", 180: "180 degrees", 270: "90 degrees clockwise"}[turn]
+    found = "The face was" if faces == 1 else "The faces were"
+    return f"{found} found after rotating the image {by}."
+
+
+def barred_warnings(faces: Sequence[FaceVerdict], smallest: int) -> list[str]:
+    """Sentences on the faces whose scores do not decide.
+
+    Args:
+        faces: of one picture.
+        smallest: longest side in pixels below which a face is too small.
+    """
+    lines = []
+    for reason, alone, one, several in _BARRED:
+        n = sum(face.reason == reason for face in faces)
+        if n:
+            line = alone if len(faces) == 1 else f"{n} of {len(faces)} faces {one if n == 1 else several}"
+            lines.append(line.format(smallest=smallest))
+    return lines
+
+
+_BARRED: tuple[tuple[Reason, str, str, str], ...] = (
+    (
+        "not_a_photograph",
+        "This does not look like a photograph. The detector checks photographs only.",
+        "does not look like a photograph and was left out.",
+        "do not look like photographs and were left out.",
+    ),
+    (
+        "too_small",
+        "The face is too small to analyze: it needs at least {smallest} pixels from hairline to chin.",
+        "is too small to analyze (less than {smallest} pixels from hairline to chin) and was left out.",
+        "are too small to analyze (less than {smallest} pixels from hairline to chin) and were left out.",
+    ),
+    (
+        "out_of_scope",
+        "The face is too unlike the training images: its score is no verdict.",
+        "is too unlike the training images: its score is no verdict.",
+        "are too unlike the training images: their scores are no verdict.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class PartRow:
+    """One face, or the whole image, in a list of what was judged.
+
+    Attributes:
+        name: as in ``Verdict.parts``.
+        call: for the colour; None where it takes no part in the verdict.
+        words: its verdict, and why where its score does not decide.
+        p_fake: None where its score is no verdict.
+    """
+
+    name: str
+    call: CallName | None
+    words: str
+    p_fake: float | None
+
+
+def part_rows(verdict: Verdict, thresholds: Thresholds) -> list[PartRow]:
+    """A row for each face, then one for the whole image where it was judged beside them."""
+    fake_from, rows = thresholds.fake_from(verdict.operating_point), []
+    for number, face in enumerate(verdict.faces, start=1):
+        words = CALL_WORDS[face.verdict]
+        if face.reason:
+            words = f"{words}: {REASON_WORDS[face.reason]}"
+        elif face.verdict == "uncertain" and fake_from <= face.p_fake < face.fake_from:
+            words = f"{words}: a face this small is called fake only from {percent(face.fake_from)}"
+        rows.append(PartRow(f"Face {number}", face.verdict, words, None if face.barred else face.p_fake))
+    if whole := verdict.whole:
+        words = CALL_WORDS[whole.verdict] if whole.counts else "no sign of AI generation"
+        rows.append(PartRow("Whole picture", whole.verdict if whole.counts else None, words, whole.p_fake))
+    return rows
+
+
+def framed_square(verdict: Verdict) -> Box | None:
+    """The square of the whole image, to be framed in the picture where the verdict rests on it."""
+    if verdict.whole is None or verdict.basis != "whole" or verdict.verdict != "fake":
+        return None
+    return verdict.whole.square
+
+
+def scope_line(verdict: Verdict) -> str:
+    """What was judged."""
+    return " ".join(filter(None, [_faces_line(verdict), _whole_line(verdict)]))
+
+
+def _whole_line(verdict: Verdict) -> str:
+    whole = verdict.whole
+    if whole is None:
+        return ""
+    if not whole.counts:
+        return "The whole image was checked as well: no sign of AI generation."
+    scored = f"The verdict rests on the whole image (the square in the picture), {percent(whole.p_fake)} fake"
+    if verdict.basis != "whole":
+        scored = f"The whole image was checked as well, {percent(whole.p_fake)} fake"
+    return f"{scored}: fully generated images leave traces outside the face, too."
+
+
+def _faces_line(verdict: Verdict) -> str:
+    n, deciding = len(verdict.faces), len(verdict.deciding)
+    if verdict.scope == "no_face":
+        return "No face found; nothing was analyzed."
+    if verdict.scope == "face_crop":
+        if verdict.photo not in (None, (0, 0, verdict.width, verdict.height)):
+            return "The picture is a close-up of one face; it was judged without its plain margin."
+        return "The picture is a close-up of one face; it was judged as it is."
+    if n == 1:
+        return "1 face found and judged."
+    line = f"{n} faces found and judged." if n == deciding else f"{deciding} of {n} faces decide."
+    if deciding < 2:
+        return line
+    return f"{line} {crowd_line(verdict)}"
+
+
+def crowd_line(verdict: Verdict) -> str:
+    """How many of the faces look fake, and how many of as many real ones would."""
+    n = len(verdict.deciding)
+    fakes = sum(face.verdict == "fake" for face in verdict.deciding)
+    if not fakes:
+        return f"None of them looks fake{_why_uncertain(verdict)}."
+    look = "1 face looks" if fakes == 1 else f"{fakes} faces look"
+    line = f"{fakes} of {n} faces look fake" if n > fakes > 1 else f"{look} fake"
+    if fakes == 1:
+        line = f"1 of {n} faces looks fake"
+    if verdict.expected_fake is None:
+        return f"{line}."
+    expected = verdict.expected_fake
+    about = "fewer than 1" if expected < 0.75 else f"about {round(expected)}"
+    return f"{line}; among {n} real ones {about} would by chance."
+
+
+def _why_uncertain(verdict: Verdict) -> str:
+    """What keeps a picture from being called real whose faces do not look fake; empty where nothing does."""
+    if verdict.verdict != "uncertain":
+        return ""
+    unsure = sum(face.verdict == "uncertain" for face in verdict.deciding)
+    if unsure:
+        return f", but {unsure} {'is' if unsure == 1 else 'are'} uncertain, and so is the picture"
+    if any(face.barred and face.reason != "too_small" for face in verdict.faces):
+        return ", but not all could be judged, so the picture is uncertain"
+    return ""
+
+
+def stress_line(verdict: Verdict) -> str:
+    """Why the stress test made parts uncertain; empty where it was not run or left them as they were."""
+    lines = []
+    for part, test in zip(verdict.parts, verdict.stress, strict=False):  # none where it was not run
+        if not test.stable:
+            who = part.name if len(verdict.stress) > 1 else "The face"
+            alone = CALL_WORDS[test.call].lower()
+            lines.append(f"{who} would be called {alone} by its score alone. {test.sentence()}")
+    if not lines:
+        return ""
+    whole = verdict.verdict == "uncertain"
+    return " ".join([f"{'Uncertain' if whole else 'Part of it is uncertain'} after the stress test.", *lines])
+
+
+def context_sentence(scores: pd.DataFrame | None, verdict: Verdict, rules: Rules | None = None) -> str:
+    """What the probability meant on images with known answers; empty without a table or a probability.
+
+    They are not called test images: the thresholds were chosen on them. They show one face each, so the
+    highest of many faces is not set beside them.
+
+    Args:
+        scores: from ``recorded.validation_scores``.
+        verdict: any.
+        rules: of the detector, for what it said of other whole images.
+    """
+    from deepfake.evaluation.scores import verdict_context
+
+    if verdict.p_fake is None:
+        return ""
+    if verdict.basis == "whole":
+        whole = rules and rules.whole
+        if not whole:
+            return ""
+        found = f" and {whole.found:,} of {whole.generated:,} generated images" if whole.generated else ""
+        return (
+            f"Among validation images, it called {whole.called_fake:,} of {whole.scenes:,} photographs of "
+            f"scenes fake by the whole image{found}."
+        )
+    if scores is None or len(verdict.deciding) > 1:
+        return ""
+    context = verdict_context(scores, verdict.p_fake)
+    low, high = (round(100 * bound) for bound in context.interval)
+    were = "was" if context.n_fake == 1 else "were"
+    return (
+        f"Of {context.n:,} images kept out of training that scored like this, {context.n_fake:,} {were} fake "
+        f"({context.confidence:.0%} interval: {low} to {high} %). "
+        f"Of all {len(scores):,} such images {percent(scores['label'].to_numpy().mean())} were fake; "
+        "where fakes are rarer or more common, the count would differ."
+    ).replace("95%", "95 %")
+
+
+def overlay_line(verdict: Verdict, rules: Rules) -> str:
+    """Under a verdict of fake: that something laid over a face can bring it about, where measured."""
+    overlay = rules.overlay
+    if verdict.verdict != "fake" or verdict.basis != "faces" or overlay is None:
+        return ""
+    return (
+        "Text, a caption or a sticker over the face can bring about this verdict alone: with one, "
+        f"{overlay.overlaid:,} of {overlay.n:,} real validation faces were called fake, without one "
+        f"{overlay.called_fake:,}. If there is one here, check a copy without it."
+    )
+
+
+def context_example(scores: pd.DataFrame | None, p_fake: float = 0.8) -> str:
+    """How images that scored about this turned out; empty without a table."""
+    from deepfake.evaluation.scores import verdict_context
+
+    if scores is None:
+        return ""
+    context = verdict_context(scores, p_fake)
+    return (
+        f"Of the {context.n:,} images kept out of training that scored nearest to {percent(p_fake)} "
+        f"({percent(context.low)} to {percent(context.high)}), {context.n_fake:,} were fake, "
+        f"that is {percent(context.share_fake)}."
+    )
+
+
+def outcomes_json(outcomes: Sequence[Outcome]) -> str:
+    """A JSON list with ``Outcome.to_dict`` of each, and the message as ``refusal`` too, as it once was."""
+    return json.dumps([_row(outcome) for outcome in outcomes], indent=2, ensure_ascii=False)
+
+
+def outcomes_csv(outcomes: Sequence[Outcome]) -> str:
+    """The table of ``write_outcomes_csv`` as text."""
+    text = io.StringIO()
+    write_outcomes_csv(outcomes, text)
+    return text.getvalue()
+
+
+def write_outcomes_csv(outcomes: Iterable[Outcome], file: TextIO) -> None:
+    """A CSV table with a row per file, each written as it comes; faces as a count, warnings in one cell,
+    ``stress`` as stable, not stable, or empty where the test was not run; ``MORE_COLUMNS`` last.
+
+    A cell that a spreadsheet would take for a formula is led by an apostrophe.
+    """
+    names: tuple[str, ...] = ("file", "verdict", "p_fake", "faces", "scope", "operating_point")
+    names += ("model", "width", "height", "sha256", "warnings", "refusal", "stress", "raw_p_fake", "basis")
+    writer: csv.DictWriter[str] = csv.DictWriter(
+        file, [*names, *MORE_COLUMNS], restval="", extrasaction="ignore", lineterminator="\n"
+    )
+    writer.writeheader()
+    for outcome in outcomes:
+        row = {**_row(outcome), **_cells(outcome)}
+        row["faces"] = len(row["faces"]) if "faces" in row else ""
+        row["warnings"] = " ".join(row.get("warnings", ()))
+        row["stress"] = _stability(outcome.verdict)
+        for score in ("p_fake", "raw_p_fake"):
+            row[score] = f"{row[score]:.4f}" if row.get(score) is not None else ""
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+
+
+MORE_COLUMNS = ("whole_p_fake", "whole_counts", "error_code", "error_message")
+"""Of the CSV: the whole image's score and whether it takes part in the verdict (true, false), both empty
+where it was not scored beside its faces; the parts of ``error``, of which ``refusal`` is the message."""
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    row = outcome.to_dict()
+    return row if outcome.verdict else {**row, "refusal": row["error"]["message"]}
+
+
+def _cells(outcome: Outcome) -> dict[str, str]:
+    if outcome.verdict is None:
+        error = outcome.to_dict()["error"]
+        return {"error_code": error["code"], "error_message": error["message"]}
+    whole = outcome.verdict.whole
+    if whole is None:
+        return {}
+    return {"whole_p_fake": f"{whole.p_fake:.4f}", "whole_counts": str(whole.counts).lower()}
+
+
+def _stability(verdict: Verdict | None) -> str:
+    if verdict is None or not verdict.stress:
+        return ""
+    return "stable" if all(test.stable for test in verdict.stress) else "not stable"
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

@@ -1,0 +1,1 @@
+"""From scores to numbers, curves, thresholds and comparisons."""

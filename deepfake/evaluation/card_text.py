@@ -1,0 +1,161 @@
+"""A detector's card in words and a table for people; every number is read from the card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from deepfake.detection.card import Card
+from deepfake.detection.text import percent
+from deepfake.evaluation.records import Recorded
+from deepfake.evaluation.text import RULE_TITLES, Unit, rate_cell, shown, shown_interval
+
+_COLUMNS: tuple[tuple[str, str, Unit], ...] = (
+    ("accuracy", "Forced-choice accuracy", "share"),
+    ("roc_auc", "ROC AUC", "number"),
+    ("tpr_at_fpr_1pct", "Found at 1 % false alarms", "share"),
+)
+
+_SETS = {
+    "openforensics": "GAN faces swapped into photographs",
+    "faces140k": "StyleGAN faces, Flickr portraits",
+    "hardfaces": "StyleGAN2 faces, Unsplash portraits",
+    "sdfd": "faces by Stable Diffusion 2.1",
+    "dfdc": "face swaps in video frames",
+    "stylegan3": "StyleGAN3 faces, Flickr portraits",
+    "inswapper": "swaps by inswapper in Flickr portraits",
+    "photographs": "studio and staff portraits, all real",
+    "video": "face swaps in videos of the web",
+    "swaps": "face swaps and edits in videos, beside the same frames",
+    "ciplab": "Photoshop composites",
+    "photoshop": "Photoshop composites",
+    "celeba": "face swaps in portraits of celebrities",
+    "stylegan2": "studio portraits by StyleGAN2",
+    "studio": "studio portraits by StyleGAN2",
+    "people": "diffusion pictures of people",
+    "diffusion": "Flux, Stable Diffusion portraits",
+    "portraits": "faces in diffusion pictures of people",
+    "remade": "photographs that autoencoders drew again",
+}
+"""What is in the sets that detectors are trained and measured on, by source."""
+
+
+def in_words(evaluation: Recorded) -> str:
+    """What the pictures of an evaluation are, where its source is a known one; else empty.
+
+    Cards name sources as data sets do, which tells a newcomer nothing.
+    """
+    return _SETS.get(evaluation.source or evaluation.data, "")
+
+
+def training_lines(card: Card) -> tuple[str, ...]:
+    """How the network was made; what the card does not say is left out."""
+    contents, recipe, data = card.contents, _part(card, "recipe"), _part(card, "data")
+    lines = [f"Network: {card.architecture}" + _count(contents.get("parameters"), " parameters", ", ")]
+    lines.append(f"It looks at each face at {card.input.size} x {card.input.size} pixels")
+    if card.sources and data.get("train_images"):
+        named = "; ".join(_SETS.get(source, source) for source in card.sources)
+        lines.append(f"Trained on {_count(data['train_images'], ' pictures')}: {named}")
+    result = _part(card, "result")
+    members = result.get("members")
+    if isinstance(members, list):
+        whole = "each of its weights" if result.get("average") else "the mean"
+        lines += _member_lines([member for member in members if isinstance(member, dict)], whole)
+    elif course := _course(recipe, result):
+        lines.append(course[0].upper() + course[1:])
+    for key, title in (("licence", "Training data"), ("date", "Published")):
+        if value := (data if key == "licence" else contents).get(key):
+            lines.append(f"{title}: {value}")
+    return tuple(lines)
+
+
+def _member_lines(members: list[dict[str, Any]], whole: str) -> list[str]:
+    """Of several networks in one each: its share of the whole and its last course of training."""
+    weights = [float(member.get("weight") or 1) for member in members]
+    lines = []
+    for member, weight in zip(members, weights, strict=True):
+        course = _course(member.get("recipe") or {}, member.get("result") or {})
+        share = f"{weight:g} of {sum(weights):g} parts of {whole}"
+        lines.append(f"{member.get('architecture')}, {share}" + (f": {course}" if course else ""))
+    return lines
+
+
+def _course(recipe: dict[str, Any], result: dict[str, Any]) -> str:
+    """A course of training in words: from where, how long, how many of its pictures altered."""
+    parts = []
+    if "weights" in recipe:
+        start = recipe["weights"]
+        known = {None: "random weights", "none": "random weights", "imagenet": "what was learnt on ImageNet"}
+        parts.append(f"started from {known.get(start, f'an earlier {start}')}")
+    if epochs := result.get("epochs") or recipe.get("epochs"):
+        drawn = _count(recipe.get("epoch_images"), " of") or "all"
+        parts.append(f"{epochs} epochs of {drawn} its training pictures")
+        if altered := recipe.get("perturbed"):
+            by_source = recipe.get("source_perturbed") or {}
+            shares = sorted({altered, *by_source.values()})
+            span = " to ".join(dict.fromkeys((percent(shares[0]), percent(shares[-1]))))
+            kinds = ", by kind of source" if len(shares) > 1 else ""
+            parts.append(f"{span} of them altered at random each time{kinds}")
+    return ", ".join(parts)
+
+
+def calibration_sentence(card: Card) -> str:
+    """On what the probabilities and thresholds were set."""
+    on = _part(card, "calibrated_on")
+    if not on:
+        return "The card does not say on what its probabilities were calibrated."
+    altered = on.get("perturbed")  # a share, or for older cards whether all were
+    share = float(altered) if isinstance(altered, (int, float)) else 0.0
+    copies = f", {percent(share)} of them altered copies," if share else ""
+    images = _count(on.get("images")) or "an unknown number of"
+    sentence = (
+        f"Its probabilities and thresholds were set on {images} pictures of the part "
+        f"{on.get('split', 'not named')}{copies or ','} which it was not trained on."
+    )
+    if isinstance(reliability := on.get("reliability_outside_band"), (int, float)):
+        sentence += f" There, at least {reliability:.0%} of what it calls fake or real was so.".replace(
+            "%", " %"
+        )
+    return sentence
+
+
+def measured_table(evaluations: Sequence[Recorded]) -> pd.DataFrame:
+    """A row an evaluation: what on, how many, and the main numbers with their intervals, as text."""
+    rows = []
+    for each in evaluations:
+        row = {"Measured on": each.title, "Which are": in_words(each)}
+        for key, title, unit in _COLUMNS:
+            value, pair = each.numbers.get(key), each.intervals.get(key)
+            interval = f" ({shown_interval(pair, unit)})" if pair and value is not None else ""
+            row[title] = ("-" if value is None else shown(value, unit)) + interval
+        rule = each.verdict_rule.get("balanced")
+        for name in ("decided", "correct", "false_positive_rate"):
+            row[RULE_TITLES[name]] = rate_cell(getattr(rule, name)) if rule else "-"
+        rows.append({**row, "Fake + real": f"{each.n_fake:,} + {each.n_real:,}"})
+    return pd.DataFrame(rows)
+
+
+def measured_limits(evaluations: Sequence[Recorded]) -> tuple[str, ...]:
+    """Where a detector was found to be of no use: it guesses, or calls most pictures of one kind wrongly."""
+    lines = []
+    for each in evaluations:
+        accuracy, auc = each.numbers.get("accuracy"), each.intervals.get("roc_auc")
+        title = f"{each.title} ({words})" if (words := in_words(each)) else each.title
+        if each.one_class is None and auc is not None and auc[0] <= 0.5:
+            found = shown_interval(auc, "number")
+            lines.append(f"{title}: no better than guessing (ROC AUC {found}; 0.5 is guessing)")
+        elif each.one_class is not None and accuracy is not None and accuracy < 0.5:
+            what = f"{each.n:,} {each.one_class.lower()} pictures"
+            lines.append(f"{title}: called only {shown(accuracy, 'share')} of {what} rightly")
+    return tuple(lines)
+
+
+def _part(card: Card, key: str) -> dict[str, Any]:
+    part = card.contents.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _count(number: Any, after: str = "", before: str = "") -> str:
+    return f"{before}{number:,}{after}" if isinstance(number, int) else ""

@@ -1,0 +1,256 @@
+"""Two or more detectors on the same images: which is better, how surely, and where they differ.
+
+Everything rests on score tables (see `deepfake.evaluation.scores`); no network runs. Fake is the positive class,
+and every difference is A minus B.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from deepfake.evaluation.paired import PAIRED_METRICS, McNemar, PairedResamples, draw_resamples, mcnemar
+from deepfake.evaluation.score_join import CommonImages, ComparisonError, common_images
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric, or a metric of A minus that of B; None where it is undefined.
+
+    Attributes:
+        value: on these images.
+        interval: 95 % (low, high) by paired stratified bootstrap, percentiles; None also without resamples.
+    """
+
+    value: float | None
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How many images both detectors, only one, or neither called rightly; they sum to all images."""
+
+    both_right: int
+    only_a_right: int
+    only_b_right: int
+    both_wrong: int
+
+
+@dataclass(frozen=True)
+class PairComparison:
+    """Detector `a` against detector `b`; `differences` has the names of `deepfake.evaluation.paired.PAIRED_METRICS`."""
+
+    a: str
+    b: str
+    differences: dict[str, Estimate]
+    agreement: Agreement
+    mcnemar: McNemar
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Detectors on the images that all of them scored.
+
+    Attributes:
+        names: of the detectors, in the order given.
+        thresholds: of each detector; accuracy, agreement and McNemar's test depend on them.
+        n, n_fake, n_real: common images.
+        left_out: for each detector, its images that are not in all tables.
+        metrics: for each detector, the metrics of `PAIRED_METRICS` on the common images; None: undefined.
+        intervals: of these, 95 % (low, high) by the same resamples; None: undefined, or no resamples.
+        pairs: every two detectors once, the earlier one as A.
+        confidence, n_bootstrap: of the intervals.
+        notes: sentences for a person: what was left out, what is undefined, what misleads.
+    """
+
+    names: tuple[str, ...]
+    thresholds: dict[str, float]
+    n: int
+    n_fake: int
+    n_real: int
+    left_out: dict[str, int]
+    metrics: dict[str, dict[str, float | None]]
+    intervals: dict[str, dict[str, tuple[float, float] | None]]
+    pairs: tuple[PairComparison, ...]
+    confidence: float
+    n_bootstrap: int
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same, ready for JSON: attribute names as keys, intervals as [low, high]."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {key: plain(item) for key, item in value.items()}
+            return [plain(item) for item in value] if isinstance(value, tuple) else value
+
+        return plain(asdict(self))
+
+
+@dataclass(frozen=True)
+class PreparedComparison:
+    """Detectors on common images, resampled once: `compare` at any thresholds takes milliseconds.
+
+    Attributes:
+        names: of the detectors.
+        common: the images that all of them scored.
+        resamples: drawn with the seed given.
+    """
+
+    names: tuple[str, ...]
+    common: CommonImages
+    resamples: PairedResamples
+
+    def at(self, thresholds: Mapping[str, float]) -> Comparison:
+        """The comparison at one threshold for each detector; raises as `compare`."""
+        cuts = np.array([_threshold(name, thresholds) for name in self.names])
+        labels = self.resamples.labels
+        observed, resampled = self.resamples.at(cuts)
+        right = (self.common.scores >= cuts[:, None]) == (labels == 1)
+        pairs = []
+        for a, b in combinations(range(len(self.names)), 2):
+            only_a, only_b = int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())
+            both = int((right[a] & right[b]).sum())
+            agreement = Agreement(both, only_a, only_b, labels.size - both - only_a - only_b)
+            differences = _estimates(observed[a] - observed[b], resampled[a] - resampled[b])
+            test = mcnemar(only_a, only_b)
+            pairs.append(PairComparison(self.names[a], self.names[b], differences, agreement, test))
+        n_fake = int(labels.sum())
+        found = {
+            name: _estimates(values, draws)
+            for name, values, draws in zip(self.names, observed, resampled, strict=True)
+        }
+        return Comparison(
+            self.names,
+            dict(zip(self.names, cuts.tolist(), strict=True)),
+            labels.size,
+            n_fake,
+            labels.size - n_fake,
+            self.common.left_out,
+            {name: {key: one.value for key, one in row.items()} for name, row in found.items()},
+            {name: {key: one.interval for key, one in row.items()} for name, row in found.items()},
+            tuple(pairs),
+            CONFIDENCE,
+            len(self.resamples.weights),
+            (*self.common.notes, *_notes(labels, pairs)),
+        )
+
+
+def prepare(tables: Mapping[str, pd.DataFrame], n_bootstrap: int = 1000, seed: int = 0) -> PreparedComparison:
+    """Matches score tables by image and draws the resamples; the slow part of `compare`.
+
+    Args, raises: as `compare`.
+    """
+    if n_bootstrap < 0:
+        raise ComparisonError(
+            "bad_setting", f"The number of resamples must be 0 or more. Received {n_bootstrap}."
+        )
+    common = common_images(tables)
+    labels = common.images["label"].to_numpy(np.int64)
+    return PreparedComparison(tuple(tables), common, draw_resamples(labels, common.scores, n_bootstrap, seed))
+
+
+def compare(
+    tables: Mapping[str, pd.DataFrame],
+    thresholds: Mapping[str, float],
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare detectors on the images that all of them scored.
+
+    Args:
+        tables: two or more score tables by the detector's name; rows are matched by image_id.
+        thresholds: for each name, fake when p_fake >= threshold; 0 to 1, or the next number above 1.
+        n_bootstrap: resamples; 0 for no intervals.
+        seed: of the resampling; the same seed gives the same intervals.
+
+    Raises:
+        ComparisonError: fewer than two tables, an unsound table, no common image, a label that differs
+            between tables, a missing threshold, or a setting out of range.
+    """
+    return prepare(tables, n_bootstrap, seed).at(thresholds)
+
+
+def differing_images(
+    a: pd.DataFrame, b: pd.DataFrame, thresholds: tuple[float, float] = (0.5, 0.5)
+) -> pd.DataFrame:
+    """The common images of two score tables, those on which the scores differ most first.
+
+    Returns:
+        image_id, split, source, label (1 = Fake), p_fake_a, p_fake_b, difference (p_fake_a - p_fake_b, -1 to
+        1), right_a, right_b (called rightly at the thresholds of A and B); sorted by the size of the
+        difference, equal ones in the order of A.
+
+    Raises:
+        ComparisonError: as `compare`.
+    """
+    common = common_images({"A": a, "B": b})
+    p_a, p_b = common.scores
+    cuts = dict(zip("AB", thresholds, strict=True))
+    fake = common.images["label"].to_numpy() == 1
+    table = common.images.assign(
+        p_fake_a=p_a,
+        p_fake_b=p_b,
+        difference=p_a - p_b,
+        right_a=(p_a >= _threshold("A", cuts)) == fake,
+        right_b=(p_b >= _threshold("B", cuts)) == fake,
+    )
+    return table.iloc[np.argsort(-np.abs(p_a - p_b), kind="stable")].reset_index(drop=True)
+
+
+def _threshold(name: str, thresholds: Mapping[str, float]) -> float:
+    value = thresholds.get(name)
+    if value is None or not 0 <= value <= np.nextafter(1.0, 2.0):
+        raise ComparisonError(
+            "bad_setting", f"The threshold of {name} must lie in 0 to 1. Received {value}. Give one for each."
+        )
+    return float(value)
+
+
+def _defined(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _estimates(observed: NDArray[np.float64], resampled: NDArray[np.float64]) -> dict[str, Estimate]:
+    """From (M,) and (M, B) metrics or differences of metrics."""
+    found = {}
+    for name, value, values in zip(PAIRED_METRICS, observed, resampled, strict=True):
+        interval = None
+        if values.size and not np.isnan(value):
+            low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+            interval = (float(low), float(high))
+        found[name] = Estimate(_defined(value), interval)
+    return found
+
+
+def _notes(labels: NDArray[np.int64], pairs: list[PairComparison]) -> list[str]:
+    notes = []
+    if labels.min() == labels.max():
+        only, other = ("Fake", "Real") if labels[0] == 1 else ("Real", "Fake")
+        notes.append(
+            f"All {labels.size} common images are {only}: ROC AUC and average precision, and their "
+            f"differences, are undefined without images labelled {other}."
+        )
+    for pair in pairs:
+        still = [
+            name.replace("_", " ")
+            for name, found in pair.differences.items()
+            if found.interval and found.interval[0] == found.interval[1]
+        ]
+        if still:
+            notes.append(
+                f"{pair.a} and {pair.b}: resampling never changes the difference in {', '.join(still)}; an "
+                "interval without width is no proof of certainty."
+            )
+    if len(pairs) > 1:
+        notes.append(
+            f"{len(pairs)} pairs were tested: p-values and intervals are for each pair by itself, not "
+            "corrected for their number."
+        )
+    return notes

@@ -1,0 +1,337 @@
+"""An evaluation in words and short tables for people who do not know the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from deepfake.detection.card import OperatingPoint
+from deepfake.detection.text import POINT_WORDS
+from deepfake.evaluation.breakdown import ALARM_POINTS, Gap, GapKind
+from deepfake.evaluation.records import Recorded, StartingDocument
+from deepfake.evaluation.strict_metrics import StrictMetrics
+from deepfake.evaluation.thresholds import Rate, ThresholdMetrics
+from deepfake.evaluation.verdict_rule import RuleMetrics
+
+Unit = Literal["share", "number"]
+
+
+@dataclass(frozen=True)
+class MetricText:
+    """A metric's key in ``Recorded.numbers``, its name on the page, its unit and what it means."""
+
+    key: str
+    title: str
+    unit: Unit
+    meaning: str
+
+
+METRIC_TEXTS = (
+    MetricText(
+        "accuracy",
+        "Forced-choice accuracy",
+        "share",
+        "Images called correctly, of all images, where each must be called fake or real at one threshold. "
+        "Verdicts may also be uncertain: their numbers stand above.",
+    ),
+    MetricText(
+        "balanced_accuracy",
+        "Balanced accuracy, forced choice",
+        "share",
+        "The mean of two shares: fakes called fake, and real pictures called real. Unlike accuracy it is "
+        "not flattered when one kind is more common. 50 % is guessing.",
+    ),
+    MetricText(
+        "roc_auc",
+        "ROC AUC",
+        "number",
+        "The chance that a fake picture scores higher than a real one. 0.5 is guessing, 1 is perfect. It "
+        "needs no threshold.",
+    ),
+    MetricText(
+        "average_precision",
+        "Average precision",
+        "number",
+        "How many of the pictures called fake are fake, averaged over all thresholds. 1 is perfect; guessing "
+        "gives the share of fakes.",
+    ),
+    MetricText(
+        "f1",
+        "F1 of Fake, forced choice",
+        "number",
+        "One number for two: how many fakes are found, and how many of those called fake are fake (harmonic "
+        "mean). 1 is perfect.",
+    ),
+    MetricText(
+        "tpr_at_fpr_1pct",
+        "Found at 1 % false alarms",
+        "share",
+        "TPR at 1 % FPR: the share of fakes found by the best threshold that calls at most 1 in 100 real "
+        "pictures fake.",
+    ),
+    MetricText(
+        "tpr_at_fpr_0_1pct",
+        "Found at 0.1 % false alarms",
+        "share",
+        "TPR at 0.1 % FPR: the same with at most 1 in 1,000 real pictures called fake.",
+    ),
+    MetricText(
+        "eer",
+        "Equal error rate, EER",
+        "share",
+        "Where the share of fakes missed equals the share of real pictures called fake. 0 % is perfect.",
+    ),
+    MetricText(
+        "ece",
+        "Calibration error, ECE",
+        "number",
+        "How far scores are from the truth on average: 0.05 means that of pictures scored 80 %, some 75 or "
+        "85 % are fake. 0 is perfect; chance alone makes it a little higher.",
+    ),
+    MetricText(
+        "brier",
+        "Brier score",
+        "number",
+        "Mean squared distance of the score from the truth. 0 is perfect, 0.25 is always saying 50 %.",
+    ),
+)
+
+
+RULE_TITLES = {
+    "decided": "Decided",
+    "correct": "Correct of those decided",
+    "false_positive_rate": "False-positive rate",
+    "recall": "Recall",
+    "missed": "Fakes called real",
+}
+RULE_MEANING = (
+    "Verdicts use two thresholds: fake from one, real below the other, uncertain between. Decided: images "
+    "called fake or real. False-positive rate: real images called fake, of all real ones. Recall: fakes "
+    "called fake, of all fakes. By the score alone: faces unlike the training images, and those that the "
+    "stress test turns, become uncertain too."
+)
+"""What ``rule_table`` shows."""
+
+
+def shown(value: float | None, unit: Unit) -> str:
+    """A number as it stands on the page.
+
+    >>> shown(0.9473, "share"), shown(0.9473, "number"), shown(None, "share")
+    ('94.7 %', '0.947', 'undefined')
+    """
+    if value is None:
+        return "undefined"
+    return f"{100 * value:.1f} %" if unit == "share" else f"{value:.3f}"
+
+
+def shown_interval(pair: tuple[float, float] | None, unit: Unit) -> str:
+    """An interval as it stands on the page; empty without one.
+
+    >>> shown_interval((0.9, 0.95), "share"), shown_interval(None, "number")
+    ('90.0 to 95.0 %', '')
+    """
+    if pair is None:
+        return ""
+    low, high = pair
+    return f"{100 * low:.1f} to {100 * high:.1f} %" if unit == "share" else f"{low:.3f} to {high:.3f}"
+
+
+def shown_rate(rate: Rate) -> str:
+    """A share with its interval in one line."""
+    if rate.share is None or rate.low is None or rate.high is None:
+        return "undefined"
+    return f"{shown(rate.share, 'share')} (95 % interval {shown_interval((rate.low, rate.high), 'share')})"
+
+
+def rule_table(rules: Mapping[OperatingPoint, RuleMetrics]) -> pd.DataFrame:
+    """What the verdicts are at each operating point.
+
+    Returns:
+        a row an operating point: Verdicts at (text with its thresholds), Decided, Correct of those decided,
+        False-positive rate, Recall, Fakes called real, each with its 95% interval as text.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "Verdicts at": f"{POINT_WORDS[point]}: fake from {rule.fake_from:.3f}, real below "
+                f"{rule.real_below:.3f}",
+                **{title: rate_cell(getattr(rule, name)) for name, title in RULE_TITLES.items()},
+            }
+            for point, rule in rules.items()
+        ]
+    )
+
+
+def rule_numbers(rules: Mapping[OperatingPoint, RuleMetrics]) -> pd.DataFrame:
+    """The same as numbers, for CSV."""
+    rows = []
+    for point, rule in rules.items():
+        row: dict[str, object] = {"operating_point": point}
+        row |= {"fake_from": rule.fake_from, "real_below": rule.real_below}
+        for name in RULE_TITLES:
+            found: Rate = getattr(rule, name)
+            row |= {name: found.share, f"{name}_low": found.low, f"{name}_high": found.high}
+            row |= {f"{name}_images": found.k, f"{name}_of": found.n}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def rate_cell(found: Rate) -> str:
+    """A share with its 95% interval in one cell of a table."""
+    if found.share is None or found.low is None or found.high is None:
+        return "undefined"
+    return f"{100 * found.share:.1f}% ({100 * found.low:.1f} to {100 * found.high:.1f})"
+
+
+def headline_table(recorded: Recorded, strict: StrictMetrics | None) -> pd.DataFrame:
+    """Every headline metric of an evaluation.
+
+    Args:
+        recorded: the evaluation as the card holds it.
+        strict: what the card does not hold, from the same scores; None with one class or without scores.
+
+    Returns:
+        columns key, metric, value, low, high (numbers; None where there is none), shown, interval (text).
+    """
+    values, intervals = dict(recorded.numbers), dict(recorded.intervals)
+    if strict is not None:
+        values |= {"tpr_at_fpr_0_1pct": strict.tpr_at_fpr_0_1pct, "eer": strict.eer}
+        intervals |= strict.intervals
+    rows = []
+    for text in METRIC_TEXTS:
+        value, pair = values.get(text.key), intervals.get(text.key)
+        rows.append(
+            {
+                "key": text.key,
+                "metric": text.title,
+                "value": value,
+                "low": pair[0] if pair else None,
+                "high": pair[1] if pair else None,
+                "shown": shown(value, text.unit),
+                "interval": shown_interval(pair, text.unit),
+            }
+        )
+    return pd.DataFrame(rows).astype({"value": object, "low": object, "high": object})
+
+
+def interval_sentence(recorded: Recorded, strict: StrictMetrics | None) -> str:
+    """How the intervals were made, and what they do not cover."""
+    if not recorded.intervals and strict is None:
+        return "No intervals were recorded."
+    resamples = f"{recorded.n_bootstrap:,}"
+    if strict is not None and strict.n_bootstrap != recorded.n_bootstrap:
+        resamples += f" (EER and 0.1 %: {strict.n_bootstrap:,})"
+    return (
+        f"Intervals: 95 %, by stratified bootstrap with {resamples} resamples of the {recorded.n:,} "
+        "pictures, Fake and Real each for itself. They show how the numbers would move with "
+        "other pictures of the same kind, not with pictures of another kind."
+    ).replace("95 %", f"{recorded.confidence:.0%}".replace("%", " %"))
+
+
+def starting_table(recorded: Recorded, start: StartingDocument | None = None) -> pd.DataFrame:
+    """The starting document's numbers beside those here, computed in its way, as text."""
+    start = start or StartingDocument()
+    seed = recorded.seed_protocol
+    return pd.DataFrame(
+        [
+            {
+                "Computed its way": "Accuracy at 0.5",
+                "This evaluation": shown(seed.get("accuracy"), "number"),
+                "Starting document": f"{start.accuracy:.2f}",
+            },
+            {
+                "Computed its way": "ROC AUC of hard labels",
+                "This evaluation": shown(seed.get("roc_auc_hard_labels_real_positive"), "number"),
+                "Starting document": f"{start.roc_auc_hard_labels:.3f}",
+            },
+            {
+                "Computed its way": "Average precision of hard labels",
+                "This evaluation": shown(seed.get("average_precision_hard_labels_real_positive"), "number"),
+                "Starting document": f"{start.average_precision_hard_labels:.3f}",
+            },
+            {
+                "Computed its way": "Pictures",
+                "This evaluation": f"{recorded.n:,}",
+                "Starting document": f"{start.images:,}",
+            },
+        ]
+    )
+
+
+def difference_sentence(recorded: Recorded, start: StartingDocument | None = None) -> str:
+    """What differs between the two columns of ``starting_table``."""
+    start = start or StartingDocument()
+    return (
+        f"The starting document measured its detector on the whole official Test of its data set "
+        f"({start.images:,} pictures), which is altered more than the pictures it was trained on; "
+        f"the first column is {recorded.title} ({recorded.n:,} pictures), so the two are like for like "
+        "only on those very pictures. It gave its AUC and average precision the final answers (hard labels) "
+        "rather than the scores, and counted Real as the class to find; the headline numbers do neither."
+    )
+
+
+def threshold_sentence(metrics: ThresholdMetrics) -> str:
+    """What a threshold does, in counts."""
+    parts = []
+    if metrics.recall.n:
+        parts.append(f"finds {metrics.found:,} of {metrics.recall.n:,} fakes (misses {metrics.missed:,})")
+    if metrics.false_alarm_rate.n:
+        parts.append(f"calls {metrics.false_alarms:,} of {metrics.false_alarm_rate.n:,} real pictures fake")
+    return f"A forced choice at {metrics.threshold:.3f} {' and '.join(parts)}."
+
+
+GAP_TITLES: dict[GapKind, str] = {
+    "altered": "From clean pictures to altered copies",
+    "test": "From Validation to Test",
+    "altered_to_test": "From altered copies of Validation to Test",
+}
+
+GAP_RULE = (
+    f"A warning is raised where balanced accuracy falls by more than {100 * ALARM_POINTS:.0f} points and the "
+    "95 % interval of the fall does not reach 0. Both are called at the same threshold."
+)
+
+
+def gap_sentence(gap: Gap, data: str = "") -> str:
+    """A gap with its interval, in points of balanced accuracy."""
+    way = "falls" if gap.fall >= 0 else "rises"
+    low, high = (gap.low, gap.high) if gap.fall >= 0 else (-gap.high, -gap.low)
+    return (
+        f"{GAP_TITLES[gap.kind]}{f' ({data})' if data else ''}: balanced accuracy {way} by "
+        f"{100 * abs(gap.fall):.1f} points (95 % interval {100 * low:.1f} to {100 * high:.1f}), from "
+        f"{shown(gap.accuracy_before, 'share')} to {shown(gap.accuracy_after, 'share')}."
+    )
+
+
+def gaps_table(found: Sequence[Gap]) -> pd.DataFrame:
+    """The gaps as a table, for CSV."""
+    return pd.DataFrame(
+        [
+            {
+                "from": gap.before,
+                "to": gap.after,
+                "balanced_accuracy_before": gap.accuracy_before,
+                "balanced_accuracy_after": gap.accuracy_after,
+                "fall": gap.fall,
+                "fall_low": gap.low,
+                "fall_high": gap.high,
+                "alarm": gap.alarm,
+            }
+            for gap in found
+        ]
+    )
+
+
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """A table as CSV for a spreadsheet; text that it would take for a formula is led by an apostrophe."""
+    safe = table.copy()
+    for name in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[name]) and not pd.api.types.is_bool_dtype(safe[name]):
+            safe[name] = [
+                f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
+                for value in safe[name]
+            ]
+    return safe.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")

@@ -1,0 +1,1 @@
+"""Faces in a picture: finding them, putting them upright, margins around them."""

@@ -1,0 +1,186 @@
+"""One face, one box: a found face looked at again from a little aside, and which way is up.
+
+A cascade finds the same face with another box in each size of the same picture, a tenth of its side apart.
+Here its last network sees each found face again at one size, in seven squares that differ a little, and once
+for each quarter turn: the mean of what it says hardly depends on where the cascade came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deepfake.images.pixels import Pixels
+
+FloatBox = tuple[float, float, float, float]
+Decide = Callable[[NDArray[np.float32]], Any]
+"""MTCNN's last network: (N, 48, 48, 3) from -1 to 1 -> offsets (N, 4), landmarks (N, 10), scores (N, 2)."""
+
+SIDE = 48  # of the network's input, in pixels
+ROOM = 1.7  # side of what is cut out around a face / side of the face's square
+GREY = (128, 128, 128)  # beyond the picture's edge
+
+# Of the squares: shift across and down as parts of the side, and size.
+SQUARES = np.array(
+    [(0, 0, 1), (-0.06, 0, 1), (0.06, 0, 1), (0, -0.06, 1), (0, 0.06, 1), (0, 0, 0.9), (0, 0, 1.1)]
+)
+
+SURER = (
+    0.02  # by which another turn's confidence must exceed that of the picture as it is: most stand upright
+)
+
+
+@dataclass(frozen=True)
+class RefinedFace:
+    """A face after a second look.
+
+    Attributes:
+        box: left, top, right, bottom in pixels of the picture.
+        confidence: mean of the network's confidence over the squares, 0..1.
+        turn: degrees (0, 90, 180, 270) anticlockwise by which the picture must be turned for the face to
+            stand upright.
+        upright: its landmarks, too, say that it stands upright after that turn.
+    """
+
+    box: FloatBox
+    confidence: float
+    turn: int
+    upright: bool
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the network says of each face in one turn: (N, 4) boxes in the picture, (N,) each of the rest."""
+
+    boxes: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    upright: NDArray[np.bool_]
+
+
+def refine(decide: Decide, pixels: Pixels, boxes: list[FloatBox], *, turns: bool = True) -> list[RefinedFace]:
+    """Faces with a box that hardly depends on the picture's size, and which way each is up.
+
+    Args:
+        decide: the cascade's last network.
+        pixels: (H, W, 3) uint8, RGB.
+        boxes: of faces, in pixels.
+        turns: whether to look which way is up; else all faces stand upright.
+    """
+    if not boxes:
+        return []
+    seen = {0: _look(decide, pixels, np.array(boxes, np.float64), 0)}
+    merit = np.zeros((4, len(boxes)))
+    merit[0] = seen[0].confidence * seen[0].upright
+    doubtful = np.flatnonzero(merit[0] < 1 - SURER)  # no other turn can be surer than 1
+    if turns and len(doubtful):
+        for quarters in (1, 2, 3):
+            seen[quarters] = _look(decide, pixels, np.array(boxes, np.float64)[doubtful], quarters)
+            merit[quarters, doubtful] = seen[quarters].confidence * seen[quarters].upright - SURER
+    best = merit.argmax(axis=0)
+    refined: dict[int, RefinedFace] = {}
+    for quarters in set(best.tolist()):
+        places = np.flatnonzero(best == quarters)
+        rows = np.searchsorted(doubtful, places) if quarters else places
+        last = _look(decide, pixels, seen[quarters].boxes[rows], quarters)
+        for row, place in enumerate(places.tolist()):
+            left, top, right, bottom = last.boxes[row].tolist()
+            sure = float(last.confidence[row])
+            refined[place] = RefinedFace(
+                (left, top, right, bottom), sure, 90 * quarters, bool(last.upright[row])
+            )
+    return [refined[place] for place in range(len(boxes))]
+
+
+def _look(decide: Decide, pixels: Pixels, boxes: NDArray[np.float64], quarters: int) -> _Seen:
+    """One round over all faces, with the picture turned anticlockwise by so many quarters."""
+    cuts = [_cut_out(pixels, box, quarters) for box in boxes]
+    batch = np.concatenate([patches for patches, _ in cuts])
+    offsets, landmarks, scores = (
+        np.asarray(part) for part in decide((batch.astype(np.float32) - np.float32(127.5)) / np.float32(128))
+    )
+    count = len(SQUARES)
+    found = np.empty((len(boxes), 4))
+    confidence, upright = np.empty(len(boxes)), np.empty(len(boxes), bool)
+    for place, (_, side) in enumerate(cuts):
+        rows = slice(place * count, (place + 1) * count)
+        weights = scores[rows, 1].astype(np.float64) + 1e-6
+        corners = side * (SQUARES[:, None, 2] * (np.array([-0.5, -0.5, 0.5, 0.5]) + offsets[rows]) + _SHIFTS)
+        mean = (corners * weights[:, None]).sum(axis=0) / weights.sum()
+        box = boxes[place]
+        middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
+        found[place] = np.tile(middle, 2) + _turned_back(mean, quarters)
+        confidence[place] = scores[rows, 1].mean()
+        points = (landmarks[rows] * weights[:, None]).sum(axis=0) / weights.sum()
+        upright[place] = eyes_above_mouth(points[:5], points[5:])
+    return _Seen(found, confidence, upright)
+
+
+_SHIFTS = SQUARES[:, [0, 1, 0, 1]]
+
+
+def _cut_out(pixels: Pixels, box: NDArray[np.float64], quarters: int) -> tuple[Pixels, float]:
+    """The squares around one face (7, 48, 48, 3), and the side of the face's own in pixels of the picture."""
+    side = max(box[2] - box[0], box[3] - box[1], 2.0)
+    middle_x, middle_y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    left, top = int(np.floor(middle_x - ROOM * side / 2)), int(np.floor(middle_y - ROOM * side / 2))
+    room = int(np.ceil(ROOM * side)) + 1
+    region = _padded(pixels, left, top, room)
+    small = max(8, round(room * SIDE / side))
+    scale = small / room
+    if small != room:
+        how = cv2.INTER_AREA if small < room else cv2.INTER_LINEAR
+        region = np.asarray(cv2.resize(region, (small, small), interpolation=how), np.uint8)
+    # The face's middle in the small region, from the region's own middle, turned with it.
+    off_x, off_y = (middle_x - left) * scale - small / 2, (middle_y - top) * scale - small / 2
+    for _ in range(quarters):
+        off_x, off_y = off_y, -off_x
+    region = np.ascontiguousarray(np.rot90(region, quarters))
+    patches = []
+    for shift_x, shift_y, size in SQUARES:
+        step = size * side * scale / SIDE
+        x = small / 2 + off_x + shift_x * side * scale - step * SIDE / 2
+        y = small / 2 + off_y + shift_y * side * scale - step * SIDE / 2
+        matrix = np.array([[step, 0, x + step / 2 - 0.5], [0, step, y + step / 2 - 0.5]])
+        patches.append(
+            cv2.warpAffine(
+                region,
+                matrix,
+                (SIDE, SIDE),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_CONSTANT,
+                borderValue=GREY,
+            )
+        )
+    return np.stack(patches).astype(np.uint8), float(side)
+
+
+def _padded(pixels: Pixels, left: int, top: int, side: int) -> Pixels:
+    """A square of the picture, grey where it reaches beyond."""
+    height, width = pixels.shape[:2]
+    part = pixels[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
+    above, before = max(-top, 0), max(-left, 0)
+    below, after = max(top + side - height, 0), max(left + side - width, 0)
+    if not (above or before or below or after):
+        return np.ascontiguousarray(part)
+    square = np.full((side, side, 3), GREY, np.uint8)
+    square[above : above + part.shape[0], before : before + part.shape[1]] = part
+    return square
+
+
+def _turned_back(corners: NDArray[np.float64], quarters: int) -> NDArray[np.float64]:
+    """A box around the face's middle in the turned picture, in the picture as given."""
+    left, top, right, bottom = corners
+    for _ in range(quarters):
+        left, top, right, bottom = -bottom, left, -top, right
+    return np.array([left, top, right, bottom])
+
+
+def eyes_above_mouth(x: NDArray[Any], y: NDArray[Any]) -> bool:
+    """Whether the mouth is below the eyes, within 45 degrees; order: two eyes, nose, two mouth corners."""
+    down, across = y[3:].mean() - y[:2].mean(), x[3:].mean() - x[:2].mean()
+    return bool(down > abs(across))

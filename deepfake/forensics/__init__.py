@@ -1,0 +1,1 @@
+"""What the file itself tells: metadata, credentials, pixels."""

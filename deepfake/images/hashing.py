@@ -1,0 +1,58 @@
+"""Pairs of pictures whose perceptual hashes differ in few bits, without comparing all with all."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepfake.data.gather import LIKE_BITS
+
+_BITS = 64
+_CELLS = 4_000_000  # of one block of comparisons: 32 MB
+
+
+def near_pairs(
+    hashes: NDArray[np.uint8], most_bits: int = LIKE_BITS
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
+    """All pairs of rows at most ``most_bits`` apart.
+
+    Two hashes that differ in k bits agree wholly in one of k + 1 bands, so only rows that share a band's
+    value are compared (Manku, Jain and Das Sarma, Detecting near-duplicates for web crawling, WWW 2007).
+
+    Args:
+        hashes: (N, 8) uint8, from ``gathering.perceptual_hash``.
+        most_bits: 0 to 16.
+
+    Returns:
+        First rows and second rows (first < second), each pair once, and the bits by which they differ,
+        nearest first.
+    """
+    words = np.ascontiguousarray(hashes).view(np.uint64).ravel()
+    edges = np.linspace(0, _BITS, most_bits + 2).round().astype(int)
+    bits = np.unpackbits(hashes, axis=1)
+    found: list[NDArray[np.int64]] = []
+    for low, high in itertools.pairwise(edges):
+        keys = bits[:, low:high] @ (1 << np.arange(high - low, dtype=np.int64))
+        order = np.argsort(keys, kind="stable")
+        starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+        for rows in np.split(order, starts[1:]):
+            if rows.size > 1:
+                found.append(_pairs_within(words, rows, most_bits))
+    pairs = np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2), np.int64)
+    distances = np.bitwise_count(words[pairs[:, 0]] ^ words[pairs[:, 1]]).astype(np.uint8)
+    nearest = np.lexsort((pairs[:, 1], pairs[:, 0], distances))
+    return pairs[nearest, 0], pairs[nearest, 1], distances[nearest]
+
+
+def _pairs_within(words: NDArray[np.uint64], rows: NDArray[np.int64], most_bits: int) -> NDArray[np.int64]:
+    """(K, 2) pairs of these rows, smaller row first."""
+    mine, found = words[rows], []
+    step = max(1, _CELLS // rows.size)
+    for start in range(0, rows.size, step):
+        apart = np.bitwise_count(mine[start : start + step, None] ^ mine[None, start:])
+        first, second = np.nonzero(apart <= most_bits)
+        later = second > first
+        found.append(np.stack([rows[start + first[later]], rows[start + second[later]]], axis=1))
+    return np.sort(np.concatenate(found), axis=1)

@@ -1,0 +1,1 @@
+"""Architectures, their weights, and scoring with them."""

@@ -1,0 +1,245 @@
+"""The named networks: the starting document's ResNet50, a compact one of ours, EfficientNet-Lite0.
+
+Imports Keras (seconds, hundreds of MB): import this module only where a network is needed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from deepfake.detection.card import load_card, load_model
+from deepfake.errors import UserError
+from deepfake.networks.efficientnet import NAME as LITE
+from deepfake.networks.efficientnet import efficientnet_lite0, load_imagenet
+
+
+class ArchitectureError(UserError):
+    """A network cannot be built as asked."""
+
+
+@keras.saving.register_keras_serializable(package="deepfake")
+class FusedBatchNormalization(layers.BatchNormalization):
+    """Batch normalisation that trains through TensorFlow's fused kernel.
+
+    Keras 3 computes moments and normalisation as separate operations; on a CPU they take as long as
+    the convolutions. Same weights and, outside training, the same code as its parent: a trained
+    network is saved with the plain layer (``training`` copies the weights). The kernel's running
+    variance is the unbiased one, larger than its parent's by n / (n - 1) for n values a channel.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        if not training or not self.trainable:
+            return super().call(inputs, training=False, mask=mask)
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
+        )
+        keep = self.momentum
+        assert self.moving_mean is not None and self.moving_variance is not None  # built before it is called
+        self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
+        self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))
+        return outputs
+
+
+def resnet50(weights: str | None = None, size: int = 128) -> keras.Model:
+    """The starting document's network: ResNet50 without top, pooled, 512 ReLU, batch norm, softmax.
+
+    He et al., Deep Residual Learning for Image Recognition (2016). 24,639,874 parameters, of which
+    24,585,730 train.
+
+    Args:
+        weights: ``"imagenet"`` (Keras downloads them once), the path of the notop ``.h5`` file, or
+            ``None``/``"none"`` for a random start.
+        size: side of the square input in pixels.
+
+    Returns:
+        A model from (N, size, size, 3) in [0, 1] to (N, 2) softmax in the order Fake, Real.
+
+    Raises:
+        ArchitectureError: code ``weights_not_found`` or ``weights_not_loaded``.
+    """
+    source = None if weights in (None, "none") else weights
+    if source not in (None, "imagenet") and not Path(source).is_file():
+        raise ArchitectureError(
+            "weights_not_found",
+            f"There is no weights file {source}. Expected 'imagenet', 'none' or the path of "
+            "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5.",
+        )
+    try:
+        base = keras.applications.ResNet50(
+            include_top=False,
+            weights=source,  # pyright: ignore[reportArgumentType] - None is documented
+            input_shape=(size, size, 3),
+        )
+    except Exception as error:  # Keras raises a different type for no network, a bad hash and a bad file
+        raise ArchitectureError(
+            "weights_not_loaded",
+            f"The weights '{source}' could not be loaded: {error}. 'imagenet' needs the internet once; "
+            "without it give the path of the notop .h5 file, or 'none' to start from random weights.",
+        ) from error
+    hidden = layers.GlobalAveragePooling2D()(base.output)
+    hidden = layers.Dense(512, activation="relu")(hidden)
+    hidden = layers.BatchNormalization()(hidden)
+    outputs = layers.Dense(2, activation="softmax")(hidden)
+    return keras.Model(base.input, outputs, name="resnet50")
+
+
+COMPACT_STAGES = ((64, 1), (128, 1), (192, 2), (256, 2))
+"""Channels and residual blocks of each stage; every stage halves the resolution."""
+
+
+def compact(
+    size: int | None = None,
+    *,
+    stages: tuple[tuple[int, int], ...] = COMPACT_STAGES,
+    stem: int = 32,
+    dropout: float = 0.1,
+    fused: bool = False,
+) -> keras.Model:
+    """Our network, which learns from scratch: a small residual net with a stride-2 stem.
+
+    Blocks as in He et al. (2016), shortcuts averaged before their 1x1 convolution as in He et al.,
+    Bag of Tricks (2019). Mean and maximum pooling side by side: traces of a forgery may fill the
+    frame or sit in one corner. About 3.8 M parameters.
+
+    Args:
+        size: side of the square input in pixels, or None for any.
+        stages: channels and blocks of each stage.
+        stem: channels of the stem.
+        dropout: share of pooled features dropped in training.
+        fused: use the fast training kernel for batch normalisation (TensorFlow backend only).
+
+    Returns:
+        A model from (N, size, size, 3) in [-1, 1] to (N, 1): the logit of Fake.
+    """
+    normalisation = FusedBatchNormalization if fused else layers.BatchNormalization
+
+    def convolve(inputs: Any, channels: int, stride: int = 1, kernel: int = 3) -> Any:
+        outputs = layers.Conv2D(
+            channels, kernel, stride, padding="same", use_bias=False, kernel_initializer="he_normal"
+        )(inputs)
+        return normalisation(momentum=0.98)(outputs)
+
+    inputs = keras.Input((size, size, 3))
+    hidden = layers.ReLU()(convolve(inputs, stem, stride=2))
+    for channels, blocks in stages:
+        for block in range(blocks):
+            stride = 2 if block == 0 else 1
+            branch = layers.ReLU()(convolve(hidden, channels, stride))
+            branch = convolve(branch, channels)
+            shortcut = hidden
+            if block == 0:
+                shortcut = convolve(layers.AveragePooling2D(2, padding="same")(hidden), channels, kernel=1)
+            hidden = layers.ReLU()(layers.Add()([branch, shortcut]))
+    pooled = layers.Concatenate(name="pooled")(
+        [layers.GlobalAveragePooling2D()(hidden), layers.GlobalMaxPooling2D()(hidden)]
+    )
+    outputs = layers.Dense(1, dtype="float32", name="logit")(layers.Dropout(dropout)(pooled))
+    return keras.Model(inputs, outputs, name="compact")
+
+
+def build(
+    name: str, *, size: int | None = None, weights: str | None = None, fused: bool = False
+) -> keras.Model:
+    """A network by its name: ``resnet50``, ``compact`` or ``efficientnet_lite0``.
+
+    Args:
+        name: the network's.
+        size: side of the input in pixels, None for any (``resnet50``: 128).
+        weights: ``none``; ``imagenet`` or a path (not for ``compact``); or, but for ``resnet50``, the name of
+            a detector to start from.
+        fused: use the fast training kernel for batch normalisation (TensorFlow backend only).
+
+    Raises:
+        ArchitectureError: code ``unknown_architecture``, and what the networks raise.
+        WeightsError: as ``efficientnet.load_imagenet``.
+        ModelError: ``weights`` is not the name of a sound detector.
+    """
+    if name == "resnet50":
+        return resnet50(weights, size or 128)
+    if name not in ("compact", LITE):
+        raise ArchitectureError(
+            "unknown_architecture", f"Unknown network '{name}'. Expected 'resnet50', 'compact' or '{LITE}'."
+        )
+    if name == "compact":
+        model = compact(size, fused=fused)
+    else:
+        normalisation = FusedBatchNormalization if fused else layers.BatchNormalization
+        model = efficientnet_lite0(size, normalisation=normalisation)
+    if name == LITE and weights and (weights == "imagenet" or weights.endswith(".pth")):
+        load_imagenet(model, weights)
+    elif weights not in (None, "none"):
+        _start_from(model, weights)
+    return model
+
+
+def _start_from(model: keras.Model, detector: str) -> None:
+    """Gives a network the weights of a published detector, or of its like in a combined one."""
+    card = load_card(detector)
+    try:
+        theirs = load_model(card)
+        if len(card.networks) > 1 and model.name in card.networks:
+            model.set_weights(_part_weights(theirs, card.networks.index(model.name), len(card.networks)))
+        else:
+            model.set_weights(theirs.get_weights())
+    except ValueError as error:
+        raise ArchitectureError(
+            "weights_not_loaded",
+            f"The detector '{detector}' is no {model.name} network of this shape ({card.architecture}, "
+            f"{card.contents.get('parameters', '?')} parameters), so training cannot start from it.",
+        ) from error
+
+
+def _part_weights(combined: Any, place: int, count: int) -> list[Any]:
+    """The weights of one of the networks that ``combining.combined_network`` laid side by side.
+
+    Its logit's scale is right up to the temperature; its bias, which went into the common one, is 0.
+    """
+    own = [layer for layer in combined.layers if layer.name.startswith(f"network{place}_")]
+    weights = [values for layer in own for values in layer.get_weights()]
+    widths = [tensor.shape[-1] for tensor in combined.get_layer("features").input]
+    first = sum(widths[:place])
+    kernel = np.asarray(combined.get_layer("logit").kernel)[first : first + widths[place]]
+    return [*weights, kernel * count, np.zeros(1, np.float32)]
+
+
+def freeze_stages(model: keras.Model, stages: int) -> None:
+    """Keeps the weights of a compact network's stem and first ``stages`` stages as they are in training.
+
+    Raises:
+        ArchitectureError: code ``not_freezable``: another network, or not so many stages.
+    """
+    if stages == 0:
+        return
+    sums = [place for place, layer in enumerate(model.layers) if isinstance(layer, layers.Add)]
+    if model.name != "compact" or not 0 < stages < len(COMPACT_STAGES):
+        raise ArchitectureError(
+            "not_freezable",
+            f"{stages} stages of {model.name} cannot be frozen. Expected 0 to {len(COMPACT_STAGES) - 1} "
+            "stages of the network 'compact'.",
+        )
+    last = sums[sum(blocks for _, blocks in COMPACT_STAGES[:stages]) - 1]
+    for layer in model.layers[: last + 1]:
+        layer.trainable = False
+
+
+def fake_logit(outputs: Any) -> Any:
+    """The one place where a network's output becomes a score for Fake.
+
+    Args:
+        outputs: tensor or array, (N, 1) logits of Fake, or (N, 2) softmax in the order Fake, Real.
+
+    Returns:
+        (N,) float32 logits of Fake; the sigmoid of it is ``p_fake``.
+    """
+    outputs = keras.ops.cast(outputs, "float32")
+    if outputs.shape[-1] == 1:
+        return outputs[:, 0]
+    tiny = np.finfo(np.float32).tiny
+    logs: Any = keras.ops.log(keras.ops.maximum(outputs, tiny))
+    return logs[:, 0] - logs[:, 1]

@@ -1,0 +1,162 @@
+"""What a picture may go through on its way to the detector, in rising amounts with plain units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from deepfake.perturbations.common import Perturbation, Pixels, as_pixels, between, look_up
+from deepfake.perturbations.mix import PERTURBATIONS, jpeg
+from deepfake.perturbations.overlay import OVERLAY
+
+LEVELS = np.arange(256, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to alter a picture.
+
+    Attributes:
+        name: in tables and files.
+        title: in words.
+        axis: what its amount is, with the unit.
+        mildest, strongest: amounts at the strengths 0 and 1 of ``function``; linear between.
+        amounts: those measured, from the mildest to the strongest.
+        function: ``(pixels, strength, rng) -> pixels`` of the same shape; see ``deepfake.perturbations``.
+    """
+
+    name: str
+    title: str
+    axis: str
+    mildest: float
+    strongest: float
+    amounts: tuple[float, ...]
+    function: Perturbation
+
+    def strength(self, amount: float) -> float:
+        """Where an amount lies between the mildest (0) and the strongest (1)."""
+        if self.strongest == self.mildest:
+            return 1.0
+        return (amount - self.mildest) / (self.strongest - self.mildest)
+
+
+def messenger(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
+    """Send through two apps: shrink to 90-20 % a side, JPEG 75, to 0.8 of that, JPEG 60, enlarge.
+
+    Two compressions on different grids leave other traces than one (double compression: Popescu and Farid,
+    2004).
+    """
+    height, width = pixels.shape[:2]
+    sent = pixels
+    share = between(0.9, 0.2, strength)
+    for factor, quality in ((share, 75), (0.8 * share, 60)):
+        size = max(8, round(width * factor)), max(8, round(height * factor))
+        sent = jpeg(as_pixels(cv2.resize(sent, size, interpolation=cv2.INTER_AREA)), quality)
+    return as_pixels(cv2.resize(sent, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def darken(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
+    """Scale all values by 1 down to 0.2."""
+    return look_up(pixels, LEVELS * between(1.0, 0.2, strength))
+
+
+def brighten(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
+    """Scale all values by 1 up to 2; what is too bright is cut off."""
+    return look_up(pixels, LEVELS * between(1.0, 2.0, strength))
+
+
+def flatten(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
+    """Lower the contrast around the mean value to 1-0.2 of it."""
+    return _contrast(pixels, between(1.0, 0.2, strength))
+
+
+def harden(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
+    """Raise the contrast around the mean value to 1-3 times."""
+    return _contrast(pixels, between(1.0, 3.0, strength))
+
+
+def _contrast(pixels: Pixels, factor: float) -> Pixels:
+    middle = float(pixels.mean())
+    return look_up(pixels, (LEVELS - middle) * factor + middle)
+
+
+def fade(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
+    """Take away 0-100 % of the colour."""
+    grey = PERTURBATIONS["colour"]["grey"](pixels, 1.0, rng)
+    return as_pixels(cv2.addWeighted(pixels, 1 - strength, grey, strength, 0))
+
+
+def crop(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
+    """Keep a random part of 100-40 % of the area, of the same shape, and enlarge it again."""
+    height, width = pixels.shape[:2]
+    side = between(1.0, 0.4, strength) ** 0.5
+    kept_height, kept_width = max(1, round(height * side)), max(1, round(width * side))
+    top, left = (rng.random(2) * (height - kept_height + 1, width - kept_width + 1)).astype(int).tolist()
+    part = pixels[top : top + kept_height, left : left + kept_width]
+    return as_pixels(cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+_BLUR, _BLOCKS = PERTURBATIONS["blur"], PERTURBATIONS["blocks"]
+_NOISE, _WEATHER = PERTURBATIONS["noise"], PERTURBATIONS["weather"]
+
+KINDS: tuple[Kind, ...] = (
+    Kind("jpeg", "JPEG compression", "JPEG quality (100 is best)", 90, 15, (90, 70, 50, 30, 15),
+         PERTURBATIONS["jpeg"]["jpeg"]),
+    Kind("messenger", "Messenger apps", "Size that the messenger keeps (% of each side)", 90, 20,
+         (90, 70, 50, 35, 20), messenger),
+    Kind("blur", "Blur", "Blur radius (sigma, pixels of 256)", 0.8, 3.5, (0.8, 1.5, 2.5, 3.5),
+         _BLUR["gaussian_blur"]),
+    Kind("down_up", "Shrinking and enlarging", "Size in between (% of each side)", 60, 12,
+         (60, 45, 30, 20, 12), _BLOCKS["down_up"]),
+    Kind("noise", "Noise", "Noise (standard deviation, % of full brightness)", 3, 30, (3, 6, 12, 20, 30),
+         _NOISE["gaussian_noise"]),
+    Kind("darker", "Darkening", "Brightness (% of the original)", 100, 20, (80, 60, 40, 20), darken),
+    Kind("brighter", "Brightening", "Brightness (% of the original)", 100, 200, (125, 150, 175, 200),
+         brighten),
+    Kind("lower_contrast", "Lower contrast", "Contrast (% of the original)", 100, 20, (80, 60, 40, 20),
+         flatten),
+    Kind("higher_contrast", "Higher contrast", "Contrast (% of the original)", 100, 300,
+         (150, 200, 250, 300), harden),
+    Kind("crop", "Cropping", "Area kept (%)", 100, 40, (90, 75, 60, 40), crop),
+    Kind("grey", "Loss of colour", "Colour taken away (%)", 0, 100, (25, 50, 75, 100), fade),
+    Kind("blocks", "Small blocks", "Small blocks laid over the picture", 8, 120, (8, 40, 80, 120),
+         _BLOCKS["small_holes"]),
+    Kind("fog", "Fog", "Density of the fog (%)", 30, 85, (30, 50, 70, 85), _WEATHER["fog"]),
+    Kind("snow", "Snow", "Snow cover (100 is the most)", 0, 100, (25, 50, 75, 100),
+         _WEATHER["snow"]),
+    Kind("rain", "Rain", "Streaks of rain (on 256 x 256 pixels)", 60, 300, (60, 140, 220, 300),
+         _WEATHER["rain"]),
+    Kind("text", "Text and watermarks", "Opacity of text over the picture (%)", 15, 60, (15, 30, 45, 60),
+         OVERLAY["watermark"]),
+    Kind("caption", "Captions", "Height of a caption (% of the picture)", 8, 25, (8, 14, 20, 25),
+         OVERLAY["caption"]),
+    Kind("sticker", "Stickers", "Stickers laid on the picture", 1, 4, (1, 2, 3, 4), OVERLAY["sticker"]),
+)  # fmt: skip
+"""The ranges of the reused functions are those of ``deepfake.perturbations``."""
+
+
+def kind_rng(sha256: str, kind: str) -> np.random.Generator:
+    """The randomness of one image under one kind: from the file's content, the same at every strength.
+
+    Args:
+        sha256: of the file's bytes, hexadecimal.
+        kind: ``Kind.name``.
+    """
+    return np.random.default_rng([int(sha256[:16], 16), *kind.encode()])
+
+
+def altered(pixels: Pixels, sha256: str, kind: Kind, amount: float) -> Pixels:
+    """The one copy of an image under a kind and amount; anyone who measures, measures the same copies.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        sha256: of the image's file.
+        kind: from ``KINDS``.
+        amount: in the kind's unit, within its range.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    return kind.function(pixels, kind.strength(amount), kind_rng(sha256, kind.name))

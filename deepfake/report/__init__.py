@@ -1,0 +1,1 @@
+"""A verdict as a document: HTML and PDF."""

@@ -1,0 +1,236 @@
+"""A verdict as a document to hand on: what it says, and everything needed to check it.
+
+``report_html`` and ``report_pdf`` write the same document as files that need nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+
+from deepfake import __version__
+from deepfake.detection.card import Card
+from deepfake.detection.draw import draw_faces, draw_heat, jpeg_bytes
+from deepfake.detection.explanation_texts import COLOURS_MEAN, MAP_NAMES, agreement_words, worth_words
+from deepfake.detection.heatmaps import Explanation, Faithfulness
+from deepfake.detection.text import (
+    POINT_WORDS,
+    PartRow,
+    context_sentence,
+    facts_line,
+    framed_square,
+    headline,
+    number_line,
+    overlay_line,
+    part_rows,
+    percent,
+    raw_line,
+    scope_line,
+    stress_line,
+)
+from deepfake.detection.verdict import Verdict
+from deepfake.evaluation.records import validation_scores
+from deepfake.forensics.credentials import read_credentials
+from deepfake.forensics.metadata import compare_thumbnail, hashes, read_compression, read_exif
+from deepfake.images.load import LoadedImage
+from deepfake.report.chart import stress_chart
+from deepfake.report.report_blocks import (
+    Block,
+    Bullets,
+    Call,
+    Heading,
+    Paragraph,
+    Picture,
+    Pictures,
+    Report,
+    Rows,
+)
+
+MAX_EXPLAINED = 3
+"""Parts whose chart and maps stand in a report; a group photograph would fill a book."""
+_OPACITY = 0.6
+_LIMITS = (
+    "This is a statistical hint from a program, not a proof, and no ground to accuse anybody.",
+    "It looks at faces, some detectors also at the whole picture; other changes are not noticed.",
+    "The probability holds for pictures like those the detector was set on, as many of them fake as there.",
+)
+
+
+def explained_parts(verdict: Verdict) -> tuple[int, ...]:
+    """Which of ``Verdict.parts`` get charts and maps: the ``MAX_EXPLAINED`` most likely fake.
+
+    Faces that were left out come last.
+    """
+    parts = verdict.parts
+    barred = [face.barred for face in verdict.faces] + [False]  # the whole picture comes last
+    order = sorted(range(len(parts)), key=lambda place: (barred[place], -parts[place].p_fake))
+    return tuple(sorted(order[:MAX_EXPLAINED]))
+
+
+def make_report(
+    name: str,
+    content: bytes,
+    image: LoadedImage,
+    *,
+    verdict: Verdict,
+    card: Card,
+    date: datetime.date,
+    explanations: Mapping[int, Explanation],
+) -> Report:
+    """The report on a picture.
+
+    The same arguments give the same report. A place in the file's metadata is mentioned, not shown.
+
+    Args:
+        name: the file's name; shown as text, whatever it holds.
+        content: the file's bytes.
+        image: the same file, loaded.
+        verdict: of it, by the detector of ``card``, after the stress test.
+        card: the detector's.
+        date: of the report.
+        explanations: of parts by their number from 0, see ``explained_parts``; a part left out is said to
+            have none.
+
+    Raises:
+        ValueError: picture, verdict and card do not belong together, or the stress test was not run.
+    """
+    if verdict.sha256 != image.facts.sha256 or verdict.model != card.name:
+        raise ValueError("The verdict must be of this picture and by this detector.")
+    if not verdict.stress:
+        raise ValueError("A report needs a verdict after the stress test; see Detector.stressed.")
+    blocks = [
+        Heading("Report on a picture"),
+        Paragraph(name),
+        *_verdict_blocks(image, verdict, card),
+        *_stress_blocks(verdict, card),
+        *_explanation_blocks(verdict, explanations),
+        Heading("The file"),
+        Rows(tuple(_file_rows(content, image))),
+        Heading("The detector"),
+        Rows(tuple(_detector_rows(verdict, card))),
+        Heading("What this cannot tell"),
+        Bullets((*_LIMITS, *([card.false_alarms] if card.false_alarms else []))),
+        Paragraph(f"The detector {card.name} does not know:"),
+        Bullets(card.does_not_know),
+    ]
+    made = f"Made on {date.isoformat()} by deepfake {__version__}."
+    return Report(f"Report on {name}", tuple(blocks), made)
+
+
+def _verdict_blocks(image: LoadedImage, verdict: Verdict, card: Card) -> Iterator[Block]:
+    picture = draw_faces(
+        image.pixels,
+        [face.box for face in verdict.faces],
+        [face.verdict for face in verdict.faces],
+        square=framed_square(verdict),
+    )
+    yield Pictures((Picture(jpeg_bytes(picture), "jpeg", "The picture with its faces marked"),))
+    yield Call(verdict.verdict, headline(verdict))
+    number = number_line(verdict).replace("**", "")
+    score = f"{number} ({verdict.p_fake:.4f}). " if number else ""
+    yield Paragraph(f"{score}{scope_line(verdict)}")
+    meaning = context_sentence(validation_scores(card), verdict, card.rules)
+    overlay = overlay_line(verdict, card.rules)
+    texts = (stress_line(verdict), meaning, overlay, *verdict.warnings, raw_line(verdict))
+    yield from (Paragraph(text) for text in texts if text)
+    if verdict.faces:
+        yield Heading("Faces")
+        boxes = (", ".join(map(str, face.box)) for face in verdict.faces)
+        places = [*(f"; left, top, right, bottom: {box}" for box in boxes), ""]  # the whole picture has none
+        yield Rows(
+            tuple(
+                (row.name, f"{row.words}{_score_words(row)}{place}")
+                for row, place in zip(part_rows(verdict, card.thresholds), places, strict=False)
+            )
+        )
+
+
+def _score_words(row: PartRow) -> str:
+    return "" if row.p_fake is None else f", probability of fake {percent(row.p_fake)} ({row.p_fake:.4f})"
+
+
+def _stress_blocks(verdict: Verdict, card: Card) -> Iterator[Block]:
+    yield Heading("Does the verdict survive small changes?")
+    yield Paragraph(
+        "Each part that was judged was scored again after what messengers and editors do to pictures. A "
+        "verdict that a mild change turns into its opposite is called uncertain."
+    )
+    yield Rows(tuple((_who(verdict, place), test.sentence()) for place, test in enumerate(verdict.stress)))
+    for place in explained_parts(verdict):
+        test = verdict.stress[place]
+        chart = stress_chart(test, card.thresholds, verdict.operating_point)
+        alt = f"Probability of fake of {_who(verdict, place).lower()} after each change. {test.sentence()}"
+        caption = _who(verdict, place) if len(verdict.stress) > 1 else ""
+        yield Pictures((Picture(chart, "png", alt, caption),))
+    yield from _left_out(verdict)
+
+
+def _explanation_blocks(verdict: Verdict, explanations: Mapping[int, Explanation]) -> Iterator[Block]:
+    yield Heading("Where did the detector look?")
+    yield Paragraph(COLOURS_MEAN)
+    for place in explained_parts(verdict):
+        who = _who(verdict, place)
+        found = explanations.get(place)
+        if found is None:
+            yield Paragraph(f"{who}: this could not be worked out.")
+            continue
+        worth: Sequence[Faithfulness] = (found.grad_cam_worth, found.occlusion_worth)
+        pictures = []
+        for (title, meaning), heat in zip(MAP_NAMES, (found.grad_cam, found.occlusion), strict=True):
+            drawn = jpeg_bytes(draw_heat(found.crop, heat, _OPACITY))
+            pictures.append(Picture(drawn, "jpeg", f"{title} of {who.lower()}", f"{who}. {title}: {meaning}"))
+        yield Pictures(tuple(pictures))
+        titles = [title for title, _ in MAP_NAMES]
+        yield Rows(
+            (
+                *(
+                    (title, worth_words(value, fake=found.fake))
+                    for title, value in zip(titles, worth, strict=True)
+                ),
+                ("Both", agreement_words(found.agreement)),
+            )
+        )
+
+
+def _who(verdict: Verdict, place: int) -> str:
+    return verdict.parts[place].name
+
+
+def _left_out(verdict: Verdict) -> Iterator[Block]:
+    if len(verdict.parts) > MAX_EXPLAINED:
+        yield Paragraph(
+            f"Charts and maps: the {MAX_EXPLAINED} of {len(verdict.parts)} parts that are most likely fake.",
+            small=True,
+        )
+
+
+def _file_rows(content: bytes, image: LoadedImage) -> list[tuple[str, str]]:
+    prints, compression, exif = hashes(image), read_compression(content), read_exif(content)
+    rows = [("Picture", facts_line(image.facts))]
+    rows += [("SHA-256", prints.sha256), ("Perceptual hash", prints.perceptual)]
+    if compression.quality is not None:
+        rows.append(
+            ("JPEG quality", f"{'' if compression.standard else 'about '}{compression.quality} of 100")
+        )
+    preview = compare_thumbnail(content, image)
+    if preview.agrees is not None:
+        rows.append(("Preview in the file", "as the picture" if preview.agrees else "shows another picture"))
+    credentials = read_credentials(content, image.facts.format)
+    rows += [(f"Credentials: {name}", value) for name, value in credentials.rows]
+    rows += list(exif.rows)
+    if exif.has_place:
+        rows.append(("Place", "in the file's metadata; left out here, as it is private"))
+    return rows
+
+
+def _detector_rows(verdict: Verdict, card: Card) -> list[tuple[str, str]]:
+    cuts, point = card.thresholds, verdict.operating_point
+    return [
+        ("Name", card.name),
+        ("Description", card.description),
+        ("SHA-256 of the model", card.sha256),
+        ("Setting", POINT_WORDS[point]),
+        ("Called fake", f"from a probability of {cuts.fake_from(point):.4f}"),
+        ("Called real", f"below a probability of {cuts.uncertain_low:.4f}"),
+        ("Knows", "; ".join(card.knows)),
+    ]

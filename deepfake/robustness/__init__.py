@@ -1,0 +1,1 @@
+"""What perturbations and attacks cost a detector."""

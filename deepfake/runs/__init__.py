@@ -1,0 +1,1 @@
+"""A training run seen from outside: start, queue, follow, stop, compare."""

@@ -1,0 +1,1 @@
+"""Inside a training run: recipe, samples, pipeline, epochs, checkpoint, publishing."""

@@ -1,0 +1,1 @@
+"""Training a head on the kept features of a frozen network."""

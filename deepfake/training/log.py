@@ -1,0 +1,126 @@
+"""What a run writes about itself: settings, and append-only events."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from deepfake.errors import UserError
+from deepfake.training.recipe import Recipe
+
+_KINDS = {"name": str, "architecture": str, "epochs": int, "batch_size": int, "learning_rate": (int, float)}
+
+
+class RunLog:
+    """Appends events to ``events.jsonl``: one JSON object a line with ``type`` and ``time`` (seconds).
+
+    Args:
+        folder: the run's.
+        listeners: told of each event too.
+    """
+
+    def __init__(self, folder: Path, listeners: Sequence[Callable[[dict[str, Any]], None]] = ()) -> None:
+        self.path, self.listeners = folder / "events.jsonl", listeners
+        self._close_last_line()
+
+    def add(self, kind: str, **values: Any) -> None:
+        """Appends one event; each line is complete on disk before the next."""
+        event = {"type": kind, "time": round(time.time(), 3), **values}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event) + "\n")
+        for listener in self.listeners:
+            listener(event)
+
+    def _close_last_line(self) -> None:
+        """What a killed process left of a line becomes a line of its own, which readers pass over."""
+        if not self.path.exists() or not self.path.stat().st_size:
+            return
+        with self.path.open("rb+") as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON so that a reader sees the old file or the new one, never half of one."""
+    waiting = path.with_suffix(".part")
+    waiting.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    waiting.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is none or it cannot be read."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def read_settings(folder: Path) -> Recipe:
+    """The recipe of a run.
+
+    Raises:
+        UserError: code ``no_run``, where there is no run in ``folder``; ``bad_settings``, where its
+            settings cannot be read.
+    """
+    try:
+        recipe = Recipe.from_dict(_read(folder)["recipe"])
+        for name, kinds in _KINDS.items():
+            if not isinstance(value := getattr(recipe, name), kinds):
+                raise TypeError(f"{name} is {value!r}")
+        return recipe
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise _bad_settings(folder, error) from error
+
+
+def read_data_folder(folder: Path) -> Path:
+    """The folder of the data set that a run was trained on.
+
+    Raises:
+        UserError: as ``read_settings``; code ``no_data_set`` for a run that was not trained (``combining``).
+    """
+    try:
+        data = _read(folder)["data"]
+        if data is None:
+            raise UserError(
+                "no_data_set",
+                f"{folder} joins detectors and names no data set. Name the one whose Validation images are "
+                "to calibrate it: python -m deepfake publish RUN NAME --data DATA",
+            )
+        return Path(data)
+    except (KeyError, TypeError) as error:
+        raise _bad_settings(folder, error) from error
+
+
+def read_data_digest(folder: Path) -> str:
+    """``training_data.data_digest`` of the images a run was started with; empty for runs of older versions.
+
+    Raises:
+        UserError: as ``read_settings``.
+    """
+    contents = _read(folder)
+    return str(contents.get("data_sha256", "")) if isinstance(contents, dict) else ""
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(
+            "no_run", f"There is no run in {folder}. Expected a folder with settings.json."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise _bad_settings(folder, error) from error
+
+
+def _bad_settings(folder: Path, error: Exception) -> UserError:
+    return UserError(
+        "bad_settings",
+        f"{folder}/settings.json is damaged and cannot be read ({type(error).__name__}: {error}). Restore it "
+        "from a copy, or start a new run.",
+    )

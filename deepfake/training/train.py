@@ -1,0 +1,307 @@
+"""One training run, top to bottom: data, network, epochs, and the folder that tells what happened.
+
+A run's folder holds ``settings.json``; ``events.jsonl`` (append-only; a line every few seconds of
+steps, a line an epoch); ``state.npz`` (everything that ``resume`` needs, saved at the end of an epoch's
+steps and again once it is measured); ``best.keras`` (the best network by perturbed validation, without
+optimiser); ``summary.txt`` (its layers); ``result.json``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from scipy.special import expit
+
+from deepfake.data.index import DatasetIndex
+from deepfake.data.synthesis.landmarks import read_landmarks
+from deepfake.errors import UserError
+from deepfake.networks.scoring import compiled_scorer, score_files
+from deepfake.training.callbacks import StepReporter, StopAsked, WeightAverage
+from deepfake.training.checkpoint import read_checkpoint, write_checkpoint
+from deepfake.training.epochs import epoch_batches, fit_epoch, networks
+from deepfake.training.failures import explained
+from deepfake.training.log import RunLog, read_data_digest, write_json
+from deepfake.training.recipe import Recipe
+from deepfake.training.training_data import TrainingError, check_images, data_digest, prepared
+from deepfake.training.validating import merit, strip_of, validation_numbers
+from deepfake.util.process import Requests, held_back, remembered
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run came to.
+
+    Attributes:
+        folder: the run's folder.
+        state: ``finished`` or ``stopped``.
+        epochs: epochs that were completed.
+        best_epoch: the epoch (from 1) whose network was kept, 0 where none was completed.
+        best: that epoch's measurements.
+    """
+
+    folder: Path
+    state: str
+    epochs: int
+    best_epoch: int
+    best: dict[str, Any]
+
+
+def train(
+    data: DatasetIndex,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    resume: bool = False,
+    say: Callable[[str], None] = print,
+    listeners: Sequence[Callable[[dict[str, Any]], None]] = (),
+) -> TrainingResult:
+    """Trains a network on ``Train`` and keeps the epoch that is best on ``Validation``.
+
+    Exact duplicates are left out first, and every image is decoded once before the first step. With
+    ``perturbed`` in the recipe the best epoch is the one with the highest ROC AUC on perturbed validation
+    images, else on the plain ones.
+
+    Args:
+        data: a data set with the splits Train and Validation, both classes in each.
+        recipe: the settings.
+        folder: the run's folder, made if missing.
+        resume: go on after the last epoch of this folder's run whose steps were completed; the images must
+            be those it was started with.
+        say: takes lines for the person who waits.
+        listeners: told of every event of the run's log.
+
+    Raises:
+        TrainingError: codes ``run_exists``, ``nothing_to_resume``, ``bad_state``, ``other_data``,
+            ``one_class``, ``diverged``, ``broken_image``.
+        UserError: ``disk_full``, ``out_of_memory`` or ``data_gone`` (see ``run_failures``).
+        SamplingError: the recipe's shares do not fit the data.
+        ModelError: the detector to start from is missing or damaged.
+        ImageRefused: a validation image cannot be used any more.
+        DatasetError: a split is missing.
+    """
+    _check_folder(folder, resume)
+    training, validation = prepared(data, recipe)
+    landmarks = read_landmarks(training.root) if recipe.blended else {}
+    digest = data_digest(training, validation, landmarks)
+    if resume:
+        _check_same_data(folder, digest, data.root, say)
+    else:
+        say(f"Checking that {len(training) + len(validation):,} images can be read.")
+        check_images(training, validation)
+    model, served, precision, steps = networks(training, recipe, resume=resume)
+    log = RunLog(folder, listeners)
+    run = _Run(model, served, recipe, folder, log, steps=steps)
+    if resume:
+        run.load_state()
+    else:
+        settings = {"recipe": recipe.to_dict(), "data": str(data.root), "data_sha256": digest}
+        write_json(folder / "settings.json", settings)
+    log.add(
+        "start",
+        first_epoch=run.epoch + 1,
+        train_images=len(training),
+        validation_images=len(validation),
+        parameters=model.count_params(),
+        precision=precision,
+        steps_per_epoch=steps,
+        batch_size=recipe.batch_size,
+        strip=strip_of(validation)[["path", "label"]].to_dict("records"),
+    )
+    _write_summary(model, folder)
+    say(
+        f"{recipe.architecture}: {model.count_params():,} parameters, {precision}; "
+        f"{len(training):,} training and {len(validation):,} validation images, {steps} steps an epoch"
+    )
+    return run.go(training, validation, say, landmarks)
+
+
+def _write_summary(model: Any, folder: Path) -> None:
+    lines: list[str] = []
+    model.summary(print_fn=lines.append, line_length=100)
+    (folder / "summary.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+class _Run:
+    """The state that epochs change."""
+
+    def __init__(
+        self,
+        model: Any,
+        served: Any,
+        recipe: Recipe,
+        folder: Path,
+        log: RunLog,
+        *,
+        steps: int,
+    ) -> None:
+        self.steps = steps
+        self.model, self.served, self.recipe, self.folder, self.log = model, served, recipe, folder, log
+        self.average = WeightAverage(model, recipe.ema, steps)
+        self.scorer = compiled_scorer(served, recipe.serve_input)
+        self.epoch = 0  # epochs that are measured
+        self.trained = 0  # epochs whose steps are done: as many, or one more
+        self.fitted: dict[str, float] = {}
+        self.best_epoch = 0
+        self.best: dict[str, Any] = {}
+        self.strip: dict[str, list[float]] = {}
+
+    def go(
+        self,
+        training: DatasetIndex,
+        validation: DatasetIndex,
+        say: Callable[[str], None],
+        landmarks: Any,
+    ) -> TrainingResult:
+        """All epochs that are left."""
+        reporter = StepReporter(self.log, self.recipe, self.steps, say)
+        state = "finished"
+        with remembered() as requests:
+            callbacks = [reporter, self.average, StopAsked(requests)]
+            try:
+                while self.epoch < self.recipe.epochs and not self.out_of_patience():
+                    if self.trained == self.epoch:
+                        batches = epoch_batches(training, self.recipe, self.epoch, landmarks)
+                        reporter.epoch = self.epoch
+                        self.keep_steps(self.fit(batches, callbacks))
+                    self.finish_epoch(validation, requests, say)
+            except KeyboardInterrupt:
+                state = "stopped"
+            except Exception as error:
+                if not requests.arrived or isinstance(error, UserError):
+                    self.fail(error, training.root)
+                state = "stopped"  # the error is what a library made of the interrupt
+        if state == "stopped":
+            say("Stopped. The best network so far is kept; --resume goes on after the last whole epoch.")
+        if not (self.folder / "best.keras").exists():
+            self.keep_best()
+        self.close(state)
+        return TrainingResult(self.folder, state, self.epoch, self.best_epoch, self.best)
+
+    def fail(self, error: Exception, data: Path) -> NoReturn:
+        """Says in the folder why the run ends here, and raises it in words."""
+        failure = explained(error, data)
+        self.close("diverged" if failure.code == "diverged" else "failed", failure)
+        if failure is error or failure.code == "unexpected":
+            raise error
+        raise failure from error
+
+    def fit(self, batches: Any, callbacks: list[Any]) -> dict[str, Any]:
+        """One epoch; what went wrong in it is said in words."""
+        fitted = fit_epoch(self.model, batches, callbacks)
+        if not math.isfinite(fitted["loss"][-1]):
+            kept = f"The network of epoch {self.best_epoch} is kept." if self.best_epoch else "None is kept."
+            raise TrainingError(
+                "diverged",
+                f"The loss became {fitted['loss'][-1]} in epoch {self.epoch + 1}. {kept} "
+                "Try again with a smaller --learning-rate.",
+            )
+        return fitted
+
+    def out_of_patience(self) -> bool:
+        """Whether the last ``patience`` epochs brought no better one."""
+        return self.recipe.patience is not None and self.epoch - self.best_epoch >= self.recipe.patience
+
+    def close(self, state: str, failure: UserError | None = None) -> None:
+        """Says in the folder how the run ended: finished, stopped, diverged or failed."""
+        (self.folder / "reserve").unlink(missing_ok=True)  # room for these lines where the disk is full
+        reason = {"code": failure.code, "message": failure.message} if failure else {}
+        early = {"early": True} if state == "finished" and self.epoch < self.recipe.epochs else {}
+        self.log.add("end", state=state, epochs=self.epoch, best_epoch=self.best_epoch, **reason, **early)
+        write_json(
+            self.folder / "result.json",
+            {"state": state, "epochs": self.epoch, "best_epoch": self.best_epoch, "best": self.best},
+        )
+
+    def keep_steps(self, fitted: dict[str, Any]) -> None:
+        """Saves an epoch whose steps are done, before anything can go wrong in measuring it."""
+        self.fitted = {name: float(values[-1]) for name, values in fitted.items()}
+        with held_back():
+            self.trained = self.epoch + 1
+            self.save_state()
+
+    def finish_epoch(self, validation: DatasetIndex, requests: Requests, say: Callable[[str], None]) -> None:
+        """Measures, keeps the best, saves what resuming needs."""
+        number = self.trained  # it counts in ``epoch`` once it is measured and that is saved
+        self.served.set_weights(self.average.weights())
+        measured = {"clean": self.measure(validation, perturbed=False)}
+        if self.recipe.perturbed is not None:
+            measured["perturbed"] = self.measure(validation, perturbed=True)
+        requests.check()
+        better = not self.best or merit(measured, self.recipe) > merit(self.best, self.recipe)
+        with held_back():  # log, network and state agree
+            self.log.add(
+                "epoch", epoch=number, best=better, train=self.fitted, validation=measured, strip=self.strip
+            )
+            if better:
+                self.keep_best()
+                self.best, self.best_epoch = measured, number
+            self.epoch = number
+            self.save_state()
+        words = "; ".join(
+            f"{name} accuracy {part['accuracy']:.4f}, AUC {part['roc_auc']:.4f}"
+            for name, part in measured.items()
+        )
+        (first, second) = measured["clean"]["confusion_matrix"]
+        say(
+            f"epoch {self.epoch}/{self.recipe.epochs}: loss {self.fitted['loss']:.4f}; validation {words}; "
+            f"confusion (rows true Fake, Real; columns called Fake, Real) {first} {second}"
+            + ("  best so far" if self.best_epoch == self.epoch else "")
+        )
+        requests.check()
+
+    def measure(self, validation: DatasetIndex, *, perturbed: bool) -> dict[str, Any]:
+        """The numbers of ``validating.validation_numbers``; notes what the few images of the strip score."""
+        logits = score_files(self.scorer, self.recipe.serve_input, validation.paths(), perturbed=perturbed)
+        p_fake = expit(logits[strip_of(validation).index].astype(float))
+        self.strip["perturbed" if perturbed else "clean"] = p_fake.round(4).tolist()
+        return validation_numbers(validation.table, logits)
+
+    def keep_best(self) -> None:
+        """Writes the network as it would be served."""
+        self.served.set_weights(self.average.weights())
+        waiting = self.folder / "best.part.keras"
+        self.served.save(waiting)
+        waiting.replace(self.folder / "best.keras")
+
+    def save_state(self) -> None:
+        """Writes what ``load_state`` reads, all or nothing."""
+        counts = {"epoch": self.epoch, "best_epoch": self.best_epoch, "best": self.best}
+        counts |= {"trained": self.trained, "fitted": self.fitted}
+        write_checkpoint(self.folder / "state.npz", self.model, self.average, counts)
+
+    def load_state(self) -> None:
+        """Takes up the state after the last epoch whose steps are done; it may still have to be measured."""
+        counts = read_checkpoint(self.folder / "state.npz", self.model, self.average)
+        self.epoch, self.best_epoch, self.best = counts["epoch"], counts["best_epoch"], counts["best"]
+        self.trained = counts.get("trained", self.epoch)  # older versions measured before they saved
+        self.fitted = counts.get("fitted", {})
+
+
+def _check_folder(folder: Path, resume: bool) -> None:
+    if resume and not (folder / "state.npz").is_file():
+        raise TrainingError(
+            "nothing_to_resume", f"{folder} holds no completed epoch to go on from. Start a new run."
+        )
+    if not resume and (folder / "settings.json").exists():
+        raise TrainingError(
+            "run_exists", f"{folder} already holds a run. Give another name, or --resume to go on with it."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _check_same_data(folder: Path, digest: str, root: Path, say: Callable[[str], None]) -> None:
+    """Refuses to go on with other images than those a run was started with."""
+    before = read_data_digest(folder)
+    if not before:
+        say("This run's folder does not tell which images it was started with; they are not compared.")
+    elif before != digest:
+        raise TrainingError(
+            "other_data",
+            f"The Train and Validation images in {root} are not those that the run {folder.name} was started "
+            "with: some have come, gone or changed since, or it is another data set. Bring back what was "
+            "there, or start a new run.",
+        )

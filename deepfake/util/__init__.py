@@ -1,0 +1,1 @@
+"""Helpers that know nothing about faces: files, cache, jobs, processes, text."""

@@ -1,0 +1,43 @@
+"""Charts on a page: how they are saved, what screen readers say, and the table behind each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from deepfake.evaluation import text as texts
+from deepfake.plotting import SaveFormat, file_stem, plot_config
+
+
+def ask_for_format() -> None:
+    """As what the button at a chart saves it."""
+    st.segmented_control(
+        "Save charts as", ["png", "svg"], format_func=str.upper, default="png", key="save-as", required=True,
+        help="The camera at the upper right of a chart saves it.",
+    )  # fmt: skip
+
+
+def chart(figure: go.Figure, name: str, alt: str) -> None:
+    """A figure in the page's theme, with a name for screen readers."""
+    kind: SaveFormat = st.session_state.get("save-as", "png")
+    st.plotly_chart(figure, theme="streamlit", config=plot_config(name, kind), alt=alt, key=f"chart-{name}")
+
+
+def download(label: str, table: pd.DataFrame, name: str) -> None:
+    download_later(label, lambda: table, name)
+
+
+def download_later(label: str, table: Callable[[], pd.DataFrame], name: str) -> None:
+    """A button that makes a CSV when it is pressed."""
+    st.download_button(
+        label,
+        lambda: texts.csv_bytes(table()),
+        f"{file_stem(name)}.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+        key=f"download-{name}",
+    )

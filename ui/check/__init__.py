@@ -1,0 +1,1 @@
+"""Sections of the pages that check images and videos."""

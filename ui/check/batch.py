@@ -1,0 +1,268 @@
+"""The page Check many: the work beside it, its table, and one picture in full."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+import streamlit as st
+
+from deepfake.detection import text
+from deepfake.detection.batch import Batch, Judged
+from deepfake.detection.card import CallName, Card, OperatingPoint
+from deepfake.detection.draw import draw_faces, jpeg_bytes
+from deepfake.detection.text import CALL_WORDS, percent
+from deepfake.errors import UserError
+from deepfake.images.load import load_image
+from deepfake.util.jobs import Job, find_job, forget_job, job_line, start_job
+from ui.links import IN_BATCH, LinkedPicture, link_to_check
+from ui.page import CALL_STYLES, plain
+
+ALL, NOT_JUDGED = "All", "Not judged"
+CALLS: tuple[CallName, ...] = ("fake", "uncertain", "real")
+SHOWN = (ALL, *(CALL_WORDS[call] for call in CALLS), NOT_JUDGED)
+
+
+@dataclass
+class Desk:
+    """A visitor's one batch, and the work on it."""
+
+    batch: Batch | None = None
+    key: str = field(default_factory=lambda: f"batch-{uuid.uuid4()}")
+
+    @property
+    def job(self) -> Job | None:
+        """The work, under way or over."""
+        return find_job(self.key)
+
+    @property
+    def running(self) -> bool:
+        """Whether pictures are being judged."""
+        return self.job is not None and self.job.state == "running"
+
+    def start(self, uploads: Sequence[tuple[str, bytes]], detector: str, warmed: threading.Thread) -> None:
+        """Begins a batch in place of the last one; raises UserError."""
+        batch = Batch(uploads, detector)
+        self.clear()
+        self.batch = batch
+
+        def work(report, stopped) -> None:
+            warmed.join()
+            batch.work(report, stopped)
+
+        start_job(self.key, "Judging", work)
+
+    def clear(self) -> None:
+        """Ends the work and forgets the results."""
+        if self.batch is not None:
+            self.batch.drop()
+        self.batch = None
+        forget_job(self.key)
+        self.key = f"batch-{uuid.uuid4()}"  # what still runs is no longer ours
+
+
+# Lives as long as the visitor's session, whichever page is open, and is seen by no other.
+@st.cache_resource(scope="session", show_spinner=False, on_release=Desk.clear)
+def desk() -> Desk:
+    """This visitor's desk."""
+    return Desk()
+
+
+@st.fragment(run_every=1.0)
+def follow() -> None:
+    """Progress and a way to stop; the whole page is drawn anew when the work is over."""
+    job, batch = desk().job, desk().batch
+    if job is None or batch is None or job.state != "running":
+        st.rerun()
+    st.progress(job.done / job.total if job.total else 0.0, text=job_line(job, "files"))
+    with st.container(horizontal=True):
+        st.button("Stop", icon=":material/stop_circle:", on_click=job.stop, help="What is done is kept")
+        if batch.rows and st.button("Show what is done", icon=":material/refresh:"):
+            st.rerun()
+
+
+def show_results(batch: Batch, card: Card, point: OperatingPoint) -> None:
+    """Counts, the table, downloads, and the chosen picture."""
+    show_end(batch)
+    rows = [row.at(point, card.thresholds) for row in list(batch.rows)]
+    if not rows:
+        return
+    counts = batch.counts(card.thresholds, point)
+    with st.container(horizontal=True):
+        for call in CALLS:
+            st.metric(CALL_WORDS[call], f"{counts[call]:,}", border=True)
+        st.metric(NOT_JUDGED, f"{counts[None]:,}", border=True)
+    wanted = st.segmented_control(
+        "Show", SHOWN, default=ALL, key="show", bind="query-params", required=True, wrap=True
+    )
+    chosen = [row for row in rows if wanted in (ALL, word(row))]
+    show_downloads(rows)
+    if not chosen:
+        st.info("There is none among these pictures.", icon=":material/info:")
+        return
+    picked = show_rows(chosen, wanted)
+    if picked is None:
+        st.caption("Choose a row to see the picture with its faces. A click on a heading sorts.")
+    else:
+        show_picture(chosen[picked], card, point)
+
+
+def show_end(batch: Batch) -> None:
+    """How the work stands or ended, and the button that forgets it."""
+    job = desk().job
+    if job is not None and job.state == "failed":
+        st.error(plain(job.message), icon=":material/error:")
+    done, total = len(batch.rows), batch.total
+    if done < total and job is not None and job.state == "stopped":
+        st.info(f"Stopped after {done:,} of {total:,} files. The others were let go.", icon=":material/info:")
+    if desk().running and not done:
+        return  # the bar above says so
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{done:,} of {total:,} files done** (detector: {plain(batch.detector)})")
+        if not desk().running:
+            st.button("Clear results", icon=":material/delete:", on_click=desk().clear)
+
+
+def word(row: Judged) -> str:
+    """The verdict in words."""
+    return CALL_WORDS[row.verdict.verdict] if row.verdict else NOT_JUDGED
+
+
+def show_rows(rows: Sequence[Judged], wanted: str) -> int | None:
+    """The table; gives the place of the chosen row."""
+    table = pd.DataFrame(
+        {
+            "Picture": [data_url(row.thumbnail) for row in rows],
+            "File": [row.name for row in rows],
+            "Verdict": [word(row) for row in rows],
+            "Probability of fake": [row.verdict.p_fake if row.verdict else None for row in rows],
+            "Faces": pd.array([len(row.verdict.faces) if row.verdict else None for row in rows], "Int64"),
+            "Notes": [notes(row) for row in rows],
+        }
+    )
+    event = st.dataframe(
+        table,
+        hide_index=True,
+        row_height=48,
+        height="content" if len(rows) <= 10 else 560,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"rows-{desk().key}-{wanted}-{len(rows)}",  # a choice in one list means nothing in another
+        column_config={
+            "Picture": st.column_config.ImageColumn(width=72),
+            "File": st.column_config.TextColumn(width="medium"),
+            "Verdict": st.column_config.TextColumn(width=110),
+            "Probability of fake": st.column_config.ProgressColumn(
+                format="percent", min_value=0.0, max_value=1.0, width=150
+            ),
+            "Faces": st.column_config.NumberColumn(width=64),
+            "Notes": st.column_config.TextColumn(width="large"),
+        },
+        placeholder="",
+        alt="Files with their verdicts",
+    )
+    picked = event["selection"]["rows"]
+    return picked[0] if picked and picked[0] < len(rows) else None
+
+
+def notes(row: Judged) -> str:
+    """Why there is no verdict, or what to know of it."""
+    if row.problem is not None:
+        return row.problem.message
+    return " ".join(row.verdict.warnings) if row.verdict else ""
+
+
+def data_url(jpeg: bytes | None) -> str | None:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" if jpeg else None
+
+
+def show_downloads(rows: Sequence[Judged]) -> None:
+    """All rows, whatever the filter, as ``predict --csv`` and ``predict --json`` write them."""
+    with st.container(horizontal=True):
+        st.download_button(
+            f"All {len(rows):,} as CSV",
+            lambda: text.outcomes_csv([row.outcome() for row in rows]).encode("utf-8-sig"),
+            "verdicts.csv",
+            "text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+        st.download_button(
+            f"All {len(rows):,} as JSON",
+            lambda: "".join(f"{json.dumps(row.to_dict())}\n" for row in rows),
+            "verdicts.jsonl",
+            "application/jsonl",
+            on_click="ignore",
+            icon=":material/download:",
+            help="One JSON object a line",
+        )
+
+
+def show_picture(row: Judged, card: Card, point: OperatingPoint) -> None:
+    """One picture in full: its faces, its verdict, and the way to the page that explains it."""
+    with st.container(border=True):
+        st.text(row.name)  # as text: a name may hold markup
+        if row.verdict is None:
+            st.error(plain(notes(row)), icon=":material/image_not_supported:")
+            return
+        left, right = st.columns([2, 3], gap="medium")
+        left.image(large_picture(row), alt="The picture with the faces marked")
+        left.caption(plain(text.judged_by_line(row.verdict, card.thresholds)))
+        with right:
+            colour, icon = CALL_STYLES[row.verdict.verdict]
+            st.subheader(f":{colour}[{icon} {text.headline(row.verdict)}]", anchor=False)
+            if number := text.number_line(row.verdict):
+                st.markdown(number)
+            if row.verdict.scope != "no_face":  # a warning says it
+                st.caption(plain(text.scope_line(row.verdict)))
+            for warning in row.verdict.warnings:
+                st.warning(plain(warning), icon=":material/info:")
+            if len(row.verdict.faces) > 1:
+                lines = [
+                    f"- {part.name}: {plain(part.words)}"
+                    + ("" if part.p_fake is None else f", {percent(part.p_fake)}")
+                    for part in text.part_rows(row.verdict, card.thresholds)
+                ]
+                st.markdown("\n".join(lines))
+            if row.content is None:
+                st.caption(
+                    "The file was let go to keep the server's memory small. "
+                    "Upload it on the page Check an image to look closer."
+                )
+            else:
+                link_to_check(
+                    "Explain it on the page Check an image",
+                    {IN_BATCH: row.verdict.sha256},
+                    card.name,
+                    point,
+                )
+
+
+def large_picture(row: Judged) -> bytes:
+    """A JPEG of the picture with its faces marked; the thumbnail where the file was let go."""
+    if row.content is None or row.verdict is None:
+        return row.thumbnail or b""
+    faces = row.verdict.faces
+    pixels = load_image(row.content).pixels
+    square = text.framed_square(row.verdict)
+    return jpeg_bytes(
+        draw_faces(pixels, [face.box for face in faces], [face.verdict for face in faces], square=square)
+    )
+
+
+def picture_in_batch(sha256: str) -> LinkedPicture:
+    """The picture of this visitor's batch with that hash. Raises UserError."""
+    batch = desk().batch
+    for row in batch.rows if batch else ():
+        if row.content is not None and row.verdict is not None and row.verdict.sha256 == sha256:
+            return LinkedPicture(f"batch|{sha256}", row.name, row.content)
+    raise UserError(
+        "not_in_batch",
+        "The picture is no longer in memory: your batch was cleared or ended with its session. "
+        "Upload the picture here.",
+    )

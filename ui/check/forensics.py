@@ -1,0 +1,148 @@
+"""What else a picture's file tells: maps of its pixels, camera data, compression, fingerprints."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from deepfake.errors import UserError
+from deepfake.forensics.credentials import Credentials, read_credentials, reader_installed
+from deepfake.forensics.pixels import Forensics, PixelMap, examine
+from deepfake.images.load import load_image
+from ui.page import plain
+
+TABS = [
+    "Error level",
+    "Noise",
+    "Spectrum",
+    "Camera data",
+    "Compression",
+    "Preview",
+    "Fingerprints",
+    "Credentials",
+]
+MAP_WIDTH = 560
+
+
+@st.cache_data(scope="session", max_entries=20, show_spinner="Examining the file")
+def examined(file_id: str, _content: bytes, with_place: bool) -> Forensics:
+    """Raises ImageRefused."""
+    return examine(_content, with_place=with_place)
+
+
+@st.cache_data(scope="session", max_entries=40, show_spinner=False)
+def signed_record(file_id: str, _content: bytes) -> Credentials:
+    """Raises ImageRefused."""
+    return read_credentials(_content, load_image(_content).facts.format)
+
+
+def show_signed_record(content: bytes, file_id: str) -> None:
+    """A signed record that tells of generative AI, which is too important to stay behind an expander."""
+    if reader_installed() and signed_record(file_id, content).says_ai:
+        st.warning(
+            "The file carries a signed record that says: made or changed by generative AI. The detector's "
+            "verdict takes no notice of that; see *Credentials* below.",
+            icon=":material/verified:",
+        )
+
+
+@st.fragment  # opening it draws this part anew, not the page
+def show_forensics(content: bytes, file_id: str) -> None:
+    """An expander that examines a picture's file once it is opened; nothing in it changes the verdict.
+
+    Args:
+        content: the file's bytes.
+        file_id: tells uploads apart; part of the widgets' keys.
+    """
+    box = st.expander(
+        "What else the file tells",
+        icon=":material/troubleshoot:",
+        key=f"forensics-{file_id}",
+        on_change="rerun",
+    )
+    if not box.open:
+        return
+    with box:
+        try:
+            found = examined(file_id, content, with_place=False)
+        except UserError as error:
+            st.error(plain(error.message), icon=":material/error:")
+            return
+        st.caption("Hints for an expert eye. None of them changes the verdict.")
+        error_level, noise, spectrum, camera, compression, preview, prints, credentials = st.tabs(TABS)
+        with error_level:
+            show_map(found.error_level, "How much each pixel changes when the picture is saved once more")
+        with noise:
+            show_map(found.noise, "How strong the fine noise is in each part of the picture")
+        with spectrum:
+            show_map(found.spectrum, "Which patterns the picture's middle holds: coarse ones at the centre")
+        with camera:
+            show_camera(found, content, file_id)
+        with compression:
+            show_compression(found)
+        with preview:
+            show_preview(found)
+        with prints:
+            st.caption("SHA-256 of the file")
+            st.code(found.hashes.sha256, language=None, wrap_lines=True)
+            st.caption("Perceptual hash")
+            st.code(found.hashes.perceptual, language=None)
+            st.caption(found.hashes.meaning)
+        with credentials:
+            show_rows(found.credentials.rows)
+            st.caption(plain(found.credentials.meaning))
+
+
+def show_map(shown: PixelMap, what: str) -> None:
+    st.image(shown.pixels, width=MAP_WIDTH, alt=what)
+    st.markdown(f"{what}; brighter is more. White stands for {shown.white:.1f} {shown.unit} and above.")
+    st.caption(shown.meaning)
+
+
+def show_rows(rows: list[tuple[str, str]] | tuple[tuple[str, str], ...]) -> None:
+    """Names and values from the file, as text: whatever they hold is no markup, and a phone wraps them."""
+    if rows:
+        st.text("\n".join(f"{name}: {value}" for name, value in rows))
+
+
+def show_camera(found: Forensics, content: bytes, file_id: str) -> None:
+    exif = found.exif
+    if not exif.rows:
+        st.write("The file holds no camera data.")
+    show_rows(exif.rows)
+    if exif.has_place:
+        st.warning(
+            "Private: the file says where it was taken. Remove that before you pass the file on.",
+            icon=":material/location_on:",
+        )
+        if st.toggle("Show the place", key=f"place-{file_id}"):
+            place = examined(file_id, content, with_place=True).exif
+            st.write(f"Latitude {place.latitude:.5f}, longitude {place.longitude:.5f} (degrees).")
+    st.caption(exif.meaning)
+
+
+def show_compression(found: Forensics) -> None:
+    compression = found.compression
+    if compression.quality is not None:
+        way = "exactly" if compression.standard else "nearest to"
+        order = "progressive" if compression.progressive else "baseline"
+        st.markdown(
+            f"JPEG, {order}. Its quality is {way} **{compression.quality}** of 100 on the scale of the JPEG "
+            "library that most programs use."
+        )
+        for name, table in zip(("Brightness", "Colour"), compression.tables[:2], strict=False):
+            st.markdown(f"{name}: what each of 8 x 8 frequencies is divided by, coarse ones at the top left")
+            st.table(pd.DataFrame(table), hide_index=True, hide_header=True, width="content")
+    st.caption(compression.meaning)
+
+
+def show_preview(found: Forensics) -> None:
+    preview = found.thumbnail
+    if preview.pixels is not None:
+        st.image(preview.pixels, width=240, alt="The preview inside the file")
+        if preview.agrees is None:
+            st.write("The preview is too plain to be compared with the picture.")
+        else:
+            words = "shows the same as" if preview.agrees else "does not show the same as"
+            st.markdown(f"The preview {words} the picture (correlation {preview.correlation:.2f} of 1).")
+    st.caption(preview.meaning)

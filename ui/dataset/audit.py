@@ -1,0 +1,245 @@
+"""The page Dataset's audit: what is wrong with the data, most serious first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from deepfake.data.audit import Audit, audit
+from deepfake.data.figures import shortcut_figure, shortcut_table
+from deepfake.data.gallery import SUSPECT, suspects
+from deepfake.data.inventory import Inventory, cache_name
+from deepfake.data.text import audit_lines, shown_pairs, word
+from deepfake.detection.card import load_card
+from deepfake.errors import UserError
+from deepfake.evaluation.dataset_scores import known_scores
+from deepfake.images.thumbnails import thumbnail
+from deepfake.util.jobs import find_job, start_job
+from ui.charts import chart, download
+from ui.dataset.gallery import SIDE, show_picture_button
+from ui.dataset.overview import audit_of, open_inventory
+from ui.jobs import show_job
+from ui.page import plain
+
+STYLES = {
+    "bad": (":material/error:", "red"),
+    "note": (":material/info:", "gray"),
+    "good": (":material/check_circle:", "green"),
+}
+PAIRS_SHOWN, SHOWN = 6, 14
+
+
+def show_audit(inventory: Inventory) -> None:
+    """A button that starts it, its progress, and what it found."""
+    st.write(
+        "Reads every picture once and looks for what makes results false: copies, leaks between splits, "
+        "wrong labels, broken and odd pictures, and clues that give the label away with no look at the face."
+    )
+    key = f"audit-{cache_name(inventory.root)}"
+    result = audit_of(inventory)
+    job = find_job(key)
+    running = job is not None and job.state == "running"
+    if not running:
+        st.button(
+            "Start the audit" if result is None else "Audit again",
+            icon=":material/fact_check:",
+            type="primary" if result is None else "secondary",
+            on_click=begin_audit,
+            args=(key, inventory, result is not None),
+        )
+    show_job(key, "pictures")
+    if result is None:
+        if not running:
+            st.caption(
+                "About 500 pictures a second on two quiet cores. What was found is kept for next time."
+            )
+        return
+    show_findings(result)
+    show_shortcuts(result)
+    show_lists(inventory, result)
+    show_suspects(inventory)
+
+
+def begin_audit(key: str, inventory: Inventory, refresh: bool) -> None:
+    """Looks at every file again where there was an audit before."""
+    fresh = open_inventory(inventory.root, refresh=True) if refresh else inventory
+    if fresh is None:
+        return
+    work = fresh
+    start_job(key, "Auditing", lambda report, stopped: audit(work, on_progress=report, stopped=stopped))
+
+
+def show_findings(result: Audit) -> None:
+    st.subheader("Findings", anchor=False)
+    st.caption(f"Of {result.images:,} pictures.")
+    for level, text in audit_lines(result):
+        icon, colour = STYLES[level]
+        st.markdown(f":{colour}[{icon}] {plain(text)}")
+
+
+def show_shortcuts(result: Audit) -> None:
+    """How far the label can be told without a look at the face."""
+    st.subheader("Shortcuts", anchor=False)
+    if not result.shortcuts:
+        st.caption("Each class needs 20 readable pictures in a split for this check.")
+        return
+    st.caption(
+        "A classifier that sees no face, only the facts below, is fitted to four fifths of a split and "
+        "measured on the rest. ROC AUC is the chance that it ranks a random fake above a random real "
+        "picture: 0.5 is guessing. Above 0.6 (dotted) a detector may learn this in place of fakes. The "
+        "framing of the face is not among the clues, and on OpenForensics it alone reaches 0.96: "
+        "python -m benchmarks.framing DATA measures it."
+    )
+    names = [one.split for one in result.shortcuts]
+    chosen = names[0]
+    if len(names) > 1:
+        chosen = st.segmented_control("Split", names, default=names[0], key="shortcut-split", required=True)
+    one = next(each for each in result.shortcuts if each.split == chosen)
+    chart(
+        shortcut_figure(one), f"shortcuts {chosen}", f"How well each clue alone tells the label in {chosen}"
+    )
+    table = shortcut_table(result.shortcuts)
+    with st.expander("All splits as a table"):
+        st.dataframe(
+            table,
+            hide_index=True,
+            column_config={
+                "split": "Split",
+                "clue": "Clue",
+                "auc": st.column_config.NumberColumn("ROC AUC", format="%.3f"),
+                "low": st.column_config.NumberColumn("95 % from", format="%.3f"),
+                "high": st.column_config.NumberColumn("95 % to", format="%.3f"),
+            },
+            alt="ROC AUC of each clue in each split",
+        )
+        download("Shortcuts as CSV", table, "shortcuts")
+
+
+def show_lists(inventory: Inventory, result: Audit) -> None:
+    """The files behind the findings."""
+    copies = result.duplicates.assign(label=[word(label) for label in result.duplicates["label"]])
+    pairs = shown_pairs(result.near)
+    lists = {
+        "Copies": copies,
+        "Leaks": copies[copies["group"].isin(result.leaks()["group"])],
+        "Nearly alike": pairs,
+        "Nearly alike across splits": pairs[pairs["first_split"] != pairs["second_split"]],
+        "Nearly alike, both labels": shown_pairs(result.near_conflicts()),
+        "Both labels": copies[copies["group"].isin(result.conflicts()["group"])],
+        "Unreadable": result.unreadable,
+        "Out of line": result.out_of_line,
+    }
+    st.subheader("Files", anchor=False)
+    filled = {name: table for name, table in lists.items() if len(table)}
+    if not filled:
+        st.caption("No file stands out.")
+        return
+    chosen = st.segmented_control(
+        "List", list(filled), default=next(iter(filled)), key="list", bind="query-params", required=True
+    )
+    table = filled.get(chosen, next(iter(filled.values())))
+    if "first" in table:
+        show_pairs(inventory, table)
+    elif chosen != "Unreadable":
+        first = table.head(SHOWN).to_dict("records")
+        show_strip(
+            inventory,
+            [
+                (str(row["path"]), f"{row['split']} {row['label']}" if "split" in row else row["reason"])
+                for row in first
+            ],
+            "listed",
+        )
+    st.dataframe(table, hide_index=True, height=360, column_config=column_names(), alt=f"List: {chosen}")
+    download("This list as CSV", table, f"audit {chosen}")
+
+
+def show_suspects(inventory: Inventory) -> None:
+    """Pictures whose label the default detector contradicts most surely."""
+    st.subheader("Suspected label errors", anchor=False)
+    try:
+        card = load_card()
+    except UserError as error:
+        st.caption(plain(error.message))
+        return
+    scores = known_scores(inventory, card)
+    if scores is None:
+        st.caption(
+            f"Pictures on which a detector is surest and wrong may be labelled wrongly. {plain(card.name)} "
+            "has no scores of this data set yet: choose it under Pictures and score them."
+        )
+        return
+    table = suspects(inventory.table, scores)
+    st.caption(
+        f"Where {plain(card.name)} is surest and wrong (score at least {SUSPECT:g} for a Real, at most "
+        f"{1 - SUSPECT:g} for a Fake): {len(table):,} of {int((~np.isnan(scores)).sum()):,} scored. "
+        "Some are wrong labels, most are the detector's own mistakes: look at them."
+    )
+    if table.empty:
+        return
+    first = table.head(SHOWN).to_dict("records")
+    show_strip(
+        inventory,
+        [(str(row["path"]), f"{word(row['label'])}, score {row['p_fake']:.3f}") for row in first],
+        "suspect",
+    )
+    shown = table.assign(label=[word(label) for label in table["label"]])
+    st.dataframe(
+        shown, hide_index=True, height=240, alt="Suspected label errors",
+        column_config={**column_names(), "p_fake": st.column_config.NumberColumn("Score", format="%.4f")},
+    )  # fmt: skip
+    download("Suspects as CSV", shown, "suspected label errors")
+
+
+def show_strip(inventory: Inventory, pictures: list[tuple[str, str]], kind: str) -> None:
+    """Thumbnails of files, each with what is said of it on a button that opens it."""
+    with st.container(horizontal=True, gap="small"):
+        for number, (path, said) in enumerate(pictures):
+            small = thumbnail(inventory.root / path)
+            with st.container(width=SIDE, gap="xxsmall"):
+                if small is None:
+                    st.caption("Cannot be read")
+                else:
+                    st.image(small, width=SIDE, alt=f"Picture: {said}")
+                show_picture_button(path, said, f"{kind}-{number}")
+
+
+def column_names() -> dict[str, Any]:
+    return {
+        "group": "Group",
+        "path": "File",
+        "split": "Split",
+        "label": "Label",
+        "reason": "Why",
+        "value": "Found",
+        "first": "One file",
+        "second": "The other",
+        "bits": "Bits apart (of 64)",
+        "first_split": "Its split",
+        "second_split": "The other's split",
+        "first_label": "Its label",
+        "second_label": "The other's label",
+    }
+
+
+def show_pairs(inventory: Inventory, pairs: pd.DataFrame) -> None:
+    """The nearest pairs, side by side."""
+    st.caption(
+        "Perceptual hashes that differ in at most 6 of 64 bits. A fake beside the photograph that it was "
+        "made from belongs here too."
+    )
+    with st.container(horizontal=True, gap="medium"):
+        for number, row in enumerate(pairs.head(PAIRS_SHOWN).to_dict("records")):
+            with st.container(width=2 * SIDE + 16, gap="xxsmall"):
+                show_strip(
+                    inventory,
+                    [
+                        (str(row[which]), f"{row[f'{which}_split']} {row[f'{which}_label']}")
+                        for which in ("first", "second")
+                    ],
+                    f"pair-{number}",
+                )
+                st.caption(f"{row['bits']} bits apart")

@@ -1,0 +1,250 @@
+"""The page Dataset's pictures: filtered, sorted, a page at a time; and one of them in full."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from deepfake.data.gallery import MEASURED, SORTS, Query, SortName, called, gallery_table, neighbours, select
+from deepfake.data.index import splits_in_order
+from deepfake.data.inventory import Inventory, cache_name
+from deepfake.data.text import word
+from deepfake.detection.card import CallName, Card, load_card, model_names
+from deepfake.detection.draw import PREVIEW_SIDE, shrink
+from deepfake.detection.text import CALL_WORDS, facts_line, file_size
+from deepfake.errors import UserError
+from deepfake.evaluation.dataset_scores import Scores, compute_scores, kept_scores, recorded_scores
+from deepfake.images.load import ImageRefused, load_image
+from deepfake.images.thumbnails import thumbnail
+from deepfake.util.jobs import find_job, start_job
+from ui.charts import download_later
+from ui.dataset.overview import measures_of
+from ui.jobs import show_job
+from ui.page import plain
+
+PER_PAGE = 24
+SIDE = 150
+PICTURE = "picture"
+"""Query parameter: the picture shown in full."""
+ALL = "All"
+VERDICTS: dict[str, CallName | None] = {
+    ALL: None,
+    "Called fake": "fake",
+    "Called real": "real",
+    "Uncertain": "uncertain",
+    "Called wrongly": None,
+}
+
+
+def show_pictures(inventory: Inventory) -> None:
+    """The gallery, or the one picture that the address names."""
+    card, scores = ask_for_scores(inventory)
+    table = gallery_table(inventory, measures_of(inventory), scores)
+    opened = st.query_params.get(PICTURE)
+    if opened is not None:
+        found = np.flatnonzero((table["path"] == opened).to_numpy())
+        if found.size:
+            show_picture(inventory, table, int(found[0]), card)
+            return
+        st.warning("The picture that this link names is not in the data set.", icon=":material/info:")
+    query = ask_for_query(table, scored=scores is not None)
+    rows = select(table, query, card.thresholds if card else None)
+    if not rows.size:
+        st.info("No picture matches. Loosen a filter.", icon=":material/info:")
+        return
+    pages = -(-rows.size // PER_PAGE)
+    page = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
+    start = (min(page, pages) - 1) * PER_PAGE
+    st.caption(f"{start + 1:,} to {min(start + PER_PAGE, rows.size):,} of {rows.size:,} pictures")
+    show_thumbnails(inventory, table, rows[start : start + PER_PAGE])
+    download_later(
+        f"All {rows.size:,} as CSV", lambda: table.iloc[rows].drop(columns=["modified", "tables"]), "pictures"
+    )
+
+
+def first_page() -> None:
+    st.session_state.pop("page", None)
+
+
+def ask_for_query(table: pd.DataFrame, *, scored: bool) -> Query:
+    """The filters and the order; all in the address."""
+    bound: dict[str, Any] = {"bind": "query-params", "on_change": first_page}
+    columns = st.columns(4)
+    split = columns[0].selectbox(
+        "Split", [ALL, *splits_in_order(table["split"].unique())], key="split", **bound
+    )
+    label = columns[1].selectbox("Class", [ALL, "Fake", "Real"], key="class", **bound)
+    sources = named(table["source"])
+    source = ALL
+    if len(sources) > 1:
+        source = columns[2].selectbox("Source", [ALL, *sources], key="source", **bound)
+    verdict = ALL
+    if scored:
+        verdict = columns[3].selectbox("Verdict", list(VERDICTS), key="verdict", **bound)
+    columns = st.columns([2, 1, 1], vertical_alignment="bottom")
+    text = columns[0].text_input("Text in the name", key="text", type="search", **bound)
+    there = [name for name in SORTS if name == "name" or name in table]
+    sort: SortName = columns[1].selectbox(
+        "Sort by", there, format_func=lambda name: SORTS[name], key="sort", **bound,
+        help=None if set(MEASURED) <= set(there) else "Brightness and sharpness come with an audit.",
+    )  # fmt: skip
+    descending = columns[2].toggle("Largest first", key="down", **bound)
+    return Query(
+        split="" if split == ALL else split,
+        source="" if source == ALL else source,
+        label=None if label == ALL else int(label == "Fake"),
+        text=text or "",
+        verdict=VERDICTS[verdict],
+        wrong=verdict == "Called wrongly",
+        sort=sort,
+        descending=descending,
+    )
+
+
+def named(column: pd.Series) -> list[str]:
+    return sorted(str(name) for name in column.unique())
+
+
+def ask_for_scores(inventory: Inventory) -> tuple[Card | None, Scores | None]:
+    """A detector and its scores of these pictures, recorded or computed here; none unless asked for."""
+    names = model_names()
+    if not names:
+        return None, None
+    none = "No detector"
+    name = st.selectbox(
+        "Verdicts of", [none, *names], key="detector", bind="query-params", on_change=first_page, width=320
+    )
+    if name == none:
+        return None, None
+    try:
+        card = load_card(name)
+    except UserError as error:
+        st.error(plain(error.message), icon=":material/error:")
+        return None, None
+    scores = kept_scores(inventory, card)
+    if scores is not None:
+        return card, scores
+    scores = recorded_scores(inventory, card)
+    key = f"scores-{card.score_version[:12]}-{cache_name(inventory.root)}"
+    job = find_job(key)
+    if job is None or job.state != "running":
+        if scores is not None:
+            st.caption(
+                f"Scores recorded in the detector's card, matched by file name, of "
+                f"{int((~np.isnan(scores)).sum()):,} of {len(scores):,} pictures."
+            )
+        st.button(
+            f"Score all {len(inventory):,} pictures", icon=":material/speed:", on_click=begin_scoring,
+            args=(key, inventory, card),
+            help="Scores them as face crops, as training and evaluation do. It is kept for next time.",
+        )  # fmt: skip
+    show_job(key, "pictures")
+    return (card, scores) if scores is not None else (None, None)
+
+
+def begin_scoring(key: str, inventory: Inventory, card: Card) -> None:
+    """Callback: scores all pictures beside the page."""
+    start_job(
+        key,
+        "Scoring",
+        lambda report, stopped: compute_scores(inventory, card, on_progress=report, stopped=stopped),
+    )
+
+
+def open_picture(path: str | None) -> None:
+    """Callback: puts a picture into the address and its tab in front, or takes it out."""
+    if path is None:
+        st.query_params.pop(PICTURE, None)
+    else:
+        st.query_params[PICTURE] = path
+        st.session_state["tab"] = "Pictures"
+
+
+def show_picture_button(path: str, said: str, key: str) -> None:
+    """Below a thumbnail: what is said of it, and a press opens it in full."""
+    st.button(
+        plain(said), key=key, type="tertiary", icon=":material/open_in_full:",
+        on_click=open_picture, args=(path,),
+    )  # fmt: skip
+
+
+def show_thumbnails(inventory: Inventory, table: pd.DataFrame, rows: NDArray[np.int64]) -> None:
+    """Small pictures, each with a button that opens it."""
+    with st.container(horizontal=True, gap="small"):
+        for row, item in zip(rows.tolist(), table.iloc[rows].to_dict("records"), strict=True):
+            path = str(item["path"])
+            small = thumbnail(inventory.root / path)
+            with st.container(width=SIDE, gap="xxsmall"):
+                if small is None:
+                    st.caption("Cannot be read")
+                else:
+                    st.image(small, width=SIDE, alt=f"{word(item['label'])} picture")
+                score = item.get("p_fake")
+                said = f" {score:.3f}" if score is not None and not np.isnan(score) else ""
+                show_picture_button(path, f"{word(item['label'])}{said}", f"open-{row}")
+                st.text(PurePosixPath(path).name, width=SIDE)
+
+
+def show_picture(inventory: Inventory, table: pd.DataFrame, row: int, card: Card | None) -> None:
+    """One picture at full size with its facts, verdict and neighbours."""
+    item = table.iloc[row]
+    path = str(item["path"])
+    st.button("All pictures", icon=":material/arrow_back:", on_click=open_picture, args=(None,))
+    left, right = st.columns([3, 2], gap="large")
+    try:
+        image = load_image(inventory.root / path, min_side=1)
+    except ImageRefused as refusal:
+        image = None
+        left.error(plain(refusal.message), icon=":material/error:")
+    if image is not None:
+        left.image(shrink(image.pixels, PREVIEW_SIDE), alt=f"{word(item['label'])} picture at full size")
+    with right:
+        st.subheader(word(item["label"]), anchor=False)
+        st.text(path)
+        facts = [f"Split {item['split']}, source {item['source']}"]
+        if image is not None:
+            facts.append(facts_line(image.facts))
+            facts += list(image.notes)
+        else:
+            facts.append(file_size(max(int(item["n_bytes"]), 0)))
+        if "brightness" in table and not np.isnan(item["brightness"]):
+            facts.append(f"Mean grey {item['brightness']:.0f} of 255, sharpness {item['sharpness']:.0f}")
+        if card is not None and "p_fake" in table and not np.isnan(item["p_fake"]):
+            call: CallName = called(np.array([item["p_fake"]]), card.thresholds)[0]
+            facts.append(
+                f"Detector {card.name}: {CALL_WORDS[call].lower()}, probability of fake {item['p_fake']:.3f}"
+            )
+        for fact in facts:
+            st.text(fact)
+        if image is not None:
+            st.caption(f"SHA-256 {image.facts.sha256}")
+    show_neighbours(inventory, table, row)
+
+
+def show_neighbours(inventory: Inventory, table: pd.DataFrame, row: int) -> None:
+    """The pictures that look most alike, after an audit; else those beside it in the folder."""
+    measures = measures_of(inventory)
+    if measures is not None:
+        near = neighbours(measures, row)
+        st.subheader("Most alike", anchor=False)
+        st.caption("By how many of 64 bits the perceptual hash differs: 0 to 6 is nearly the same picture.")
+    else:
+        places = range(max(0, row - 3), min(len(table), row + 4))
+        near = [(place, -1) for place in places if place != row]
+        st.subheader("Beside it", anchor=False)
+        st.caption("In the order of names. After an audit the pictures most alike stand here.")
+    with st.container(horizontal=True, gap="small"):
+        for place, bits in near:
+            item = table.iloc[place]
+            small = thumbnail(inventory.root / str(item["path"]))
+            with st.container(width=SIDE, gap="xxsmall"):
+                if small is not None:
+                    st.image(small, width=SIDE, alt=f"{word(item['label'])} picture")
+                said = str(item["split"]) if bits < 0 else f"{bits} bits"
+                show_picture_button(str(item["path"]), f"{word(item['label'])}, {said}", f"near-{place}")
+                st.text(PurePosixPath(str(item["path"])).name, width=SIDE)

@@ -1,0 +1,205 @@
+"""The page Dataset: the choice of a data set, its overview, and work that takes longer than a moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from deepfake.data.audit import Audit, audit_version, kept_audit
+from deepfake.data.contact_sheet import contact_sheet, readable, sample_rows
+from deepfake.data.figures import bytes_figure, counts_figure, counts_table, sizes_table
+from deepfake.data.image_stats import Measures, kept_measures, measures_version
+from deepfake.data.inventory import Inventory, take_inventory
+from deepfake.data.sets import DEMO_NAME, data_sets
+from deepfake.data.text import balance_lines
+from deepfake.detection.text import file_size
+from deepfake.errors import UserError
+from deepfake.settings import VARIABLE, allowed_roots, resolve_in_roots
+from ui.charts import ask_for_format, chart, download
+from ui.dataset.ui_dataset_get import offer_demo, offer_kaggle, show_empty_state
+from ui.page import plain
+
+
+def ask_for_data_set() -> Path | None:
+    """The folder to look at; None where there is none yet, or the one named is refused."""
+    folders = data_sets()
+    if not folders and not st.session_state.get("folder") and "folder" not in st.query_params:
+        show_empty_state()
+        return None
+    names = {data_set_name(folder): folder for folder in folders}
+    chooser, typed = st.columns(2, gap="medium")
+    with typed:
+        text = st.text_input(
+            "Another folder",
+            key="folder",
+            bind="query-params",
+            on_change=forget_filters,
+            placeholder="path of a folder of images",
+            help=f"It must lie below a folder that the environment variable {VARIABLE} names.",
+        )
+    with chooser:
+        chosen = st.selectbox(
+            "Data set",
+            list(names),
+            key="set",
+            bind="query-params",
+            on_change=forget_filters,
+            disabled=bool(text) or not names,
+        )
+    if text:
+        try:
+            return resolve_in_roots(text)
+        except UserError as error:
+            st.error(plain(error.message), icon=":material/error:")
+            return None
+    if all(folder.name != DEMO_NAME for folder in folders):
+        with st.expander("Get another data set"):
+            offer_demo()
+            offer_kaggle()
+    return names.get(str(chosen)) if chosen else None
+
+
+def forget_filters() -> None:
+    """Callback: another data set has other splits, sources and pictures."""
+    for name in ("split", "source", "text", "page", "by", "list"):
+        st.session_state.pop(name, None)
+    st.query_params.pop("picture", None)
+
+
+def data_set_name(folder: Path) -> str:
+    """Where a folder lies below its root, in words that a link can hold."""
+    for root in allowed_roots():
+        if folder.is_relative_to(root):
+            return Path(root.name, folder.relative_to(root)).as_posix()
+    return folder.name
+
+
+def open_inventory(folder: Path, *, refresh: bool = False) -> Inventory | None:
+    """The data set's files; None where the folder is refused, which is said."""
+    place = st.empty()
+
+    def report(done: int, total: int) -> None:
+        place.progress(done / max(total, 1), text=f"Opening for the first time: {done:,} of {total:,} files")
+
+    try:
+        inventory = take_inventory(folder, refresh=refresh, on_progress=report)
+    except UserError as error:
+        place.empty()
+        st.error(plain(error.message), icon=":material/error:")
+        return None
+    place.empty()
+    return inventory
+
+
+def measures_of(inventory: Inventory) -> Measures | None:
+    """What the audit measured, read once for all visitors; None before an audit."""
+    version = measures_version(inventory)
+    return _measures(inventory.fingerprint, version, inventory) if version else None
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _measures(fingerprint: str, version: int, _inventory: Inventory) -> Measures | None:
+    return kept_measures(_inventory)
+
+
+def audit_of(inventory: Inventory) -> Audit | None:
+    """The audit kept, read once for all visitors."""
+    version = audit_version(inventory)
+    return _audit(inventory.fingerprint, version, inventory) if version else None
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _audit(fingerprint: str, version: int, _inventory: Inventory) -> Audit | None:
+    return kept_audit(_inventory)
+
+
+def show_notes(inventory: Inventory) -> None:
+    for note in (*inventory.notes, *balance_lines(inventory)):
+        st.warning(plain(note), icon=":material/info:")
+
+
+def show_overview(inventory: Inventory) -> None:
+    """Counts, balance, sizes, and nine pictures of each class."""
+    table = inventory.table
+    n_fake = int((table["label"] == 1).sum())
+    weight = int(table["n_bytes"].clip(lower=0).sum())
+    numbers = {
+        "Pictures": f"{len(table):,}",
+        "Fake": f"{n_fake:,}",
+        "Real": f"{len(table) - n_fake:,}",
+        "On disk": file_size(weight) if weight < 1e9 else f"{weight / 1e9:.1f} GB",
+    }
+    for column, (label, value) in zip(st.columns(len(numbers)), numbers.items(), strict=True):
+        column.metric(label, value, border=True)
+    st.caption(
+        "Label 1 is Fake, 0 is Real. Loaders that number folders by the alphabet, such as Keras', give "
+        "Fake the class index 0 and Real the class index 1."
+    )
+    ask_for_format()
+    by = ask_for_grouping(table)
+    counts = counts_table(table, by)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.subheader(f"Pictures by {by}", anchor=False)
+        chart(counts_figure(counts, by), f"counts by {by}", f"Fake and real pictures of each {by}")
+        show_counts(counts, by)
+    with right:
+        st.subheader("Size of the files", anchor=False)
+        chart(bytes_figure(table), "file sizes", "How large the files of each class are")
+        st.caption("Where the two curves differ, the size of a file alone gives its label away.")
+        sizes = sizes_table(table)
+        st.dataframe(
+            sizes.rename(columns={"size": "Pixels", "format": "Format"}), hide_index=True, height="content",
+            alt="Picture sizes and formats of each class",
+            column_config=dict.fromkeys(("Fake", "Real"), st.column_config.NumberColumn(format="localized")),
+        )  # fmt: skip
+        download("Sizes as CSV", sizes, "sizes")
+    show_grids(inventory)
+
+
+def ask_for_grouping(table: pd.DataFrame) -> str:
+    if table["source"].nunique() < 2:
+        return "split"
+    return st.segmented_control(
+        "Count by", ["split", "source"], format_func=str.capitalize, default="split", key="by",
+        bind="query-params", required=True,
+    )  # fmt: skip
+
+
+def show_counts(counts: pd.DataFrame, by: str) -> None:
+    shown = counts.assign(share_fake=100 * counts["share_fake"], n_bytes=counts["n_bytes"] / 1e6)
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height="content" if len(shown) < 12 else 400,
+        column_config={
+            by: st.column_config.TextColumn(by.capitalize()),
+            "Fake": st.column_config.NumberColumn(format="localized"),
+            "Real": st.column_config.NumberColumn(format="localized"),
+            "images": st.column_config.NumberColumn("Pictures", format="localized"),
+            "share_fake": st.column_config.NumberColumn("Share fake", format="%.1f %%"),
+            "n_bytes": st.column_config.NumberColumn("Size in MB", format="%.1f"),
+        },
+        alt=f"Pictures of each {by}",
+    )
+    download("Counts as CSV", counts, f"counts by {by}")
+
+
+def show_grids(inventory: Inventory) -> None:
+    """Nine pictures of each class, drawn at random."""
+    st.subheader("Nine of each class", anchor=False)
+    draw = int(st.session_state.get("grid", 0))
+    paths = inventory.index().paths()
+    for column, (label, name) in zip(st.columns(2, gap="large"), ((1, "Fake"), (0, "Real")), strict=True):
+        with column:
+            st.markdown(f"**{name}**")
+            pictures = readable([paths[row] for row in sample_rows(inventory.table, label, draw)])
+            if pictures:
+                st.image(contact_sheet(pictures, 3), alt=f"{len(pictures)} {name.lower()} pictures at random")
+            else:
+                st.caption("There is none that can be read.")
+    st.button(
+        "Nine others", icon=":material/shuffle:", on_click=lambda: st.session_state.update(grid=draw + 1)
+    )

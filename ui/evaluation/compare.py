@@ -1,0 +1,227 @@
+"""The page Evaluation's comparison: several detectors, and an ensemble of them, on the same pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from deepfake.detection.card import Card
+from deepfake.errors import UserError
+from deepfake.evaluation import comparison_texts as texts
+from deepfake.evaluation.compare import Comparison, PairComparison
+from deepfake.evaluation.comparison_figures import (
+    differences_figure,
+)
+from deepfake.evaluation.comparison_view import (
+    OpenedComparison,
+    open_comparison,
+    shared_evaluations,
+)
+from deepfake.evaluation.ensemble import ENSEMBLE
+from deepfake.evaluation.kept import known_evaluations
+from deepfake.evaluation.records import Recorded, first_shown
+from ui.charts import ask_for_format, chart, download
+from ui.evaluation.overview import opened, version
+from ui.evaluation.ui_compared import show_curves, show_differing
+from ui.page import plain, show_tabs
+from ui.ui_threshold import set_value, start_value
+
+MAX_DETECTORS = 4
+
+
+def show_comparison(cards: Mapping[str, Card]) -> None:
+    """All of the view, for detectors by name."""
+    evaluations = {name: known_evaluations(card)[0] for name, card in cards.items()}
+    shared = shared_evaluations(evaluations)
+    if not shared:
+        show_nothing_shared(cards)
+        return
+    chosen = ask_what(shared)
+    if chosen is None:
+        return
+    title, names, members = chosen
+    try:
+        comparison = opened_comparison(
+            {name: shared[title][name] for name in names}, {name: cards[name] for name in names}, members
+        )
+    except UserError as error:
+        st.error(plain(error.message), icon=":material/error:")
+        return
+    thresholds = ask_for_thresholds(comparison)
+    found = comparison.prepared.at(thresholds)
+    for note in found.notes:
+        st.caption(plain(note))
+    pair = ask_for_pair(found)
+    st.markdown(f"**{plain(texts.pair_sentence(found, pair))}**")
+    show_tabs(
+        {
+            "Numbers": lambda: show_numbers(found, pair),
+            "Curves": lambda: show_curves(comparison, thresholds, title),
+            "Where they differ": lambda: show_differing(comparison, pair, thresholds, shared[title]),
+        },
+        key="compare-tab",
+    )
+
+
+def show_nothing_shared(cards: Mapping[str, Card]) -> None:
+    with st.container(border=True):
+        if len(cards) < 2:
+            st.markdown(
+                f"**There is one detector here, {plain(next(iter(cards)))}; a comparison takes two.** Train "
+                "and publish another one:"
+            )
+            st.code("python -m deepfake train DATA --run NAME --publish NAME", language="bash")
+            return
+        st.markdown(
+            "**No two detectors have been evaluated on the same pictures.** Measure "
+            "each of them on the same data set:"
+        )
+        st.code(
+            "\n".join(
+                f'python -m deepfake evaluate DATA --split Test --model {name} --record "Name of the set"'
+                for name in cards
+            ),
+            language="bash",
+            wrap_lines=True,
+        )
+
+
+def ask_what(
+    shared: Mapping[str, Mapping[str, Recorded]],
+) -> tuple[str, tuple[str, ...], tuple[str, ...]] | None:
+    """The pictures, the detectors and the ensemble's members; None while fewer than two are chosen."""
+    left, right = st.columns(2, gap="medium")
+    first = first_shown([next(iter(by_name.values())) for by_name in shared.values()]).title
+    with left:
+        title = st.selectbox(
+            "Compared on",
+            list(shared),
+            index=list(shared).index(first),
+            key="compared-on",
+            bind="query-params",
+            on_change=lambda: st.session_state.pop("page", None),
+        )
+    there = list(shared.get(title, shared[first]))
+    with right:
+        names = st.multiselect(
+            "Detectors",
+            there,
+            default=there[:MAX_DETECTORS],
+            max_selections=MAX_DETECTORS,
+            key="detectors",
+            bind="query-params",
+        )
+    if len(names) < 2:
+        st.info("Choose two detectors or more.", icon=":material/info:")
+        return None
+    with right:
+        members = st.multiselect(
+            "Ensemble of",
+            names,
+            key="members",
+            bind="query-params",
+            placeholder="None: choose two or more",
+            help="An ensemble is several detectors asked as one. Each member's probability is turned into a "
+            "logit (its log odds), the logits are averaged, and the mean is turned back into a probability.",
+        )
+    if len(members) == 1:
+        right.caption("An ensemble takes two detectors or more.")
+        members = []
+    return title, tuple(names), tuple(members)
+
+
+def opened_comparison(
+    recorded: Mapping[str, Recorded], cards: Mapping[str, Card], members: tuple[str, ...]
+) -> OpenedComparison:
+    """The comparison with its scores matched and resampled, once for all visitors. Raises UserError."""
+    key = tuple(
+        (name, str(each.scores), version(each), cards[name].thresholds) for name, each in recorded.items()
+    )
+    return _opened_comparison(key, members, recorded, cards)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Matching the pictures and computing intervals")
+def _opened_comparison(
+    key: tuple[object, ...],
+    members: tuple[str, ...],
+    _recorded: Mapping[str, Recorded],
+    _cards: Mapping[str, Card],
+) -> OpenedComparison:
+    return open_comparison({name: opened(each).table for name, each in _recorded.items()}, _cards, members)
+
+
+def ask_for_thresholds(comparison: OpenedComparison) -> dict[str, float]:
+    """A slider for each detector, and buttons that set all of them."""
+    start = comparison.card_thresholds["forced_choice"]
+    with st.container(border=True):
+        st.markdown(
+            "Forced choice of each detector: images that score at or above its threshold are called fake, "
+            "the others real"
+        )
+        found = {}
+        for column, name in zip(st.columns(len(comparison.names)), comparison.names, strict=True):
+            found[name] = float(
+                column.slider(
+                    plain(name),
+                    0.0,
+                    1.0,
+                    start_value(f"t-{name}", start[name]),
+                    0.001,
+                    "%.3f",
+                    key=f"t-{name}",
+                    bind="query-params",
+                )
+            )
+        with st.container(horizontal=True):
+            for number, (title, values) in enumerate(comparison.presets().items()):
+                st.button(title, key=f"preset-{number}", on_click=set_thresholds, args=(values,))
+        if ENSEMBLE in comparison.names:
+            st.caption(
+                "The ensemble's thresholds at the cards' settings are the means of its members' (as logits); "
+                "no picture was used to choose them."
+            )
+    return found
+
+
+def set_thresholds(values: Mapping[str, float]) -> None:
+    for name, value in values.items():
+        set_value(f"t-{name}", value)
+
+
+def ask_for_pair(found: Comparison) -> PairComparison:
+    """Which two are set against each other; asked only where there is a choice."""
+    if len(found.pairs) == 1:
+        return found.pairs[0]
+    by_title = {f"{pair.a} and {pair.b}": pair for pair in found.pairs}
+    title = st.selectbox("Set against each other", list(by_title), key="pair", bind="query-params")
+    return by_title.get(title, found.pairs[0])
+
+
+def show_numbers(found: Comparison, pair: PairComparison) -> None:
+    """Metrics side by side, differences with intervals, McNemar's test."""
+    ask_for_format()
+    st.subheader("Side by side", anchor=False)
+    st.table(texts.side_by_side(found).set_index("Metric"), width="content")
+    st.caption(
+        f"{found.n:,} pictures ({found.n_fake:,} fake, {found.n_real:,} real); 95 % intervals by stratified "
+        f"bootstrap, {found.n_bootstrap:,} resamples. Accuracies at the thresholds above."
+    )
+    download("Metrics as CSV", texts.metrics_table(found), "compared metrics")
+    st.subheader(f"{plain(pair.a)} minus {plain(pair.b)}", anchor=False)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        chart(
+            differences_figure(pair.differences, texts.TITLES, pair.a),
+            f"{pair.a} minus {pair.b}",
+            f"Difference of {pair.a} and {pair.b} in each metric, with intervals",
+        )
+        download("Differences as CSV", texts.differences_table(pair), f"{pair.a} minus {pair.b}")
+    with right:
+        st.markdown(
+            "Both detectors were asked about the same pictures, so what makes a picture hard for both "
+            "cancels: each resample draws the same pictures for both (paired bootstrap). A line that does "
+            "not reach 0 is a difference that other pictures of the same kind would most likely show too. "
+            "Of the Brier "
+            "score, less is better.\n\n" + plain(texts.mcnemar_sentence(pair))
+        )

@@ -1,0 +1,262 @@
+"""The parts of the page Evaluation: headline numbers, and all evaluations of a detector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from deepfake.detection.card import OperatingPoint
+from deepfake.errors import UserError
+from deepfake.evaluation import text as texts
+from deepfake.evaluation.breakdown import Part, breakdown_table, comparable, gaps
+from deepfake.evaluation.evaluation_charts import (
+    DOT_TITLES,
+    confusion_figure,
+    dot_figure,
+)
+from deepfake.evaluation.loaded import OpenedEvaluation, open_evaluation
+from deepfake.evaluation.records import Recorded, first_shown
+from deepfake.evaluation.strict_metrics import StrictMetrics
+from deepfake.evaluation.thresholds import SortedScores, ThresholdMetrics, report_table
+from deepfake.evaluation.verdict_rule import RuleMetrics
+from ui.charts import ask_for_format, chart, download
+from ui.page import plain
+
+SHARES = ("precision", "recall", "f1")
+ROWS_SHOWN = 30
+"""Of the table by source; a longer one scrolls."""
+
+
+def opened(recorded: Recorded) -> OpenedEvaluation:
+    """The evaluation with its scores, read once for all visitors. Raises UserError."""
+    return _opened(recorded, version(recorded))
+
+
+def ask_for_evaluation(
+    label: str, evaluations: Sequence[Recorded], on_change: Callable[[], None] | None = None
+) -> Recorded:
+    """Which recorded evaluation; kept in the address. ``evaluations`` must not be empty."""
+    by_title = {each.title: each for each in evaluations}
+    first = first_shown(evaluations)
+    title = st.selectbox(
+        label,
+        list(by_title),
+        index=list(by_title).index(first.title),
+        key="evaluation",
+        bind="query-params",
+        on_change=on_change,
+    )
+    return by_title.get(title, first)
+
+
+def version(recorded: Recorded) -> tuple[int, int] | None:
+    """What changes when the score file does; None where there is none."""
+    file = recorded.scores
+    facts = file.stat() if file.is_file() else None
+    return (facts.st_mtime_ns, facts.st_size) if facts else None
+
+
+# Shared, not copied: 100,000 rows would take longer to copy than all numbers to compute. Never changed.
+@st.cache_resource(max_entries=32, show_spinner="Reading scores", hash_funcs={Recorded: repr})
+def _opened(recorded: Recorded, version: tuple[int, int] | None) -> OpenedEvaluation:
+    return open_evaluation(recorded)
+
+
+def strict_numbers(evaluation: OpenedEvaluation) -> StrictMetrics | None:
+    """EER and fakes found at 0.1 % false alarms with intervals, computed once."""
+    return _strict(str(evaluation.recorded.scores), version(evaluation.recorded), evaluation)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Computing intervals")
+def _strict(
+    path: str, version: tuple[int, int] | None, _evaluation: OpenedEvaluation
+) -> StrictMetrics | None:
+    return _evaluation.strict()
+
+
+def show_verdict_rule(recorded: Recorded, rules: Mapping[OperatingPoint, RuleMetrics]) -> None:
+    """What the verdicts on these images are, by the thresholds that every other page and command uses."""
+    if not rules:  # an older card, and no scores
+        return
+    st.subheader("What the verdicts are", anchor=False)
+    st.table(texts.rule_table(rules).set_index("Verdicts at"), width="content")
+    st.caption(plain(f"In brackets: 95% intervals. {texts.RULE_MEANING}"))
+    download("Verdicts as CSV", texts.rule_numbers(rules), f"{recorded.title} verdicts")
+
+
+def show_overview(
+    recorded: Recorded, evaluation: OpenedEvaluation | None, metrics: ThresholdMetrics | None
+) -> None:
+    """What the threshold does, headline numbers, and the starting document's."""
+    if metrics is not None:
+        ask_for_format()
+        show_confusion(metrics, recorded)
+    st.subheader("Headline numbers", anchor=False)
+    strict = strict_numbers(evaluation) if evaluation is not None else None
+    table = texts.headline_table(recorded, strict)
+    st.caption(
+        f"Forced choice: every image called fake or real at {recorded.threshold:.3f}, a threshold that no "
+        "verdict uses. All others need no threshold. The question marks say what each one means."
+    )
+    meanings = {text.key: text.meaning for text in texts.METRIC_TEXTS}
+    rows = list(table.to_dict("records"))
+    rows.append({"key": "n", "metric": "Pictures", "shown": f"{recorded.n:,}", "interval": ""})
+    for start in range(0, len(rows), 4):
+        for column, row in zip(st.columns(4), rows[start : start + 4], strict=False):
+            column.metric(
+                row["metric"],
+                row["shown"],
+                row["interval"] or None,
+                delta_color="off",
+                delta_arrow="off",
+                help=meanings.get(row["key"]),
+                height="stretch",
+                border=True,
+            )
+    st.caption(plain(texts.interval_sentence(recorded, strict)))
+    for note in recorded.notes:
+        st.caption(plain(note))
+    download("Headline numbers as CSV", table.drop(columns=["key"]), f"{recorded.title} headline")
+    st.subheader("Beside the starting document", anchor=False)
+    st.table(texts.starting_table(recorded).set_index("Computed its way"), width="content")
+    st.caption(plain(texts.difference_sentence(recorded)))
+    if recorded.command:
+        with st.expander("How to make these numbers again"):
+            st.code(recorded.command, language="bash", wrap_lines=True)
+
+
+def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
+    """The confusion matrix and the classification report, side by side."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Confusion matrix", anchor=False)
+        chart(
+            confusion_figure(metrics),
+            f"{recorded.title} confusion matrix",
+            f"Confusion matrix at threshold {metrics.threshold:.3f}: {metrics.found} fakes found, "
+            f"{metrics.missed} missed, {metrics.false_alarms} real pictures called fake, "
+            f"{metrics.passed} let pass",
+        )
+        st.caption("Counts, and shares of the true class. The tab Images shows the pictures of each cell.")
+    with right:
+        st.subheader("Classification report", anchor=False)
+        report = report_table(metrics)
+        words = {
+            "class": "Class",
+            "precision": "Precision",
+            "recall": "Recall",
+            "f1": "F1",
+            "images": "Pictures",
+        }
+        st.table(
+            report.assign(
+                **{name: report[name].map("{:.3f}".format) for name in SHARES},
+                images=report["images"].map("{:,}".format),
+            )
+            .rename(columns=words)
+            .set_index("Class"),
+            width="content",
+        )
+        st.caption(
+            "Precision: of the pictures called so, the share that is. Recall: of the pictures that are, the "
+            "share called so. F1: their harmonic mean."
+        )
+        download("Report as CSV", report, f"{recorded.title} report")
+
+
+def show_gap_alarms(recorded: Recorded, evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> None:
+    """A warning for each large fall from or to the evaluation shown."""
+    scored = []
+    for each in evaluations:
+        if comparable(recorded, each):
+            try:
+                scored.append((each, opened(each).scores))
+            except UserError:  # the tab By source says why
+                continue
+    for gap in gaps(scored, metrics.threshold):
+        if gap.alarm and recorded.title in (gap.before, gap.after):
+            sentence = texts.gap_sentence(gap, f"{gap.before} to {gap.after}")
+            st.warning(plain(sentence), icon=":material/trending_down:")
+
+
+def show_parts(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> None:
+    """Every evaluation of the detector, whole and by source, and the gaps between them."""
+    good: list[tuple[Recorded, SortedScores]] = []
+    parts: list[Part] = []
+    for recorded in evaluations:
+        try:
+            evaluation = opened(recorded)
+        except UserError as error:
+            st.warning(plain(f"{recorded.title} is left out: {error.message}"), icon=":material/info:")
+            continue
+        good.append((recorded, evaluation.scores))
+        parts += evaluation.parts
+    st.subheader("Where it holds and where it does not", anchor=False)
+    st.caption(f"All evaluations recorded for this detector, as a forced choice at {metrics.threshold:.3f}.")
+    ask_for_format()
+    shown = {
+        "accuracy": "Forced-choice accuracy",
+        "auc": "ROC AUC",
+        "recall": "Fakes found",
+        "false_alarm_rate": "False alarms",
+    }
+    metric = st.segmented_control(
+        "Number", list(shown), format_func=shown.__getitem__, default="accuracy", key="number",
+        bind="query-params", required=True,
+    )  # fmt: skip
+    table = breakdown_table(parts, metrics.threshold)
+    chart(
+        dot_figure(table, metric),
+        f"parts {metric}",
+        f"{DOT_TITLES[metric]} of each evaluation, with intervals",
+    )
+    left_out = table[table[metric].isna()]["part"].tolist()
+    if left_out:
+        st.caption(plain(f"Undefined, as one class is missing: {'; '.join(left_out)}."))
+    st.dataframe(
+        table[["part", "images", "accuracy", "auc", "recall", "false_alarm_rate"]].assign(
+            **{name: 100 * table[name] for name in ("accuracy", "recall", "false_alarm_rate")}
+        ),
+        hide_index=True,
+        height="content" if len(table) <= ROWS_SHOWN else 400,
+        column_config=part_columns(),
+        alt="The same numbers for every evaluation and source",
+        placeholder="",
+    )
+    st.caption("Empty where a class that the number needs is missing. The CSV holds the intervals too.")
+    download("Table as CSV", table, "by source")
+    show_gaps(good, metrics)
+
+
+def part_columns() -> dict[str, Any]:
+    number = st.column_config.NumberColumn
+    return {
+        "part": st.column_config.TextColumn("Evaluated on", width="medium"),
+        "images": number("Pictures", format="localized"),
+        "accuracy": number("Forced-choice accuracy", format="%.1f %%"),
+        "auc": number("ROC AUC", format="%.3f"),
+        "recall": number("Fakes found", format="%.1f %%"),
+        "false_alarm_rate": number("False alarms", format="%.1f %%"),
+    }
+
+
+def show_gaps(good: Sequence[tuple[Recorded, SortedScores]], metrics: ThresholdMetrics) -> None:
+    """How far the detector falls from easy pictures to hard ones."""
+    found = gaps(good, metrics.threshold)
+    st.subheader("Gaps", anchor=False)
+    if not found:
+        st.caption(
+            "To see how far the detector falls, record the same data set clean and with --perturbed, or its "
+            "Validation and its Test."
+        )
+        return
+    for gap in found:
+        sentence = plain(texts.gap_sentence(gap, f"{gap.before} to {gap.after}"))
+        if gap.alarm:
+            st.warning(sentence, icon=":material/trending_down:")
+        else:
+            st.markdown(f"- {sentence}")
+    st.caption(plain(texts.GAP_RULE))
+    download("Gaps as CSV", texts.gaps_table(found), "gaps")

@@ -1,0 +1,193 @@
+"""What pages share: their set-up, text that is never markup, the detector's choice and its limits.
+
+A deep link on a fresh server runs a file of ``pages/`` without ``streamlit_app.py``, so each page sets
+itself up through this module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import streamlit as st
+from PIL import Image, ImageDraw
+from starlette.formparsers import MultiPartParser
+from streamlit.errors import StreamlitPageNotFoundError
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from deepfake.detection.card import OPERATING_POINTS, CallName, Card, OperatingPoint
+from deepfake.detection.feedback import feedback_folder
+from deepfake.detection.text import POINT_MEANINGS, POINT_WORDS
+from deepfake.images.archives import MAX_ARCHIVE_BYTES
+from ui.check.uploads import leave_other_pages
+from ui.ui_carried import take_carried
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&\"'/=^@])")
+ABOUT = (
+    "Tells photographs of real faces from deepfakes, and shows how sure it is. "
+    "A verdict is a hint from a statistical detector, not a proof."
+)
+
+NAVIGATED = "navigated"
+"""Key in the session's state: this run has come through the navigation."""
+LINKS = {
+    "pages/check.py": "Check an image",
+    "pages/batch.py": "Check many",
+    "pages/video.py": "Check a video",
+    "pages/dataset.py": "Dataset",
+    "pages/training.py": "Training",
+    "pages/evaluation.py": "Evaluation",
+    "pages/robustness.py": "Robustness",
+    "pages/about.py": "About",
+}
+"""The pages in their order, by file."""
+
+logger = logging.getLogger("deepfake.pages")
+CALL_STYLES: dict[CallName, tuple[str, str]] = {
+    "fake": ("orange", ":material/warning:"),
+    "real": ("blue", ":material/check_circle:"),
+    "uncertain": ("gray", ":material/help:"),
+}
+
+
+def start_page(title: str) -> None:
+    """Sets the browser's title and the layout, and draws the heading; the first call of every page."""
+    st.set_page_config(
+        page_title=f"{title} - deepfake detector",
+        page_icon=tab_icon(),  # a Material icon here would be fetched from fonts.gstatic.com
+        layout="wide",
+        menu_items={"About": ABOUT},
+    )
+    keep_uploads_in_memory()
+    leave_other_pages(title)
+    if not st.session_state.pop(NAVIGATED, False):
+        show_links()
+    st.header(title, anchor=False)
+
+
+def show_links() -> None:
+    """Links to all pages, where a deep link ran this one without the navigation of ``streamlit_app.py``."""
+    with contextlib.suppress(StreamlitPageNotFoundError), st.container(horizontal=True):
+        for path, title in LINKS.items():  # none where a page was itself given to `streamlit run`
+            st.page_link(path, label=title)
+
+
+def tab_icon() -> Image.Image:
+    """A face in a frame, 64 x 64 pixels, for the browser's tab."""
+    icon = Image.new("RGBA", (64, 64))
+    draw = ImageDraw.Draw(icon)
+    draw.rounded_rectangle((3, 3, 60, 60), radius=12, outline="#0F766E", width=6)
+    draw.ellipse((18, 16, 45, 47), fill="#0F766E")
+    return icon
+
+
+def keep_uploads_in_memory() -> None:
+    """Stops the web server from spooling uploads above 1 MB to a temporary file while they arrive."""
+    MultiPartParser.spool_max_size = max(MultiPartParser.spool_max_size, MAX_ARCHIVE_BYTES + 2**20)
+
+
+def forget_uploads(uploads: Sequence[UploadedFile]) -> None:
+    """Lets uploads go at once; Streamlit itself keeps them until the session ends."""
+    context = get_script_run_ctx()
+    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        for upload in uploads:
+            context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
+
+
+def plain(text: str) -> str:
+    """The text with all markup escaped, for elements that take Markdown.
+
+    Not for what a stranger typed, such as a file's name: addresses and ``:shortcodes:`` are found after
+    escaping. ``st.text`` shows those.
+    """
+    return _MARKUP.sub(r"\\\1", text)
+
+
+def ask_for_threshold() -> OperatingPoint:
+    """How careful to be; kept in the address, so that a link shows the same."""
+    take_carried("threshold", OPERATING_POINTS)
+    return st.radio(
+        "When to say fake",
+        OPERATING_POINTS,
+        format_func=lambda point: POINT_WORDS[point],
+        captions=[POINT_MEANINGS[point] for point in OPERATING_POINTS],
+        key="threshold",
+        bind="query-params",
+    )
+
+
+def ask_for_detector(names: list[str], first: str) -> str:
+    """Which detector; asked only where there is a choice."""
+    take_carried("detector", names)
+    if len(names) < 2:
+        return first
+    return st.selectbox("Detector", names, index=names.index(first), key="detector", bind="query-params")
+
+
+def show_card(card: Card) -> None:
+    """What the detector can and cannot tell, and what becomes of the uploads."""
+    st.space("small")
+    knows, not_known, privacy = st.columns(3, gap="medium")
+    knows.markdown("**What it was trained to notice**\n" + bullets(card.knows))
+    not_known.markdown("**What it does not know**\n" + bullets(card.does_not_know))
+    privacy.markdown(
+        "**Nothing is stored**\n\nPictures stay in this server's memory until you clear them or "
+        "close this app; other pages of it do not drop them. They are not written to disk, not sent on "
+        "and not used for training."
+        + (" One that you leave with an answer to a verdict is kept." if feedback_folder() else "")
+    )
+    st.caption(f"Detector {plain(card.name)}: {plain(card.description)}")
+
+
+def show_tabs(shows: Mapping[str, Callable[[], None]], key: str = "tab", default: str | None = None) -> None:
+    """Tabs, kept in the address. Only the open one is drawn: the others cost nothing.
+
+    Args:
+        shows: what draws each, by its title.
+        key: names the choice in the address.
+        default: the title of the one open at first; None for the first.
+    """
+    tabs = st.tabs(list(shows), key=key, bind="query-params", default=default)
+    for tab, show in zip(tabs, shows.values(), strict=True):
+        if tab.open:
+            with tab:
+                show()
+
+
+def bullets(lines: tuple[str, ...]) -> str:
+    """A Markdown list of plain texts."""
+    return "\n".join(["", *(f"- {plain(line)}" for line in lines)])
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> threading.Thread:
+    """Loads TensorFlow and the default detector behind the page's back, once per process.
+
+    Whoever needs them joins this thread first rather than load them beside it.
+    """
+    thread = threading.Thread(target=load_everything, name="warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def load_everything() -> None:
+    try:
+        from deepfake.detection.detector import get_detector
+        from deepfake.faces.finder import find_faces
+
+        blank = np.full((64, 64, 3), 128, np.uint8)
+        find_faces(blank)
+        get_detector().judge([blank])
+        # After each run of a page Streamlit collects garbage twice, which goes through every object of
+        # TensorFlow's and holds up all visitors for half a second: from now on it passes over those.
+        gc.collect()
+        gc.freeze()
+    except Exception:  # the first check meets it again and tells the person
+        logger.exception("The detector could not be warmed up.")

@@ -1,0 +1,268 @@
+"""The parts of the page Robustness: the map, one perturbation's curves and pictures, the attacks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from deepfake.detection.draw import jpeg_bytes
+from deepfake.perturbations.example import example_strip
+from deepfake.robustness.figures import curve_figure, map_figure, scores_figure
+from deepfake.robustness.sweep import ATTACKS
+from deepfake.robustness.text import (
+    ACROSS_WORDS,
+    ATTACK_WORDS,
+    EPSILON_AXIS,
+    MEASURE_WORDS,
+    Across,
+    Entry,
+    Measure,
+    axis_of,
+    curve_table,
+    has_both_classes,
+    long_table,
+    perturbations_in,
+    summary_table,
+    title_of,
+)
+from ui.charts import ask_for_format, chart, download
+from ui.page import plain
+
+EXAMPLE_WIDTH = 150
+AUC_MEANING = (
+    "ROC AUC: the chance that a fake picture scores higher than a real one; 0.5 is guessing, 1 is perfect. "
+    "Forced-choice accuracy: images called correctly where each is called fake or real at one threshold "
+    "(`balanced` in the card). Verdicts are another rule: fake from one threshold, real below a lower one, "
+    "uncertain between. Decided: images given a verdict. Correct: of those, the share that is right."
+)
+
+
+def show_map(entries: Sequence[Entry]) -> None:
+    """Every perturbation against every detector, and the table behind it."""
+    ask_for_format()
+    left, right = st.columns(2)
+    with left:
+        measure: Measure = st.segmented_control(
+            "Number",
+            list(MEASURE_WORDS),
+            format_func=lambda name: MEASURE_WORDS[name],
+            default="roc_auc" if all(has_both_classes(entry.result) for entry in entries) else "accuracy",
+            key="number",
+            bind="query-params",
+            required=True,
+        )
+    with right:
+        across: Across = st.segmented_control(
+            "At which strength",
+            list(ACROSS_WORDS),
+            format_func=lambda name: ACROSS_WORDS[name],
+            default="strongest",
+            key="strength",
+            bind="query-params",
+            required=True,
+        )
+    summary = summary_table(entries, measure, across)
+    if summary.isna().all(axis=None):
+        st.info(
+            "ROC AUC is undefined for pictures of one class. Choose another number.", icon=":material/info:"
+        )
+        return
+    chart(
+        map_figure(summary, measure),
+        "robustness map",
+        f"Map of {MEASURE_WORDS[measure]} by perturbation and detector; the table below holds its numbers",
+    )
+    st.caption(f"The darker, the more is lost; the darkest is guessing (0.5) or worse. {AUC_MEANING}")
+    with st.expander("All numbers with their 95 % intervals"):
+        show_table(entries)
+        st.caption(
+            "Intervals: Wilson for shares, DeLong for ROC AUC, stratified bootstrap for balanced accuracy, "
+            "normal approximation for mean scores."
+        )
+    download("All numbers as CSV", long_table(entries), "robustness")
+
+
+def show_table(entries: Sequence[Entry], perturbations: Sequence[str] | None = None) -> None:
+    """Rows of the results, all or some; numbers in the units of the charts."""
+    table = long_table(entries)
+    if perturbations is not None:
+        table = table[table["perturbation"].isin(["clean", *perturbations])]
+    shown = pd.DataFrame(
+        {
+            "Detector": table["detector"],
+            "Perturbation": table["title"],
+            "Amount": table["amount"],
+            "ROC AUC": _with_interval(table, "roc_auc"),
+            "Decided": _with_interval(table, "decided", percent=True),
+            "Correct of those decided": _with_interval(table, "correct", percent=True),
+            "False-positive rate": _with_interval(table, "false_positive_rate", percent=True),
+            "Recall": _with_interval(table, "recall", percent=True),
+            "Forced-choice accuracy": _with_interval(table, "accuracy", percent=True),
+            "Balanced accuracy (forced choice)": _with_interval(table, "balanced_accuracy", percent=True),
+            "Mean score of Real": _with_interval(table, "mean_real"),
+            "Mean score of Fake": _with_interval(table, "mean_fake"),
+            "Forced choices changed": _with_interval(table, "flipped", percent=True),
+            "Pictures": table["n"],
+        }
+    )
+    st.dataframe(
+        shown,
+        hide_index=True,
+        placeholder="",
+        column_config={"Amount": st.column_config.NumberColumn(format="%g")},
+        alt="Numbers of every detector, perturbation and strength",
+    )
+
+
+def _with_interval(table: pd.DataFrame, name: str, *, percent: bool = False) -> list[str]:
+    parts = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
+    if percent:
+        return [
+            "undefined" if math.isnan(v) else f"{100 * v:.1f} % ({100 * a:.1f} to {100 * b:.1f})"
+            for v, a, b in parts
+        ]
+    return ["undefined" if math.isnan(v) else f"{v:.3f} ({a:.3f} to {b:.3f})" for v, a, b in parts]
+
+
+def show_perturbation(entries: Sequence[Entry]) -> None:
+    """One perturbation: a drawn picture under it, and curves over its strength."""
+    name = st.selectbox(
+        "Perturbation",
+        perturbations_in(entries),
+        format_func=title_of,
+        key="perturbation",
+        bind="query-params",
+    )
+    if name is None:
+        return
+    show_example(name)
+    show_curves(entries, name, axis_of(name))
+    show_behind(entries, [name], title_of(name))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def example_files(name: str) -> list[tuple[str, bytes]]:
+    """The drawn picture under a perturbation, as files for the screen."""
+    return [(shown, jpeg_bytes(pixels, 95)) for shown, pixels in example_strip(name)]
+
+
+def show_example(name: str) -> None:
+    files = example_files(name)
+    if not files:
+        return
+    axis = axis_of(name)
+    with st.container(horizontal=True, gap="small"):
+        for shown, file in files:
+            alt = "The drawn picture, clean" if shown == "Clean" else f"{title_of(name)}: {axis} {shown}"
+            with st.container(width=EXAMPLE_WIDTH, gap=None):
+                st.image(file, width=EXAMPLE_WIDTH, alt=alt)
+                st.caption(plain(shown))
+    st.caption(f"A drawn picture under each strength. The numbers are: {plain(axis)}.")
+
+
+def show_curves(entries: Sequence[Entry], name: str, axis: str) -> None:
+    """Accuracy, ROC AUC and mean scores over the strength."""
+    ask_for_format()
+    curves = _curves(entries, name)
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Forced-choice accuracy", anchor=False)
+        st.caption(
+            "Every image called fake or real at one threshold, which no verdict uses. Bars are 95% "
+            "intervals; dotted is guessing."
+        )
+        chart(
+            curve_figure(curves, "accuracy", axis),
+            f"accuracy {name}",
+            f"Accuracy against strength: {title_of(name)}",
+        )
+    with right:
+        st.subheader("ROC AUC", anchor=False)
+        st.caption("How well fakes and real pictures are told apart whatever the threshold.")
+        ranked = _curves([entry for entry in entries if has_both_classes(entry.result)], name)
+        if ranked:
+            chart(
+                curve_figure(ranked, "roc_auc", axis),
+                f"roc auc {name}",
+                f"ROC AUC against strength: {title_of(name)}",
+            )
+        else:
+            st.info("Undefined: all pictures are of one class.", icon=":material/info:")
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Verdicts: decided", anchor=False)
+        st.caption("Images called fake or real rather than uncertain, at the operating point Balanced.")
+        chart(
+            curve_figure(curves, "decided", axis),
+            f"decided {name}",
+            f"Share of images given a verdict against strength: {title_of(name)}",
+        )
+    with right:
+        st.subheader("Verdicts: correct", anchor=False)
+        st.caption("Of the images given a verdict, those given the right one.")
+        chart(
+            curve_figure(curves, "correct", axis),
+            f"correct {name}",
+            f"Share of verdicts that are correct against strength: {title_of(name)}",
+        )
+    st.subheader("Mean scores", anchor=False)
+    st.caption(
+        "Which way the scores drift. Where both lines rise, real pictures come to look fake; where both "
+        "fall, fakes slip through."
+    )
+    thresholds = {entry.result.threshold for entry in entries}
+    chart(
+        scores_figure(curves, axis, thresholds.pop() if len(thresholds) == 1 else None),
+        f"scores {name}",
+        f"Mean scores of fake and of real pictures against strength: {title_of(name)}",
+    )
+
+
+def _curves(entries: Sequence[Entry], name: str) -> Mapping[str, pd.DataFrame]:
+    found = {entry.label: curve_table(entry, name) for entry in entries}
+    return {label: rows for label, rows in found.items() if len(rows) > 1}
+
+
+def show_behind(entries: Sequence[Entry], names: Sequence[str], title: str) -> None:
+    """The table behind the charts and its CSV."""
+    with st.expander("The numbers behind these charts"):
+        show_table(entries, names)
+    table = long_table(entries)
+    download(
+        "These numbers as CSV", table[table["perturbation"].isin(["clean", *names])], f"robustness {title}"
+    )
+
+
+def show_attacks(entries: Sequence[Entry]) -> None:
+    """What attacks are, and accuracy and ROC AUC against how much they may change."""
+    st.markdown(
+        "Blur and compression happen by chance. An attack is made on purpose: whoever has the network's file "
+        "computes, for each picture, the faint pattern that pushes the score furthest to the wrong side. "
+        "The picture looks the same to a person. FGSM takes one step (Goodfellow et al., 2015), PGD ten "
+        "smaller ones (Madry et al., 2018). Both change the picture as the network sees it, after resizing."
+    )
+    there = [
+        name
+        for name in ATTACKS
+        if any((entry.result.table["perturbation"] == name).any() for entry in entries)
+    ]
+    if not there:
+        st.info("No attack was measured in these results.", icon=":material/info:")
+        return
+    name = st.segmented_control(
+        "Attack",
+        there,
+        format_func=lambda key: ATTACK_WORDS[key],
+        default=there[0],
+        key="attack",
+        bind="query-params",
+        required=True,
+    )
+    tables = (entry.result.table for entry in entries)
+    counts = {int(n) for table in tables for n in table.loc[table["perturbation"] == name, "n"]}
+    st.caption(f"Attacked: {' or '.join(f'{n:,}' for n in sorted(counts))} of the pictures.")
+    show_curves(entries, name, EPSILON_AXIS)
+    show_behind(entries, there, "attacks")

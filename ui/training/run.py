@@ -1,0 +1,171 @@
+"""The page Training's live part: one run, how far it is, what can be done with it, and its views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from deepfake.errors import UserError
+from deepfake.runs import runs
+from deepfake.runs.history import History, headline
+from deepfake.runs.progress import parted_curves, progress
+from deepfake.runs.run_publishing import publishing_state
+from deepfake.runs.runs import Run, open_run
+from deepfake.runs.state import StateCode
+from deepfake.runs.table import run_settings
+from ui.page import plain
+from ui.training.curves import show_epoch_curves, show_machine, show_step_curves
+from ui.training.settings import show_log, show_settings
+from ui.training.ui_training_images import show_confusion, show_strip
+from ui.training.ui_training_publish import show_publish_button, show_publishing
+
+EVERY_SECONDS = 2
+STATE_STYLES: dict[StateCode, tuple[str, str]] = {
+    "queued": ("gray", ":material/hourglass_empty:"),
+    "starting": ("gray", ":material/hourglass_top:"),
+    "running": ("green", ":material/play_arrow:"),
+    "stopping": ("gray", ":material/pause:"),
+    "finished": ("green", ":material/check:"),
+    "stopped": ("gray", ":material/stop:"),
+    "diverged": ("red", ":material/trending_up:"),
+    "failed": ("red", ":material/error:"),
+    "killed": ("red", ":material/power_off:"),
+    "damaged": ("red", ":material/broken_image:"),
+    "combined": ("gray", ":material/join:"),
+}
+COMPLAINT = "training-complaint"
+"""Key in the session's state: what was refused when a button was pressed."""
+Drawer = Callable[[Run], None]
+VIEWS: dict[str, tuple[Drawer | None, Drawer | None]] = {
+    "Curves": (show_step_curves, show_epoch_curves),
+    "Confusion matrix": (None, show_confusion),
+    "Images": (None, show_strip),
+    "Machine": (show_machine, None),
+    "Settings": (None, show_settings),
+    "Log": (show_log, None),
+}
+"""What a view draws again every few seconds, and what only a new epoch changes."""
+
+
+def show_run(name: str) -> None:
+    """One run. State, progress and what follows the steps are drawn again every few seconds while a process
+    works on it; the rest of the page only when an epoch ends or the state changes."""
+    run = open_run(name)
+    every = EVERY_SECONDS if is_busy(run) else None
+    st.fragment(show_live, run_every=every)(name, what_the_page_shows(run))
+    show_numbers(run.history)
+    for warning in parted_curves(run.history):
+        st.warning(plain(warning), icon=":material/call_split:")
+    if run.state.code == "combined":  # nothing was trained, so there is nothing to see
+        return
+    view = st.segmented_control(
+        "Show", list(VIEWS), default="Curves", key="view", bind="query-params", required=True
+    )
+    live, still = VIEWS[str(view)]
+    if live is not None:
+        st.fragment(show_again, run_every=every)(name, live)
+    if still is not None:
+        still(run)
+
+
+def is_busy(run: Run) -> bool:
+    return run.state.active or publishing_state(run.folder).code == "going_on"
+
+
+def what_the_page_shows(run: Run) -> tuple[Any, ...]:
+    """Another value: the whole page must be drawn again."""
+    return is_busy(run), run.state.code, run.history.sessions, len(run.history.epochs)
+
+
+def show_live(name: str, shown: tuple[Any, ...]) -> None:
+    try:
+        run = open_run(name)
+    except UserError as error:  # deleted in another tab
+        st.info(plain(error.message), icon=":material/info:")
+        return
+    if shown != what_the_page_shows(run):
+        st.rerun()
+    show_state(run)
+    show_progress(run)
+
+
+def show_again(name: str, draw: Drawer) -> None:
+    try:
+        run = open_run(name)
+    except UserError:  # show_live says so
+        return
+    draw(run)
+
+
+def show_state(run: Run) -> None:
+    """The state in words, what was refused, and the buttons that fit the state."""
+    state = run.state
+    colour, icon = STATE_STYLES[state.code]
+    st.badge(state.word, icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
+    st.write(plain(state.sentence))
+    complaint = st.session_state.get(COMPLAINT)
+    if complaint:
+        st.error(plain(complaint), icon=":material/error:")
+    if runs.training_allowed():
+        with st.container(horizontal=True):
+            if state.stoppable or state.code == "stopping":
+                st.button(
+                    "Stop", icon=":material/stop:", disabled=state.code == "stopping", key="stop",
+                    on_click=attempt, args=(runs.stop, run.name),
+                )  # fmt: skip
+            if state.resumable:
+                st.button(
+                    "Resume", icon=":material/play_arrow:", type="primary", key="resume",
+                    on_click=attempt, args=(runs.resume, run.name),
+                )  # fmt: skip
+            if run.history.epochs and not state.active:
+                show_publish_button(run, attempt)
+    show_publishing(run)
+
+
+def attempt(action: Callable[..., Any], *arguments: Any) -> None:
+    """Does it; what is refused is shown beside the run."""
+    st.session_state.pop(COMPLAINT, None)
+    try:
+        action(*arguments)
+    except UserError as error:
+        st.session_state[COMPLAINT] = error.message
+
+
+def show_progress(run: Run) -> None:
+    epochs = run_settings(run.folder).get("epochs")
+    far = progress(run.history, epochs if isinstance(epochs, int) else 0, active=run.state.active)
+    if far is not None:
+        st.progress(far.share, text=plain(far.sentence()))
+
+
+def show_numbers(history: History) -> None:
+    """The headline numbers of the kept network."""
+    best = next((epoch for epoch in history.epochs if epoch["epoch"] == history.best_epoch), None)
+    if best is None:
+        return
+    validation = best["validation"]
+    shown = [
+        ("Best epoch", f"{history.best_epoch}", "The epoch whose network is kept."),
+        (
+            "ROC AUC, clean",
+            f"{validation['clean'].get('roc_auc', float('nan')):.3f}",
+            "How well validation images are ranked, without any threshold: 0.5 is guessing, 1 is perfect.",
+        ),
+        (
+            "ROC AUC, perturbed",
+            f"{headline(best, 'roc_auc'):.3f}" if validation.get("perturbed") else "-",
+            "The same on copies with colour shifts, noise, blur and compression, as pictures on the web have "
+            "them.",
+        ),
+        (
+            "Accuracy, clean",
+            f"{validation['clean'].get('accuracy', float('nan')):.1%}",
+            "Validation images called rightly at a threshold of 0.5.",
+        ),
+    ]
+    with st.container(horizontal=True):
+        for title, value, meaning in shown:
+            st.metric(title, value, help=meaning, border=True)

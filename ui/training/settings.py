@@ -1,0 +1,43 @@
+"""The page Training's views of a run's settings and of what its process said."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from deepfake.runs import runs
+from deepfake.runs.progress import duration_words
+from deepfake.runs.runs import Run
+from deepfake.runs.table import run_settings, setting_words
+from deepfake.util.run_spawn import log_tail
+from ui.page import plain
+
+
+def show_settings(run: Run) -> None:
+    """The recipe and data set, and what the network is."""
+    start = run.history.start
+    if start:
+        st.markdown(
+            f"{start.get('parameters', 0):,} parameters, arithmetic in {plain(str(start.get('precision')))}, "
+            f"{start.get('train_images', 0):,} training and {start.get('validation_images', 0):,} validation "
+            f"images, {start.get('steps_per_epoch', 0):,} steps an epoch. Started "
+            f"{run.history.sessions} {'time' if run.history.sessions == 1 else 'times'}, "
+            f"{duration_words(run.history.seconds)} of work."
+        )
+    rows = [(name, setting_words(value)) for name, value in run_settings(run.folder).items()]
+    st.dataframe(pd.DataFrame(rows, columns=["Setting", "Value"]), hide_index=True, height="content")
+    summary = run.folder / "summary.txt"
+    if summary.is_file():
+        with st.expander("Layers of the network"):
+            st.code(summary.read_text(encoding="utf-8", errors="replace"), language=None)
+
+
+def show_log(run: Run) -> None:
+    """What the process said, the latest last."""
+    text = log_tail(run.folder / runs.LOG_FILE)
+    if not text:
+        st.info("This run was started in a terminal, where its words went.", icon=":material/terminal:")
+        return
+    st.code(text, language=None, wrap_lines=True)
+    if run.history.damaged:
+        st.caption(f"{run.history.damaged} damaged lines of events.jsonl were passed over.")
