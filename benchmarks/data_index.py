@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.common import ROOT, drawn_photo
-from deepfake.detection.draw import jpeg_bytes
+from deepfake.images.encode import jpeg_bytes
 
 _OPENING = """
 import json, resource, sys, time

@@ -23,7 +23,7 @@ def run(images: int = 200, runs: int = 3) -> list[Result]:
     from deepfake.evaluation.measure import measure
     from deepfake.images.pixels import scaled
     from deepfake.networks.architectures import resnet50
-    from deepfake.training.pipeline import scoring_batches
+    from deepfake.networks.scoring import scoring_batches
 
     detector = get_detector()
     seed: Any = resnet50(None)  # speed does not depend on the weights

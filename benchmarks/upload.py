@@ -49,13 +49,14 @@ def median(seconds: object) -> float:
 
 def alone(file: bytes, times: int) -> list[tuple[str, float, float]]:
     """The parts of the work in this process: name, time on the clock and of the processors."""
-    from deepfake.detection import text
-    from deepfake.detection.card import CallName
     from deepfake.detection.detector import get_detector
-    from deepfake.detection.draw import draw_faces, jpeg_bytes, shrink
+    from deepfake.detection.draw import draw_faces
+    from deepfake.evaluation import text
     from deepfake.evaluation.records import validation_scores
-    from deepfake.faces.finder import Box, find_faces
+    from deepfake.faces.finder import find_faces
+    from deepfake.images.encode import jpeg_bytes, shrink
     from deepfake.images.load import load_image
+    from deepfake.types import Box, CallName
 
     image, detector = load_image(file), get_detector()
     verdict = detector.check(image)

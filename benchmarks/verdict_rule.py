@@ -15,7 +15,7 @@ from deepfake.evaluation.breakdown import sorted_scores
 from deepfake.evaluation.scores import read_scores
 from deepfake.evaluation.thresholds import Rate
 from deepfake.evaluation.verdict_rule import RuleMetrics, at_every_point, rules_to_dict
-from deepfake.training.log import write_json
+from deepfake.util.files import write_json
 
 
 def main() -> None:

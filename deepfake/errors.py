@@ -16,3 +16,12 @@ class UserError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+class EvaluationError(UserError):
+    """Labels, scores or settings that cannot be evaluated.
+
+    Codes: ``empty``, ``bad_shape``, ``length_mismatch``, ``bad_labels``, ``bad_scores``, ``one_class``,
+    ``bad_setting``, and for score tables ``not_found``, ``unreadable``, ``missing_columns``, ``bad_ids``,
+    ``duplicate_ids``.
+    """

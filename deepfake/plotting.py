@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 import plotly.graph_objects as go
+
+from deepfake.types import CallName
+
+# Vermillion and blue of the palette by Okabe and Ito (2008), told apart with every common colour
+# blindness, and a grey whose lightness differs from both. .streamlit/config.toml repeats them.
+FAKE_COLOUR = "#D55E00"
+
+
+REAL_COLOUR = "#0072B2"
+
+
+UNCERTAIN_COLOUR = "#6B7280"
+
+
+CALL_COLOURS: Mapping[CallName, str] = {
+    "fake": FAKE_COLOUR,
+    "real": REAL_COLOUR,
+    "uncertain": UNCERTAIN_COLOUR,
+}
+
 
 ACCENT_COLOUR = "#14998C"
 """Of a detector's own curve: stands out on white and on near-black; neither Fake's nor Real's colour."""

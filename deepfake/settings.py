@@ -9,9 +9,24 @@ import os
 from pathlib import Path
 
 from deepfake.errors import UserError
-from deepfake.public_demo import EXPLANATION, is_demo
 from deepfake.util.cache import VARIABLE as CACHE
 from deepfake.util.cache import cache_folder, expanded
+
+DEMO_VARIABLE = "DEEPFAKE_DEMO"
+DEMO_EXPLANATION = (
+    f"This is a public demo ({DEMO_VARIABLE}=1): it trains nothing and opens no folder of its machine."
+)
+
+
+def is_demo() -> bool:
+    """Whether the operator set ``DEEPFAKE_DEMO=1``."""
+    return os.environ.get(DEMO_VARIABLE, "").strip().lower() in ("1", "on", "true", "yes")
+
+
+def capped(usual: int, demo: int) -> int:
+    """A limit: the usual one, or that of the demo. Limits are read once, when the program starts."""
+    return demo if is_demo() else usual
+
 
 VARIABLE = "DEEPFAKE_DATA"
 
@@ -84,7 +99,7 @@ def resolve_in_roots(text: str) -> Path:
         raise DataRootError("no_folder_named", "No folder was named. Type the path of a folder of images.")
     roots = allowed_roots()
     if is_demo():
-        raise DataRootError("outside_roots", EXPLANATION)
+        raise DataRootError("outside_roots", DEMO_EXPLANATION)
     if not roots:
         raise DataRootError(
             "outside_roots",

@@ -8,12 +8,13 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from deepfake.detection.batch import MAX_PICTURES
-from deepfake.detection.card import ModelError, OperatingPoint, default_name, load_card, model_names
-from deepfake.detection.text import file_size
+from deepfake.detection.card import ModelError, default_name, load_card, model_names
 from deepfake.errors import UserError
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
 from deepfake.images.load import MAX_BYTES
 from deepfake.images.walk import IMAGE_EXTENSIONS
+from deepfake.types import OperatingPoint
+from deepfake.util.text import file_size
 from ui.check.batch import desk, follow, show_results
 from ui.page import ask_for_detector, ask_for_threshold, forget_uploads, plain, start_page, warm_up
 

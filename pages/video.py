@@ -7,12 +7,14 @@ import logging
 import streamlit as st
 
 from deepfake.detection.batch import KEPT_BYTES
-from deepfake.detection.card import Card, ModelError, OperatingPoint, default_name, load_card, model_names
-from deepfake.detection.text import CALL_WORDS, percent, video_headline, video_number_line
+from deepfake.detection.card import Card, ModelError, default_name, load_card, model_names
+from deepfake.detection.text import CALL_WORDS, video_headline, video_number_line
 from deepfake.detection.video import VideoVerdict, check_video
 from deepfake.detection.video_figure import video_figure, video_table
 from deepfake.errors import UserError
 from deepfake.images.video import MAX_FRAMES, MAX_SECONDS, MAX_VIDEO_BYTES
+from deepfake.types import OperatingPoint
+from deepfake.util.text import percent
 from ui.charts import chart, download
 from ui.check.uploads import (
     LET_GO,

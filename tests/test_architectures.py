@@ -24,6 +24,7 @@ from deepfake.networks.architectures import (
     freeze_stages,
     resnet50,
 )
+from deepfake.training.epochs import starting_network
 
 TINY: dict[str, Any] = {"stages": ((8, 1), (12, 2)), "stem": 8}
 
@@ -221,15 +222,15 @@ def test_unknown_names_and_weights_are_refused() -> None:
 def test_compact_starts_from_a_detector(monkeypatch: pytest.MonkeyPatch, tiny_models: Path) -> None:
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tiny_models))
     with pytest.raises(ModelError) as unknown:
-        build("compact", weights="imagenet")
+        starting_network("compact", weights="imagenet")
     assert unknown.value.code == "unknown_model"
     with pytest.raises(ArchitectureError) as other_shape:
-        build("compact", weights="tiny")
+        starting_network("compact", weights="tiny")
     assert other_shape.value.code == "weights_not_loaded"
     assert "'tiny'" in other_shape.value.message
     small = partial(architectures.compact, stages=((8, 1),), stem=8)
     monkeypatch.setattr(architectures, "compact", small)
-    started = build("compact", weights="tiny", fused=True)
+    started = starting_network("compact", weights="tiny", fused=True)
     for ours, theirs in zip(started.get_weights(), load_model(load_card("tiny")).get_weights(), strict=True):
         assert np.array_equal(ours, theirs)
 

@@ -13,12 +13,12 @@ from conftest import encoded, noise_image
 from PIL import Image
 
 from deepfake.cli import main
-from deepfake.data.image_stats import Stopped
 from deepfake.detection import batch as batch_module
 from deepfake.detection.batch import Batch, judge_source, sources_below
 from deepfake.detection.detector import get_detector
 from deepfake.errors import UserError
 from deepfake.images.load import load_image
+from deepfake.util.jobs import Stopped
 
 PNG = encoded(noise_image(1))
 

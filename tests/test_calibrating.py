@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake.data.index import DatasetIndex
+from deepfake.data.index import REMADE, DatasetIndex
 from deepfake.evaluation.calibration import threshold_balanced
 from deepfake.evaluation.scores import check_table
 from deepfake.images.pixels import InputSpec
 from deepfake.training import calibrating
 from deepfake.training.calibrating import calibrate
-from deepfake.training.recipe import RECIPES, REMADE
+from deepfake.training.recipe import RECIPES
 
 
 def data_of(**counts: int) -> DatasetIndex:

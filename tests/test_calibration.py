@@ -7,9 +7,10 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import balanced_accuracy_score, log_loss
 
+from deepfake.detection.card import calibrated_probability
+from deepfake.errors import EvaluationError
 from deepfake.evaluation.calibration import (
     TEMPERATURE_BOUNDS,
-    calibrated_probability,
     fit_temperature,
     fit_temperature_and_bias,
     reliability_table,
@@ -18,7 +19,7 @@ from deepfake.evaluation.calibration import (
     uncertain_band,
 )
 from deepfake.evaluation.metrics import evaluate_scores
-from deepfake.evaluation.scores import EvaluationError, wilson_interval
+from deepfake.evaluation.scores import wilson_interval
 
 
 def simulated(seed: int, n: int, decimals: int | None = None):

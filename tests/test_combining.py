@@ -21,9 +21,11 @@ from deepfake.images.pixels import InputSpec
 from deepfake.networks.architectures import compact
 from deepfake.runs.runs import open_run
 from deepfake.training.combine import CombiningError, averaged_network, combine, combined_network
-from deepfake.training.log import read_data_folder, write_json
+from deepfake.training.epochs import starting_network
+from deepfake.training.log import read_data_folder
 from deepfake.training.publish import CardTexts, publish
 from deepfake.training.recipe import Recipe
+from deepfake.util.files import write_json
 
 PARTS: dict[str, Any] = {"stages": ((8, 1), (12, 1)), "stem": 8}
 
@@ -159,8 +161,8 @@ def test_training_goes_on_from_a_part(
     combine(["one", "two"], pair / "both")
     publish(pair / "both", "both", index_dataset(tiny_dataset), CardTexts(), say=lambda line: None)
     monkeypatch.setattr(architectures, "compact", lambda size, fused: compact(size, fused=fused, **PARTS))
-    started: Any = architectures.build("compact", weights="both", fused=True)
-    first: Any = architectures.load_model(load_card("one"))
+    started: Any = starting_network("compact", weights="both", fused=True)
+    first: Any = load_model(load_card("one"))
     for ours, theirs in zip(started.get_weights()[:-2], first.get_weights()[:-2], strict=True):
         assert np.array_equal(ours, theirs)
     scale = started.get_weights()[-2] / first.get_weights()[-2]

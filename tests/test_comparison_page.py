@@ -27,7 +27,7 @@ from deepfake.evaluation.recorded_images import recorded_image, scored_bytes, sc
 from deepfake.evaluation.scores import read_scores, write_scores
 from deepfake.evaluation.thresholds import sort_scores
 from deepfake.evaluation.verdict_rule import at_every_point
-from deepfake.training.pipeline import perturbed_copy
+from deepfake.perturbations.mix import perturbed_copy
 from deepfake.training.publish import evaluation_entry
 
 COMPARE, RUN = "Compare detectors", "Run an evaluation"

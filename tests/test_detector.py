@@ -19,22 +19,16 @@ from deepfake.detection import detector as module
 from deepfake.detection.card import ModelError, load_card
 from deepfake.detection.detector import Detector, get_detector, scored_parts
 from deepfake.detection.rules import SMALLEST_FACE, RealScores, Rules, SizeRow, WholeRule
-from deepfake.detection.text import (
-    context_sentence,
-    framed_square,
-    headline,
-    number_line,
-    percent,
-    raw_line,
-    scope_line,
-    stress_line,
-)
+from deepfake.detection.text import framed_square, headline, number_line, raw_line, scope_line, stress_line
 from deepfake.detection.verdict import Verdict
 from deepfake.evaluation.measure import measure
 from deepfake.evaluation.metrics import Evaluation
 from deepfake.evaluation.report_text import evaluation_lines
-from deepfake.faces.finder import Box, Face, FaceScan, crop
+from deepfake.evaluation.text import context_sentence
+from deepfake.faces.finder import Face, FaceScan, crop
 from deepfake.images.load import LoadedImage, load_image
+from deepfake.types import Box
+from deepfake.util.text import percent
 
 Finder = Callable[..., None]
 

@@ -19,6 +19,7 @@ from deepfake.networks import efficientnet
 from deepfake.networks.architectures import ArchitectureError, build
 from deepfake.networks.efficientnet import NAME, efficientnet_lite0, load_imagenet
 from deepfake.networks.torch_weights import WeightsError
+from deepfake.training.epochs import starting_network
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +125,9 @@ def test_weights_that_are_not_there_or_of_another_network(
     assert other.value.code == "wrong_network"
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tiny_models))
     with pytest.raises(ModelError):
-        build(NAME, weights="nobody")
+        starting_network(NAME, weights="nobody")
     with pytest.raises(ArchitectureError, match="is no efficientnet_lite0 network"):
-        build(NAME, weights="tiny")
+        starting_network(NAME, weights="tiny")
 
 
 def test_the_training_network_learns_and_hands_over_its_weights() -> None:

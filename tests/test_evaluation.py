@@ -11,8 +11,8 @@ from scipy.interpolate import interp1d
 from scipy.optimize import brentq
 from sklearn import metrics as sk
 
+from deepfake.errors import EvaluationError
 from deepfake.evaluation.metrics import evaluate_scores
-from deepfake.evaluation.scores import EvaluationError
 
 
 def random_scores(seed: int, n: int, decimals: int | None, share_fake: float = 0.5):

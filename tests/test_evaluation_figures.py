@@ -13,7 +13,6 @@ import pytest
 from scipy.special import ndtr
 from sklearn.metrics import det_curve, precision_recall_curve, roc_curve
 
-from deepfake.detection.draw import FAKE_COLOUR, REAL_COLOUR
 from deepfake.evaluation.breakdown import breakdown_table, parts_of
 from deepfake.evaluation.calibration import reliability_table
 from deepfake.evaluation.curves import (
@@ -38,7 +37,7 @@ from deepfake.evaluation.figures import (
 )
 from deepfake.evaluation.selective import coverage_risk
 from deepfake.evaluation.thresholds import at_threshold, sort_scores
-from deepfake.plotting import plot_config
+from deepfake.plotting import FAKE_COLOUR, REAL_COLOUR, plot_config
 
 
 def scores(n: int = 3000, step: float = 1e-9) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,8 @@ from scipy.special import expit
 
 from deepfake.detection.explanation_texts import agreement_words, worth_words
 from deepfake.detection.heatmaps import CELLS, agreement, explain, faithfulness, grad_cam, occlusion, on_grid
-from deepfake.images.pixels import InputSpec, Pixels
+from deepfake.images.pixels import InputSpec
+from deepfake.types import Pixels
 
 SPEC = InputSpec(96)
 

@@ -16,7 +16,6 @@ from PIL import Image
 from deepfake.faces import finder as faces
 from deepfake.faces.finder import (
     MIN_CONFIDENCE_LARGE,
-    Box,
     FaceScan,
     crop,
     crop_box,
@@ -26,6 +25,7 @@ from deepfake.faces.finder import (
     square_inside,
 )
 from deepfake.faces.mtcnn import FaceCascade
+from deepfake.types import Box
 
 # Faces a person counts in each whole photograph that a finder of frontal faces should find: not the strict
 # profile (107) and the back of a head (8). 120 is upside down.
@@ -358,7 +358,7 @@ class TestFinder:
         assert len({id(finder) for finder in seen}) == 1 and len(seen) == 4
 
     def test_import_leaves_tensorflow_alone(self):
-        code = "import sys, deepfake.faces.finder; sys.exit('tensorflow' in sys.modules or 'mtcnn' in sys.modules)"
+        code = "import sys, deepfake.faces.finder; sys.exit(bool({'tensorflow', 'mtcnn'} & {*sys.modules}))"
         assert (
             subprocess.run(
                 [sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False

@@ -10,16 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
+from deepfake import plotting
 from deepfake.detection import draw
-from deepfake.detection.draw import (
-    CALL_COLOURS,
-    FAKE_COLOUR,
-    REAL_COLOUR,
-    draw_faces,
-    draw_heat,
-    jpeg_bytes,
-    shrink,
-)
+from deepfake.detection.draw import draw_faces, draw_heat
+from deepfake.images import encode
+from deepfake.images.encode import jpeg_bytes, shrink
+from deepfake.plotting import CALL_COLOURS, FAKE_COLOUR, REAL_COLOUR
 
 
 def canvas(height: int, width: int, grey: int = 90) -> np.ndarray:
@@ -82,7 +78,7 @@ def test_large_pictures_are_shrunk_and_boxes_with_them():
 @pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (33, 32)])
 def test_extreme_shapes(size):
     pixels = canvas(*size)
-    assert max(shrink(pixels).shape) <= draw.PREVIEW_SIDE
+    assert max(shrink(pixels).shape) <= encode.PREVIEW_SIDE
     assert draw_faces(pixels, [(0, 0, 1, 1)], ["real"]).dtype == np.uint8
 
 
@@ -107,9 +103,9 @@ def test_theme_has_the_same_colours():
     path = Path(draw.__file__).parent.parent / ".streamlit" / "config.toml"
     theme = tomllib.loads(path.read_text(encoding="utf-8"))["theme"]
     for half in ("light", "dark"):
-        assert theme[half]["orangeColor"] == draw.FAKE_COLOUR
-        assert theme[half]["blueColor"] == draw.REAL_COLOUR
-    assert theme["light"]["grayColor"] == draw.UNCERTAIN_COLOUR
+        assert theme[half]["orangeColor"] == plotting.FAKE_COLOUR
+        assert theme[half]["blueColor"] == plotting.REAL_COLOUR
+    assert theme["light"]["grayColor"] == plotting.UNCERTAIN_COLOUR
 
 
 def test_heat_shows_sign_and_strength() -> None:

@@ -16,13 +16,12 @@ from deepfake.images.load import ImageRefused
 from deepfake.images.pixels import InputSpec, scaled
 from deepfake.networks.clip_vit import backbone, with_head
 from deepfake.networks.int8_weights import is_quantised, quantise, restored
-from deepfake.networks.scoring import compiled_scorer, score_files
+from deepfake.networks.scoring import compiled_scorer, load_for_scoring, score_files
 from deepfake.runs.history import History
 from deepfake.runs.state import run_state
 from deepfake.training.frozen.cache import FeatureCache
 from deepfake.training.frozen.features import extract, read_features
 from deepfake.training.frozen.fit import FrozenError, HeadSettings, data_digest, fit_head, fit_run
-from deepfake.training.pipeline import load_for_scoring
 from deepfake.training.publish import CardTexts, publish
 from deepfake.training.validating import validation_numbers
 

@@ -17,18 +17,19 @@ from PIL import Image
 from deepfake.cli import main
 from deepfake.data.contact_sheet import contact_sheet, sample_rows, strengths, training_samples
 from deepfake.data.figures import bytes_figure, counts_figure, counts_table, sizes_table
-from deepfake.data.gallery import Query, called, gallery_table, neighbours, select, suspects
-from deepfake.data.image_stats import Stopped, measure_images
+from deepfake.data.gallery import Query, gallery_table, neighbours, select, suspects
+from deepfake.data.image_stats import measure_images
 from deepfake.data.index import DatasetError, index_dataset
 from deepfake.data.inventory import take_inventory
 from deepfake.data.sets import FetchError, data_sets, fetch_kaggle, make_demo
-from deepfake.detection.card import Thresholds, load_card
+from deepfake.detection.card import load_card
 from deepfake.errors import UserError
 from deepfake.evaluation.dataset_scores import compute_scores, kept_scores, recorded_scores
 from deepfake.images import thumbnails
 from deepfake.images.thumbnails import thumbnail
+from deepfake.types import Thresholds
 from deepfake.util.cache import cache_folder, prune
-from deepfake.util.jobs import find_job, forget_job, start_job
+from deepfake.util.jobs import Stopped, find_job, forget_job, start_job
 
 THRESHOLDS = Thresholds(0.5, 0.9, 0.4, 0.6)
 
@@ -59,7 +60,7 @@ def test_filters(table):
     assert paths(text="(.*") == []
     assert paths(source="nowhere") == []
     fake, wrong = paths(verdict="fake"), paths(wrong=True)
-    calls = called(table["p_fake"].to_numpy(), THRESHOLDS)
+    calls = THRESHOLDS.decide_all(table["p_fake"].to_numpy())
     assert len(fake) == (calls == "fake").sum() == (table["p_fake"] >= 0.6).sum()
     expected = ((calls == "fake") & (table["label"] == 0)) | ((calls == "real") & (table["label"] == 1))
     assert len(wrong) == expected.sum() > 0
@@ -105,7 +106,7 @@ def test_suspects_are_the_surest_mistakes(tiny_dataset):
 
 def test_calls_agree_with_the_card():
     values = np.array([0, 0.399, 0.4, 0.5, 0.599, 0.6, 1.0])
-    assert called(values, THRESHOLDS).tolist() == [THRESHOLDS.call(value) for value in values]
+    assert THRESHOLDS.decide_all(values).tolist() == [THRESHOLDS.call(value) for value in values]
 
 
 def test_thumbnails_are_kept_outside_the_data_set_and_renewed(tmp_path, cache):

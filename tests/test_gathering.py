@@ -10,17 +10,10 @@ from conftest import encoded, noise_image
 from PIL import Image
 
 from deepfake.data import gather as gathering
-from deepfake.data.gather import (
-    GatheringError,
-    SourceFolder,
-    gather,
-    in_one_form,
-    name_draw,
-    perceptual_hash,
-    read_plan,
-)
+from deepfake.data.gather import GatheringError, SourceFolder, gather, in_one_form, name_draw, read_plan
 from deepfake.data.index import index_dataset
 from deepfake.faces.finder import Face, FaceScan
+from deepfake.images.hashing import perceptual_hash
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -206,7 +199,8 @@ def test_refusals(collections: Path, tmp_path: Path) -> None:
 
 
 def test_our_plan_gives_every_source_both_classes_and_the_recipe_its_shares() -> None:
-    from deepfake.training.recipe import RECIPES, REMADE
+    from deepfake.data.index import REMADE
+    from deepfake.training.recipe import RECIPES
 
     folders = read_plan(REPOSITORY / "models" / "faces.toml")
     classes = {(folder.source, folder.label) for folder in folders}

@@ -11,7 +11,7 @@ import pytest
 from scipy.special import expit, logit
 from sklearn import metrics as sk
 
-from deepfake.detection.card import Card, Thresholds
+from deepfake.detection.card import Card
 from deepfake.errors import UserError
 from deepfake.evaluation.calibration_quality import before_and_after, uncalibrated
 from deepfake.evaluation.loaded import OpenedEvaluation
@@ -20,6 +20,7 @@ from deepfake.evaluation.operating_texts import outcome_rows, rate_sentence
 from deepfake.evaluation.scores import wilson_interval
 from deepfake.evaluation.thresholds import sort_scores
 from deepfake.images.pixels import InputSpec
+from deepfake.types import Thresholds
 
 CARD = Card(
     name="drawn",

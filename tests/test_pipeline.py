@@ -13,18 +13,12 @@ from conftest import encoded, noise_image
 
 from deepfake.data.index import index_dataset
 from deepfake.images.load import ImageRefused, load_image
-from deepfake.images.pixels import InputSpec, Pixels, scaled, to_batch
+from deepfake.images.pixels import InputSpec, scaled, to_batch
+from deepfake.networks.scoring import load_for_scoring, scoring_batches
+from deepfake.perturbations.mix import Augmentation, augment, perturbed_copy
 from deepfake.training import pipeline
-from deepfake.training.pipeline import (
-    Augmentation,
-    Sample,
-    augment,
-    load_for_scoring,
-    perturbed_copy,
-    scoring_batches,
-    training_batches,
-    training_pixels,
-)
+from deepfake.training.pipeline import Sample, training_batches, training_pixels
+from deepfake.types import Pixels
 
 SPEC = InputSpec(32)
 

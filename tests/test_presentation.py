@@ -13,11 +13,13 @@ import pandas as pd
 import pytest
 
 from deepfake.detection import text as presentation
-from deepfake.detection.card import OPERATING_POINTS, Thresholds
 from deepfake.detection.rules import OverlayRule, Rules, WholeRule
-from deepfake.detection.text import Outcome, context_sentence, outcomes_csv, outcomes_json, scope_line
+from deepfake.detection.text import Outcome, outcomes_csv, outcomes_json, scope_line
 from deepfake.detection.verdict import FaceVerdict, Verdict, WholeVerdict
 from deepfake.errors import UserError
+from deepfake.evaluation.text import context_sentence
+from deepfake.types import OPERATING_POINTS, Thresholds
+from deepfake.util import text as util_text
 
 FACE = FaceVerdict((1, 2, 3, 4), (0, 0, 5, 5), 0.9, "fake", 0.99)
 VERDICT = Verdict(
@@ -51,7 +53,7 @@ def test_examples():
 
 def test_percent_never_claims_certainty():
     for share in (1e-9, 0.004, 0.9951, 1 - 1e-9):
-        assert presentation.percent(share) not in ("0 %", "100 %")
+        assert util_text.percent(share) not in ("0 %", "100 %")
 
 
 def test_context_counts_the_nearest_images():

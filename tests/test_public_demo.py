@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 from deepfake import settings
 from deepfake.data import sets
 from deepfake.images import load
-from deepfake.public_demo import EXPLANATION, is_demo
 from deepfake.runs import runs
+from deepfake.settings import DEMO_EXPLANATION, is_demo
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,4 +71,4 @@ def test_caps_are_smaller() -> None:
     assert pictures == [str(8 * 2**20), "16000000", str(17 * 2**20), "12"]
     assert many == [str(32 * 2**20), str(32 * 2**20), "100"]
     assert load.MAX_BYTES == 32 * 2**20
-    assert "DEEPFAKE_DEMO" in EXPLANATION
+    assert "DEEPFAKE_DEMO" in DEMO_EXPLANATION

@@ -13,15 +13,14 @@ import pytest
 from drawn_card import drawn_card
 
 from deepfake.detection.card import (
-    OPERATING_POINTS,
     ModelError,
-    Thresholds,
     default_name,
     load_card,
     load_model,
     model_names,
     models_folder,
 )
+from deepfake.types import OPERATING_POINTS, Thresholds
 
 BAND = Thresholds(balanced=0.5, few_false_alarms=0.9, uncertain_low=0.3, uncertain_high=0.7)
 

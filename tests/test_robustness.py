@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
 from deepfake.data.index import DatasetError, DatasetIndex, index_dataset
-from deepfake.detection.card import Thresholds, load_card, model_names
+from deepfake.detection.card import load_card, model_names
 from deepfake.evaluation.scores import read_scores, wilson_interval
 from deepfake.images.pixels import InputSpec
 from deepfake.perturbations.example import drawn_portrait, example_strip
@@ -21,6 +21,7 @@ from deepfake.perturbations.graded import KINDS, Kind, altered
 from deepfake.robustness.record import RobustnessError, read_robustness, to_dict, write_robustness
 from deepfake.robustness.sweep import Robustness, Subject, balanced_sample, conditions, subject_of, sweep
 from deepfake.robustness.table import COLUMNS, Condition, summarise
+from deepfake.types import Thresholds
 
 BY_NAME = {kind.name: kind for kind in KINDS}
 SOME = [BY_NAME["darker"], BY_NAME["crop"], BY_NAME["grey"], BY_NAME["noise"]]

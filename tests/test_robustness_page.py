@@ -19,7 +19,7 @@ from drawn_card import drawn_card
 from streamlit.testing.v1 import AppTest
 
 from deepfake.data.index import index_dataset
-from deepfake.detection.card import Thresholds, load_card
+from deepfake.detection.card import load_card
 from deepfake.errors import UserError
 from deepfake.perturbations.graded import KINDS
 from deepfake.robustness import job
@@ -38,6 +38,7 @@ from deepfake.robustness.text import (
     rule_sentence,
     summary_table,
 )
+from deepfake.types import Thresholds
 
 ROOT = Path(__file__).resolve().parent.parent
 CUTS = Thresholds(**drawn_card()["thresholds"])

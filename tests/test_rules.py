@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import beta, norm
 
-from deepfake.detection.card import ModelError, Thresholds, load_card
+from deepfake.detection.card import ModelError, load_card
 from deepfake.detection.rules import (
     SMALLEST_FACE,
     OverlayRule,
@@ -21,6 +21,7 @@ from deepfake.detection.rules import (
     read_rules,
 )
 from deepfake.training.rules import HELD, LEAST_SCENES, SIZES, Scene, size_rows, whole_rule
+from deepfake.types import Thresholds
 
 THRESHOLDS = Thresholds(0.5, 0.9, 0.4, 0.6)
 

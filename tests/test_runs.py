@@ -28,9 +28,8 @@ from deepfake.runs.state import process_alive
 from deepfake.runs.table import differing_settings, runs_table
 from deepfake.settings import allowed_roots, resolve_in_roots
 from deepfake.training.failures import explained
-from deepfake.training.log import read_json, write_json
 from deepfake.training.recipe import RECIPES
-from deepfake.util.files import held, hold
+from deepfake.util.files import held, hold, read_json, write_json
 from deepfake.util.run_spawn import log_tail, spawn
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy.stats import binom, binomtest
 
+from deepfake.errors import EvaluationError
 from deepfake.evaluation.scores import (
     SCORE_COLUMNS,
-    EvaluationError,
     read_scores,
     verdict_context,
     wilson_interval,

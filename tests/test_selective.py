@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from deepfake.evaluation.scores import EvaluationError
+from deepfake.errors import EvaluationError
 from deepfake.evaluation.selective import coverage_risk
 
 

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from conftest import noise_image
 
-from deepfake.detection.card import CallName, Thresholds
 from deepfake.detection.stress import CHANGES, REFRAMING, Change, StressTest, changed, stress_test
 from deepfake.detection.text import Outcome, outcomes_csv, stress_line
 from deepfake.detection.verdict import FaceVerdict, Scope, Verdict
 from deepfake.errors import UserError
-from deepfake.images.pixels import Pixels
+from deepfake.types import CallName, Pixels, Thresholds
 
 THRESHOLDS = Thresholds(0.5, 0.9, 0.4, 0.6)
 

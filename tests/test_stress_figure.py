@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deepfake.detection.card import Thresholds
-from deepfake.detection.draw import CALL_COLOURS
 from deepfake.detection.figures import stress_figure, stress_table
 from deepfake.detection.stress import CHANGES, stress_test
 from deepfake.detection.text import CALL_WORDS
+from deepfake.plotting import CALL_COLOURS
+from deepfake.types import Thresholds
 
 THRESHOLDS = Thresholds(0.5, 0.9, 0.4, 0.6)
 

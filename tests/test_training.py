@@ -27,11 +27,12 @@ from deepfake.networks.architectures import compact
 from deepfake.training import epochs
 from deepfake.training import train as training
 from deepfake.training.callbacks import StepReporter, WeightAverage
-from deepfake.training.log import RunLog, read_data_folder, read_settings, write_json
+from deepfake.training.log import RunLog, read_data_folder, read_settings
 from deepfake.training.optimise import compile_for, fastest_precision, shorten_memory
 from deepfake.training.recipe import RECIPES, Recipe, fitted
 from deepfake.training.train import train
 from deepfake.training.training_data import TrainingError, balanced_sample
+from deepfake.util.files import write_json
 
 TINY = Recipe(
     "tiny",

@@ -15,13 +15,12 @@ from streamlit.testing.v1 import AppTest
 from test_run_history import epoch, start, step
 from test_runs import a_run, end
 
-from deepfake.data.image_stats import Stopped
 from deepfake.errors import UserError
 from deepfake.runs import runs
 from deepfake.runs.estimate import Estimate
-from deepfake.training.log import write_json
 from deepfake.training.recipe import RECIPES, fitted
-from deepfake.util.jobs import find_job
+from deepfake.util.files import write_json
+from deepfake.util.jobs import Stopped, find_job
 
 ROOT = Path(__file__).resolve().parent.parent
 ESTIMATE = Estimate(32, 16, 1000, 4, 3, 0.5, 1.0, 7200.0, 1500.0, 70.0)

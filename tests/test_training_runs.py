@@ -19,7 +19,6 @@ import pytest
 from test_training import TINY, events, quiet, recipe, tiny_network
 
 from deepfake.cli import main
-from deepfake.data.image_stats import Stopped
 from deepfake.data.index import DatasetIndex, index_dataset
 from deepfake.errors import UserError
 from deepfake.runs import runs
@@ -28,6 +27,7 @@ from deepfake.runs.history import HistoryReader
 from deepfake.runs.process import attended
 from deepfake.training import train as training
 from deepfake.training.train import train
+from deepfake.util.jobs import Stopped
 
 ROOT = Path(__file__).resolve().parent.parent
 __all__ = ["tiny_network"]  # a fixture that every test here uses

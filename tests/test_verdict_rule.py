@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from deepfake.detection.card import OPERATING_POINTS, Thresholds
 from deepfake.evaluation.scores import wilson_interval
 from deepfake.evaluation.thresholds import sort_scores
 from deepfake.evaluation.verdict_rule import at_every_point, at_rule, rules_from_dict, rules_to_dict
+from deepfake.types import OPERATING_POINTS, Thresholds
 
 CUTS = Thresholds(balanced=0.55, few_false_alarms=0.85, uncertain_low=0.15, uncertain_high=0.65)
 

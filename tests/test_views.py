@@ -6,8 +6,8 @@ import pytest
 
 from deepfake.images.pixels import resize
 from deepfake.perturbations import sharing
+from deepfake.perturbations.mix import perturbed_copy
 from deepfake.training.frozen.views import View, view_of
-from deepfake.training.pipeline import perturbed_copy
 
 SHA = "5f" * 32
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.errors import StreamlitPageNotFoundError
 
-from deepfake.detection.card import OperatingPoint
 from deepfake.detection.text import POINT_WORDS
 from deepfake.errors import UserError
+from deepfake.types import OperatingPoint
 from ui.page import plain
 from ui.ui_carried import carry
 

@@ -22,10 +22,11 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from deepfake.detection.card import OPERATING_POINTS, CallName, Card, OperatingPoint
+from deepfake.detection.card import Card
 from deepfake.detection.feedback import feedback_folder
 from deepfake.detection.text import POINT_MEANINGS, POINT_WORDS
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
+from deepfake.types import OPERATING_POINTS, CallName, OperatingPoint
 from ui.check.uploads import leave_other_pages
 from ui.ui_carried import take_carried
 

@@ -25,16 +25,10 @@ from starlette.routing import Route
 from deepfake import __version__
 from deepfake.api.schema import PREFIX, openapi
 from deepfake.api.uploads import ApiError, RateLimit, Upload, check_key, read_form
-from deepfake.detection.card import (
-    OPERATING_POINTS,
-    ModelError,
-    OperatingPoint,
-    default_name,
-    load_card,
-    model_names,
-)
+from deepfake.detection.card import ModelError, default_name, load_card, model_names
 from deepfake.errors import UserError
 from deepfake.images.archives import Source
+from deepfake.types import OPERATING_POINTS, OperatingPoint
 
 PER_MINUTE = 60
 """Requests a minute from one address."""

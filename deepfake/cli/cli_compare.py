@@ -190,7 +190,8 @@ def _names(paths: Sequence[Path], given: Sequence[str] | None) -> list[str]:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    from deepfake.evaluation.scores import EvaluationError, read_scores
+    from deepfake.errors import EvaluationError
+    from deepfake.evaluation.scores import read_scores
 
     try:
         return read_scores(path)

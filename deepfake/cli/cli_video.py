@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfake.cli.options import EMPTY_PATH, add_verdict_options, operating_point, printable
-from deepfake.detection.card import OperatingPoint
 from deepfake.detection.text import video_headline
 from deepfake.errors import UserError
+from deepfake.types import OperatingPoint
 
 if TYPE_CHECKING:
     from deepfake.detection.detector import Detector

@@ -106,7 +106,7 @@ def facts_lines(inventory: Inventory, result: Audit | None) -> list[str]:
     """The same as lines for a person."""
     from deepfake.data.figures import counts_table, sizes_table
     from deepfake.data.text import audit_lines, balance_lines
-    from deepfake.detection.text import file_size
+    from deepfake.util.text import file_size
 
     lines = [f"{len(inventory):,} images in {_printable(str(inventory.root))}", ""]
     lines.append(f"{'split':16} {'Fake':>9} {'Real':>9} {'share fake':>11} {'size':>10}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake.cli.options import input_path, output_path, printable
-from deepfake.training.log import write_json
+from deepfake.util.files import write_json
 
 
 def add_evaluate(commands: Any) -> None:

@@ -7,8 +7,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from deepfake.detection.card import OperatingPoint
 from deepfake.errors import UserError
+from deepfake.types import OperatingPoint
 
 
 def add_verdict_options(parser: argparse.ArgumentParser) -> None:

@@ -51,8 +51,8 @@ def run_rules(options: argparse.Namespace) -> int:
     from deepfake.data.index import index_dataset
     from deepfake.detection.card import load_card
     from deepfake.detection.detector import get_detector
-    from deepfake.training.log import write_json
     from deepfake.training.rules import fit_rules
+    from deepfake.util.files import write_json
 
     scenes, generated = (_images(folder) for folder in (options.scenes, options.generated))
     data = index_dataset(options.data).select(split="Validation")

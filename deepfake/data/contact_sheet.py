@@ -10,9 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deepfake.images.load import ImageRefused, load_image
-from deepfake.images.pixels import Pixels
-from deepfake.perturbations.mix import FINAL_QUALITY, PERTURBATIONS, jpeg
-from deepfake.training.pipeline import Augmentation, augment
+from deepfake.perturbations.mix import FINAL_QUALITY, PERTURBATIONS, Augmentation, augment, jpeg
+from deepfake.types import Pixels
 
 CELL, GAP = 160, 4
 STRENGTHS = (0.1, 0.4, 0.7, 1.0)

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake.data.index import CLASS_NAMES, SPLITS
-from deepfake.data.synthesis.self_blend import Landmarks, self_blend
-from deepfake.detection.draw import jpeg_bytes
+from deepfake.data.synthesis.self_blend import self_blend
 from deepfake.errors import UserError
-from deepfake.images.pixels import Pixels
+from deepfake.images.encode import jpeg_bytes
+from deepfake.types import Landmarks, Pixels
 
 SIDE = 192
 SPLIT_SHARES = (2 / 3, 1 / 6, 1 / 6)

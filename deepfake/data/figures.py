@@ -10,8 +10,7 @@ import plotly.graph_objects as go
 
 from deepfake.data.index import splits_in_order
 from deepfake.data.shortcut import FEATURES, NOTABLE_AUC, Shortcut
-from deepfake.detection.draw import FAKE_COLOUR, REAL_COLOUR
-from deepfake.plotting import ACCENT_COLOUR, NEUTRAL_COLOUR, base_figure
+from deepfake.plotting import ACCENT_COLOUR, FAKE_COLOUR, NEUTRAL_COLOUR, REAL_COLOUR, base_figure
 
 CLASSES = ((1, "Fake", FAKE_COLOUR), (0, "Real", REAL_COLOUR))
 

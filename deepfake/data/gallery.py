@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deepfake.data.image_stats import Measures
 from deepfake.data.inventory import Inventory
-from deepfake.detection.card import CallName, Thresholds
+from deepfake.types import CallName, Thresholds
 
 SortName = Literal["name", "n_bytes", "pixels", "brightness", "sharpness", "p_fake"]
 SORTS: dict[SortName, str] = {
@@ -72,15 +72,6 @@ def gallery_table(
     return table.assign(**added)
 
 
-def called(p_fake: NDArray[np.float64], thresholds: Thresholds) -> NDArray[Any]:
-    """(N,) ``real``, ``fake`` or ``uncertain`` at the balanced operating point; "" where there is none."""
-    calls = np.full(p_fake.shape, "uncertain", object)
-    calls[p_fake < thresholds.uncertain_low] = "real"
-    calls[p_fake >= thresholds.uncertain_high] = "fake"
-    calls[np.isnan(p_fake)] = ""
-    return calls
-
-
 def select(table: pd.DataFrame, query: Query, thresholds: Thresholds | None = None) -> NDArray[np.int64]:
     """Row numbers of the images that match, in order.
 
@@ -98,7 +89,7 @@ def select(table: pd.DataFrame, query: Query, thresholds: Thresholds | None = No
     if query.text:
         keep &= table["path"].str.contains(query.text, case=False, regex=False).to_numpy(bool)
     if "p_fake" in table and thresholds is not None and (query.verdict or query.wrong):
-        calls = called(table["p_fake"].to_numpy(float), thresholds)
+        calls = thresholds.decide_all(table["p_fake"].to_numpy(float))
         if query.verdict:
             keep &= calls == query.verdict
         if query.wrong:

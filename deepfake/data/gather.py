@@ -26,15 +26,16 @@ from deepfake.data.inventory import read_header
 from deepfake.data.tiles import cut_tiles
 from deepfake.errors import UserError
 from deepfake.faces.finder import crop, find_faces
+from deepfake.images.hashing import LIKE_BITS, perceptual_hash
 from deepfake.images.load import ImageRefused, load_image
-from deepfake.images.pixels import Pixels, centre_part, centre_square, resize
+from deepfake.images.pixels import centre_part, centre_square, resize
 from deepfake.images.walk import list_image_files
 from deepfake.perturbations.mix import jpeg
+from deepfake.types import Pixels
 
 SIDE = 256
 QUALITIES = (70, 95)  # of the one JPEG pass, lowest and highest
 STORED_QUALITY = 95
-LIKE_BITS = 6  # perceptual hashes this near (of 64 bits) are taken for the same picture
 
 
 class GatheringError(UserError):
@@ -321,13 +322,6 @@ def in_one_form(pixels: Pixels, draw: float) -> Pixels:
 def name_draw(name: str) -> float:
     """A number in [0, 1) that follows from a name."""
     return int(hashlib.sha256(name.encode()).hexdigest()[:12], 16) / 16**12
-
-
-def perceptual_hash(pixels: Pixels) -> NDArray[np.uint8]:
-    """(8,) uint8: 64 bits that a change of size or compression hardly moves (low DCT frequencies)."""
-    grey = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (32, 32), interpolation=cv2.INTER_AREA)
-    low: Any = cv2.dct(grey.astype(np.float32))[:8, :8].ravel()
-    return np.packbits(low > np.median(low[1:]))
 
 
 def _kept_out(unlike: Iterable[Path]) -> tuple[set[str], NDArray[np.uint8]]:

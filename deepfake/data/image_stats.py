@@ -18,10 +18,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.data.gather import perceptual_hash
 from deepfake.data.inventory import Inventory, cache_name, file_states
+from deepfake.images.hashing import perceptual_hash
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.util.cache import DAMAGED, cache_folder, changed, prune, write_whole
+from deepfake.util.jobs import Stopped
 
 MOST_CACHED_BYTES = 512_000_000
 _VERSION = 2
@@ -39,10 +40,6 @@ _SHAPES: dict[str, tuple[Any, tuple[int, ...]]] = {
 }
 UNSEEN, GOOD, REFUSED = 0, 1, 2
 _STATES = ("n_bytes", "modified")
-
-
-class Stopped(Exception):
-    """The person who waited has had enough; what was measured is kept."""
 
 
 @dataclass(frozen=True)

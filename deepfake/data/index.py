@@ -21,6 +21,10 @@ import pandas as pd
 from deepfake.errors import UserError
 from deepfake.images.walk import IMAGE_EXTENSIONS, walk_images
 
+REMADE = "remade"
+"""The source that ``remake`` adds to a data set."""
+
+
 CLASS_NAMES = ("Fake", "Real")
 """Classes in folder order; the columns of a two-column softmax stand in this order."""
 

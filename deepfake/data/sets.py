@@ -12,8 +12,14 @@ from deepfake.data.demo import DEMO_IMAGES, write_demo
 from deepfake.data.index import class_or_split
 from deepfake.errors import UserError
 from deepfake.images.walk import list_image_files
-from deepfake.public_demo import EXPLANATION, is_demo
-from deepfake.settings import DataRootError, allowed_roots, own_sets_folder, resolve_in_roots
+from deepfake.settings import (
+    DEMO_EXPLANATION,
+    DataRootError,
+    allowed_roots,
+    is_demo,
+    own_sets_folder,
+    resolve_in_roots,
+)
 
 KAGGLE_SET = "manjilkarki/deepfake-and-real-images"
 DEMO_NAME = "demo"
@@ -53,7 +59,7 @@ def data_sets() -> list[Path]:
 
 def _check_not_demo() -> None:
     if is_demo():
-        raise FetchError("public_demo", EXPLANATION)
+        raise FetchError("public_demo", DEMO_EXPLANATION)
 
 
 def make_demo(on_progress: Callable[[int, int], None] | None = None) -> Path:

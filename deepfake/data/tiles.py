@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.images.pixels import Pixels
+from deepfake.types import Pixels
 
 _BLACK = 10  # what a JPEG pass leaves of black is darker
 _FILLED = 0.75  # share of a line that is brighter: more in a picture, less in a caption

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfake.data.image_stats import Stopped
-from deepfake.detection.card import CallName, OperatingPoint, Thresholds
-from deepfake.detection.draw import jpeg_bytes, shrink
 from deepfake.detection.text import PICTURE_FAULT, Outcome
 from deepfake.errors import UserError
 from deepfake.images.archives import Archive, Source, is_archive
+from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.images.load import load_image
 from deepfake.images.walk import walk_images
-from deepfake.public_demo import capped
+from deepfake.settings import capped
+from deepfake.types import CallName, OperatingPoint, Thresholds
+from deepfake.util.jobs import Stopped
 
 if TYPE_CHECKING:
     from deepfake.detection.detector import Detector

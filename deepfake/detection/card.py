@@ -12,7 +12,7 @@ import math
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from deepfake.detection.rules import Rules, read_rules
 from deepfake.errors import UserError
@@ -23,44 +23,34 @@ from deepfake.util.tensorflow import import_tensorflow
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
-OperatingPoint = Literal["balanced", "few_false_alarms"]
-OPERATING_POINTS: tuple[OperatingPoint, ...] = ("balanced", "few_false_alarms")
-CallName = Literal["real", "fake", "uncertain"]
+from deepfake.errors import EvaluationError
+from deepfake.types import Thresholds
+
+
+def calibrated_probability(logits: ArrayLike, temperature: float, bias: float = 0.0) -> NDArray[np.float64]:
+    """sigmoid(logits / temperature + bias): p_fake in [0, 1], of the shape of `logits`.
+
+    Raises:
+        EvaluationError: ``bad_setting`` for a temperature not above 0, or a bias that is not a number.
+    """
+    if not (math.isfinite(temperature) and temperature > 0 and math.isfinite(bias)):
+        raise EvaluationError(
+            "bad_setting",
+            f"The temperature must be above 0 and the bias a number. Received {temperature} and {bias}.",
+        )
+    return np.asarray(expit(np.asarray(logits, dtype=np.float64) / temperature + bias))
+
+
 BESIDE = " + "
 """Between the architectures of networks that one detector combines (``combining``)."""
 
 
 class ModelError(UserError):
     """A detector is missing, damaged or not to be trusted."""
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Where calibrated ``p_fake`` becomes a verdict.
-
-    Attributes:
-        balanced: maximises balanced accuracy on perturbed validation images.
-        few_false_alarms: at or above it at most 1 % of real validation images lie.
-        uncertain_low, uncertain_high: outside this band verdicts reach the reliability in the card.
-    """
-
-    balanced: float
-    few_false_alarms: float
-    uncertain_low: float
-    uncertain_high: float
-
-    def call(self, p_fake: float, point: OperatingPoint = "balanced") -> CallName:
-        """``fake``, ``real`` or, between the two, ``uncertain``."""
-        if p_fake >= self.fake_from(point):
-            return "fake"
-        return "real" if p_fake < self.uncertain_low else "uncertain"
-
-    def fake_from(self, point: OperatingPoint = "balanced") -> float:
-        """The lowest ``p_fake`` that is called fake."""
-        if point == "few_false_alarms":
-            return max(self.uncertain_high, self.few_false_alarms)
-        return self.uncertain_high
 
 
 @dataclass(frozen=True)
@@ -125,7 +115,7 @@ class Card:
         Returns:
             float64 in 0..1, of the same shape.
         """
-        from deepfake.evaluation.calibration import calibrated_probability
+        pass
 
         return calibrated_probability(logits, self.temperature, self.bias)
 

@@ -10,18 +10,19 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.detection.card import Card, OperatingPoint, load_card, load_model
+from deepfake.detection.card import Card, load_card, load_model
 from deepfake.detection.neighbours import LookalikeError, LookalikeIndex, load_index
 from deepfake.detection.photographs import looks_drawn
 from deepfake.detection.stress import REFRAMING, Change, stress_test
 from deepfake.detection.text import NO_FACE, barred_warnings, turned_line
 from deepfake.detection.verdict import FaceVerdict, Reason, Verdict, WholeVerdict, picture_score
-from deepfake.faces.finder import Box, Face, FaceScan, crop, find_faces, turned_back
+from deepfake.faces.finder import Face, FaceScan, crop, find_faces, turned_back
 from deepfake.images.load import LoadedImage
-from deepfake.images.pixels import Pixels, centre_square, to_batch
+from deepfake.images.pixels import centre_square, to_batch
 from deepfake.networks.embedding import compiled_reader
 from deepfake.networks.scoring import compiled_scorer
-from deepfake.public_demo import capped
+from deepfake.settings import capped
+from deepfake.types import Box, OperatingPoint, Pixels
 from deepfake.util.admission import Admission
 
 logger = logging.getLogger(__name__)

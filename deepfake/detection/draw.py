@@ -2,51 +2,16 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from deepfake.detection.card import CallName
 from deepfake.detection.text import CALL_WORDS
-from deepfake.faces.finder import Box
-from deepfake.images.pixels import Pixels
-
-# Vermillion and blue of the palette by Okabe and Ito (2008), told apart with every common colour
-# blindness, and a grey whose lightness differs from both. .streamlit/config.toml repeats them.
-FAKE_COLOUR = "#D55E00"
-REAL_COLOUR = "#0072B2"
-UNCERTAIN_COLOUR = "#6B7280"
-CALL_COLOURS: Mapping[CallName, str] = {
-    "fake": FAKE_COLOUR,
-    "real": REAL_COLOUR,
-    "uncertain": UNCERTAIN_COLOUR,
-}
-PREVIEW_SIDE = 1000
-
-
-def shrink(pixels: Pixels, side: int = PREVIEW_SIDE) -> Pixels:
-    """The picture with its longer side brought down to ``side`` pixels; never enlarged.
-
-    Args:
-        pixels: (H, W, 3) uint8 RGB.
-        side: pixels, at least 1.
-    """
-    height, width = pixels.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return pixels
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def jpeg_bytes(pixels: Pixels, quality: int = 90) -> bytes:
-    """The picture as a JPEG file without metadata; for the screen, never for scoring."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
+from deepfake.images.encode import PREVIEW_SIDE, shrink
+from deepfake.plotting import CALL_COLOURS, FAKE_COLOUR, REAL_COLOUR
+from deepfake.types import Box, CallName, Pixels
 
 
 def draw_faces(

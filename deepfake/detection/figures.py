@@ -5,11 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from deepfake.detection.card import OperatingPoint, Thresholds
-from deepfake.detection.draw import CALL_COLOURS
 from deepfake.detection.stress import StressTest
 from deepfake.detection.text import CALL_WORDS
-from deepfake.plotting import base_figure, share_axis
+from deepfake.plotting import CALL_COLOURS, base_figure, share_axis
+from deepfake.types import OperatingPoint, Thresholds
 
 
 def stress_table(result: StressTest) -> pd.DataFrame:

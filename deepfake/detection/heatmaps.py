@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from deepfake.images.pixels import InputSpec, Pixels, fitted, scaled
+from deepfake.images.pixels import InputSpec, fitted, scaled
 from deepfake.networks.scoring import Scorer
+from deepfake.types import Pixels
 
 Heat = NDArray[np.float32]
 Probability = Callable[[NDArray[np.floating[Any]]], NDArray[np.float64]]

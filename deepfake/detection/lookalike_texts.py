@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deepfake.detection.neighbour_index import IN_SCOPE
 from deepfake.detection.neighbours import Lookalike, LookalikeIndex, Unlikeness
-from deepfake.detection.text import percent
+from deepfake.util.text import percent
 
 UNUSUAL = 0.9
 """Share of pictures kept out of training that lie nearer, above which a face is called unusual."""

@@ -12,7 +12,7 @@ from deepfake.data.index import DatasetError, DatasetIndex
 from deepfake.detection.detector import Detector
 from deepfake.detection.neighbours import LookalikeIndex, kth_distance
 from deepfake.images.load import ImageRefused
-from deepfake.training.pipeline import scoring_batches
+from deepfake.networks.scoring import scoring_batches
 
 IMAGES = 2500
 """Training pictures of an index; its file then takes a few MB."""

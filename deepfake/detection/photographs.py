@@ -11,7 +11,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from deepfake.images.pixels import Pixels, centre_part, resize
+from deepfake.images.pixels import centre_part, resize
+from deepfake.types import Pixels
 
 SIDE = 128
 """Side in pixels of the copy that is looked at."""

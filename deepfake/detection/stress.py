@@ -12,11 +12,10 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from deepfake.detection.card import CallName, Thresholds
-from deepfake.detection.text import percent
-from deepfake.images.pixels import Pixels
 from deepfake.perturbations.mix import jpeg
 from deepfake.perturbations.overlay import sticker, watermark
+from deepfake.types import CallName, Pixels, Thresholds
+from deepfake.util.text import percent
 
 Kind = Literal[
     "JPEG",

@@ -9,17 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from deepfake.detection.card import CallName, OperatingPoint, Thresholds
 from deepfake.errors import UserError
+from deepfake.types import CallName, OperatingPoint, Thresholds
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
-    import pandas as pd
-
     from deepfake.detection.rules import Rules
     from deepfake.detection.verdict import FaceVerdict, Reason, Verdict
     from deepfake.detection.video import VideoVerdict
-    from deepfake.faces.finder import Box
     from deepfake.images.load import ImageFacts
+    from deepfake.types import Box
+from deepfake.util.text import file_size, percent
 
 CALL_WORDS: Mapping[CallName, str] = {
     "fake": "Likely fake",
@@ -75,30 +74,6 @@ class Outcome:
             return {"file": self.file, **self.verdict.to_dict()}
         error = self.error or UserError("fault", PICTURE_FAULT)
         return {"file": self.file, "error": {"code": error.code, "message": error.message}}
-
-
-def percent(share: float) -> str:
-    """A probability or share in 0..1 in whole percent; never a 0 or 100 that it is not.
-
-    >>> percent(0.934), percent(0.003), percent(0.998), percent(0.0), percent(1.0)
-    ('93 %', 'under 1 %', 'over 99 %', '0 %', '100 %')
-    """
-    if 0 < share < 0.01:
-        return "under 1 %"
-    if 0.99 < share < 1:
-        return "over 99 %"
-    return f"{share:.0%}".replace("%", " %")
-
-
-def file_size(n_bytes: int) -> str:
-    """Bytes in the unit a person expects.
-
-    >>> file_size(900), file_size(182_000), file_size(3_400_000)
-    ('900 bytes', '182 kB', '3.4 MB')
-    """
-    if n_bytes < 1000:
-        return f"{n_bytes} bytes"
-    return f"{n_bytes / 1e3:.0f} kB" if n_bytes < 999_500 else f"{n_bytes / 1e6:.1f} MB"
 
 
 def facts_line(facts: ImageFacts) -> str:
@@ -351,43 +326,6 @@ def stress_line(verdict: Verdict) -> str:
     return " ".join([f"{'Uncertain' if whole else 'Part of it is uncertain'} after the stress test.", *lines])
 
 
-def context_sentence(scores: pd.DataFrame | None, verdict: Verdict, rules: Rules | None = None) -> str:
-    """What the probability meant on images with known answers; empty without a table or a probability.
-
-    They are not called test images: the thresholds were chosen on them. They show one face each, so the
-    highest of many faces is not set beside them.
-
-    Args:
-        scores: from ``recorded.validation_scores``.
-        verdict: any.
-        rules: of the detector, for what it said of other whole images.
-    """
-    from deepfake.evaluation.scores import verdict_context
-
-    if verdict.p_fake is None:
-        return ""
-    if verdict.basis == "whole":
-        whole = rules and rules.whole
-        if not whole:
-            return ""
-        found = f" and {whole.found:,} of {whole.generated:,} generated images" if whole.generated else ""
-        return (
-            f"Among validation images, it called {whole.called_fake:,} of {whole.scenes:,} photographs of "
-            f"scenes fake by the whole image{found}."
-        )
-    if scores is None or len(verdict.deciding) > 1:
-        return ""
-    context = verdict_context(scores, verdict.p_fake)
-    low, high = (round(100 * bound) for bound in context.interval)
-    were = "was" if context.n_fake == 1 else "were"
-    return (
-        f"Of {context.n:,} images kept out of training that scored like this, {context.n_fake:,} {were} fake "
-        f"({context.confidence:.0%} interval: {low} to {high} %). "
-        f"Of all {len(scores):,} such images {percent(scores['label'].to_numpy().mean())} were fake; "
-        "where fakes are rarer or more common, the count would differ."
-    ).replace("95%", "95 %")
-
-
 def overlay_line(verdict: Verdict, rules: Rules) -> str:
     """Under a verdict of fake: that something laid over a face can bring it about, where measured."""
     overlay = rules.overlay
@@ -397,20 +335,6 @@ def overlay_line(verdict: Verdict, rules: Rules) -> str:
         "Text, a caption or a sticker over the face can bring about this verdict alone: with one, "
         f"{overlay.overlaid:,} of {overlay.n:,} real validation faces were called fake, without one "
         f"{overlay.called_fake:,}. If there is one here, check a copy without it."
-    )
-
-
-def context_example(scores: pd.DataFrame | None, p_fake: float = 0.8) -> str:
-    """How images that scored about this turned out; empty without a table."""
-    from deepfake.evaluation.scores import verdict_context
-
-    if scores is None:
-        return ""
-    context = verdict_context(scores, p_fake)
-    return (
-        f"Of the {context.n:,} images kept out of training that scored nearest to {percent(p_fake)} "
-        f"({percent(context.low)} to {percent(context.high)}), {context.n_fake:,} were fake, "
-        f"that is {percent(context.share_fake)}."
     )
 
 

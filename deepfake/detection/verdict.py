@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from deepfake.detection.card import CallName, OperatingPoint, Thresholds
 from deepfake.detection.rules import RealScores
 from deepfake.detection.stress import StressTest, settled
-from deepfake.faces.finder import Box
+from deepfake.types import Box, CallName, OperatingPoint, Thresholds
 
 Scope = Literal["faces", "face_crop", "no_face"]
 Reason = Literal["out_of_scope", "not_a_photograph", "too_small", "fake_as_a_whole"]

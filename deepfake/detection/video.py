@@ -9,11 +9,12 @@ from itertools import groupby
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from deepfake.detection.card import CallName, OperatingPoint, Thresholds
-from deepfake.detection.draw import draw_faces, jpeg_bytes
+from deepfake.detection.draw import draw_faces
 from deepfake.detection.text import video_headline
+from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import ImageFacts, LoadedImage
 from deepfake.images.video import MAX_FRAMES, Frame, Video, VideoFacts
+from deepfake.types import CallName, OperatingPoint, Thresholds
 
 if TYPE_CHECKING:
     from deepfake.detection.detector import Detector

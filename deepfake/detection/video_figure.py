@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from deepfake.detection.card import CallName
-from deepfake.detection.draw import CALL_COLOURS
 from deepfake.detection.text import CALL_WORDS
 from deepfake.detection.video import VideoVerdict
-from deepfake.plotting import NEUTRAL_COLOUR, base_figure, share_axis
+from deepfake.plotting import CALL_COLOURS, NEUTRAL_COLOUR, base_figure, share_axis
+from deepfake.types import CallName
 
 _SYMBOLS: Mapping[CallName, str] = {"fake": "diamond", "uncertain": "square", "real": "circle"}
 NO_FACE = "No face"

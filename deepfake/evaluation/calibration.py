@@ -12,14 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, ndtri
 
-from deepfake.evaluation.scores import (
-    EvaluationError,
-    check_labels,
-    check_numbers,
-    check_scores,
-    check_share,
-    wilson_bounds,
-)
+from deepfake.errors import EvaluationError
+from deepfake.evaluation.scores import check_labels, check_numbers, check_scores, check_share, wilson_bounds
 
 N_BINS = 15
 TEMPERATURE_BOUNDS = (0.05, 20.0)
@@ -132,20 +126,6 @@ def fit_temperature_and_bias(logits: ArrayLike, labels: ArrayLike) -> tuple[floa
     bounds = [(1 / high, 1 / low), (-50.0, 50.0)]
     found = minimize(log_loss, [1 / start, 0.0], jac=True, bounds=bounds, method="L-BFGS-B", tol=1e-12)
     return float(1 / found.x[0]), float(found.x[1])
-
-
-def calibrated_probability(logits: ArrayLike, temperature: float, bias: float = 0.0) -> NDArray[np.float64]:
-    """sigmoid(logits / temperature + bias): p_fake in [0, 1], of the shape of `logits`.
-
-    Raises:
-        EvaluationError: ``bad_setting`` for a temperature not above 0, or a bias that is not a number.
-    """
-    if not (math.isfinite(temperature) and temperature > 0 and math.isfinite(bias)):
-        raise EvaluationError(
-            "bad_setting",
-            f"The temperature must be above 0 and the bias a number. Received {temperature} and {bias}.",
-        )
-    return np.asarray(expit(np.asarray(logits, dtype=np.float64) / temperature + bias))
 
 
 def threshold_balanced(labels: ArrayLike, p_fake: ArrayLike) -> float:

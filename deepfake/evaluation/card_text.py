@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from deepfake.detection.card import Card
-from deepfake.detection.text import percent
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.text import RULE_TITLES, Unit, rate_cell, shown, shown_interval
+from deepfake.util.text import percent
 
 _COLUMNS: tuple[tuple[str, str, Unit], ...] = (
     ("accuracy", "Forced-choice accuracy", "share"),

@@ -1,6 +1,6 @@
 """Two or more detectors on the same images: which is better, how surely, and where they differ.
 
-Everything rests on score tables (see `deepfake.evaluation.scores`); no network runs. Fake is the positive class,
+Everything rests on score tables (`evaluation.scores`); no network runs. Fake is the positive class,
 and every difference is A minus B.
 """
 
@@ -44,7 +44,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class PairComparison:
-    """Detector `a` against detector `b`; `differences` has the names of `deepfake.evaluation.paired.PAIRED_METRICS`."""
+    """Detector `a` against detector `b`; `differences` has the names of `PAIRED_METRICS`."""
 
     a: str
     b: str

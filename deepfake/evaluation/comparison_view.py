@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from deepfake.detection.card import OPERATING_POINTS, Card, OperatingPoint
+from deepfake.detection.card import Card
 from deepfake.evaluation.breakdown import sorted_scores
 from deepfake.evaluation.calibration import threshold_at_fpr
 from deepfake.evaluation.compare import PreparedComparison, differing_images, prepare
@@ -19,6 +19,7 @@ from deepfake.evaluation.ensemble import ENSEMBLE, ensemble_threshold, mean_of_l
 from deepfake.evaluation.loaded import LARGE
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.thresholds import SortedScores
+from deepfake.types import OPERATING_POINTS, OperatingPoint
 
 CardThreshold = OperatingPoint | Literal["forced_choice"]
 SAME_RATE = 0.01

@@ -9,12 +9,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.data.image_stats import Stopped
 from deepfake.data.inventory import Inventory
 from deepfake.detection.card import Card
+from deepfake.errors import EvaluationError
 from deepfake.evaluation.kept import known_evaluations
-from deepfake.evaluation.scores import EvaluationError, read_scores
+from deepfake.evaluation.scores import read_scores
 from deepfake.util.cache import DAMAGED, cache_folder, prune, write_whole
+from deepfake.util.jobs import Stopped
 
 MOST_CACHED_BYTES = 64_000_000
 Scores = NDArray[np.float64]

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from deepfake.detection.draw import FAKE_COLOUR, REAL_COLOUR
 from deepfake.evaluation.thresholds import ThresholdMetrics
-from deepfake.plotting import ACCENT_COLOUR, NEUTRAL_COLOUR, base_figure, share_axis
+from deepfake.plotting import ACCENT_COLOUR, FAKE_COLOUR, NEUTRAL_COLOUR, REAL_COLOUR, base_figure, share_axis
 
 DOT_TITLES = {
     "accuracy": "Called rightly (% of pictures)",

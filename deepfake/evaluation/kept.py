@@ -16,9 +16,9 @@ from deepfake.detection.card import Card
 from deepfake.errors import UserError
 from deepfake.evaluation.records import Recorded, entry_title, read_entry, recorded_evaluations
 from deepfake.evaluation.scores import read_scores, write_scores
-from deepfake.public_demo import is_demo
-from deepfake.training.log import write_json
+from deepfake.settings import is_demo
 from deepfake.util.cache import DAMAGED, cache_folder
+from deepfake.util.files import write_json
 
 if TYPE_CHECKING:  # it takes seconds to import; a page is drawn before it needs it
     from deepfake.evaluation.measure import Measurement
@@ -112,7 +112,7 @@ def add_to_card(card: Card, recorded: Recorded) -> str:
         KeptError: ``public_demo``; ``not_here``: it stands in a card, or is gone; ``bad_entry``.
         UserError: ``not_written``: the card cannot be written.
     """
-    from deepfake.training.publish import record_entry
+    from deepfake.evaluation.records import record_entry
 
     if is_demo():
         raise KeptError("public_demo", "This is a public demo: cards are not written.")

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from deepfake.detection.card import Card, OperatingPoint
+from deepfake.detection.card import Card
 from deepfake.evaluation.breakdown import Part, parts_of, sorted_scores
 from deepfake.evaluation.calibration import threshold_at_fpr, threshold_balanced
 from deepfake.evaluation.calibration_quality import CalibrationQuality, before_and_after
@@ -17,6 +17,7 @@ from deepfake.evaluation.records import Recorded, read_recorded_scores
 from deepfake.evaluation.strict_metrics import StrictMetrics, strict_metrics
 from deepfake.evaluation.thresholds import SortedScores
 from deepfake.evaluation.verdict_rule import RuleMetrics, at_every_point
+from deepfake.types import OperatingPoint
 
 LARGE = 50_000
 """Above this many images 200 resamples are drawn rather than 1,000, lest a person wait."""

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from deepfake.data.index import CLASS_NAMES, DatasetError, DatasetIndex
-from deepfake.detection.card import OperatingPoint
 from deepfake.detection.detector import Detector
 from deepfake.evaluation.metrics import Evaluation, evaluate_scores
 from deepfake.evaluation.thresholds import sort_scores
 from deepfake.evaluation.verdict_rule import RuleMetrics, at_every_point, rules_to_dict
 from deepfake.networks.scoring import score_files
+from deepfake.types import OperatingPoint
 
 
 @dataclass(frozen=True)

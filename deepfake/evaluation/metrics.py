@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import average_precision_score, classification_report, log_loss, roc_auc_score
 
+from deepfake.errors import EvaluationError
 from deepfake.evaluation.bootstrap import (
     bootstrap_intervals,
     count_scores,
@@ -17,7 +18,7 @@ from deepfake.evaluation.bootstrap import (
     error_curves,
     weighted_metrics,
 )
-from deepfake.evaluation.scores import EvaluationError, check_scores, check_share, wilson_interval
+from deepfake.evaluation.scores import check_scores, check_share, wilson_interval
 
 CLASS_ORDER = ("Fake", "Real")
 
@@ -66,7 +67,7 @@ class Evaluation:
         report: scikit-learn's classification report as a dict: 'Fake', 'Real', 'macro avg', 'weighted avg',
             each with precision, recall, f1-score, support; and 'accuracy'. 0 where a share is of nothing.
         seed_protocol: see `SeedProtocol`.
-        intervals: (low, high) by stratified bootstrap for each metric of `deepfake.evaluation.bootstrap.METRICS`, None
+        intervals: (low, high) by stratified bootstrap for each of `bootstrap.METRICS`, None
             where it is undefined; empty when n_bootstrap was 0. They show how much the numbers would move
             with other images of the same kind, not with images of another kind.
         confidence, n_bootstrap: of the intervals.

@@ -13,8 +13,8 @@ from deepfake.evaluation.cells import find_image
 from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.records import RecordError, read_recorded_scores
 from deepfake.images.load import load_image
-from deepfake.images.pixels import Pixels
-from deepfake.training.pipeline import perturbed_copy
+from deepfake.perturbations.mix import perturbed_copy
+from deepfake.types import Pixels
 
 
 @dataclass(frozen=True)

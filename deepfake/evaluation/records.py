@@ -9,15 +9,20 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from deepfake.detection.card import Card, OperatingPoint
+from deepfake.detection.card import Card, load_card
 from deepfake.errors import UserError
-from deepfake.evaluation.scores import read_scores
+from deepfake.evaluation.scores import read_scores, write_scores
 from deepfake.evaluation.verdict_rule import RuleMetrics, rules_from_dict
 from deepfake.settings import allowed_roots
+from deepfake.types import OperatingPoint
+from deepfake.util.files import write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RUN_HERE = "run here"
 CALIBRATION_SCORES = "scores-calibration.csv"
@@ -270,3 +275,38 @@ def validation_scores(card: Card) -> pd.DataFrame | None:
             except UserError:
                 continue
     return None
+
+
+def record_entry(card: Card, entry: dict[str, Any], table: pd.DataFrame) -> Path:
+    """Writes an evaluation into a detector's card and its scores beside it.
+
+    An earlier one of the same title (``recorded.describe``) is replaced.
+
+    Args:
+        card: the detector's.
+        entry: from ``evaluation_entry``.
+        table: the scores.
+
+    Returns:
+        The score table's path.
+
+    Raises:
+        UserError: code ``not_written``: the models folder cannot be written.
+    """
+    contents = dict(load_card(card.name).contents)
+    title = entry_title(entry)
+    others = [known for known in contents["evaluations"] if entry_title(known) != title]
+    taken = {known["scores"] for known in others if isinstance(known, dict) and "scores" in known}
+    file_title = entry_title({**entry, "perturbed": False}) + " perturbed" * bool(entry["perturbed"])
+    scores = card.folder / scores_name(file_title, taken)
+    contents["evaluations"] = [*others, {**entry, "scores": scores.name}]
+    try:
+        write_scores(table, scores)
+        write_json(card.folder / "card.json", contents)
+    except OSError as error:
+        raise UserError(
+            "not_written",
+            f"The evaluation cannot be recorded: {error.filename or card.folder} cannot be written "
+            f"({error.strerror}). Make the folder writable, or keep the scores elsewhere with --scores.",
+        ) from error
+    return scores

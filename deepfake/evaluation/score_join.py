@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from deepfake.evaluation.scores import EvaluationError, check_table
+from deepfake.errors import EvaluationError
+from deepfake.evaluation.scores import check_table
 
 
 class ComparisonError(EvaluationError):

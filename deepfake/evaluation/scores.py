@@ -13,19 +13,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from deepfake.errors import UserError
+from deepfake.errors import EvaluationError
 
 SCORE_COLUMNS = ("image_id", "split", "source", "label", "p_fake")
 LABEL_CODES = {"Fake": 1, "Real": 0}
-
-
-class EvaluationError(UserError):
-    """Labels, scores or settings that cannot be evaluated.
-
-    Codes: ``empty``, ``bad_shape``, ``length_mismatch``, ``bad_labels``, ``bad_scores``, ``one_class``,
-    ``bad_setting``, and for score tables ``not_found``, ``unreadable``, ``missing_columns``, ``bad_ids``,
-    ``duplicate_ids``.
-    """
 
 
 def check_scores(labels: ArrayLike, p_fake: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

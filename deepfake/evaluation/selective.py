@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logit
 
-from deepfake.evaluation.scores import EvaluationError, check_scores
+from deepfake.errors import EvaluationError
+from deepfake.evaluation.scores import check_scores
 
 MAX_ROWS = 1000
 MAX_LOGIT = 27.6  # scores and thresholds within 1e-12 of 0 or 1 count as equally far out

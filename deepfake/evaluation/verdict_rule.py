@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from deepfake.detection.card import OPERATING_POINTS, OperatingPoint, Thresholds
 from deepfake.evaluation.thresholds import Rate, SortedScores, rate
+from deepfake.types import OPERATING_POINTS, OperatingPoint, Thresholds
 
 
 @dataclass(frozen=True)

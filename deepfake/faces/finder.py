@@ -17,8 +17,8 @@ import numpy as np
 from deepfake.faces.margins import inner_box
 from deepfake.faces.mtcnn import FaceCascade
 from deepfake.faces.refinement import FloatBox, eyes_above_mouth, refine
+from deepfake.types import Box
 
-Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels, right and bottom exclusive
 Kind = Literal["faces", "face_crop", "no_face"]
 
 DETECTION_SIDE = 1000  # a longer side is shrunk to this before the search

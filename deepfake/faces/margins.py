@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.images.pixels import Pixels
+from deepfake.types import Pixels
 
 Margins = tuple[int, int, int, int]  # of left, top, right and bottom, in pixels
 

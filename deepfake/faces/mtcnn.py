@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.images.pixels import Pixels
+from deepfake.types import Pixels
 from deepfake.util.tensorflow import import_tensorflow
 
 SMALLEST_FACE = 20  # pixels

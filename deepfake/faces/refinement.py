@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.images.pixels import Pixels
+from deepfake.types import Pixels
 
 FloatBox = tuple[float, float, float, float]
 Decide = Callable[[NDArray[np.float32]], Any]

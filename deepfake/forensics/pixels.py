@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from deepfake.detection.draw import shrink
 from deepfake.forensics.credentials import Credentials, read_credentials
 from deepfake.forensics.metadata import (
     Compression,
@@ -22,8 +21,9 @@ from deepfake.forensics.metadata import (
     read_compression,
     read_exif,
 )
+from deepfake.images.encode import shrink
 from deepfake.images.load import ImageFacts, load_image
-from deepfake.images.pixels import Pixels
+from deepfake.types import Pixels
 
 ELA_QUALITY = 90
 NOISE_WINDOW = 16  # pixels

@@ -21,7 +21,7 @@ from typing import BinaryIO
 from deepfake.errors import UserError
 from deepfake.images.load import MAX_BYTES
 from deepfake.images.walk import IMAGE_EXTENSIONS
-from deepfake.public_demo import capped
+from deepfake.settings import capped
 
 MAX_ARCHIVE_BYTES = capped(256, 32) * 2**20
 """Largest archive that may be uploaded, in bytes (256 MiB, in the demo 32); one on disk may be larger."""

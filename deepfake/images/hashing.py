@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.data.gather import LIKE_BITS
+from deepfake.types import Pixels
+
+LIKE_BITS = 6  # perceptual hashes this near (of 64 bits) are taken for the same picture
+
+
+def perceptual_hash(pixels: Pixels) -> NDArray[np.uint8]:
+    """(8,) uint8: 64 bits that a change of size or compression hardly moves (low DCT frequencies)."""
+    grey = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (32, 32), interpolation=cv2.INTER_AREA)
+    low: Any = cv2.dct(grey.astype(np.float32))[:8, :8].ravel()
+    return np.packbits(low > np.median(low[1:]))
+
 
 _BITS = 64
 _CELLS = 4_000_000  # of one block of comparisons: 32 MB

@@ -43,7 +43,7 @@ from deepfake.images.image_refusals import (
     truncated,
 )
 from deepfake.images.limits import overload
-from deepfake.public_demo import capped
+from deepfake.settings import capped
 
 MAX_BYTES = capped(32, 8) * 1024 * 1024
 """Largest file accepted, in bytes (32 MiB; 8 in a public demo)."""

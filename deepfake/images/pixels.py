@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-Pixels = NDArray[np.uint8]
+from deepfake.types import Pixels
+
 Interpolation = Literal["area", "bicubic"]
 INTERPOLATIONS: tuple[Interpolation, ...] = ("area", "bicubic")
 

@@ -7,7 +7,7 @@ import itertools
 import os
 from pathlib import Path
 
-from deepfake.detection.draw import jpeg_bytes, shrink
+from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.util.cache import cache_folder, prune, write_whole
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from deepfake.errors import UserError
 from deepfake.images.ends import looks_cut
-from deepfake.images.pixels import Pixels
-from deepfake.public_demo import capped
+from deepfake.settings import capped
+from deepfake.types import Pixels
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from deepfake.detection.card import load_card, load_model
 from deepfake.errors import UserError
 from deepfake.networks.efficientnet import NAME as LITE
 from deepfake.networks.efficientnet import efficientnet_lite0, load_imagenet
@@ -151,14 +150,13 @@ def build(
     Args:
         name: the network's.
         size: side of the input in pixels, None for any (``resnet50``: 128).
-        weights: ``none``; ``imagenet`` or a path (not for ``compact``); or, but for ``resnet50``, the name of
-            a detector to start from.
+        weights: ``none``; ``imagenet`` or a path (not for ``compact``). To start from a detector see
+            ``training.train.starting_network``.
         fused: use the fast training kernel for batch normalisation (TensorFlow backend only).
 
     Raises:
         ArchitectureError: code ``unknown_architecture``, and what the networks raise.
         WeightsError: as ``efficientnet.load_imagenet``.
-        ModelError: ``weights`` is not the name of a sound detector.
     """
     if name == "resnet50":
         return resnet50(weights, size or 128)
@@ -174,38 +172,8 @@ def build(
     if name == LITE and weights and (weights == "imagenet" or weights.endswith(".pth")):
         load_imagenet(model, weights)
     elif weights not in (None, "none"):
-        _start_from(model, weights)
+        raise ArchitectureError("no_weights", f"There are no weights '{weights}' for the network '{name}'.")
     return model
-
-
-def _start_from(model: keras.Model, detector: str) -> None:
-    """Gives a network the weights of a published detector, or of its like in a combined one."""
-    card = load_card(detector)
-    try:
-        theirs = load_model(card)
-        if len(card.networks) > 1 and model.name in card.networks:
-            model.set_weights(_part_weights(theirs, card.networks.index(model.name), len(card.networks)))
-        else:
-            model.set_weights(theirs.get_weights())
-    except ValueError as error:
-        raise ArchitectureError(
-            "weights_not_loaded",
-            f"The detector '{detector}' is no {model.name} network of this shape ({card.architecture}, "
-            f"{card.contents.get('parameters', '?')} parameters), so training cannot start from it.",
-        ) from error
-
-
-def _part_weights(combined: Any, place: int, count: int) -> list[Any]:
-    """The weights of one of the networks that ``combining.combined_network`` laid side by side.
-
-    Its logit's scale is right up to the temperature; its bias, which went into the common one, is 0.
-    """
-    own = [layer for layer in combined.layers if layer.name.startswith(f"network{place}_")]
-    weights = [values for layer in own for values in layer.get_weights()]
-    widths = [tensor.shape[-1] for tensor in combined.get_layer("features").input]
-    first = sum(widths[:place])
-    kernel = np.asarray(combined.get_layer("logit").kernel)[first : first + widths[place]]
-    return [*weights, kernel * count, np.zeros(1, np.float32)]
 
 
 def freeze_stages(model: keras.Model, stages: int) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.images.pixels import InputSpec, Pixels, scaled
+from deepfake.images.pixels import InputSpec, scaled
+from deepfake.types import Pixels
 
 Reader = Callable[[Pixels], tuple[NDArray[np.float32], NDArray[np.float32]]]
 

@@ -15,8 +15,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from deepfake.training.half_precision import WEIGHTS
 from deepfake.util.cache import write_whole
+
+WEIGHTS = "model.weights.h5"
+
 
 SCALE = "int8_scale"
 """An attribute of a table stored as int8: (columns,) float32, what its numbers are multiplied by."""

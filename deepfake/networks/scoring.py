@@ -2,15 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.images.load import ImageRefused
-from deepfake.images.pixels import InputSpec, Pixels, scaled
-from deepfake.training.pipeline import scoring_batches
+from deepfake.images.load import ImageRefused, LoadedImage, load_image
+from deepfake.images.pixels import InputSpec, Interpolation, resize, scaled
+from deepfake.perturbations.mix import perturbed_copy
+from deepfake.types import Pixels
+
+
+def load_for_scoring(
+    path: str, size: int, *, perturbed: bool, interpolation: Interpolation = "area"
+) -> Pixels:
+    """A labelled face crop from disk as the network sees it when serving: (size, size, 3) uint8.
+
+    Raises:
+        ImageRefused: the file is not an image that can be used; the message names it.
+    """
+    image = load_named(path)
+    pixels = perturbed_copy(image.pixels, image.facts.sha256) if perturbed else image.pixels
+    return resize(pixels, size, interpolation)
+
+
+def load_named(path: str) -> LoadedImage:
+    """As ``load_image``, but a refusal names the file."""
+    try:
+        return load_image(path)
+    except ImageRefused as refusal:
+        raise ImageRefused(refusal.code, f"{path}: {refusal.message}") from refusal
+
+
+def scoring_batches(
+    paths: Sequence[str],
+    size: int,
+    *,
+    perturbed: bool,
+    batch_size: int = 64,
+    on_refused: Callable[[int, ImageRefused], None] | None = None,
+    interpolation: Interpolation = "area",
+) -> Iterator[Pixels]:
+    """uint8 batches (B, size, size, 3) in the order of ``paths``; decoding runs ahead of the caller.
+
+    Args:
+        paths: image files, each a face crop.
+        size: side of the result in pixels.
+        perturbed: the one perturbed copy of each image in its place.
+        batch_size: images a batch; the last may have fewer.
+        on_refused: told the row and the reason of a file that cannot be used, which becomes a black
+            image. None: such a file raises.
+        interpolation: of the network's input (``preprocessing.resize``).
+
+    Raises:
+        ImageRefused: as ``load_for_scoring``, where ``on_refused`` is None.
+    """
+    cv2.setNumThreads(0)
+
+    def load(row: int) -> Pixels:
+        try:
+            return load_for_scoring(paths[row], size, perturbed=perturbed, interpolation=interpolation)
+        except ImageRefused as refusal:
+            if on_refused is None:
+                raise
+            on_refused(row, refusal)
+            return np.zeros((size, size, 3), np.uint8)
+
+    starts = range(0, len(paths), batch_size)
+    with ThreadPoolExecutor() as pool:
+
+        def submit(start: int) -> list[Any]:
+            return [pool.submit(load, row) for row in range(start, min(start + batch_size, len(paths)))]
+
+        waiting = [submit(start) for start in starts[:2]]
+        for place in range(len(starts)):
+            ready = waiting.pop(0)
+            if place + 2 < len(starts):
+                waiting.append(submit(starts[place + 2]))
+            yield np.stack([future.result() for future in ready])
+
 
 Scorer = Callable[[Pixels], NDArray[np.float32]]
 

@@ -7,8 +7,8 @@ import hashlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from deepfake.images.pixels import Pixels
 from deepfake.perturbations.graded import KINDS, altered
+from deepfake.types import Pixels
 
 SIDE = 256
 _DRAWN_AT = 4 * SIDE  # four times as large and shrunk, for smooth edges

@@ -5,16 +5,20 @@ OpenForensics (Le et al., 2021) well. Everything is numpy and OpenCV on uint8 (H
 randomness comes from the generator passed in, so a seed gives the same images again.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
+from deepfake.images.pixels import resize
 from deepfake.perturbations.blocks import BLOCKS
 from deepfake.perturbations.blur import BLUR
 from deepfake.perturbations.colour import COLOUR
-from deepfake.perturbations.common import Perturbation, Pixels, as_pixels, between
+from deepfake.perturbations.common import Perturbation, as_pixels, between
 from deepfake.perturbations.edges import EDGES
 from deepfake.perturbations.noise import NOISE
 from deepfake.perturbations.weather import WEATHER
+from deepfake.types import Pixels
 
 __all__ = ["COUNT_SHARES", "FINAL_QUALITY", "KIND_WEIGHTS", "PERTURBATIONS", "draw_kinds", "jpeg", "perturb"]
 
@@ -96,3 +100,61 @@ def perturb(pixels: Pixels, rng: np.random.Generator, *, kinds_at_most: int = 3)
         functions = list(PERTURBATIONS[kind].values())
         perturbed = functions[int(rng.integers(len(functions)))](perturbed, float(rng.random()), rng)
     return jpeg(perturbed, FINAL_QUALITY)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How a training image is varied.
+
+    Attributes:
+        perturbed: share of samples put through ``augmentation.perturb``.
+        min_area: smallest share of the image that a random crop keeps; 1 turns cropping off.
+        recompressed: share of the samples not perturbed that get one JPEG pass of quality 40-95.
+        flip: mirror half of the samples.
+    """
+
+    perturbed: float = 0.65
+    min_area: float = 0.45
+    recompressed: float = 0.3
+    flip: bool = True
+
+
+def augment(pixels: Pixels, size: int, augmentation: Augmentation, rng: np.random.Generator) -> Pixels:
+    """One training sample of an image: crop, perturb, mirror, resize.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        size: side of the result in pixels.
+        augmentation: what to do how often.
+        rng: the only source of randomness.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    if augmentation.min_area < 1:
+        pixels = _random_crop(pixels, augmentation.min_area, rng)
+    if rng.random() < augmentation.perturbed:
+        pixels = perturb(pixels, rng)
+    elif rng.random() < augmentation.recompressed:
+        pixels = jpeg(pixels, int(rng.integers(40, 96)))
+    pixels = resize(pixels, size)
+    if augmentation.flip and rng.random() < 0.5:
+        pixels = np.ascontiguousarray(pixels[:, ::-1])
+    return pixels
+
+
+def _random_crop(pixels: Pixels, min_area: float, rng: np.random.Generator) -> Pixels:
+    height, width = pixels.shape[:2]
+    share = rng.uniform(min_area, 1.0)
+    aspect = np.exp(rng.uniform(-0.15, 0.15))
+    crop_height = min(height, max(16, round(height * np.sqrt(share / aspect))))
+    crop_width = min(width, max(16, round(width * np.sqrt(share * aspect))))
+    top = int(rng.integers(0, height - crop_height + 1))
+    left = int(rng.integers(0, width - crop_width + 1))
+    return np.ascontiguousarray(pixels[top : top + crop_height, left : left + crop_width])
+
+
+def perturbed_copy(pixels: Pixels, sha256: str) -> Pixels:
+    """The one perturbed copy of an image: its draws follow from its content, so that anyone who
+    evaluates on perturbed images evaluates on the same ones."""
+    return perturb(pixels, np.random.default_rng(int(sha256[:16], 16)))

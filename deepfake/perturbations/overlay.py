@@ -1,6 +1,6 @@
 """What people and agencies lay over a photograph: translucent text, captions, stickers.
 
-Not one of the kinds of ``deepfake.perturbations.mix.perturb``, whose kinds and weights follow the official Test of
+Not one of the kinds of ``mix.perturb``, whose kinds and weights follow the official Test of
 OpenForensics; shown in training, in calibration and in the robustness sweep on its own.
 """
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from deepfake.detection.card import CallName, OperatingPoint, Thresholds
-from deepfake.detection.draw import CALL_COLOURS
 from deepfake.detection.stress import StressTest
-from deepfake.detection.text import CALL_WORDS, percent
+from deepfake.detection.text import CALL_WORDS
+from deepfake.plotting import CALL_COLOURS
+from deepfake.types import CallName, OperatingPoint, Thresholds
+from deepfake.util.text import percent
 
 WIDTH = 840
 _ROW, _TOP, _BOTTOM = 36, 60, 80

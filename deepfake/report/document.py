@@ -10,28 +10,28 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from deepfake import __version__
 from deepfake.detection.card import Card
-from deepfake.detection.draw import draw_faces, draw_heat, jpeg_bytes
+from deepfake.detection.draw import draw_faces, draw_heat
 from deepfake.detection.explanation_texts import COLOURS_MEAN, MAP_NAMES, agreement_words, worth_words
 from deepfake.detection.heatmaps import Explanation, Faithfulness
 from deepfake.detection.text import (
     POINT_WORDS,
     PartRow,
-    context_sentence,
     facts_line,
     framed_square,
     headline,
     number_line,
     overlay_line,
     part_rows,
-    percent,
     raw_line,
     scope_line,
     stress_line,
 )
 from deepfake.detection.verdict import Verdict
 from deepfake.evaluation.records import validation_scores
+from deepfake.evaluation.text import context_sentence
 from deepfake.forensics.credentials import read_credentials
 from deepfake.forensics.metadata import compare_thumbnail, hashes, read_compression, read_exif
+from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import LoadedImage
 from deepfake.report.chart import stress_chart
 from deepfake.report.report_blocks import (
@@ -45,6 +45,7 @@ from deepfake.report.report_blocks import (
     Report,
     Rows,
 )
+from deepfake.util.text import percent
 
 MAX_EXPLAINED = 3
 """Parts whose chart and maps stand in a report; a group photograph would fill a book."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 
-from deepfake.detection.draw import CALL_COLOURS
+from deepfake.plotting import CALL_COLOURS
 from deepfake.report.report_blocks import (
     Block,
     Bullets,

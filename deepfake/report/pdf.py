@@ -13,7 +13,7 @@ from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, XPos, YPos
 from PIL import Image, ImageColor
 
-from deepfake.detection.draw import CALL_COLOURS
+from deepfake.plotting import CALL_COLOURS
 from deepfake.report.report_blocks import (
     Block,
     Bullets,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deepfake.detection.card import CallName
+from deepfake.types import CallName
 
 
 @dataclass(frozen=True)

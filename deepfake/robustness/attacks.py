@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.images.pixels import InputSpec, Pixels, scaled
+from deepfake.images.pixels import InputSpec, scaled
+from deepfake.types import Pixels
 
 Floats = NDArray[np.float32]
 Integers = Sequence[int] | NDArray[np.int64]

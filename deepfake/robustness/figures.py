@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from deepfake.detection.draw import FAKE_COLOUR, REAL_COLOUR
-from deepfake.plotting import ACCENT_COLOUR, NEUTRAL_COLOUR, base_figure, share_axis
+from deepfake.plotting import ACCENT_COLOUR, FAKE_COLOUR, NEUTRAL_COLOUR, REAL_COLOUR, base_figure, share_axis
 from deepfake.robustness.text import MEASURE_AXES, MEASURE_WORDS, Measure
 
 SERIES_COLOURS = (ACCENT_COLOUR, "#CC79A7", "#E69F00", "#7E6BC4", NEUTRAL_COLOUR)

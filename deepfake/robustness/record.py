@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deepfake.detection.card import Card, Thresholds
+from deepfake.detection.card import Card
 from deepfake.errors import UserError
 from deepfake.perturbations.graded import KINDS
 from deepfake.robustness.sweep import Robustness
 from deepfake.robustness.table import COLUMNS
-from deepfake.training.log import write_json
+from deepfake.types import Thresholds
+from deepfake.util.files import write_json
 
 FILE = "robustness.json"
 DIGITS = 5

@@ -15,13 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deepfake.data.index import DatasetError, DatasetIndex
-from deepfake.detection.card import Thresholds, load_model
+from deepfake.detection.card import load_model
 from deepfake.detection.detector import Detector
 from deepfake.images.load import ImageRefused, load_image
-from deepfake.images.pixels import InputSpec, Interpolation, Pixels, resize
+from deepfake.images.pixels import InputSpec, Interpolation, resize
 from deepfake.perturbations.graded import KINDS, Kind, altered
 from deepfake.robustness.attacks import MarginGradient, compiled_margin_gradient, fgsm, pgd
 from deepfake.robustness.table import Condition, summarise
+from deepfake.types import Pixels, Thresholds
 
 ATTACKS = ("fgsm", "pgd")
 EPSILONS = (1, 2, 4, 8)

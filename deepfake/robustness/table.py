@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from deepfake.detection.card import Thresholds
 from deepfake.evaluation.bootstrap import bootstrap_intervals, count_scores
 from deepfake.evaluation.thresholds import Rate, at_threshold, auc_with_interval, rate, sort_scores
 from deepfake.evaluation.verdict_rule import at_rule
+from deepfake.types import Thresholds
 
 RULE_MEASURES = ("decided", "correct", "false_positive_rate", "recall")
 MEASURES = ("accuracy", "balanced_accuracy", "roc_auc", "mean_real", "mean_fake", "flipped", *RULE_MEASURES)

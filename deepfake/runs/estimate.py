@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from deepfake.data.image_stats import Stopped
 from deepfake.data.index import DatasetIndex
 from deepfake.errors import UserError
 from deepfake.runs.runs import check_allowed
 from deepfake.training.recipe import Recipe
+from deepfake.util.jobs import Stopped
 
 _WARM_UP_STEPS = 5
 _MEASURED_STEPS = 8

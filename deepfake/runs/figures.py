@@ -11,8 +11,15 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from deepfake.detection.draw import FAKE_COLOUR, REAL_COLOUR
-from deepfake.plotting import ACCENT_COLOUR, NEUTRAL_COLOUR, base_figure, frame_constant, share_axis
+from deepfake.plotting import (
+    ACCENT_COLOUR,
+    FAKE_COLOUR,
+    NEUTRAL_COLOUR,
+    REAL_COLOUR,
+    base_figure,
+    frame_constant,
+    share_axis,
+)
 from deepfake.runs.history import History, headline, number
 from deepfake.runs.progress import step_rates
 

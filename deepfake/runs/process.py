@@ -19,9 +19,8 @@ from typing import Any
 
 from deepfake.errors import UserError
 from deepfake.training.failures import explained
-from deepfake.training.log import read_json, write_json
 from deepfake.training.recipe import Recipe
-from deepfake.util.files import held, hold
+from deepfake.util.files import held, hold, read_json, write_json
 from deepfake.util.usage import boot_and_kills
 
 RUN_LOCK = "run.lock"

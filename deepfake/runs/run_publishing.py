@@ -12,8 +12,7 @@ from typing import Literal
 from deepfake.errors import UserError
 from deepfake.runs.history import number
 from deepfake.runs.runs import PUBLISH_LOCK, PUBLISHED_FILE, RunError
-from deepfake.training.log import read_json, write_json
-from deepfake.util.files import held, hold
+from deepfake.util.files import held, hold, read_json, write_json
 
 _START_SECONDS = 120.0
 

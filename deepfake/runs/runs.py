@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake.errors import UserError
-from deepfake.public_demo import EXPLANATION, is_demo
 from deepfake.runs.history import History, HistoryReader
 from deepfake.runs.process import PROCESS_FILE, RUN_LOCK, STOP_FILE
 from deepfake.runs.state import RunState, process_alive, run_state
-from deepfake.training.log import read_data_folder, read_json, write_json
+from deepfake.settings import DEMO_EXPLANATION, is_demo
+from deepfake.training.log import read_data_folder
 from deepfake.util.cache import folder_named
-from deepfake.util.files import SUPPORTED, held, hold
+from deepfake.util.files import SUPPORTED, held, hold, read_json, write_json
 from deepfake.util.run_spawn import ROOT, log_tail, spawn
 from deepfake.util.text import plain_name
 
@@ -78,7 +78,7 @@ def check_allowed() -> None:
     if not training_allowed():
         raise RunError(
             "training_off",
-            EXPLANATION
+            DEMO_EXPLANATION
             if is_demo()
             else "Training is switched off on this server (DEEPFAKE_TRAINING=off). Runs can be seen.",
         )

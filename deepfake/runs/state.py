@@ -10,8 +10,8 @@ from typing import Any, Literal
 from deepfake.errors import UserError
 from deepfake.runs.history import History
 from deepfake.runs.process import PROCESS_FILE, RUN_LOCK, STOP_FILE, owner_words, training_owner
-from deepfake.training.log import read_json, read_settings
-from deepfake.util.files import held
+from deepfake.training.log import read_settings
+from deepfake.util.files import held, read_json
 from deepfake.util.usage import boot_and_kills
 
 StateCode = Literal[

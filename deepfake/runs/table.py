@@ -12,7 +12,7 @@ import pandas as pd
 from deepfake.runs.history import number
 from deepfake.runs.process import PROCESS_FILE
 from deepfake.runs.runs import Run
-from deepfake.training.log import read_json
+from deepfake.util.files import read_json
 
 COLUMNS = (
     "run", "state", "recipe", "data", "started", "minutes", "epochs", "best_epoch",

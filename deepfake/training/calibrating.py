@@ -10,10 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deepfake.data.gather import name_draw
-from deepfake.data.index import DatasetIndex
-from deepfake.detection.card import Thresholds
+from deepfake.data.index import REMADE, DatasetIndex
+from deepfake.detection.card import calibrated_probability
 from deepfake.evaluation.calibration import (
-    calibrated_probability,
     fit_temperature_and_bias,
     threshold_at_fpr,
     threshold_balanced,
@@ -21,8 +20,9 @@ from deepfake.evaluation.calibration import (
 )
 from deepfake.images.pixels import InputSpec
 from deepfake.networks.scoring import Scorer, score_files
-from deepfake.training.recipe import REMADE, Recipe
+from deepfake.training.recipe import Recipe
 from deepfake.training.samples import augmentation_of
+from deepfake.types import Thresholds
 
 RELIABILITY = 0.95
 """Outside the uncertain band at least this share of verdicts is right, on the images calibrated on."""

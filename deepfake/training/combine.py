@@ -21,8 +21,8 @@ from keras import layers
 from deepfake.detection.card import BESIDE, Card, load_card, load_model
 from deepfake.errors import UserError
 from deepfake.training.half_precision import halve
-from deepfake.training.log import write_json
 from deepfake.training.recipe import Recipe
+from deepfake.util.files import write_json
 
 
 class CombiningError(UserError):

@@ -6,10 +6,12 @@ import re
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from deepfake.data.index import DatasetIndex
-from deepfake.networks.architectures import build, freeze_stages
+from deepfake.detection.card import load_card, load_model
+from deepfake.networks.architectures import LITE, ArchitectureError, build, freeze_stages
 from deepfake.training.adversarial import adversarial
 from deepfake.training.devices import over_all_devices
 from deepfake.training.optimise import compile_for, fastest_precision, shorten_memory
@@ -17,6 +19,55 @@ from deepfake.training.pipeline import training_batches
 from deepfake.training.recipe import Recipe
 from deepfake.training.samples import epoch_samples, images_per_epoch
 from deepfake.training.training_data import TrainingError
+
+
+def starting_network(
+    name: str, *, size: int | None = None, weights: str | None = None, fused: bool = False
+) -> keras.Model:
+    """As ``architectures.build``; but for ``resnet50``, ``weights`` may name a detector to start from.
+
+    Raises:
+        ArchitectureError: as ``build``; code ``weights_not_loaded``: another network.
+        ModelError: ``weights`` is not the name of a sound detector.
+    """
+    of_detector = weights not in (None, "none") and name != "resnet50"
+    if name == LITE and weights and (weights == "imagenet" or weights.endswith(".pth")):
+        of_detector = False
+    if not of_detector:
+        return build(name, size=size, weights=weights, fused=fused)
+    model = build(name, size=size, fused=fused)
+    _start_from(model, str(weights))
+    return model
+
+
+def _start_from(model: keras.Model, detector: str) -> None:
+    """Gives a network the weights of a published detector, or of its like in a combined one."""
+    card = load_card(detector)
+    try:
+        theirs = load_model(card)
+        if len(card.networks) > 1 and model.name in card.networks:
+            model.set_weights(_part_weights(theirs, card.networks.index(model.name), len(card.networks)))
+        else:
+            model.set_weights(theirs.get_weights())
+    except ValueError as error:
+        raise ArchitectureError(
+            "weights_not_loaded",
+            f"The detector '{detector}' is no {model.name} network of this shape ({card.architecture}, "
+            f"{card.contents.get('parameters', '?')} parameters), so training cannot start from it.",
+        ) from error
+
+
+def _part_weights(combined: Any, place: int, count: int) -> list[Any]:
+    """The weights of one of the networks that ``combining.combined_network`` laid side by side.
+
+    Its logit's scale is right up to the temperature; its bias, which went into the common one, is 0.
+    """
+    own = [layer for layer in combined.layers if layer.name.startswith(f"network{place}_")]
+    weights = [values for layer in own for values in layer.get_weights()]
+    widths = [tensor.shape[-1] for tensor in combined.get_layer("features").input]
+    first = sum(widths[:place])
+    kernel = np.asarray(combined.get_layer("logit").kernel)[first : first + widths[place]]
+    return [*weights, kernel * count, np.zeros(1, np.float32)]
 
 
 def precision_of(recipe: Recipe) -> str:
@@ -31,7 +82,7 @@ def networks(training: DatasetIndex, recipe: Recipe, *, resume: bool) -> tuple[A
     steps = max(1, images_per_epoch(training, recipe) // recipe.batch_size)
     with over_all_devices():
         keras.mixed_precision.set_dtype_policy(precision)
-        model: Any = build(
+        model: Any = starting_network(
             recipe.architecture,
             size=recipe.train_input.size if recipe.architecture == "resnet50" else None,
             weights=None if resume else recipe.weights,

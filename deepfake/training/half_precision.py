@@ -13,9 +13,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from deepfake.networks.int8_weights import WEIGHTS
 from deepfake.util.cache import write_whole
-
-WEIGHTS = "model.weights.h5"
 
 
 def halve(file: Path) -> None:

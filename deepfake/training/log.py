@@ -45,22 +45,6 @@ class RunLog:
                 file.write(b"\n")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON so that a reader sees the old file or the new one, never half of one."""
-    waiting = path.with_suffix(".part")
-    waiting.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    waiting.replace(path)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty where there is none or it cannot be read."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def read_settings(folder: Path) -> Recipe:
     """The recipe of a run.
 

@@ -17,14 +17,16 @@ from deepfake.data.index import DatasetIndex
 from deepfake.detection.card import Card, load_card, models_folder, read_network
 from deepfake.errors import UserError
 from deepfake.evaluation.measure import Measurement
-from deepfake.evaluation.records import CALIBRATION_SCORES, entry_title, scores_name
+from deepfake.evaluation.records import CALIBRATION_SCORES
 from deepfake.evaluation.scores import write_scores
 from deepfake.networks.scoring import compiled_scorer
 from deepfake.training.calibrating import calibrate
-from deepfake.training.log import read_settings, write_json
+from deepfake.training.log import read_settings
+from deepfake.util.files import write_json
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
+from deepfake.evaluation.records import record_entry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,41 +164,6 @@ def evaluation_entry(
 def record(card: Card, measurement: Measurement, **about: Any) -> Path:
     """``record_entry`` of a measurement; ``about`` is what ``evaluation_entry`` takes."""
     return record_entry(card, evaluation_entry(measurement, **about), measurement.table)
-
-
-def record_entry(card: Card, entry: dict[str, Any], table: pd.DataFrame) -> Path:
-    """Writes an evaluation into a detector's card and its scores beside it.
-
-    An earlier one of the same title (``recorded.describe``) is replaced.
-
-    Args:
-        card: the detector's.
-        entry: from ``evaluation_entry``.
-        table: the scores.
-
-    Returns:
-        The score table's path.
-
-    Raises:
-        UserError: code ``not_written``: the models folder cannot be written.
-    """
-    contents = dict(load_card(card.name).contents)
-    title = entry_title(entry)
-    others = [known for known in contents["evaluations"] if entry_title(known) != title]
-    taken = {known["scores"] for known in others if isinstance(known, dict) and "scores" in known}
-    file_title = entry_title({**entry, "perturbed": False}) + " perturbed" * bool(entry["perturbed"])
-    scores = card.folder / scores_name(file_title, taken)
-    contents["evaluations"] = [*others, {**entry, "scores": scores.name}]
-    try:
-        write_scores(table, scores)
-        write_json(card.folder / "card.json", contents)
-    except OSError as error:
-        raise UserError(
-            "not_written",
-            f"The evaluation cannot be recorded: {error.filename or card.folder} cannot be written "
-            f"({error.strerror}). Make the folder writable, or keep the scores elsewhere with --scores.",
-        ) from error
-    return scores
 
 
 def _commit() -> str:

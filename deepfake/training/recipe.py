@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from deepfake.data.index import REMADE
 from deepfake.errors import UserError
 from deepfake.images.pixels import InputSpec
 
@@ -173,9 +174,6 @@ def fitted(recipe: Recipe, images: int, batch_size: int | None = None, epochs: i
         warmup=recipe.warmup * max(1.0, longer),
     )
 
-
-REMADE = "remade"
-"""The source that ``remake`` adds to a data set."""
 
 _SEED_INPUT = InputSpec(128, scale=1 / 255, offset=0.0)
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deepfake.data.index import DatasetIndex
-from deepfake.detection.card import Card, Thresholds
+from deepfake.detection.card import Card
 from deepfake.detection.detector import Detector, upright_square
 from deepfake.detection.rules import SMALLEST_FACE, OverlayRule, RealScores, Rules, SizeRow, WholeRule
 from deepfake.detection.verdict import Verdict
@@ -19,8 +19,8 @@ from deepfake.errors import UserError
 from deepfake.evaluation.records import validation_scores
 from deepfake.faces.finder import find_faces
 from deepfake.images.load import ImageRefused, load_image
-from deepfake.images.pixels import Pixels
 from deepfake.perturbations.overlay import overlay
+from deepfake.types import Pixels, Thresholds
 
 SIZES = (24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 """Longest sides of a face in pixels at which small faces are measured."""

@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deepfake.data.index import DatasetIndex
-from deepfake.data.synthesis.self_blend import Landmarks
 from deepfake.errors import UserError
-from deepfake.training.pipeline import Augmentation, Sample
+from deepfake.perturbations.mix import Augmentation
+from deepfake.training.pipeline import Sample
 from deepfake.training.recipe import Recipe
+from deepfake.types import Landmarks
 
 
 class SamplingError(UserError):

@@ -24,10 +24,11 @@ from deepfake.training.callbacks import StepReporter, StopAsked, WeightAverage
 from deepfake.training.checkpoint import read_checkpoint, write_checkpoint
 from deepfake.training.epochs import epoch_batches, fit_epoch, networks
 from deepfake.training.failures import explained
-from deepfake.training.log import RunLog, read_data_digest, write_json
+from deepfake.training.log import RunLog, read_data_digest
 from deepfake.training.recipe import Recipe
 from deepfake.training.training_data import TrainingError, check_images, data_digest, prepared
 from deepfake.training.validating import merit, strip_of, validation_numbers
+from deepfake.util.files import write_json
 from deepfake.util.process import Requests, held_back, remembered
 
 

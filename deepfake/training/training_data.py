@@ -10,11 +10,11 @@ import cv2
 import pandas as pd
 
 from deepfake.data.index import DatasetIndex
-from deepfake.data.synthesis.self_blend import Landmarks
 from deepfake.errors import UserError
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.training.recipe import Recipe
 from deepfake.training.samples import check_shares
+from deepfake.types import Landmarks
 
 _MOST_NAMED = 5
 

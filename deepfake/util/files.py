@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 try:
     import fcntl
@@ -49,3 +51,19 @@ def held(path: Path) -> bool:
     except BlockingIOError:
         return True
     return False
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON so that a reader sees the old file or the new one, never half of one."""
+    waiting = path.with_suffix(".part")
+    waiting.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    waiting.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is none or it cannot be read."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -9,8 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from deepfake.data.image_stats import Stopped
 from deepfake.errors import UserError
+
+
+class Stopped(Exception):
+    """The person who waited has had enough; what was measured is kept."""
+
 
 logger = logging.getLogger(__name__)
 JobState = Literal["running", "finished", "stopped", "failed"]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from deepfake.errors import UserError
+
+if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
+    pass
 
 LONGEST = 80
 
@@ -21,3 +26,27 @@ def plain_name(name: str) -> str:
             "not starting with '.'.",
         )
     return name
+
+
+def percent(share: float) -> str:
+    """A probability or share in 0..1 in whole percent; never a 0 or 100 that it is not.
+
+    >>> percent(0.934), percent(0.003), percent(0.998), percent(0.0), percent(1.0)
+    ('93 %', 'under 1 %', 'over 99 %', '0 %', '100 %')
+    """
+    if 0 < share < 0.01:
+        return "under 1 %"
+    if 0.99 < share < 1:
+        return "over 99 %"
+    return f"{share:.0%}".replace("%", " %")
+
+
+def file_size(n_bytes: int) -> str:
+    """Bytes in the unit a person expects.
+
+    >>> file_size(900), file_size(182_000), file_size(3_400_000)
+    ('900 bytes', '182 kB', '3.4 MB')
+    """
+    if n_bytes < 1000:
+        return f"{n_bytes} bytes"
+    return f"{n_bytes / 1e3:.0f} kB" if n_bytes < 999_500 else f"{n_bytes / 1e6:.1f} MB"

@@ -14,12 +14,15 @@ import streamlit as st
 
 from deepfake.detection import text
 from deepfake.detection.batch import Batch, Judged
-from deepfake.detection.card import CallName, Card, OperatingPoint
-from deepfake.detection.draw import draw_faces, jpeg_bytes
-from deepfake.detection.text import CALL_WORDS, percent
+from deepfake.detection.card import Card
+from deepfake.detection.draw import draw_faces
+from deepfake.detection.text import CALL_WORDS
 from deepfake.errors import UserError
+from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import load_image
+from deepfake.types import CallName, OperatingPoint
 from deepfake.util.jobs import Job, find_job, forget_job, job_line, start_job
+from deepfake.util.text import percent
 from ui.links import IN_BATCH, LinkedPicture, link_to_check
 from ui.page import CALL_STYLES, plain
 

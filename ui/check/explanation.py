@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deepfake.detection.heatmaps import Explanation, Heat
     from deepfake.detection.stress import StressTest
     from deepfake.detection.verdict import Verdict
-    from deepfake.images.pixels import Pixels
+    from deepfake.types import Pixels
 
 logger = logging.getLogger("deepfake.pages.explanation")
 

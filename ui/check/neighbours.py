@@ -71,8 +71,8 @@ def show_lookalikes(file_id: str, content: bytes, card: Card, verdict: Verdict, 
 
 def show_pictures(found: tuple[Lookalike, ...], folder: str) -> None:
     """A thumbnail of each that lies in a folder that may be read."""
-    from deepfake.detection.draw import jpeg_bytes, shrink
     from deepfake.evaluation.cells import find_image
+    from deepfake.images.encode import jpeg_bytes, shrink
     from deepfake.images.load import ImageRefused, load_image
 
     shown = []

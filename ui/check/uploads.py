@@ -12,9 +12,9 @@ from streamlit.errors import StreamlitPageNotFoundError
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from deepfake.detection.batch import KEPT_BYTES
-from deepfake.detection.text import file_size
 from deepfake.errors import UserError
 from deepfake.images.formats import identify
+from deepfake.util.text import file_size
 
 SHELVES = "shelves"
 """Key in the session's state: the uploads of each page, by its title."""

@@ -10,12 +10,15 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from deepfake.detection import text
-from deepfake.detection.card import CallName, Card, ModelError, OperatingPoint
-from deepfake.detection.draw import draw_faces, jpeg_bytes, shrink
-from deepfake.detection.text import PICTURE_FAULT, Outcome, percent
+from deepfake.detection.card import Card, ModelError
+from deepfake.detection.draw import draw_faces
+from deepfake.detection.text import PICTURE_FAULT, Outcome
 from deepfake.errors import UserError
-from deepfake.faces.finder import Box
+from deepfake.evaluation.text import context_sentence
+from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.images.load import ImageFacts, LoadedImage, load_image
+from deepfake.types import Box, CallName, OperatingPoint
+from deepfake.util.text import percent
 from ui.check.explanation import (
     EXPLAINED,
     STRESSED,
@@ -76,7 +79,7 @@ def judge(file_id: str, model: str, version: str, _content: bytes | None) -> tup
     image = opened(_content)
     detector = get_detector(model)
     verdict = detector.check(image)
-    meaning = text.context_sentence(validation_scores(detector.card), verdict, detector.card.rules)
+    meaning = context_sentence(validation_scores(detector.card), verdict, detector.card.rules)
     parts = scored_parts(image.pixels, verdict, every=True) if verdict.faces else []
     return verdict, meaning, [jpeg_bytes(shrink(part, 160)) for part in parts]
 

@@ -10,18 +10,20 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from deepfake.data.gallery import MEASURED, SORTS, Query, SortName, called, gallery_table, neighbours, select
+from deepfake.data.gallery import MEASURED, SORTS, Query, SortName, gallery_table, neighbours, select
 from deepfake.data.index import splits_in_order
 from deepfake.data.inventory import Inventory, cache_name
 from deepfake.data.text import word
-from deepfake.detection.card import CallName, Card, load_card, model_names
-from deepfake.detection.draw import PREVIEW_SIDE, shrink
-from deepfake.detection.text import CALL_WORDS, facts_line, file_size
+from deepfake.detection.card import Card, load_card, model_names
+from deepfake.detection.text import CALL_WORDS, facts_line
 from deepfake.errors import UserError
 from deepfake.evaluation.dataset_scores import Scores, compute_scores, kept_scores, recorded_scores
+from deepfake.images.encode import PREVIEW_SIDE, shrink
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.images.thumbnails import thumbnail
+from deepfake.types import CallName
 from deepfake.util.jobs import find_job, start_job
+from deepfake.util.text import file_size
 from ui.charts import download_later
 from ui.dataset.overview import measures_of
 from ui.jobs import show_job
@@ -215,7 +217,7 @@ def show_picture(inventory: Inventory, table: pd.DataFrame, row: int, card: Card
         if "brightness" in table and not np.isnan(item["brightness"]):
             facts.append(f"Mean grey {item['brightness']:.0f} of 255, sharpness {item['sharpness']:.0f}")
         if card is not None and "p_fake" in table and not np.isnan(item["p_fake"]):
-            call: CallName = called(np.array([item["p_fake"]]), card.thresholds)[0]
+            call: CallName = card.thresholds.decide_all(np.array([item["p_fake"]]))[0]
             facts.append(
                 f"Detector {card.name}: {CALL_WORDS[call].lower()}, probability of fake {item['p_fake']:.3f}"
             )

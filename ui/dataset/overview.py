@@ -14,9 +14,9 @@ from deepfake.data.image_stats import Measures, kept_measures, measures_version
 from deepfake.data.inventory import Inventory, take_inventory
 from deepfake.data.sets import DEMO_NAME, data_sets
 from deepfake.data.text import balance_lines
-from deepfake.detection.text import file_size
 from deepfake.errors import UserError
 from deepfake.settings import VARIABLE, allowed_roots, resolve_in_roots
+from deepfake.util.text import file_size
 from ui.charts import ask_for_format, chart, download
 from ui.dataset.ui_dataset_get import offer_demo, offer_kaggle, show_empty_state
 from ui.page import plain

@@ -5,8 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from deepfake.data.sets import fetch_kaggle, make_demo
-from deepfake.public_demo import EXPLANATION, is_demo
-from deepfake.settings import VARIABLE
+from deepfake.settings import DEMO_EXPLANATION, VARIABLE, is_demo
 from deepfake.util.jobs import start_job
 from ui.jobs import show_job
 from ui.page import plain
@@ -16,7 +15,7 @@ DEMO_JOB, KAGGLE_JOB = "demo", "kaggle"
 
 def show_empty_state() -> None:
     if is_demo():
-        st.info(plain(EXPLANATION), icon=":material/info:")
+        st.info(plain(DEMO_EXPLANATION), icon=":material/info:")
         return
     with st.container(border=True):
         st.markdown("**There is no data set yet.** Three ways to one:")

@@ -6,7 +6,7 @@ import streamlit as st
 
 from deepfake.data.contact_sheet import KIND_WORDS, STRENGTHS, sample_rows, strengths, training_samples
 from deepfake.data.inventory import Inventory
-from deepfake.detection.draw import shrink
+from deepfake.images.encode import shrink
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.perturbations.mix import KIND_WEIGHTS, PERTURBATIONS
 from ui.page import plain

@@ -8,7 +8,7 @@ from deepfake.detection.card import Card
 from deepfake.errors import UserError
 from deepfake.evaluation.kept import add_to_card, remove
 from deepfake.evaluation.records import Recorded
-from deepfake.public_demo import is_demo
+from deepfake.settings import is_demo
 from ui.page import plain
 
 FAULT = "kept-fault"

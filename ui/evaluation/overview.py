@@ -7,7 +7,6 @@ from typing import Any
 
 import streamlit as st
 
-from deepfake.detection.card import OperatingPoint
 from deepfake.errors import UserError
 from deepfake.evaluation import text as texts
 from deepfake.evaluation.breakdown import Part, breakdown_table, comparable, gaps
@@ -21,6 +20,7 @@ from deepfake.evaluation.records import Recorded, first_shown
 from deepfake.evaluation.strict_metrics import StrictMetrics
 from deepfake.evaluation.thresholds import SortedScores, ThresholdMetrics, report_table
 from deepfake.evaluation.verdict_rule import RuleMetrics
+from deepfake.types import OperatingPoint
 from ui.charts import ask_for_format, chart, download
 from ui.page import plain
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from deepfake.detection.draw import jpeg_bytes
+from deepfake.images.encode import jpeg_bytes
 from deepfake.perturbations.example import example_strip
 from deepfake.robustness.figures import curve_figure, map_figure, scores_figure
 from deepfake.robustness.sweep import ATTACKS

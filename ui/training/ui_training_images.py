@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from deepfake.detection.draw import jpeg_bytes, shrink
 from deepfake.errors import UserError
 from deepfake.evaluation.cells import image_file
 from deepfake.evaluation.evaluation_charts import confusion_figure
 from deepfake.evaluation.thresholds import SortedScores, at_threshold, report_table
+from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.images.load import load_image
 from deepfake.runs import figures
 from deepfake.runs.runs import Run

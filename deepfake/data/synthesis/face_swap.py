@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.data.synthesis.self_blend import Landmarks, eye_distance, face_mask, soft
-from deepfake.images.pixels import Pixels
+from deepfake.data.synthesis.self_blend import eye_distance, face_mask, soft
+from deepfake.types import Landmarks, Pixels
 
 _PARTS = ("eyes", "one eye", "nose", "mouth", "eyes and mouth")
 

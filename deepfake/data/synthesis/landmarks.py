@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from deepfake.data.index import DatasetIndex
-from deepfake.data.synthesis.self_blend import Landmarks
 from deepfake.faces.finder import find_landmarks
 from deepfake.images.load import ImageRefused, load_image
+from deepfake.types import Landmarks
 
 FILE = "landmarks.csv"
 _NUMBERS = [f"{axis}{place}" for place in range(5) for axis in "xy"]

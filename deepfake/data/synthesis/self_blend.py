@@ -12,9 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.images.pixels import Pixels
+from deepfake.types import Landmarks, Pixels
 
-Landmarks = NDArray[np.float32]
 """(5, 2) x and y, as shares of the picture's width and height: the eyes, the nose, the mouth's corners."""
 
 _STRENGTHS = (0.5, 0.75, 1.0, 1.0, 1.0, 1.0)  # of the blend; the paper's faintest, 0.25, is lost in JPEG

@@ -17,10 +17,11 @@ import numpy as np
 from deepfake.data.index import DatasetIndex
 from deepfake.errors import UserError
 from deepfake.images.load import ImageRefused, load_image
-from deepfake.images.pixels import InputSpec, Pixels, fitted, scaled
+from deepfake.images.pixels import InputSpec, fitted, scaled
 from deepfake.networks.clip_vit import CLIP_B16, NAME, Shape, backbone, load_clip, weights_file
 from deepfake.training.frozen.cache import SHARD_ROWS, FeatureCache
 from deepfake.training.frozen.views import View, view_of
+from deepfake.types import Pixels
 
 INPUT = InputSpec(CLIP_B16.size, interpolation="bicubic")
 BATCH = 16

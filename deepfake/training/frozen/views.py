@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from deepfake.images.pixels import Pixels
 from deepfake.perturbations.mix import perturb
 from deepfake.perturbations.sharing import as_shared
+from deepfake.types import Pixels
 
 View = Literal["clean", "perturbed", "shared", "mixed"]
 MIXED_PERTURBED = 0.35
