@@ -13,9 +13,9 @@ import numpy as np
 
 from deepfake.data.demo import draw_face, draw_fake
 from deepfake.data.index import index_dataset
-from deepfake.detection.photographs import looks_drawn
 from deepfake.images.encode import shrink
 from deepfake.images.load import load_image
+from deepfake.images.photographs import looks_drawn
 from deepfake.perturbations.mix import jpeg, perturb
 
 MOST = 400

@@ -60,11 +60,11 @@ def fits(name: str, folder: Path, steps: int) -> dict[str, Callable[[], float]]:
 
     from deepfake.data.index import index_dataset
     from deepfake.training.callbacks import StepReporter, WeightAverage
-    from deepfake.training.epochs import networks
     from deepfake.training.log import RunLog
     from deepfake.training.pipeline import training_batches
     from deepfake.training.recipe import RECIPES
     from deepfake.training.samples import epoch_samples
+    from deepfake.training.train import networks
 
     recipe = dataclasses.replace(RECIPES[name], validation_images=None)
     data = index_dataset(folder)

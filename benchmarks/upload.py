@@ -50,7 +50,7 @@ def median(seconds: object) -> float:
 def alone(file: bytes, times: int) -> list[tuple[str, float, float]]:
     """The parts of the work in this process: name, time on the clock and of the processors."""
     from deepfake.detection.detector import get_detector
-    from deepfake.detection.draw import draw_faces
+    from deepfake.detection.figures import draw_faces
     from deepfake.evaluation import text
     from deepfake.evaluation.records import validation_scores
     from deepfake.faces.finder import find_faces

@@ -13,8 +13,7 @@ from typing import Any
 from deepfake.detection.card import Card, load_card, model_names
 from deepfake.evaluation.breakdown import sorted_scores
 from deepfake.evaluation.scores import read_scores
-from deepfake.evaluation.thresholds import Rate
-from deepfake.evaluation.verdict_rule import RuleMetrics, at_every_point, rules_to_dict
+from deepfake.evaluation.thresholds import Rate, RuleMetrics, at_every_point, rules_to_dict
 from deepfake.util.files import write_json
 
 

@@ -6,11 +6,16 @@ import streamlit as st
 
 from deepfake.detection.card import Card, default_name, load_card, model_names
 from deepfake.errors import UserError
-from deepfake.evaluation import card_text
-from deepfake.evaluation.base_rates import call_worth, meaning_sentence, rates_sentence, worth_sentence
 from deepfake.evaluation.records import Recorded, recorded_evaluations, validation_scores
 from deepfake.evaluation.text import context_example
-from deepfake.evaluation.thresholds import at_threshold
+from deepfake.evaluation.thresholds import (
+    at_threshold,
+    call_worth,
+    meaning_sentence,
+    rates_sentence,
+    worth_sentence,
+)
+from deepfake.report import card_text
 from ui.evaluation.overview import ask_for_evaluation, opened
 from ui.page import ask_for_detector, ask_for_threshold, bullets, plain, show_card, start_page
 

@@ -6,8 +6,13 @@ import streamlit as st
 
 from ui.dataset.audit import show_audit
 from ui.dataset.gallery import show_pictures
-from ui.dataset.overview import ask_for_data_set, open_inventory, show_notes, show_overview
-from ui.dataset.ui_dataset_preview import show_augmentations
+from ui.dataset.overview import (
+    ask_for_data_set,
+    open_inventory,
+    show_augmentations,
+    show_notes,
+    show_overview,
+)
 from ui.page import show_tabs, start_page
 
 

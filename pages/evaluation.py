@@ -12,7 +12,7 @@ from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.text import shown_rate, threshold_sentence
 from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold
 from ui.evaluation.compare import show_comparison
-from ui.evaluation.curves import show_curves
+from ui.evaluation.curves import show_calibration, show_curves, show_operating_point
 from ui.evaluation.gallery import show_images
 from ui.evaluation.kept import show_kept
 from ui.evaluation.measure import show_measuring
@@ -24,9 +24,7 @@ from ui.evaluation.overview import (
     show_parts,
     show_verdict_rule,
 )
-from ui.evaluation.ui_calibration import show_calibration, show_operating_point
-from ui.page import ask_for_detector, plain, show_tabs, start_page
-from ui.ui_threshold import set_value, start_value
+from ui.page import ask_for_detector, plain, set_value, show_tabs, start_page, start_value
 
 VIEWS = ["One detector", "Compare detectors", "Run an evaluation"]
 

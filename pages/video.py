@@ -8,9 +8,9 @@ import streamlit as st
 
 from deepfake.detection.batch import KEPT_BYTES
 from deepfake.detection.card import Card, ModelError, default_name, load_card, model_names
+from deepfake.detection.figures import frame_picture, video_figure, video_table
 from deepfake.detection.text import CALL_WORDS, video_headline, video_number_line
 from deepfake.detection.video import VideoVerdict, check_video
-from deepfake.detection.video_figure import video_figure, video_table
 from deepfake.errors import UserError
 from deepfake.images.video import MAX_FRAMES, MAX_SECONDS, MAX_VIDEO_BYTES
 from deepfake.types import OperatingPoint
@@ -48,7 +48,7 @@ def judge(file_id: str, model: str, version: str, _content: bytes | None) -> Vid
         progress.progress(done / total, f"{done} of {total} frames judged")
 
     try:
-        return check_video(get_detector(model), _content, on_progress=report)
+        return check_video(get_detector(model), _content, preview=frame_picture, on_progress=report)
     finally:
         progress.empty()
 

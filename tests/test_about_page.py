@@ -13,10 +13,9 @@ from test_evaluation_page import change_card, page, shown
 
 from deepfake.detection.card import load_card
 from deepfake.errors import UserError
-from deepfake.evaluation.base_rates import call_worth, meaning_sentence, worth_sentence
-from deepfake.evaluation.card_text import calibration_sentence, measured_limits, training_lines
 from deepfake.evaluation.records import recorded_evaluations
-from deepfake.evaluation.thresholds import rate
+from deepfake.evaluation.thresholds import call_worth, meaning_sentence, rate, worth_sentence
+from deepfake.report.card_text import calibration_sentence, measured_limits, training_lines
 
 models = test_evaluation_page.models
 ABOUT = "pages/about.py"

@@ -11,7 +11,7 @@ from conftest import encoded, noise_image
 from deepfake.api.app import judge
 from deepfake.api.uploads import Upload
 from deepfake.detection import detector
-from deepfake.util.admission import Admission, Busy
+from deepfake.util.jobs import Admission, Busy
 
 
 def test_more_than_it_holds_are_told_at_once_and_places_are_freed() -> None:

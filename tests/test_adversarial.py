@@ -11,11 +11,10 @@ import tensorflow as tf
 
 from deepfake.images.pixels import InputSpec, scaled
 from deepfake.networks.architectures import compact
-from deepfake.training import adversarial as module
-from deepfake.training.adversarial import adversarial
-from deepfake.training.optimise import compile_for
+from deepfake.training import optimise
+from deepfake.training.optimise import adversarial, compile_for
 from deepfake.training.recipe import RECIPES
-from deepfake.training.training_data import TrainingError
+from deepfake.training.samples import TrainingError
 
 SPEC = InputSpec(32)
 EPSILON = 4
@@ -105,7 +104,7 @@ def test_a_network_that_trained_so_stands_what_another_does_not() -> None:
 
 
 def test_keras_on_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(optimise.keras.backend, "backend", lambda: "jax")
     with pytest.raises(TrainingError, match="needs Keras on TensorFlow") as refused:
         adversarial(network(), EPSILON, SPEC)
     assert refused.value.code == "no_adversarial"

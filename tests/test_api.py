@@ -615,7 +615,7 @@ def test_a_large_image_is_judged_like_a_small_one() -> None:
 def test_one_record_through_every_door(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file and what came of it: the same names over HTTP, on the command line and in the page's files."""
     from deepfake.detection.batch import judge_source
-    from deepfake.detection.text import outcomes_csv, outcomes_json
+    from deepfake.detection.outcome import outcomes_csv, outcomes_json
     from deepfake.images.archives import Source
 
     for name, content in (("a.png", PNG), ("b.jpg", b"no picture")):

@@ -24,7 +24,7 @@ from deepfake.networks.architectures import (
     freeze_stages,
     resnet50,
 )
-from deepfake.training.epochs import starting_network
+from deepfake.training.train import starting_network
 
 TINY: dict[str, Any] = {"stages": ((8, 1), (12, 2)), "stem": 8}
 

@@ -14,13 +14,12 @@ import pytest
 from conftest import noise_image
 from PIL import Image
 
-from deepfake.data.audit import audit, kept_audit
+from deepfake.data.audit import FEATURES, auc_interval, audit, check_shortcut, kept_audit
 from deepfake.data.image_stats import kept_measures, measure_images
 from deepfake.data.inventory import Inventory, read_header, take_inventory
-from deepfake.data.shortcut import FEATURES, auc_interval, check_shortcut
 from deepfake.data.text import audit_lines
 from deepfake.images.hashing import near_pairs, perceptual_hash
-from deepfake.images.header_facts import header_facts
+from deepfake.images.headers import header_facts
 from deepfake.util.jobs import Stopped
 
 

@@ -13,7 +13,7 @@ from deepfake.evaluation.bootstrap import (
     resample,
     weighted_metrics,
 )
-from deepfake.evaluation.calibration import reliability_table
+from deepfake.evaluation.reliability import reliability_table
 
 
 @pytest.mark.parametrize("decimals", [None, 2, 1])

@@ -14,8 +14,8 @@ from deepfake.data.index import REMADE, DatasetIndex
 from deepfake.evaluation.calibration import threshold_balanced
 from deepfake.evaluation.scores import check_table
 from deepfake.images.pixels import InputSpec
-from deepfake.training import calibrating
-from deepfake.training.calibrating import calibrate
+from deepfake.training import publish
+from deepfake.training.publish import calibrate
 from deepfake.training.recipe import RECIPES
 
 
@@ -41,7 +41,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, list[str]]]:
         rng = np.random.default_rng(len(paths))
         return np.array([2.0 * ("/1/" in path) + rng.normal() for path in paths], np.float32)
 
-    monkeypatch.setattr(calibrating, "score_files", score)
+    monkeypatch.setattr(publish, "score_files", score)
     return calls
 
 
@@ -62,7 +62,7 @@ def test_one_source_is_calibrated_on_perturbed_copies_of_all(scored: list[Any]) 
 
 
 def test_sources_in_their_shares(scored: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibrating, "MOST_IMAGES", 400)
+    monkeypatch.setattr(publish, "MOST_IMAGES", 400)
     found = of(data_of(a=500, b=40, c=90, remade=90), perturbed=0.1)
     assert found.by_source == {"a": 300, "b": 80}, "b has less than its 100; c is none of its sources"
     assert found.to_dict()["images"] == found.images == 380

@@ -13,12 +13,12 @@ from deepfake.evaluation.calibration import (
     TEMPERATURE_BOUNDS,
     fit_temperature,
     fit_temperature_and_bias,
-    reliability_table,
     threshold_at_fpr,
     threshold_balanced,
     uncertain_band,
 )
 from deepfake.evaluation.metrics import evaluate_scores
+from deepfake.evaluation.reliability import reliability_table
 from deepfake.evaluation.scores import wilson_interval
 
 

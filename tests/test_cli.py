@@ -27,8 +27,8 @@ from deepfake.detection.card import load_card
 from deepfake.evaluation.scores import read_scores
 from deepfake.faces.finder import Face, FaceScan
 from deepfake.networks.architectures import compact
-from deepfake.training import epochs
 from deepfake.training import train as training
+from deepfake.training import train as training_train
 from deepfake.training.log import read_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,7 +73,7 @@ def small_training(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def build(name: str, *, size: int | None = None, weights: Any = None, fused: bool = False) -> Any:
         return compact(size, stages=((8, 1),), stem=8, fused=fused)
 
-    monkeypatch.setattr(epochs, "build", build)
+    monkeypatch.setattr(training_train, "build", build)
     handler = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, handler)

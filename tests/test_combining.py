@@ -16,15 +16,15 @@ from deepfake.detection.card import load_card, load_model
 from deepfake.detection.detector import Detector
 from deepfake.detection.heatmaps import grad_cam
 from deepfake.errors import UserError
-from deepfake.evaluation.card_text import training_lines
 from deepfake.images.pixels import InputSpec
 from deepfake.networks.architectures import compact
+from deepfake.report.card_text import training_lines
 from deepfake.runs.runs import open_run
 from deepfake.training.combine import CombiningError, averaged_network, combine, combined_network
-from deepfake.training.epochs import starting_network
 from deepfake.training.log import read_data_folder
 from deepfake.training.publish import CardTexts, publish
 from deepfake.training.recipe import Recipe
+from deepfake.training.train import starting_network
 from deepfake.util.files import write_json
 
 PARTS: dict[str, Any] = {"stages": ((8, 1), (12, 1)), "stem": 8}

@@ -11,12 +11,11 @@ from scipy.special import expit, logit
 from scipy.stats import binomtest, chi2, norm
 from sklearn import metrics as sk
 
-from deepfake.evaluation.compare import compare, differing_images, prepare
-from deepfake.evaluation.comparison_view import shared_evaluations
-from deepfake.evaluation.ensemble import ensemble_threshold, mean_of_logits
-from deepfake.evaluation.paired import CHI_SQUARE, EXACT, PAIRED_METRICS, draw_resamples, mcnemar
+from deepfake.evaluation.bootstrap import CHI_SQUARE, EXACT, PAIRED_METRICS, draw_resamples, mcnemar
+from deepfake.evaluation.compare import compare, differing_images, ensemble_threshold, mean_of_logits, prepare
+from deepfake.evaluation.loaded import shared_evaluations
 from deepfake.evaluation.records import Recorded
-from deepfake.evaluation.score_join import ComparisonError
+from deepfake.evaluation.scores import ComparisonError
 
 
 def table(labels: Any, p_fake: Any, ids: Any = None, source: str = "made") -> pd.DataFrame:

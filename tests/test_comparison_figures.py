@@ -11,13 +11,13 @@ from scipy.special import expit, ndtri
 from sklearn import metrics as sk
 
 from deepfake.evaluation.compare import Estimate
-from deepfake.evaluation.comparison_figures import (
+from deepfake.evaluation.curves import det_points, operating_points
+from deepfake.evaluation.figures import (
     det_curves_figure,
     differences_figure,
     precision_recall_curves_figure,
     roc_curves_figure,
 )
-from deepfake.evaluation.curves import det_points, operating_points
 from deepfake.evaluation.thresholds import at_threshold, sort_scores
 
 LABELS = np.arange(120) % 2

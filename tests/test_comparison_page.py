@@ -19,14 +19,12 @@ from streamlit.testing.v1 import AppTest
 from test_evaluation_page import ROOT, change_card, page, shown
 
 from deepfake.detection.card import load_card
-from deepfake.evaluation import job as jobs
-from deepfake.evaluation.kept import keep
+from deepfake.evaluation import measure
+from deepfake.evaluation.kept import keep, recorded_image, scored_bytes, scored_pixels
 from deepfake.evaluation.measure import Measurement
 from deepfake.evaluation.metrics import evaluate_scores
-from deepfake.evaluation.recorded_images import recorded_image, scored_bytes, scored_pixels
 from deepfake.evaluation.scores import read_scores, write_scores
-from deepfake.evaluation.thresholds import sort_scores
-from deepfake.evaluation.verdict_rule import at_every_point
+from deepfake.evaluation.thresholds import at_every_point, sort_scores
 from deepfake.perturbations.mix import perturbed_copy
 from deepfake.training.publish import evaluation_entry
 
@@ -306,8 +304,8 @@ def test_running_needs_a_folder_that_the_operator_opened(two, tmp_path, monkeypa
 def test_an_evaluation_from_the_page(two, tiny_dataset, monkeypatch):
     """Without the process itself, which tests/test_evaluation_job.py runs."""
     monkeypatch.setenv("DEEPFAKE_DATA", str(tiny_dataset))
-    asked: list[jobs.EvaluationRequest] = []
-    monkeypatch.setattr(jobs, "start", asked.append)
+    asked: list[measure.EvaluationRequest] = []
+    monkeypatch.setattr(measure, "start", asked.append)
     app = page(view=RUN)
     assert not app.exception
     assert "32 pictures: 16 fake, 16 real." in shown(app)  # Test to begin with
@@ -316,7 +314,7 @@ def test_an_evaluation_from_the_page(two, tiny_dataset, monkeypatch):
     app.selectbox(key="part-split").set_value("Test").run()
     press(app, "Evaluate")
     assert not app.exception
-    assert asked == [jobs.EvaluationRequest("tiny", tiny_dataset, tiny_dataset.name, "Test", None, False)]
+    assert asked == [measure.EvaluationRequest("tiny", tiny_dataset, tiny_dataset.name, "Test", None, False)]
 
 
 class Finished:
@@ -325,11 +323,11 @@ class Finished:
     running = False
     folder = Path()
 
-    def __init__(self, progress: jobs.Progress, scores: bytes | None) -> None:
-        self.request = jobs.EvaluationRequest("tiny", Path(), "Set", "Test")
+    def __init__(self, progress: measure.Progress, scores: bytes | None) -> None:
+        self.request = measure.EvaluationRequest("tiny", Path(), "Set", "Test")
         self._progress, self._scores = progress, scores
 
-    def progress(self) -> jobs.Progress:
+    def progress(self) -> measure.Progress:
         return self._progress
 
     def scores(self) -> bytes | None:
@@ -349,8 +347,8 @@ class Finished:
     ],
 )
 def test_what_came_of_it(two, tmp_path, monkeypatch, state, message, words, downloads):  # noqa: PLR0917
-    job: Any = Finished(jobs.Progress(state, 9, 9, 2.0, message, ("a.png: broken",)), b"image_id\n")
-    monkeypatch.setattr(jobs, "_current", [job])
+    job: Any = Finished(measure.Progress(state, 9, 9, 2.0, message, ("a.png: broken",)), b"image_id\n")
+    monkeypatch.setattr(measure, "_current", [job])
     app = page(view=RUN)
     assert not app.exception
     said = shown(app) + "\n".join(element.value.replace("\\", "") for element in app.success)
@@ -375,7 +373,7 @@ def keep_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measurement = Measurement(table, evaluate_scores(labels, p_fake, n_bootstrap=0), rules, ())
     keep(
         card,
-        measurement,
+        measurement.table,
         evaluation_entry(measurement, data="Set", split="Test", perturbed=False, command="c"),
     )
 

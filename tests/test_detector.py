@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from conftest import encoded, noise_image
 
+from deepfake.cli.evaluation_lines import evaluation_lines
 from deepfake.data.index import DatasetError, index_dataset
 from deepfake.detection import detector as module
 from deepfake.detection.card import ModelError, load_card
@@ -23,7 +24,6 @@ from deepfake.detection.text import framed_square, headline, number_line, raw_li
 from deepfake.detection.verdict import Verdict
 from deepfake.evaluation.measure import measure
 from deepfake.evaluation.metrics import Evaluation
-from deepfake.evaluation.report_text import evaluation_lines
 from deepfake.evaluation.text import context_sentence
 from deepfake.faces.finder import Face, FaceScan, crop
 from deepfake.images.load import LoadedImage, load_image

@@ -19,7 +19,7 @@ from deepfake.networks import efficientnet
 from deepfake.networks.architectures import ArchitectureError, build
 from deepfake.networks.efficientnet import NAME, efficientnet_lite0, load_imagenet
 from deepfake.networks.torch_weights import WeightsError
-from deepfake.training.epochs import starting_network
+from deepfake.training.train import starting_network
 
 
 @pytest.fixture(scope="module")

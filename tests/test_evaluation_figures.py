@@ -14,28 +14,26 @@ from scipy.special import ndtr
 from sklearn.metrics import det_curve, precision_recall_curve, roc_curve
 
 from deepfake.evaluation.breakdown import breakdown_table, parts_of
-from deepfake.evaluation.calibration import reliability_table
 from deepfake.evaluation.curves import (
     MAX_POINTS,
     OneClassError,
+    coverage_risk,
     det_points,
     operating_points,
     score_histogram,
     thin,
 )
-from deepfake.evaluation.evaluation_charts import (
-    confusion_figure,
-    dot_figure,
-    histogram_figure,
-    reliability_figure,
-)
 from deepfake.evaluation.figures import (
+    confusion_figure,
     coverage_risk_figure,
     det_figure,
+    dot_figure,
+    histogram_figure,
     precision_recall_figure,
+    reliability_figure,
     roc_figure,
 )
-from deepfake.evaluation.selective import coverage_risk
+from deepfake.evaluation.reliability import reliability_table
 from deepfake.evaluation.thresholds import at_threshold, sort_scores
 from deepfake.plotting import FAKE_COLOUR, REAL_COLOUR, plot_config
 

@@ -14,7 +14,7 @@ import pytest
 
 from deepfake.detection.card import load_card
 from deepfake.errors import UserError
-from deepfake.evaluation import job as jobs
+from deepfake.evaluation import measure
 from deepfake.evaluation.kept import add_to_card, kept_evaluations
 
 PATIENCE = 300
@@ -31,10 +31,10 @@ def models(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     yield
-    job = jobs.current()
+    job = measure.current()
     if job is not None:
         job.cancel()
-        jobs.forget()
+        measure.forget()
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -51,9 +51,9 @@ def test_kept_apart_as_the_command_line_does(
     broken = models / "set"
     shutil.copytree(tiny_dataset / "Test", broken / "Test")
     (broken / "Test" / "Fake" / "broken.png").write_bytes(b"broken")
-    job = jobs.start(jobs.EvaluationRequest("tiny", broken, "--odd title", "Test", perturbed=True))
+    job = measure.start(measure.EvaluationRequest("tiny", broken, "--odd title", "Test", perturbed=True))
     with pytest.raises(UserError, match="one runs at a") as caught:
-        jobs.start(jobs.EvaluationRequest("tiny", tiny_dataset, "other"))
+        measure.start(measure.EvaluationRequest("tiny", tiny_dataset, "other"))
     assert caught.value.code == "busy"
     assert job.progress().state == "running"
     until(lambda: not job.running)
@@ -73,7 +73,7 @@ def test_kept_apart_as_the_command_line_does(
     folder = job.folder
     shutil.rmtree(tmp_path / "cache")
     (tmp_path / "cache").write_bytes(b"no folder")
-    again = jobs.start(jobs.EvaluationRequest("tiny", broken, "--odd title", "Test", perturbed=True))
+    again = measure.start(measure.EvaluationRequest("tiny", broken, "--odd title", "Test", perturbed=True))
     assert not folder.exists()
     until(lambda: not again.running)
     progress = again.progress()
@@ -96,7 +96,7 @@ def test_git_sees_nothing_of_an_evaluation_from_the_page(tiny_dataset: Path, mod
     git("init", "-q")
     git("add", ".")
     git("commit", "-qm", "As shipped")
-    job = jobs.start(jobs.EvaluationRequest("tiny", tiny_dataset, "Set", "Test"))
+    job = measure.start(measure.EvaluationRequest("tiny", tiny_dataset, "Set", "Test"))
     until(lambda: not job.running)
     assert job.progress().state == "kept"
     assert git("status", "--porcelain", "--ignored") == ""
@@ -106,13 +106,13 @@ def test_git_sees_nothing_of_an_evaluation_from_the_page(tiny_dataset: Path, mod
 
 
 def test_cancelled_and_failed(tiny_dataset: Path, models: Path) -> None:
-    job = jobs.start(jobs.EvaluationRequest("tiny", tiny_dataset, "t"))
+    job = measure.start(measure.EvaluationRequest("tiny", tiny_dataset, "t"))
     job.cancel()
     assert job.progress().state == "cancelled"
     assert job.scores() is None
-    jobs.forget()
-    assert jobs.current() is None
-    job = jobs.start(jobs.EvaluationRequest("none", tiny_dataset, "t"))
+    measure.forget()
+    assert measure.current() is None
+    job = measure.start(measure.EvaluationRequest("none", tiny_dataset, "t"))
     until(lambda: not job.running)
     assert job.progress().state == "failed"
     assert "There is no detector called 'none'" in job.progress().message
@@ -124,6 +124,6 @@ def test_cancelled_and_failed(tiny_dataset: Path, models: Path) -> None:
 )
 def test_titles(title: str, code: str, tiny_dataset: Path) -> None:
     with pytest.raises(UserError) as caught:
-        jobs.start(jobs.EvaluationRequest("tiny", tiny_dataset, title))
+        measure.start(measure.EvaluationRequest("tiny", tiny_dataset, title))
     assert caught.value.code == code
-    assert jobs.current() is None
+    assert measure.current() is None

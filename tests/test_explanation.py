@@ -11,8 +11,17 @@ import pytest
 from conftest import noise_image
 from scipy.special import expit
 
-from deepfake.detection.explanation_texts import agreement_words, worth_words
-from deepfake.detection.heatmaps import CELLS, agreement, explain, faithfulness, grad_cam, occlusion, on_grid
+from deepfake.detection.heatmaps import (
+    CELLS,
+    agreement,
+    agreement_words,
+    explain,
+    faithfulness,
+    grad_cam,
+    occlusion,
+    on_grid,
+    worth_words,
+)
 from deepfake.images.pixels import InputSpec
 from deepfake.types import Pixels
 

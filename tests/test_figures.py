@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageColor
 
 from deepfake import plotting
-from deepfake.detection import draw
-from deepfake.detection.draw import draw_faces, draw_heat
+from deepfake.detection import figures
+from deepfake.detection.figures import draw_faces, draw_heat
 from deepfake.images import encode
 from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.plotting import CALL_COLOURS, FAKE_COLOUR, REAL_COLOUR
@@ -41,7 +41,7 @@ def test_box_lies_around_the_face_in_the_colour_of_its_call(call):
 
 
 def test_label_tells_the_verdict_without_its_colour(monkeypatch):
-    monkeypatch.setattr(draw, "CALL_COLOURS", dict.fromkeys(CALL_COLOURS, "#000000"))
+    monkeypatch.setattr(figures, "CALL_COLOURS", dict.fromkeys(CALL_COLOURS, "#000000"))
     box = [(100, 150, 200, 280)]
     tags = [draw_faces(canvas(400, 600), box, [call])[:150] for call in ("fake", "real", "uncertain")]
     assert not any(np.array_equal(tags[a], tags[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
@@ -100,7 +100,7 @@ def test_jpeg_carries_no_metadata():
 
 
 def test_theme_has_the_same_colours():
-    path = Path(draw.__file__).parent.parent / ".streamlit" / "config.toml"
+    path = Path(figures.__file__).parent.parent / ".streamlit" / "config.toml"
     theme = tomllib.loads(path.read_text(encoding="utf-8"))["theme"]
     for half in ("light", "dark"):
         assert theme[half]["orangeColor"] == plotting.FAKE_COLOUR

@@ -24,7 +24,7 @@ from deepfake.data.inventory import take_inventory
 from deepfake.data.sets import FetchError, data_sets, fetch_kaggle, make_demo
 from deepfake.detection.card import load_card
 from deepfake.errors import UserError
-from deepfake.evaluation.dataset_scores import compute_scores, kept_scores, recorded_scores
+from deepfake.evaluation.measure import compute_scores, kept_scores, recorded_scores
 from deepfake.images import thumbnails
 from deepfake.images.thumbnails import thumbnail
 from deepfake.types import Thresholds

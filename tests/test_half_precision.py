@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from deepfake.networks.architectures import compact
-from deepfake.training.half_precision import halve
+from deepfake.training.combine import halve
 
 PARTS: dict[str, Any] = {"stages": ((64, 2), (96, 2)), "stem": 32}
 

@@ -25,7 +25,7 @@ from pillow_heif import from_bytes, register_heif_opener
 
 from deepfake.errors import UserError
 from deepfake.images.formats import FRAME_COUNT_LIMIT, count_gif_frames, count_tiff_pages, identify
-from deepfake.images.header_facts import header_facts
+from deepfake.images.headers import header_facts
 from deepfake.images.load import (
     MAX_BYTES,
     MAX_PIXELS,

@@ -18,7 +18,6 @@ from deepfake.data.index import index_dataset
 from deepfake.detection import detector
 from deepfake.detection.card import load_card
 from deepfake.detection.detector import Detector, get_detector
-from deepfake.detection.lookalike_texts import share_words, unlikeness_words
 from deepfake.detection.neighbour_index import even_sample, scope_of
 from deepfake.detection.neighbours import (
     FILE_NAME,
@@ -29,6 +28,8 @@ from deepfake.detection.neighbours import (
     kth_distance,
     load_index,
     share_fake,
+    share_words,
+    unlikeness_words,
     write_index,
 )
 from deepfake.faces.finder import Face, FaceScan

@@ -20,9 +20,8 @@ from deepfake.data.inventory import take_inventory
 from deepfake.detection.batch import Batch, judge_source
 from deepfake.detection.card import load_card
 from deepfake.detection.detector import Detector, get_detector
-from deepfake.detection.text import Outcome, outcomes_csv
-from deepfake.evaluation.dataset_scores import compute_scores, kept_scores, recorded_scores
-from deepfake.evaluation.measure import measure
+from deepfake.detection.outcome import Outcome, outcomes_csv
+from deepfake.evaluation.measure import compute_scores, kept_scores, measure, recorded_scores
 from deepfake.evaluation.scores import read_scores
 from deepfake.faces.finder import Face, FaceScan
 from deepfake.images.archives import Source

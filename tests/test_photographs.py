@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from deepfake.data.demo import SIDE, draw_face
-from deepfake.detection.photographs import drawing_score, looks_drawn
 from deepfake.images.load import load_image
+from deepfake.images.photographs import drawing_score, looks_drawn
 from deepfake.perturbations.mix import jpeg
 
 

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 from deepfake.detection import text as presentation
+from deepfake.detection.outcome import Outcome, outcomes_csv, outcomes_json
 from deepfake.detection.rules import OverlayRule, Rules, WholeRule
-from deepfake.detection.text import Outcome, outcomes_csv, outcomes_json, scope_line
+from deepfake.detection.text import scope_line
 from deepfake.detection.verdict import FaceVerdict, Verdict, WholeVerdict
 from deepfake.errors import UserError
 from deepfake.evaluation.text import context_sentence

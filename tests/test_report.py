@@ -25,10 +25,9 @@ from deepfake.detection.verdict import FaceVerdict, Verdict
 from deepfake.forensics.credentials import Credentials
 from deepfake.images.load import load_image
 from deepfake.report.chart import WIDTH, stress_chart
-from deepfake.report.document import MAX_EXPLAINED, explained_parts, make_report
+from deepfake.report.document import MAX_EXPLAINED, Report, Rows, explained_parts, make_report
 from deepfake.report.html import report_html
 from deepfake.report.pdf import report_pdf
-from deepfake.report.report_blocks import Report, Rows
 
 DAY = datetime.date(2026, 1, 2)
 HOSTILE = '<script>alert(1)</script>"><img src=http://x/y onerror=z>\u202egpj.exe\n'

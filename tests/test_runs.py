@@ -23,14 +23,14 @@ from deepfake.runs import process as run_process
 from deepfake.runs import runs
 from deepfake.runs.options import RunSettings, free_name, image_counts, training_sets
 from deepfake.runs.process import attended
-from deepfake.runs.run_publishing import publishing, publishing_state
+from deepfake.runs.runs import publishing, publishing_state
 from deepfake.runs.state import process_alive
 from deepfake.runs.table import differing_settings, runs_table
 from deepfake.settings import allowed_roots, resolve_in_roots
 from deepfake.training.failures import explained
 from deepfake.training.recipe import RECIPES
 from deepfake.util.files import held, hold, read_json, write_json
-from deepfake.util.run_spawn import log_tail, spawn
+from deepfake.util.process import log_tail, spawn
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no such locks on Windows")

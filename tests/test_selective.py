@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit, logit
 
 from deepfake.errors import EvaluationError
-from deepfake.evaluation.selective import coverage_risk
+from deepfake.evaluation.curves import coverage_risk
 
 
 def scored(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

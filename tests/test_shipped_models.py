@@ -11,8 +11,7 @@ from deepfake.data.index import DatasetIndex, index_dataset
 from deepfake.detection.card import default_name, load_card, load_model, model_names, models_folder
 from deepfake.evaluation.metrics import evaluate_scores
 from deepfake.evaluation.scores import read_scores
-from deepfake.evaluation.thresholds import sort_scores
-from deepfake.evaluation.verdict_rule import at_every_point, rules_from_dict
+from deepfake.evaluation.thresholds import at_every_point, rules_from_dict, sort_scores
 
 NAMES = model_names()
 

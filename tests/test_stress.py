@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from conftest import noise_image
 
+from deepfake.detection.outcome import Outcome, outcomes_csv
 from deepfake.detection.stress import CHANGES, REFRAMING, Change, StressTest, changed, stress_test
-from deepfake.detection.text import Outcome, outcomes_csv, stress_line
+from deepfake.detection.text import stress_line
 from deepfake.detection.verdict import FaceVerdict, Scope, Verdict
 from deepfake.errors import UserError
 from deepfake.types import CallName, Pixels, Thresholds

@@ -19,12 +19,11 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from deepfake.data.sets import image_file
 from deepfake.evaluation.bootstrap import bootstrap_intervals, count_scores
 from deepfake.evaluation.breakdown import breakdown_table, gaps, parts_of, sorted_scores
-from deepfake.evaluation.cells import CELLS, cell_images, image_file, sort_table
-from deepfake.evaluation.metrics import evaluate_scores
-from deepfake.evaluation.records import Recorded
-from deepfake.evaluation.strict_metrics import strict_metrics
+from deepfake.evaluation.metrics import evaluate_scores, strict_metrics
+from deepfake.evaluation.records import CELLS, Recorded, cell_images, sort_table
 from deepfake.evaluation.thresholds import at_threshold, auc_with_interval, report_table, sort_scores
 
 

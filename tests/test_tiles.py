@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from conftest import encoded, noise_image
 
-from deepfake.data.gather import SourceFolder, gather, read_plan
-from deepfake.data.tiles import cut_tiles
+from deepfake.data.gather import SourceFolder, cut_tiles, gather, read_plan
 
 REPOSITORY = Path(__file__).parent.parent
 

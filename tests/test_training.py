@@ -24,14 +24,14 @@ from deepfake.errors import UserError
 from deepfake.images.load import ImageRefused
 from deepfake.images.pixels import InputSpec
 from deepfake.networks.architectures import compact
-from deepfake.training import epochs
 from deepfake.training import train as training
+from deepfake.training import train as training_train
 from deepfake.training.callbacks import StepReporter, WeightAverage
 from deepfake.training.log import RunLog, read_data_folder, read_settings
 from deepfake.training.optimise import compile_for, fastest_precision, shorten_memory
 from deepfake.training.recipe import RECIPES, Recipe, fitted
+from deepfake.training.samples import TrainingError, balanced_sample
 from deepfake.training.train import train
-from deepfake.training.training_data import TrainingError, balanced_sample
 from deepfake.util.files import write_json
 
 TINY = Recipe(
@@ -64,7 +64,7 @@ def tiny_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             return keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(hidden))
         return compact(size, stages=((8, 1),), stem=8, fused=fused)
 
-    monkeypatch.setattr(epochs, "build", build)
+    monkeypatch.setattr(training_train, "build", build)
     monkeypatch.setattr(StepReporter, "LOG_SECONDS", 0.0)
     monkeypatch.setattr(StepReporter, "SAY_SECONDS", 0.0)
     yield
@@ -210,7 +210,7 @@ def test_a_small_set_gets_steps_enough() -> None:
 def test_statistics_of_a_short_run_forget_their_start(
     changes: dict[str, Any], momentum: float, data: DatasetIndex
 ) -> None:
-    model, _, _, steps = epochs.networks(data.select(split="Train"), recipe(**changes), resume=False)
+    model, _, _, steps = training_train.networks(data.select(split="Train"), recipe(**changes), resume=False)
     assert steps == 4
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert layers
@@ -262,7 +262,7 @@ def finished(data: DatasetIndex, tmp_path_factory: pytest.TempPathFactory) -> tu
     folder, said = tmp_path_factory.mktemp("runs") / "whole", []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            epochs,
+            training_train,
             "build",
             lambda name, *, size=None, weights=None, fused=False: compact(
                 size, stages=((8, 1),), stem=8, fused=fused
@@ -354,13 +354,13 @@ def test_resumed_run_equals_an_uninterrupted_one(
         uninterrupted = tmp_path / "whole"
         train(data, settings, uninterrupted, say=quiet)
 
-    real_samples, shown = epochs.epoch_samples, []
+    real_samples, shown = training_train.epoch_samples, []
 
     def noted(data: Any, recipe: Any, epoch: int, landmarks: Any) -> Any:
         shown.append(epoch)
         return real_samples(data, recipe, epoch, landmarks)
 
-    monkeypatch.setattr(epochs, "epoch_samples", noted)
+    monkeypatch.setattr(training_train, "epoch_samples", noted)
     real_fit, fits = training._Run.fit, []
 
     def stops_in_epoch_2(self: Any, *arguments: Any) -> Any:

@@ -277,7 +277,7 @@ def test_estimate(data: DatasetIndex) -> None:
 def test_tensorboard_files_hold_the_events(data: DatasetIndex, folder: Path) -> None:
     import tensorflow as tf
 
-    from deepfake.training.tensorboard_files import EventFiles
+    from deepfake.training.log import EventFiles
 
     listeners = [EventFiles(folder / "a" / "tensorboard").add]
     train(data, recipe(epochs=1), folder / "a", say=quiet, listeners=listeners)

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 from deepfake.evaluation.scores import wilson_interval
-from deepfake.evaluation.thresholds import sort_scores
-from deepfake.evaluation.verdict_rule import at_every_point, at_rule, rules_from_dict, rules_to_dict
+from deepfake.evaluation.thresholds import (
+    at_every_point,
+    at_rule,
+    rules_from_dict,
+    rules_to_dict,
+    sort_scores,
+)
 from deepfake.types import OPERATING_POINTS, Thresholds
 
 CUTS = Thresholds(balanced=0.55, few_false_alarms=0.85, uncertain_low=0.15, uncertain_high=0.65)

@@ -17,9 +17,10 @@ from PIL import Image
 
 from deepfake.cli import main
 from deepfake.detection.detector import get_detector
+from deepfake.detection.figures import video_figure, video_table
+from deepfake.detection.outcome import video_fields
 from deepfake.detection.text import video_headline
 from deepfake.detection.video import FRAME_WISE, NO_FACE, Stretch, VideoVerdict, as_picture, check_video
-from deepfake.detection.video_figure import video_figure, video_table
 from deepfake.faces.finder import Face, FaceScan
 from deepfake.images import video as video_frames
 from deepfake.images.video import Video, VideoRefused
@@ -312,7 +313,7 @@ def test_the_headline_names_the_stretch_that_looks_fake(
     assert at(third.stretch) == (seconds[5], seconds[7])
     assert (third.p_fake, third.verdict) == (0.1, "fake"), "a third of the frames"
     assert video_headline(third) == f"Likely fake: {seconds[5]:.1f} to {seconds[7]:.1f} s looks fake"
-    fields = third.to_dict()
+    fields = video_fields(third)
     assert fields["stretch"] == {"start": seconds[5], "end": seconds[7], "frames": 3, "p_fake": 0.9}
     assert fields["headline"] == video_headline(third)
     short = judged(*[0.1] * 12, 0.9, 0.9, 0.9)

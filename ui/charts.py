@@ -8,8 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from deepfake.evaluation import text as texts
 from deepfake.plotting import SaveFormat, file_stem, plot_config
+from deepfake.util import text
 
 
 def ask_for_format() -> None:
@@ -34,7 +34,7 @@ def download_later(label: str, table: Callable[[], pd.DataFrame], name: str) -> 
     """A button that makes a CSV when it is pressed."""
     st.download_button(
         label,
-        lambda: texts.csv_bytes(table()),
+        lambda: text.csv_bytes(table()),
         f"{file_stem(name)}.csv",
         "text/csv",
         on_click="ignore",

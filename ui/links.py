@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.errors import StreamlitPageNotFoundError
@@ -12,29 +11,12 @@ from streamlit.errors import StreamlitPageNotFoundError
 from deepfake.detection.text import POINT_WORDS
 from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
-from ui.page import plain
-from ui.ui_carried import carry
+from ui.check.desk import IN_BATCH, LinkedPicture
+from ui.page import carry, plain
 
 ADDRESS = ("picture", "picture-of", "scored-by")
 """What such a link holds: an image, its evaluation and whose that is, never a path. No name is that of a
 widget of the page Evaluation: Streamlit takes those out of the address on leaving it."""
-
-
-@dataclass(frozen=True)
-class LinkedPicture:
-    """A picture of a recorded evaluation or of a batch; stands beside the uploads."""
-
-    file_id: str
-    name: str
-    content: bytes
-
-    def getvalue(self) -> bytes:
-        """The file's bytes."""
-        return self.content
-
-
-IN_BATCH = "in-batch"
-"""In the address: the hash of a picture of the visitor's own batch."""
 
 
 def linked_pictures() -> list[LinkedPicture]:
@@ -47,7 +29,7 @@ def batch_picture() -> list[LinkedPicture]:
     sha256 = st.query_params.get(IN_BATCH, "")
     if not sha256:
         return []
-    from ui.check.batch import picture_in_batch
+    from ui.check.desk import picture_in_batch
 
     picture = None
     with st.container(border=True):
@@ -90,7 +72,7 @@ def addressed_picture() -> list[LinkedPicture]:
 
 def open_linked(detector: str, title: str, image_id: str) -> tuple[LinkedPicture, str]:
     """The picture, and a sentence on where it comes from. Raises UserError."""
-    from deepfake.evaluation.recorded_images import recorded_image, scored_bytes
+    from deepfake.evaluation.kept import recorded_image, scored_bytes
 
     found = recorded_image(detector, title, image_id)
     try:

@@ -28,7 +28,35 @@ from deepfake.detection.text import POINT_MEANINGS, POINT_WORDS
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
 from deepfake.types import OPERATING_POINTS, CallName, OperatingPoint
 from ui.check.uploads import leave_other_pages
-from ui.ui_carried import take_carried
+
+PREFIX = "open-"
+"""Before a widget's key: the part of the address that no widget is bound to."""
+
+
+def carry(values: Mapping[str, str], shown: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The parts of a link's address that set widgets.
+
+    Args:
+        values: the option to choose, by the widget's key.
+        shown: the same as the widget shows it, where that differs (``format_func``).
+    """
+    return {**values, **(shown or {}), **{f"{PREFIX}{key}": value for key, value in values.items()}}
+
+
+def take_carried(key: str, options: Sequence[str]) -> None:
+    """Gives the widget that is drawn next what the link carries for it, once; call it just before.
+
+    Args:
+        key: the widget's.
+        options: what can be chosen; anything else in the address is passed over.
+    """
+    value = st.query_params.get(f"{PREFIX}{key}")
+    if value is None:
+        return
+    del st.query_params[f"{PREFIX}{key}"]  # else it would undo what the person chooses next
+    if value in options:
+        st.session_state[key] = value
+
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&\"'/=^@])")
 ABOUT = (
@@ -192,3 +220,17 @@ def load_everything() -> None:
         gc.freeze()
     except Exception:  # the first check meets it again and tells the person
         logger.exception("The detector could not be warmed up.")
+
+
+_SET = "set-by-button"
+
+
+def set_value(key: str, value: float) -> None:
+    """Gives a slider that is drawn later in this run another value."""
+    st.session_state[key] = value
+    st.session_state[f"{key}-{_SET}"] = True
+
+
+def start_value(key: str, value: float) -> float | None:
+    """What to pass as the slider's ``value``: nothing in the run in which ``set_value`` gave it one."""
+    return None if st.session_state.pop(f"{key}-{_SET}", False) else value

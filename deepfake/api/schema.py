@@ -6,7 +6,7 @@ from typing import Any
 
 from deepfake import __version__
 from deepfake.api.uploads import BODY_SECONDS, MAX_BODY_BYTES, MAX_FILES
-from deepfake.detection.text import REASON_WORDS
+from deepfake.detection.warnings import REASON_WORDS
 from deepfake.types import OPERATING_POINTS
 
 PREFIX = "/api/v1"

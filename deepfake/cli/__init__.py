@@ -10,22 +10,14 @@ import sys
 from collections.abc import Sequence
 
 from deepfake import __version__
-from deepfake.cli.cli_combine import add_combine
-from deepfake.cli.cli_compare import add_compare
-from deepfake.cli.cli_gather import add_gather
-from deepfake.cli.cli_index import add_index
-from deepfake.cli.cli_publish import add_publish
-from deepfake.cli.cli_report import add_report
-from deepfake.cli.cli_robustness import add_robustness
-from deepfake.cli.cli_video import add_video
-from deepfake.cli.data import add_data
-from deepfake.cli.evaluate import add_evaluate
+from deepfake.cli.data import add_data, add_gather
+from deepfake.cli.evaluate import add_compare, add_evaluate, add_robustness
 from deepfake.cli.features import add_features
-from deepfake.cli.judge import add_predict
+from deepfake.cli.judge import add_index, add_predict, add_report, add_video
 from deepfake.cli.options import printable
 from deepfake.cli.rules import add_rules
 from deepfake.cli.serve import add_serve
-from deepfake.cli.train import add_train
+from deepfake.cli.train import add_combine, add_publish, add_train
 from deepfake.errors import UserError
 
 _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)

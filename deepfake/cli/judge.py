@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import sys
@@ -11,12 +12,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfake.cli.options import EMPTY_PATH, add_verdict_options, operating_point, printable
-from deepfake.detection.text import Outcome, crowd_line, headline, stress_line, write_outcomes_csv
+from deepfake.cli.options import (
+    EMPTY_PATH,
+    add_verdict_options,
+    input_path,
+    operating_point,
+    output_path,
+    printable,
+)
+from deepfake.detection.outcome import Outcome, video_fields, write_outcomes_csv
+from deepfake.detection.text import crowd_line, headline, stress_line, video_headline
 from deepfake.errors import UserError
+from deepfake.types import OperatingPoint
 
 if TYPE_CHECKING:
     from deepfake.detection.batch import Judged
+    from deepfake.detection.detector import Detector
+    from deepfake.detection.heatmaps import Explanation
+    from deepfake.detection.verdict import Verdict
+    from deepfake.detection.video import VideoVerdict
+    from deepfake.images.load import LoadedImage
 
 
 def add_predict(commands: Any) -> None:
@@ -96,3 +111,231 @@ def _print_words(row: Judged) -> None:
     notes = f"  ({said})" if said else ""
     number = "  -  " if verdict.p_fake is None else f"{verdict.p_fake:.3f}"
     print(f"{verdict.verdict:9}  p_fake {number}  {faces:8}  {name}{notes}", flush=True)
+
+
+def add_index(commands: Any) -> None:
+    """Add the command to the subparsers of the command line."""
+    parser = commands.add_parser("index", help="index training pictures, to show those that a face resembles")
+    parser.add_argument(
+        "data", type=input_path, metavar="DATA", help="the data set that the detector learnt from"
+    )
+    parser.add_argument("--model", metavar="NAME", help="the detector (default: the default one)")
+    parser.add_argument("--images", type=int, default=2500, metavar="N", help="at most (default: 2500)")
+    parser.add_argument("--title", metavar="TEXT", help="the data set's name (default: its folder's)")
+    parser.set_defaults(command=run_index)
+
+
+def run_index(options: argparse.Namespace) -> int:
+    """Write ``lookalikes.npz`` beside the model; returns the exit status 0.
+
+    Raises:
+        UserError: no such detector or data set, or a file that cannot be written.
+    """
+    from deepfake.errors import UserError
+
+    if options.images < 1:
+        raise UserError("bad_images", f"--images must be at least 1, received {options.images}.")
+    from deepfake.data.index import index_dataset
+    from deepfake.detection.detector import get_detector
+    from deepfake.detection.neighbour_index import make_index
+    from deepfake.detection.neighbours import FILE_NAME, write_index
+    from deepfake.evaluation.records import below_roots
+
+    data = index_dataset(options.data)
+    data.check_files()
+    detector = get_detector(options.model)
+    file = output_path(detector.card.folder / FILE_NAME)  # said now, not after the work
+    held = set(data.select(split="Train").table["source"])
+    if missing := [source for source in detector.card.sources if source not in held]:
+        print(
+            f"It was also trained on {', '.join(missing)}, of which DATA holds nothing: faces like those "
+            "will look out of scope. Give the whole training set if you have it.",
+            file=sys.stderr,
+        )
+
+    def progress(done: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{done} pictures", end="", file=sys.stderr)
+
+    index = make_index(
+        detector,
+        data,
+        name=options.title or data.root.resolve().name,
+        folder=below_roots(options.data),
+        images=options.images,
+        on_progress=progress,
+    )
+    try:
+        write_index(index, file)
+    except OSError as error:
+        raise UserError("not_written", f"{file} cannot be written: {error.strerror}.") from error
+    size = file.stat().st_size / 1e6
+    counts = f"{len(index)} training pictures of {len(set(index.sources))} sources"
+    print(f"{counts}, {len(index.reference)} validation pictures, {size:.1f} MB: {file}", flush=True)
+    return 0
+
+
+def add_report(commands: Any) -> None:
+    """Add the command to the subparsers of the command line."""
+    parser = commands.add_parser("report", help="judge one picture and write a report to hand on")
+    parser.add_argument("image", type=input_path, metavar="IMAGE")
+    parser.add_argument(
+        "--html", type=output_path, metavar="FILE", help="the report as HTML; replaced if there"
+    )
+    parser.add_argument(
+        "--pdf", type=output_path, metavar="FILE", help="the report as PDF; replaced if there"
+    )
+    add_verdict_options(parser)
+    parser.set_defaults(command=run_report)
+
+
+def run_report(options: argparse.Namespace) -> int:
+    """Write the report; returns the exit status 0.
+
+    Raises:
+        UserError: no file asked for, no such detector, a picture that is refused, or a file that cannot be
+            written.
+    """
+    files = [file for file in (options.html, options.pdf) if file]
+    if not files:
+        raise UserError("no_file", "No file was named for the report. Give --html FILE, --pdf FILE or both.")
+    _check_files(options.image, files)
+    from deepfake.detection.detector import get_detector
+    from deepfake.images.load import ImageRefused, load_image
+    from deepfake.report.document import make_report
+
+    try:
+        image = load_image(options.image)
+        content = options.image.read_bytes()
+    except ImageRefused as refusal:
+        raise ImageRefused(refusal.code, f"{str(options.image)!r}: {refusal.message}") from refusal
+    detector = get_detector(options.model)
+    verdict = detector.stressed(image, detector.check(image, operating_point(options)))
+    today = datetime.datetime.now(datetime.UTC).date()
+    report = make_report(
+        options.image.name,
+        content,
+        image,
+        verdict=verdict,
+        card=detector.card,
+        date=today,
+        explanations=_explanations(detector, image, verdict),
+    )
+    if options.html:
+        from deepfake.report.html import report_html
+
+        _write(options.html, report_html(report).encode("utf-8", errors="replace"))
+    if options.pdf:
+        from deepfake.report.pdf import report_pdf
+
+        _write(options.pdf, report_pdf(report, today))
+    number = headline(verdict) if verdict.p_fake is None else f"p_fake {verdict.p_fake:.3f}"
+    print(f"{verdict.verdict}, {number}: {' '.join(printable(str(file)) for file in files)}", flush=True)
+    return 0
+
+
+def _check_files(image: Path, files: list[Path]) -> None:
+    """Refuses a report in place of the image, or of the other report; said now, not after the work."""
+    if len(files) == 2 and _same(*files):
+        raise UserError("same_file", "--html and --pdf name the same file. Give each a file of its own.")
+    for file in files:
+        if _same(file, image):
+            raise UserError("same_file", f"{file} is the image itself. Give the report another name.")
+        if str(file) == "-":
+            raise UserError("no_file", "A report cannot go to the terminal. Give the name of a file.")
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.resolve() == other.resolve() or one.samefile(other)
+    except (OSError, RuntimeError):  # one of them is not there yet
+        return False
+
+
+def _explanations(detector: Detector, image: LoadedImage, verdict: Verdict) -> dict[int, Explanation]:
+    from deepfake.detection.detector import scored_parts
+    from deepfake.detection.heatmaps import explain
+    from deepfake.report.document import explained_parts
+
+    crops = scored_parts(image.pixels, verdict)
+    card, parts = detector.card, verdict.parts
+    return {
+        place: explain(
+            detector.network,
+            detector.scorer,
+            card.input,
+            crops[place],
+            probability=card.probability,
+            fake=parts[place].p_fake >= card.thresholds.balanced,
+        )
+        for place in explained_parts(verdict)
+    }
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise UserError("not_written", f"{file} cannot be written: {error.strerror}.") from error
+
+
+def add_video(commands: Any) -> None:
+    """Add the command to the subparsers of the command line."""
+    video = commands.add_parser(
+        "video", help="judge short videos frame by frame; the median decides, or a stretch that looks fake"
+    )
+    video.add_argument("paths", nargs="+", metavar="PATH")
+    video.add_argument("--json", action="store_true", help="one JSON object a line, with every frame")
+    add_verdict_options(video)
+    video.set_defaults(command=run_video)
+
+
+def run_video(options: argparse.Namespace) -> int:
+    """Judge every file, each printed as it comes; returns 1 where one was refused, else 0.
+
+    Raises:
+        UserError: there is no such detector, or it is damaged.
+    """
+    from deepfake.detection.detector import get_detector
+
+    detector, refused = get_detector(options.model), False
+    point = operating_point(options)
+    for path in options.paths:
+        result = _judge_video(detector, path, point)
+        refused |= isinstance(result, UserError)
+        (_print_video_json if options.json else _print_video_words)(path, result)
+    return 1 if refused else 0
+
+
+def _judge_video(detector: Detector, path: str, point: OperatingPoint) -> VideoVerdict | UserError:
+    from deepfake.detection.video import check_video
+    from deepfake.images.video import VideoRefused, read_video
+
+    if not path:
+        return UserError("no_path", EMPTY_PATH)
+    try:
+        return check_video(detector, read_video(Path(path)), point)
+    except VideoRefused as refusal:
+        return refusal
+
+
+def _print_video_json(path: str, result: VideoVerdict | UserError) -> None:
+    if isinstance(result, UserError):
+        fields: dict[str, Any] = {"error": {"code": result.code, "message": result.message}}
+    else:
+        fields = video_fields(result)
+    print(json.dumps({"file": path, "path": path, **fields}), flush=True)
+
+
+def _print_video_words(path: str, result: VideoVerdict | UserError) -> None:
+    name = printable(path) or "(no path)"
+    if isinstance(result, UserError):
+        print(f"refused    {name}: {result.message}", file=sys.stderr)
+        return
+    faces = f"{len(result.with_face)} of {len(result.frames)} frames show a face"
+    notes = " ".join(result.warnings)
+    number = "  -  " if result.p_fake is None else f"{result.p_fake:.3f}"
+    print(
+        f"{result.verdict:9}  p_fake {number}  {video_headline(result)}  {faces}  {name}  ({notes})",
+        flush=True,
+    )

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from deepfake.data.audit import FEATURES, NOTABLE_AUC, Shortcut
 from deepfake.data.index import splits_in_order
-from deepfake.data.shortcut import FEATURES, NOTABLE_AUC, Shortcut
 from deepfake.plotting import ACCENT_COLOUR, FAKE_COLOUR, NEUTRAL_COLOUR, REAL_COLOUR, base_figure
 
 CLASSES = ((1, "Fake", FAKE_COLOUR), (0, "Real", REAL_COLOUR))

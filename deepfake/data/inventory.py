@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deepfake.data.index import DatasetIndex, index_dataset
-from deepfake.images.header_facts import HEAD_BYTES, LONG_HEAD_BYTES, HeaderFacts, header_facts
+from deepfake.images.headers import HEAD_BYTES, LONG_HEAD_BYTES, HeaderFacts, header_facts
 from deepfake.images.walk import walk_images
 from deepfake.util.cache import DAMAGED, cache_folder, prune, write_whole
 

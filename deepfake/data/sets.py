@@ -6,12 +6,12 @@ import importlib
 import os
 import shutil
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from deepfake.data.demo import DEMO_IMAGES, write_demo
 from deepfake.data.index import class_or_split
 from deepfake.errors import UserError
-from deepfake.images.walk import list_image_files
+from deepfake.images.walk import IMAGE_EXTENSIONS, list_image_files
 from deepfake.settings import (
     DEMO_EXPLANATION,
     DataRootError,
@@ -113,3 +113,34 @@ def fetch_kaggle() -> Path:
         place.unlink(missing_ok=True)  # a link to a copy that is gone
         place.symlink_to(inner if inner.is_dir() else folder)
     return place
+
+
+def find_image(image_id: str, source: str = "", folder: str = "") -> Path | None:
+    """The file of an image below one of ``data_roots.allowed_roots``, or None; see ``image_file``."""
+    for root in allowed_roots():
+        found = image_file(root, image_id, source, folder)
+        if found is not None:
+            return found
+    return None
+
+
+def image_file(root: Path, image_id: str, source: str = "", folder: str = "") -> Path | None:
+    """The file of an image below a root, or None.
+
+    It is looked for as ROOT/folder/image_id, ROOT/image_id and ROOT/source/image_id. Names come from a file,
+    so whatever leads out of the root, by ``..``, as an absolute path or through a link, is not opened, nor is
+    what has no image's extension.
+    """
+    for start in dict.fromkeys((folder, "", source)):
+        name = f"{start}/{image_id}" if start else image_id
+        parts = PurePosixPath(name.replace("\\", "/"))
+        unsafe = not name or "\0" in name or parts.is_absolute() or ".." in parts.parts or ":" in name
+        if unsafe or parts.suffix.lower() not in IMAGE_EXTENSIONS:
+            continue
+        try:
+            path = root.joinpath(*parts.parts).resolve()
+            if path.is_relative_to(root.resolve()) and path.is_file():
+                return path
+        except (OSError, RuntimeError):  # too long a name, a circle of links
+            continue
+    return None

@@ -6,9 +6,8 @@ from typing import Literal
 
 import pandas as pd
 
-from deepfake.data.audit import Audit
+from deepfake.data.audit import FEATURES, Audit, Shortcut
 from deepfake.data.inventory import Inventory
-from deepfake.data.shortcut import FEATURES, Shortcut
 
 Level = Literal["bad", "note", "good"]
 UNEVEN = 0.4

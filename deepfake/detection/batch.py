@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfake.detection.text import PICTURE_FAULT, Outcome
+from deepfake.detection.outcome import PICTURE_FAULT, Outcome
 from deepfake.errors import UserError
 from deepfake.images.archives import Archive, Source, is_archive
 from deepfake.images.encode import jpeg_bytes, shrink

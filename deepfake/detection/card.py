@@ -14,21 +14,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
+
 from deepfake.detection.rules import Rules, read_rules
-from deepfake.errors import UserError
+from deepfake.errors import EvaluationError, UserError
 from deepfake.images.pixels import INTERPOLATIONS, InputSpec
+from deepfake.types import Thresholds
 from deepfake.util.cache import folder_named
+from deepfake.util.files import ROOT
 from deepfake.util.tensorflow import import_tensorflow
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
-
-from deepfake.errors import EvaluationError
-from deepfake.types import Thresholds
 
 
 def calibrated_probability(logits: ArrayLike, temperature: float, bias: float = 0.0) -> NDArray[np.float64]:
@@ -138,7 +138,7 @@ class Card:
 
 def models_folder() -> Path:
     """``$DEEPFAKE_MODELS``, or ``models`` beside the package."""
-    return folder_named("DEEPFAKE_MODELS") or Path(__file__).resolve().parent.parent / "models"
+    return folder_named("DEEPFAKE_MODELS") or ROOT / "models"
 
 
 def model_names() -> list[str]:

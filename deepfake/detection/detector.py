@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 
 from deepfake.detection.card import Card, load_card, load_model
 from deepfake.detection.neighbours import LookalikeError, LookalikeIndex, load_index
-from deepfake.detection.photographs import looks_drawn
 from deepfake.detection.stress import REFRAMING, Change, stress_test
-from deepfake.detection.text import NO_FACE, barred_warnings, turned_line
 from deepfake.detection.verdict import FaceVerdict, Reason, Verdict, WholeVerdict, picture_score
+from deepfake.detection.warnings import NO_FACE, barred_warnings, turned_line
 from deepfake.faces.finder import Face, FaceScan, crop, find_faces, turned_back
 from deepfake.images.load import LoadedImage
+from deepfake.images.photographs import looks_drawn
 from deepfake.images.pixels import centre_square, to_batch
-from deepfake.networks.embedding import compiled_reader
-from deepfake.networks.scoring import compiled_scorer
+from deepfake.networks.scoring import compiled_reader, compiled_scorer
 from deepfake.settings import capped
 from deepfake.types import Box, OperatingPoint, Pixels
-from deepfake.util.admission import Admission
+from deepfake.util.jobs import Admission
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from deepfake.data.index import DatasetError, DatasetIndex
 from deepfake.detection.detector import Detector
-from deepfake.detection.neighbours import LookalikeIndex, kth_distance
+from deepfake.detection.neighbours import IN_SCOPE, LookalikeIndex, kth_distance
 from deepfake.images.load import ImageRefused
 from deepfake.networks.scoring import scoring_batches
 
@@ -18,8 +18,6 @@ IMAGES = 2500
 """Training pictures of an index; its file then takes a few MB."""
 REFERENCE = 1200
 """Validation pictures that say how far away is far."""
-IN_SCOPE = 0.95
-"""Share of its sound verdicts on validation pictures that a detector keeps; usual for this kind of gate."""
 
 
 def make_index(

@@ -17,6 +17,11 @@ from numpy.typing import NDArray
 
 from deepfake.detection.card import Card
 from deepfake.errors import UserError
+from deepfake.util.text import percent
+
+IN_SCOPE = 0.95
+"""Share of its sound verdicts on validation pictures that a detector keeps; usual for this kind of gate."""
+
 
 FILE_NAME = "lookalikes.npz"
 """Beside ``model.keras``."""
@@ -200,3 +205,39 @@ def _read(file: Path, _changed: int) -> LookalikeIndex:
     if len(lengths) != 1 or 0 in lengths or not len(index.reference) or index.vectors.ndim != 2:
         raise ValueError(f"rows: {lengths}, validation pictures: {len(index.reference)}")
     return index
+
+
+UNUSUAL = 0.9
+"""Share of pictures kept out of training that lie nearer, above which a face is called unusual."""
+
+
+def share_words(found: tuple[Lookalike, ...], index: LookalikeIndex) -> str:
+    """How many of at least one look-alike are fakes, and among how many they were looked for."""
+    fakes = sum(each.label for each in found)
+    of_all = percent(float(index.labels.mean()))
+    return (
+        f"{fakes} of the {len(found)} training pictures that the detector takes for most alike are fakes. "
+        f"They were looked for among {len(index):,} pictures it learnt from, {of_all} of them fakes."
+    )
+
+
+def unlikeness_words(unlikeness: Unlikeness, index: LookalikeIndex) -> str:
+    """How far off it is, and what that means."""
+    if unlikeness.distance > index.scope:
+        return (
+            f"Too unlike what it was trained on: {percent(IN_SCOPE)} of the pictures kept out of training on "
+            "which it decided resemble what it learnt from more than this does. Its score is no verdict."
+        )
+    if unlikeness.share_nearer > UNUSUAL:
+        meaning = "Unusual for it: take its score with care"
+    else:
+        meaning = "Not unusual for it"
+    return (
+        f"{meaning}. {percent(unlikeness.share_nearer)} of pictures kept out of training resemble what it "
+        "learnt from more than this does."
+    )
+
+
+SIMILARITY_MEANS = (
+    "Similarity 1 means that the detector sees no difference; to the eye two such pictures may differ."
+)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING
 
-from deepfake.errors import UserError
+from deepfake.detection.warnings import REASON_WORDS
 from deepfake.types import CallName, OperatingPoint, Thresholds
+from deepfake.util.text import file_size, percent
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
     from deepfake.detection.rules import Rules
-    from deepfake.detection.verdict import FaceVerdict, Reason, Verdict
+    from deepfake.detection.verdict import Verdict
     from deepfake.detection.video import VideoVerdict
     from deepfake.images.load import ImageFacts
     from deepfake.types import Box
-from deepfake.util.text import file_size, percent
+
 
 CALL_WORDS: Mapping[CallName, str] = {
     "fake": "Likely fake",
@@ -33,47 +31,6 @@ POINT_MEANINGS: Mapping[OperatingPoint, str] = {
     "few_false_alarms": "Says fake only where at most 1 in 100 real pictures kept out of training would be. "
     "More fakes stay uncertain.",
 }
-
-PICTURE_FAULT = (
-    "This picture could not be judged because of a fault in the program; the server's log says which. "
-    "Other pictures are not affected."
-)
-"""In place of a verdict that failed through no fault of the file."""
-
-
-NO_FACE = "No face was found, so nothing was analyzed: the detector checks faces only."
-
-REASON_WORDS: Mapping[Reason, str] = {
-    "out_of_scope": "too unlike the training images",
-    "not_a_photograph": "not a photograph",
-    "too_small": "too small to analyze",
-    "fake_as_a_whole": "no sign of its own",
-}
-"""Why a face is uncertain whatever its score, after its name."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One file and what came of it: a verdict, or why there is none.
-
-    The one record behind the page's JSON and CSV, ``predict --json`` and ``--csv``, and the HTTP answer.
-
-    Attributes:
-        file: the name as given; not to be trusted as markup or as a path.
-        verdict: None where the file was refused.
-        error: None where there is a verdict.
-    """
-
-    file: str
-    verdict: Verdict | None = None
-    error: UserError | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """``file``, and the fields of ``Verdict`` or ``error`` with ``code`` and ``message``."""
-        if self.verdict is not None:
-            return {"file": self.file, **self.verdict.to_dict()}
-        error = self.error or UserError("fault", PICTURE_FAULT)
-        return {"file": self.file, "error": {"code": error.code, "message": error.message}}
 
 
 def facts_line(facts: ImageFacts) -> str:
@@ -158,56 +115,6 @@ def raw_line(verdict: Verdict) -> str:
     if verdict.scope == "no_face":
         of = "the whole image"
     return f"Raw score, for the record: {percent(verdict.raw)} ({of}). It is no probability here."
-
-
-def turned_line(turn: int, faces: int) -> str:
-    """That a picture does not stand upright.
-
-    Args:
-        turn: degrees (90, 180, 270) anticlockwise by which it was turned.
-        faces: found in it.
-    """
-    by = {90: "90 degrees counterclockwise", 180: "180 degrees", 270: "90 degrees clockwise"}[turn]
-    found = "The face was" if faces == 1 else "The faces were"
-    return f"{found} found after rotating the image {by}."
-
-
-def barred_warnings(faces: Sequence[FaceVerdict], smallest: int) -> list[str]:
-    """Sentences on the faces whose scores do not decide.
-
-    Args:
-        faces: of one picture.
-        smallest: longest side in pixels below which a face is too small.
-    """
-    lines = []
-    for reason, alone, one, several in _BARRED:
-        n = sum(face.reason == reason for face in faces)
-        if n:
-            line = alone if len(faces) == 1 else f"{n} of {len(faces)} faces {one if n == 1 else several}"
-            lines.append(line.format(smallest=smallest))
-    return lines
-
-
-_BARRED: tuple[tuple[Reason, str, str, str], ...] = (
-    (
-        "not_a_photograph",
-        "This does not look like a photograph. The detector checks photographs only.",
-        "does not look like a photograph and was left out.",
-        "do not look like photographs and were left out.",
-    ),
-    (
-        "too_small",
-        "The face is too small to analyze: it needs at least {smallest} pixels from hairline to chin.",
-        "is too small to analyze (less than {smallest} pixels from hairline to chin) and was left out.",
-        "are too small to analyze (less than {smallest} pixels from hairline to chin) and were left out.",
-    ),
-    (
-        "out_of_scope",
-        "The face is too unlike the training images: its score is no verdict.",
-        "is too unlike the training images: its score is no verdict.",
-        "are too unlike the training images: their scores are no verdict.",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -336,67 +243,3 @@ def overlay_line(verdict: Verdict, rules: Rules) -> str:
         f"{overlay.overlaid:,} of {overlay.n:,} real validation faces were called fake, without one "
         f"{overlay.called_fake:,}. If there is one here, check a copy without it."
     )
-
-
-def outcomes_json(outcomes: Sequence[Outcome]) -> str:
-    """A JSON list with ``Outcome.to_dict`` of each, and the message as ``refusal`` too, as it once was."""
-    return json.dumps([_row(outcome) for outcome in outcomes], indent=2, ensure_ascii=False)
-
-
-def outcomes_csv(outcomes: Sequence[Outcome]) -> str:
-    """The table of ``write_outcomes_csv`` as text."""
-    text = io.StringIO()
-    write_outcomes_csv(outcomes, text)
-    return text.getvalue()
-
-
-def write_outcomes_csv(outcomes: Iterable[Outcome], file: TextIO) -> None:
-    """A CSV table with a row per file, each written as it comes; faces as a count, warnings in one cell,
-    ``stress`` as stable, not stable, or empty where the test was not run; ``MORE_COLUMNS`` last.
-
-    A cell that a spreadsheet would take for a formula is led by an apostrophe.
-    """
-    names: tuple[str, ...] = ("file", "verdict", "p_fake", "faces", "scope", "operating_point")
-    names += ("model", "width", "height", "sha256", "warnings", "refusal", "stress", "raw_p_fake", "basis")
-    writer: csv.DictWriter[str] = csv.DictWriter(
-        file, [*names, *MORE_COLUMNS], restval="", extrasaction="ignore", lineterminator="\n"
-    )
-    writer.writeheader()
-    for outcome in outcomes:
-        row = {**_row(outcome), **_cells(outcome)}
-        row["faces"] = len(row["faces"]) if "faces" in row else ""
-        row["warnings"] = " ".join(row.get("warnings", ()))
-        row["stress"] = _stability(outcome.verdict)
-        for score in ("p_fake", "raw_p_fake"):
-            row[score] = f"{row[score]:.4f}" if row.get(score) is not None else ""
-        writer.writerow({key: _cell(value) for key, value in row.items()})
-
-
-MORE_COLUMNS = ("whole_p_fake", "whole_counts", "error_code", "error_message")
-"""Of the CSV: the whole image's score and whether it takes part in the verdict (true, false), both empty
-where it was not scored beside its faces; the parts of ``error``, of which ``refusal`` is the message."""
-
-
-def _row(outcome: Outcome) -> dict[str, Any]:
-    row = outcome.to_dict()
-    return row if outcome.verdict else {**row, "refusal": row["error"]["message"]}
-
-
-def _cells(outcome: Outcome) -> dict[str, str]:
-    if outcome.verdict is None:
-        error = outcome.to_dict()["error"]
-        return {"error_code": error["code"], "error_message": error["message"]}
-    whole = outcome.verdict.whole
-    if whole is None:
-        return {}
-    return {"whole_p_fake": f"{whole.p_fake:.4f}", "whole_counts": str(whole.counts).lower()}
-
-
-def _stability(verdict: Verdict | None) -> str:
-    if verdict is None or not verdict.stress:
-        return ""
-    return "stable" if all(test.stable for test in verdict.stress) else "not stable"
-
-
-def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

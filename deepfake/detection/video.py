@@ -9,19 +9,16 @@ from itertools import groupby
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from deepfake.detection.draw import draw_faces
-from deepfake.detection.text import video_headline
-from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import ImageFacts, LoadedImage
 from deepfake.images.video import MAX_FRAMES, Frame, Video, VideoFacts
-from deepfake.types import CallName, OperatingPoint, Thresholds
+from deepfake.types import CallName, OperatingPoint, Pixels, Thresholds
 
 if TYPE_CHECKING:
     from deepfake.detection.detector import Detector
     from deepfake.detection.verdict import Verdict
 
-FRAME_SIDE = 480
-"""Longest side of a frame that is kept, in pixels."""
+Preview = Callable[[Pixels, "Verdict"], bytes]
+"""Makes a JPEG file of a frame's pixels and its verdict, for the screen."""
 LEAST_STRETCH = 3
 """Frames in a row that are called fake before a stretch is named."""
 STRETCH_SHARE = 0.25
@@ -44,7 +41,7 @@ class FrameVerdict:
     Attributes:
         second: since the start of the video.
         verdict: as of a single picture; its scope is ``no_face`` where none was found.
-        picture: a JPEG of the frame with its faces marked, for the screen.
+        picture: what ``preview`` made of the frame, for the screen; empty without one.
     """
 
     second: float
@@ -132,7 +129,7 @@ class VideoVerdict:
     def to_dict(self) -> dict[str, Any]:
         """The fields, ready for JSON; ``scope`` is ``video_frames`` and pictures are left out.
 
-        ``headline`` says the verdict in words; ``stretch`` holds ``start`` and ``end`` in seconds, ``frames``
+        ``stretch`` holds ``start`` and ``end`` in seconds, ``frames``
         and their median ``p_fake``, or is None; ``raw_p_fake`` is the median of all frames.
         """
         frames = [
@@ -150,7 +147,6 @@ class VideoVerdict:
             "p_fake": self.p_fake,
             "raw_p_fake": median(frame.verdict.raw for frame in self.frames),
             "verdict": self.verdict,
-            "headline": video_headline(self),
             "stretch": self.stretch and asdict(self.stretch),
             "frames": frames,
             "warnings": self.warnings,
@@ -170,6 +166,7 @@ def check_video(
     point: OperatingPoint = "balanced",
     *,
     most: int = MAX_FRAMES,
+    preview: Preview | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> VideoVerdict:
     """Judges evenly spaced frames of a video and takes the median.
@@ -179,6 +176,7 @@ def check_video(
         content: the video's bytes.
         point: which thresholds decide.
         most: frames to look at.
+        preview: makes what a page shows of a frame, a JPEG file, of its pixels and verdict.
         on_progress: told (done, total) after each frame.
 
     Raises:
@@ -188,7 +186,7 @@ def check_video(
     total = video.count(most)
     frames: list[FrameVerdict] = []
     for frame in video.frames(most):
-        frames.append(_judged(detector, frame))
+        frames.append(_judged(detector, frame, preview))
         if on_progress is not None:
             on_progress(len(frames), total)
     shown = [frame for frame in frames if frame.verdict.scope != "no_face"]
@@ -217,16 +215,10 @@ def _called_fake(frame: FrameVerdict) -> bool:
     return frame.verdict.verdict == "fake"
 
 
-def _judged(detector: Detector, frame: Frame) -> FrameVerdict:
+def _judged(detector: Detector, frame: Frame, preview: Preview | None) -> FrameVerdict:
     # Of videos the detector has seen faces alone.
     verdict = detector.check(as_picture(frame), whole=False)
-    marked = draw_faces(
-        frame.pixels,
-        [face.box for face in verdict.faces],
-        [face.verdict for face in verdict.faces],
-        FRAME_SIDE,
-    )
-    return FrameVerdict(frame.second, verdict, jpeg_bytes(marked, quality=80))
+    return FrameVerdict(frame.second, verdict, preview(frame.pixels, verdict) if preview else b"")
 
 
 def as_picture(frame: Frame) -> LoadedImage:

@@ -5,70 +5,21 @@ Fit everything here on validation images, never on the images a result is report
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, ndtri
+from scipy.special import expit, logit, ndtri
 
+from deepfake.detection.card import Card
 from deepfake.errors import EvaluationError
+from deepfake.evaluation.metrics import evaluate_scores
+from deepfake.evaluation.reliability import reliability_table
 from deepfake.evaluation.scores import check_labels, check_numbers, check_scores, check_share, wilson_bounds
 
-N_BINS = 15
 TEMPERATURE_BOUNDS = (0.05, 20.0)
-
-
-def bin_edges(n_bins: int = N_BINS) -> NDArray[np.float64]:
-    """(n_bins + 1,) edges of equal-width bins of [0, 1]."""
-    if n_bins < 1:
-        raise EvaluationError("bad_setting", f"There must be at least 1 bin. Received {n_bins}.")
-    return np.linspace(0.0, 1.0, n_bins + 1)
-
-
-def bin_index(p_fake: NDArray[np.float64], n_bins: int = N_BINS) -> NDArray[np.int64]:
-    """The bin of each score: low <= p < high, and the last bin holds 1.0 too."""
-    return np.searchsorted(bin_edges(n_bins)[1:-1], p_fake, side="right")
-
-
-def reliability_table(labels: ArrayLike, p_fake: ArrayLike, n_bins: int = N_BINS) -> pd.DataFrame:
-    """Predicted probability against frequency of Fake, bin by bin.
-
-    Args:
-        labels: (N,) 1 = Fake, 0 = Real.
-        p_fake: (N,) in [0, 1].
-        n_bins: equal-width bins of p_fake.
-
-    Returns:
-        a row per bin, empty ones too: low, high, n, n_fake, mean_p_fake, share_fake, share_low, share_high
-        (95 % Wilson interval of share_fake), gap (mean_p_fake - share_fake: above 0 where scores are higher
-        than they should be). Means, shares and gap are NaN in empty bins. The sum of n / N * |gap| is the
-        expected calibration error.
-
-    Raises:
-        EvaluationError: unsound labels, scores or number of bins.
-    """
-    truth, p = check_scores(labels, p_fake)
-    edges, index = bin_edges(n_bins), bin_index(p, n_bins)
-    n = np.bincount(index, minlength=n_bins)
-    n_fake = np.bincount(index, weights=truth, minlength=n_bins).astype(np.int64)
-    total = np.bincount(index, weights=p, minlength=n_bins)
-    filled = np.where(n == 0, np.nan, n)
-    low, high = wilson_bounds(n_fake, filled, float(ndtri(0.975)))
-    empty = n == 0
-    return pd.DataFrame(
-        {
-            "low": edges[:-1],
-            "high": edges[1:],
-            "n": n,
-            "n_fake": n_fake,
-            "mean_p_fake": total / filled,
-            "share_fake": n_fake / filled,
-            "share_low": np.where(empty, np.nan, low),
-            "share_high": np.where(empty, np.nan, high),
-            "gap": (total - n_fake) / filled,
-        }
-    )
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
@@ -231,3 +182,50 @@ def _need_both_classes(truth: NDArray[np.int64], purpose: str) -> None:
             "one_class",
             f"All {truth.size} images are {only}. To {purpose} takes images of both classes: add the other.",
         )
+
+
+@dataclass(frozen=True)
+class CalibrationQuality:
+    """How far probabilities can be taken at their word.
+
+    Attributes:
+        ece: expected calibration error, 15 equal-width bins (Guo et al., 2017).
+        brier: mean squared distance of the probability from the label.
+        nll: mean negative log likelihood in nats (log loss).
+        reliability: ``calibration.reliability_table``.
+    """
+
+    ece: float
+    brier: float
+    nll: float
+    reliability: pd.DataFrame
+
+
+def quality(labels: ArrayLike, p_fake: ArrayLike) -> CalibrationQuality:
+    """All of it for (N,) labels (1 = Fake) and probabilities.
+
+    Raises:
+        EvaluationError: unsound labels or scores.
+    """
+    found = evaluate_scores(labels, p_fake, n_bootstrap=0)
+    return CalibrationQuality(found.ece, found.brier, found.log_loss, reliability_table(labels, p_fake))
+
+
+def uncalibrated(p_fake: ArrayLike, card: Card) -> NDArray[np.float64]:
+    """The probabilities as they would be without temperature and bias: sigmoid of the raw logits, (N,).
+
+    A probability of exactly 0 or 1 stays what it is.
+    """
+    # Calibration is a straight line from logit to logit: two points of it give its slope and its start.
+    start, at_one = logit(card.probability([0.0, 1.0]))
+    return expit((logit(np.asarray(p_fake, np.float64)) - start) / (at_one - start))
+
+
+def before_and_after(table: pd.DataFrame, card: Card) -> tuple[CalibrationQuality, CalibrationQuality]:
+    """The quality of a score table without and with the card's calibration.
+
+    Raises:
+        EvaluationError: an unsound table.
+    """
+    labels, p_fake = table["label"], table["p_fake"]
+    return quality(labels, uncalibrated(p_fake, card)), quality(labels, p_fake)

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import atexit
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from deepfake.data.index import CLASS_NAMES, DatasetError, DatasetIndex
+from deepfake.data.inventory import Inventory
+from deepfake.detection.card import Card
 from deepfake.detection.detector import Detector
+from deepfake.errors import EvaluationError, UserError
+from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.metrics import Evaluation, evaluate_scores
-from deepfake.evaluation.thresholds import sort_scores
-from deepfake.evaluation.verdict_rule import RuleMetrics, at_every_point, rules_to_dict
+from deepfake.evaluation.scores import read_scores
+from deepfake.evaluation.thresholds import RuleMetrics, at_every_point, rules_to_dict, sort_scores
 from deepfake.networks.scoring import score_files
 from deepfake.types import OperatingPoint
+from deepfake.util.cache import DAMAGED, cache_folder, prune, write_whole
+from deepfake.util.files import ROOT
+from deepfake.util.jobs import Stopped
 
 
 @dataclass(frozen=True)
@@ -95,3 +115,304 @@ def measure(
     return Measurement(
         table, evaluation, rules, tuple((paths[row], why) for row, why in sorted(refused.items()))
     )
+
+
+MOST_CACHED_BYTES = 64_000_000
+Scores = NDArray[np.float64]
+
+
+def recorded_scores(inventory: Inventory, card: Card) -> Scores | None:
+    """Scores of evaluations in the detector's card or run here, matched by the images' paths and labels.
+
+    Of an evaluation of unaltered copies only. The table holds names, not contents, so two sets whose files
+    have the same names cannot be told apart: at least half of an evaluation's images must be in the set.
+
+    Returns:
+        (N,) p_fake, NaN where there is none; None where no evaluation matches.
+    """
+    place = {path: row for row, path in enumerate(inventory.table["path"])}
+    labels = inventory.table["label"].to_numpy()
+    scores = np.full(len(inventory), np.nan)
+    for recorded in known_evaluations(card)[0]:
+        if recorded.perturbed:
+            continue
+        try:
+            table = read_scores(recorded.scores)
+        except EvaluationError:
+            continue
+        rows = np.array([place.get(str(name), -1) for name in table["image_id"]], np.int64)
+        known = rows >= 0
+        known[known] = labels[rows[known]] == table["label"].to_numpy()[known]
+        if known.sum() * 2 >= len(table):
+            scores[rows[known]] = table["p_fake"].to_numpy(float)[known]
+    return None if np.isnan(scores).all() else scores
+
+
+def kept_scores(inventory: Inventory, card: Card) -> Scores | None:
+    """The scores that ``compute_scores`` kept, if the files are still the same."""
+    try:
+        with np.load(cache_folder("scores") / _name(inventory, card)) as kept:
+            return kept["p_fake"]
+    except DAMAGED:
+        return None
+
+
+def known_scores(inventory: Inventory, card: Card) -> Scores | None:
+    """The scores kept, else those recorded, else None."""
+    kept = kept_scores(inventory, card)
+    return recorded_scores(inventory, card) if kept is None else kept
+
+
+def compute_scores(
+    inventory: Inventory,
+    card: Card,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Scores:
+    """Scores every image as a face crop, as ``evaluate`` does; tens to hundreds of images a second.
+
+    Returns:
+        (N,) p_fake, NaN where an image cannot be read.
+
+    Raises:
+        Stopped: ``stopped`` said so.
+        ModelError: the detector is missing or damaged.
+    """
+    from deepfake.detection.detector import get_detector
+    from deepfake.networks.scoring import score_files
+
+    detector = get_detector(card.name)
+    total = len(inventory)
+
+    def report(done: int) -> None:
+        if on_progress is not None:
+            on_progress(done, total)
+        if stopped():
+            raise Stopped
+
+    logits = score_files(
+        detector.scorer,
+        detector.card.input,
+        inventory.index().paths(),
+        on_refused=lambda row, refusal: None,
+        on_progress=report,
+    )
+    scores = detector.card.probability(logits)
+    buffer = io.BytesIO()
+    np.savez(buffer, p_fake=scores)
+    try:
+        folder = cache_folder("scores")
+        write_whole(folder / _name(inventory, card), buffer.getvalue())
+        prune(folder, MOST_CACHED_BYTES)
+    except OSError:  # computed again next time
+        pass
+    return scores
+
+
+def _name(inventory: Inventory, card: Card) -> str:
+    key = f"{inventory.fingerprint}|{card.score_version}"
+    return f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
+
+
+State = Literal["running", "kept", "not_kept", "failed", "cancelled"]
+PATIENCE = 10.0
+"""Seconds that a cancelled process has to end before it is killed."""
+
+
+class JobError(UserError):
+    """An evaluation cannot be started; code ``busy``, ``no_title`` or ``bad_title``."""
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """What to evaluate on what.
+
+    Attributes:
+        detector: its name.
+        data: the data set's folder, from ``data_roots.resolve_in_roots``.
+        title: under which it is kept.
+        split, source: the part to measure; None for all.
+        perturbed: score the one perturbed copy of each image.
+    """
+
+    detector: str
+    data: Path
+    title: str
+    split: str | None = None
+    source: str | None = None
+    perturbed: bool = False
+
+    def arguments(self, folder: Path) -> list[str]:
+        """Of ``python -m deepfake``; values are joined to their names, so that none is taken for
+        an option."""
+        words = [
+            "evaluate",
+            str(self.data),
+            f"--model={self.detector}",
+            f"--keep={self.title}",
+            f"--scores={folder / 'scores.csv'}",
+            f"--json={folder / 'numbers.json'}",
+            f"--progress={folder / 'progress.json'}",
+        ]
+        words += [f"--split={self.split}"] if self.split else []
+        words += [f"--source={self.source}"] if self.source else []
+        return words + (["--perturbed"] if self.perturbed else [])
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where an evaluation stands.
+
+    Attributes:
+        state: ``running``; ``kept``: see ``kept_evaluations``; ``not_kept``: measured, but the cache folder
+            could not be written; ``failed``; ``cancelled``.
+        done, total: images scored so far, and all; 0 and 0 until the network is loaded.
+        seconds: since the start, until the end.
+        message: what went wrong, in a sentence; empty while nothing did.
+        left_out: images that could not be read, as ``path: why``.
+    """
+
+    state: State
+    done: int
+    total: int
+    seconds: float
+    message: str
+    left_out: tuple[str, ...]
+
+
+class EvaluationJob:
+    """A started evaluation; see ``start``."""
+
+    def __init__(self, request: EvaluationRequest, folder: Path) -> None:
+        self.request = request
+        self.folder = folder
+        self._started = time.monotonic()
+        self._ended: float | None = None
+        self._cancelled = False
+        # Not a working directory: DEEPFAKE_MODELS and DEEPFAKE_DATA may be relative to the server's.
+        python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        with (folder / "said").open("wb") as said:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "deepfake", *request.arguments(folder)],
+                env={**os.environ, "PYTHONPATH": python_path, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is still at work."""
+        return self._process.poll() is None
+
+    def progress(self) -> Progress:
+        """Where it stands now; reads two small files."""
+        status = self._process.poll()
+        if status is not None and self._ended is None:
+            self._ended = time.monotonic()
+        done, total = self._counts()
+        said = (self.folder / "said").read_text(encoding="utf-8", errors="replace").splitlines()
+        left_out = tuple(line.removeprefix("left out ") for line in said if line.startswith("left out "))
+        state, message = self._outcome(status, said)
+        seconds = (self._ended or time.monotonic()) - self._started
+        return Progress(state, done, total, seconds, message, left_out)
+
+    def cancel(self) -> None:
+        """Ends the process; nothing is kept."""
+        if self.running:
+            self._cancelled = True
+            self._process.terminate()
+            try:
+                self._process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def scores(self) -> bytes | None:
+        """The score table as CSV, once there is one."""
+        file = self.folder / "scores.csv"
+        return file.read_bytes() if file.is_file() else None
+
+    def _counts(self) -> tuple[int, int]:
+        try:
+            counts = json.loads((self.folder / "progress.json").read_text(encoding="utf-8"))
+            return int(counts["done"]), int(counts["total"])
+        except (OSError, ValueError, KeyError, TypeError):  # not begun yet
+            return 0, 0
+
+    def _outcome(self, status: int | None, said: list[str]) -> tuple[State, str]:
+        if status is None:
+            return "running", ""
+        if status == 0:
+            return "kept", ""
+        if self._cancelled:
+            return "cancelled", ""
+        if status < 0:
+            return "failed", (
+                f"The system ended the evaluation (signal {-status}), most likely because memory ran out. "
+                "Nothing was kept."
+            )
+        refusals = [line.removeprefix("deepfake: ") for line in said if line.startswith("deepfake: ")]
+        if refusals:
+            state: State = "not_kept" if (self.folder / "scores.csv").is_file() else "failed"
+            return state, refusals[-1]
+        last = said[-1] if said else "it said nothing"
+        return "failed", f"The evaluation ended with a fault in the program: {last}. Nothing was kept."
+
+
+_lock = threading.Lock()
+_current: list[EvaluationJob] = []
+
+
+def current() -> EvaluationJob | None:
+    """The evaluation under way or the last one of this server; None before the first."""
+    return _current[-1] if _current else None
+
+
+def start(request: EvaluationRequest) -> EvaluationJob:
+    """Starts an evaluation; the last one's scores are dropped.
+
+    Raises:
+        JobError: ``busy``: another one is under way; ``no_title``; ``bad_title``: a title with characters
+            that cannot be shown, or of more than 80.
+    """
+    title = request.title.strip()
+    if not title:
+        raise JobError("no_title", "Give the evaluation a title, such as the name of the data set.")
+    if not title.isprintable() or len(title) > 80:
+        raise JobError("bad_title", f"A title has up to 80 letters in one line. Received {len(title)}.")
+    with _lock:
+        last = current()
+        if last is not None and last.running:
+            raise JobError(
+                "busy",
+                f"An evaluation of {last.request.detector} ({last.request.title}) is under way; one runs at "
+                "a time. Wait for it or cancel it.",
+            )
+        _drop()
+        folder = Path(tempfile.mkdtemp(prefix="deepfake-evaluation-"))
+        _current.append(EvaluationJob(request, folder))
+        return _current[-1]
+
+
+def forget() -> None:
+    """Drops the last evaluation and its scores from the page; one under way stays."""
+    with _lock:
+        last = current()
+        if last is not None and not last.running:
+            _drop()
+
+
+def _drop() -> None:
+    while _current:
+        shutil.rmtree(_current.pop().folder, ignore_errors=True)
+
+
+@atexit.register
+def _end() -> None:
+    """A server that ends takes its evaluation with it."""
+    last = current()
+    if last is not None:
+        last.cancel()
+        _drop()

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from deepfake.detection.text import POINT_WORDS
+from deepfake.evaluation.bootstrap import PAIRED_METRICS
 from deepfake.evaluation.breakdown import ALARM_POINTS, Gap, GapKind
+from deepfake.evaluation.compare import Comparison, PairComparison
+from deepfake.evaluation.metrics import StrictMetrics
 from deepfake.evaluation.records import Recorded, StartingDocument
-from deepfake.evaluation.strict_metrics import StrictMetrics
-from deepfake.evaluation.thresholds import Rate, ThresholdMetrics
-from deepfake.evaluation.verdict_rule import RuleMetrics
+from deepfake.evaluation.thresholds import (
+    PER,
+    Expected,
+    ExpectedOutcomes,
+    Rate,
+    RuleMetrics,
+    ThresholdMetrics,
+)
 from deepfake.types import OperatingPoint
+from deepfake.util.text import Unit, percent, shown, shown_interval
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
     import pandas as pd
 
     from deepfake.detection.rules import Rules
     from deepfake.detection.verdict import Verdict
-from deepfake.util.text import percent
 
 
 def context_sentence(scores: pd.DataFrame | None, verdict: Verdict, rules: Rules | None = None) -> str:
@@ -73,9 +81,6 @@ def context_example(scores: pd.DataFrame | None, p_fake: float = 0.8) -> str:
         f"({percent(context.low)} to {percent(context.high)}), {context.n_fake:,} were fake, "
         f"that is {percent(context.share_fake)}."
     )
-
-
-Unit = Literal["share", "number"]
 
 
 @dataclass(frozen=True)
@@ -173,29 +178,6 @@ RULE_MEANING = (
     "stress test turns, become uncertain too."
 )
 """What ``rule_table`` shows."""
-
-
-def shown(value: float | None, unit: Unit) -> str:
-    """A number as it stands on the page.
-
-    >>> shown(0.9473, "share"), shown(0.9473, "number"), shown(None, "share")
-    ('94.7 %', '0.947', 'undefined')
-    """
-    if value is None:
-        return "undefined"
-    return f"{100 * value:.1f} %" if unit == "share" else f"{value:.3f}"
-
-
-def shown_interval(pair: tuple[float, float] | None, unit: Unit) -> str:
-    """An interval as it stands on the page; empty without one.
-
-    >>> shown_interval((0.9, 0.95), "share"), shown_interval(None, "number")
-    ('90.0 to 95.0 %', '')
-    """
-    if pair is None:
-        return ""
-    low, high = pair
-    return f"{100 * low:.1f} to {100 * high:.1f} %" if unit == "share" else f"{low:.3f} to {high:.3f}"
 
 
 def shown_rate(rate: Rate) -> str:
@@ -384,13 +366,135 @@ def gaps_table(found: Sequence[Gap]) -> pd.DataFrame:
     )
 
 
-def csv_bytes(table: pd.DataFrame) -> bytes:
-    """A table as CSV for a spreadsheet; text that it would take for a formula is led by an apostrophe."""
-    safe = table.copy()
-    for name in safe.columns:
-        if not pd.api.types.is_numeric_dtype(safe[name]) and not pd.api.types.is_bool_dtype(safe[name]):
-            safe[name] = [
-                f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
-                for value in safe[name]
-            ]
-    return safe.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+_TEXTS = {text.key: text for text in METRIC_TEXTS}
+TITLES: dict[str, str] = {key: _TEXTS[key].title for key in PAIRED_METRICS}
+"""Names of the compared metrics on the page."""
+
+
+def pair_sentence(found: Comparison, pair: PairComparison) -> str:
+    """Who calls more pictures rightly, by how much and how surely."""
+    a, b = found.metrics[pair.a]["accuracy"], found.metrics[pair.b]["accuracy"]
+    difference = pair.differences["accuracy"]
+    if a is None or b is None or difference.value is None:
+        return "Undefined for these pictures."
+    sentence = (
+        f"Of {found.n:,} pictures {pair.a} calls {shown(a, 'share')} rightly and {pair.b} "
+        f"{shown(b, 'share')}: a difference of {100 * difference.value:+.1f} points"
+    )
+    if difference.interval is None:
+        return f"{sentence}."
+    low, high = difference.interval
+    sentence += f" (95 % interval {100 * low:+.1f} to {100 * high:+.1f})."
+    if low <= 0 <= high:
+        return f"{sentence} It may be chance."
+    return sentence
+
+
+def mcnemar_sentence(pair: PairComparison) -> str:
+    """McNemar's test in words."""
+    test, only = pair.mcnemar, pair.agreement
+    if not test.discordant:
+        return "McNemar's test: both call the same pictures rightly, so there is nothing to test."
+    p = f"p = {test.p_value:.3f}" if test.p_value >= 0.001 else "p < 0.001"
+    return (
+        f"McNemar's test looks only at the {test.discordant:,} pictures that one detector alone calls "
+        f"rightly ({pair.a} {only.only_a_right:,}, {pair.b} {only.only_b_right:,}). If both erred "
+        f"equally often, a split at least this uneven would come about with {p} ({test.method})."
+    )
+
+
+def side_by_side(found: Comparison) -> pd.DataFrame:
+    """A row a metric and a column a detector, as text; the first row holds the thresholds."""
+    rows = [{"Metric": "Threshold", **{name: f"{cut:.3f}" for name, cut in found.thresholds.items()}}]
+    for key, title in TITLES.items():
+        unit: Unit = _TEXTS[key].unit
+        cells = {}
+        for name in found.names:
+            interval = shown_interval(found.intervals[name][key], unit)
+            cells[name] = shown(found.metrics[name][key], unit) + (f" ({interval})" if interval else "")
+        rows.append({"Metric": title, **cells})
+    return pd.DataFrame(rows)
+
+
+def metrics_table(found: Comparison) -> pd.DataFrame:
+    """The same as numbers: columns detector, threshold, metric, value, low, high."""
+    rows = []
+    for name in found.names:
+        for key in TITLES:
+            low, high = found.intervals[name][key] or (None, None)
+            value = found.metrics[name][key]
+            row = {"detector": name, "threshold": found.thresholds[name], "metric": key}
+            rows.append({**row, "value": value, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def differences_table(pair: PairComparison) -> pd.DataFrame:
+    """Differences as numbers: columns a, b, metric, difference, low, high."""
+    rows = []
+    for key, one in pair.differences.items():
+        low, high = one.interval or (None, None)
+        row = {"a": pair.a, "b": pair.b, "metric": key}
+        rows.append({**row, "difference": one.value, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def outcome_order(outcome: str) -> str:
+    """In which order the pictures of an outcome stand."""
+    if outcome == "Both wrong":
+        return "Those that both get most wrong first."
+    return "Those on which the scores differ most first."
+
+
+def rate_sentence(point: ExpectedOutcomes, wanted: float) -> str:
+    """What the threshold catches, and how sure the rate of false alarms is.
+
+    Args:
+        point: the threshold chosen.
+        wanted: the false-alarm rate asked for, 0..1.
+    """
+    metrics = point.metrics
+    sentence = (
+        f"It calls {shown_rate(metrics.false_alarm_rate)} of the real pictures fake and finds "
+        f"{shown_rate(metrics.recall)} of the fakes."
+    )
+    high = metrics.false_alarm_rate.high
+    if high is not None and high > wanted:
+        sentence += (
+            f" With {metrics.false_alarm_rate.n:,} real pictures to judge by, the rate elsewhere may be "
+            f"up to {100 * high:.2f} % rather than the {100 * wanted:.2f} % asked for."
+        )
+    return sentence
+
+
+def outcome_rows(point: ExpectedOutcomes) -> pd.DataFrame:
+    """What becomes of 1,000 pictures.
+
+    Returns:
+        columns Outcome, Expected, 95 % interval (text), value, low, high (numbers; None where undefined).
+    """
+    fakes = PER * point.base_rate
+    rows = [
+        _outcome_row(f"Fakes found, of {fakes:g}", point.found),
+        _outcome_row(f"Fakes missed, of {fakes:g}", point.missed),
+        _outcome_row(f"Real pictures called fake, of {PER - fakes:g}", point.false_alarms),
+        _outcome_row(f"Real pictures let pass, of {PER - fakes:g}", point.passed),
+        _outcome_row("Of those called fake, fake in truth", point.precision, 100.0, " %"),
+    ]
+    return pd.DataFrame(rows).astype({"value": object, "low": object, "high": object})
+
+
+def _outcome_row(
+    title: str, expected: Expected | None, unit: float = 1.0, suffix: str = ""
+) -> dict[str, object]:
+    if expected is None:
+        empty = dict.fromkeys(("value", "low", "high"))
+        return {"Outcome": title, "Expected": "undefined", "95 % interval": "", **empty}
+    value, low, high = (unit * part for part in (expected.value, expected.low, expected.high))
+    return {
+        "Outcome": title,
+        "Expected": f"{value:.1f}{suffix}",
+        "95 % interval": f"{low:.1f} to {high:.1f}{suffix}",
+        "value": expected.value,
+        "low": expected.low,
+        "high": expected.high,
+    }

@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from deepfake import __version__
 from deepfake.detection.card import Card
-from deepfake.detection.draw import draw_faces, draw_heat
-from deepfake.detection.explanation_texts import COLOURS_MEAN, MAP_NAMES, agreement_words, worth_words
-from deepfake.detection.heatmaps import Explanation, Faithfulness
+from deepfake.detection.figures import draw_faces, draw_heat
+from deepfake.detection.heatmaps import (
+    COLOURS_MEAN,
+    MAP_NAMES,
+    Explanation,
+    Faithfulness,
+    agreement_words,
+    worth_words,
+)
 from deepfake.detection.text import (
     POINT_WORDS,
     PartRow,
@@ -34,18 +41,93 @@ from deepfake.forensics.metadata import compare_thumbnail, hashes, read_compress
 from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import LoadedImage
 from deepfake.report.chart import stress_chart
-from deepfake.report.report_blocks import (
-    Block,
-    Bullets,
-    Call,
-    Heading,
-    Paragraph,
-    Picture,
-    Pictures,
-    Report,
-    Rows,
-)
+from deepfake.types import CallName
 from deepfake.util.text import percent
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The title of a part."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A few sentences; ``small`` for remarks."""
+
+    text: str
+    small: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """The verdict, large and in its colour; ``words`` say it."""
+
+    call: CallName
+    words: str
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list of sentences."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table of names and values."""
+
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture in the document.
+
+    Attributes:
+        file: the bytes of a JPEG or PNG file.
+        kind: which of the two.
+        alt: what it shows, for who cannot see it.
+        caption: below it; may be empty.
+    """
+
+    file: bytes
+    kind: str
+    alt: str
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures side by side; one alone takes the width it needs."""
+
+    pictures: tuple[Picture, ...]
+
+
+Block = Heading | Paragraph | Call | Bullets | Rows | Pictures
+
+
+@dataclass(frozen=True)
+class Report:
+    """A document, ready to be written as HTML or PDF.
+
+    Attributes:
+        title: in the window's title; may hold a file's name, so it is text, never markup.
+        blocks: in their order.
+        made: when and with what.
+    """
+
+    title: str
+    blocks: tuple[Block, ...]
+    made: str
+
+
+def visible(text: str) -> str:
+    """The text with a mark for whatever could steer the reader's eye: controls, direction switches."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
 
 MAX_EXPLAINED = 3
 """Parts whose chart and maps stand in a report; a group photograph would fill a book."""

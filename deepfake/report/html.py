@@ -6,7 +6,7 @@ import base64
 import html
 
 from deepfake.plotting import CALL_COLOURS
-from deepfake.report.report_blocks import (
+from deepfake.report.document import (
     Block,
     Bullets,
     Call,

@@ -14,7 +14,7 @@ from fpdf.enums import TableBordersLayout, XPos, YPos
 from PIL import Image, ImageColor
 
 from deepfake.plotting import CALL_COLOURS
-from deepfake.report.report_blocks import (
+from deepfake.report.document import (
     Block,
     Bullets,
     Call,

@@ -17,6 +17,7 @@ from deepfake.data.index import DatasetIndex
 from deepfake.errors import UserError
 from deepfake.runs.runs import check_allowed
 from deepfake.training.recipe import Recipe
+from deepfake.util.files import ROOT
 from deepfake.util.jobs import Stopped
 
 _WARM_UP_STEPS = 5
@@ -81,10 +82,9 @@ def estimate(data: DatasetIndex, recipe: Recipe, *, on_progress: Report = _tell_
 
     from deepfake.data.synthesis.landmarks import read_landmarks
     from deepfake.networks.scoring import compiled_scorer, score_files
-    from deepfake.training.epochs import networks
     from deepfake.training.pipeline import training_batches
-    from deepfake.training.samples import epoch_samples
-    from deepfake.training.training_data import prepared
+    from deepfake.training.samples import epoch_samples, prepared
+    from deepfake.training.train import networks
 
     forms = (False, True) if recipe.perturbed is not None else (False,)
     total = _STEPS + len(forms)
@@ -146,7 +146,7 @@ def measure_elsewhere(
         words = ["train", str(data), "--run", "estimate", *options, "--estimate", f"--progress={far}"]
         process = subprocess.Popen(
             [sys.executable, "-m", "deepfake", *words],
-            cwd=Path(__file__).resolve().parent.parent,
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

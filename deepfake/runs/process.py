@@ -21,7 +21,7 @@ from deepfake.errors import UserError
 from deepfake.training.failures import explained
 from deepfake.training.recipe import Recipe
 from deepfake.util.files import held, hold, read_json, write_json
-from deepfake.util.usage import boot_and_kills
+from deepfake.util.process import boot_and_kills
 
 RUN_LOCK = "run.lock"
 TRAINING_LOCK = ".training.lock"

@@ -5,24 +5,26 @@ Whoever asks, page or script, only reads and writes the folder; the process goes
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from deepfake.errors import UserError
-from deepfake.runs.history import History, HistoryReader
+from deepfake.runs.history import History, HistoryReader, number
 from deepfake.runs.process import PROCESS_FILE, RUN_LOCK, STOP_FILE
 from deepfake.runs.state import RunState, process_alive, run_state
 from deepfake.settings import DEMO_EXPLANATION, is_demo
 from deepfake.training.log import read_data_folder
 from deepfake.util.cache import folder_named
 from deepfake.util.files import SUPPORTED, held, hold, read_json, write_json
-from deepfake.util.run_spawn import ROOT, log_tail, spawn
+from deepfake.util.process import ROOT, log_tail, spawn
 from deepfake.util.text import plain_name
 
 LOG_FILE = "log.txt"
@@ -271,3 +273,65 @@ def _refuse_active(run: Run) -> None:
 def _forget(folder: Path) -> None:
     with _readers_lock:
         _readers.pop(folder, None)
+
+
+_PUBLISH_START_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class PublishingState:
+    """Where the publishing of a run stands.
+
+    Attributes:
+        code: ``none``, ``going_on``, ``done`` or ``failed``.
+        detector: the detector's name.
+        message: what went wrong.
+        time: when it began, seconds since 1970; 0 where unknown.
+    """
+
+    code: Literal["none", "going_on", "done", "failed"]
+    detector: str = ""
+    message: str = ""
+    time: float = 0.0
+
+
+@contextlib.contextmanager
+def publishing(run: Path, detector: str) -> Iterator[None]:
+    """Around ``publishing.publish``: notes in the run's folder that it goes on and how it ended.
+
+    Args:
+        run: the run's folder.
+        detector: the name it gets.
+
+    Raises:
+        RunError: code ``publishing``: another process is at it.
+    """
+    lock = hold(run / PUBLISH_LOCK)
+    if lock is None:
+        raise RunError("publishing", f"{run.name} is being published already. Wait for its end.")
+    note = {"detector": detector, "time": round(time.time(), 3)}
+    with lock:
+        write_json(run / PUBLISHED_FILE, {**note, "state": "going_on"})
+        try:
+            yield
+        except UserError as error:
+            write_json(run / PUBLISHED_FILE, {**note, "state": "failed", "message": error.message})
+            raise
+        write_json(run / PUBLISHED_FILE, {**note, "state": "done"})
+
+
+def publishing_state(run: Path) -> PublishingState:
+    """Judges by the folder, whoever started the publishing."""
+    note = read_json(run / PUBLISHED_FILE)
+    detector, state = str(note.get("detector", "")), note.get("state")
+    if held(run / PUBLISH_LOCK):
+        return PublishingState("going_on", detector)
+    if state == "done":
+        return PublishingState("done", detector, time=number(note.get("time", 0)))
+    if state == "failed":
+        return PublishingState("failed", detector, str(note.get("message", "")))
+    if state == "launched" and time.time() - number(note.get("time", 0)) < _PUBLISH_START_SECONDS:
+        return PublishingState("going_on", detector)  # it loads TensorFlow before it takes the lock
+    if state in ("going_on", "launched"):
+        return PublishingState("failed", detector, "The process ended without a word. Try again.")
+    return PublishingState("none")

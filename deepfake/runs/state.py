@@ -12,7 +12,7 @@ from deepfake.runs.history import History
 from deepfake.runs.process import PROCESS_FILE, RUN_LOCK, STOP_FILE, owner_words, training_owner
 from deepfake.training.log import read_settings
 from deepfake.util.files import held, read_json
-from deepfake.util.usage import boot_and_kills
+from deepfake.util.process import boot_and_kills
 
 StateCode = Literal[
     "queued",

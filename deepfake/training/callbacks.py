@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from deepfake.training.log import RunLog
 from deepfake.training.recipe import Recipe
-from deepfake.util.process import Requests
-from deepfake.util.usage import Usage
+from deepfake.util.process import Requests, Usage
 
 
 class WeightAverage(keras.callbacks.Callback):

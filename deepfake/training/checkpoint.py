@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from deepfake.training.callbacks import WeightAverage
-from deepfake.training.training_data import TrainingError
+from deepfake.training.samples import TrainingError
 
 
 def write_checkpoint(path: Path, model: Any, average: WeightAverage, counts: dict[str, Any]) -> None:

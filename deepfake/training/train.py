@@ -8,28 +8,196 @@ optimiser); ``summary.txt`` (its layers); ``result.json``.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from numpy.typing import NDArray
 from scipy.special import expit
+from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from deepfake.data.index import DatasetIndex
 from deepfake.data.synthesis.landmarks import read_landmarks
+from deepfake.detection.card import load_card, load_model
 from deepfake.errors import UserError
+from deepfake.networks.architectures import LITE, ArchitectureError, build, freeze_stages
 from deepfake.networks.scoring import compiled_scorer, score_files
 from deepfake.training.callbacks import StepReporter, StopAsked, WeightAverage
 from deepfake.training.checkpoint import read_checkpoint, write_checkpoint
-from deepfake.training.epochs import epoch_batches, fit_epoch, networks
 from deepfake.training.failures import explained
 from deepfake.training.log import RunLog, read_data_digest
+from deepfake.training.optimise import adversarial, compile_for, fastest_precision, shorten_memory
+from deepfake.training.pipeline import training_batches
 from deepfake.training.recipe import Recipe
-from deepfake.training.training_data import TrainingError, check_images, data_digest, prepared
-from deepfake.training.validating import merit, strip_of, validation_numbers
+from deepfake.training.samples import (
+    TrainingError,
+    check_images,
+    data_digest,
+    epoch_samples,
+    images_per_epoch,
+    prepared,
+)
 from deepfake.util.files import write_json
 from deepfake.util.process import Requests, held_back, remembered
+
+
+def validation_numbers(table: pd.DataFrame, logits: NDArray[np.float32]) -> dict[str, Any]:
+    """Accuracy, loss, ROC AUC, by source too; confusion matrix (rows true, columns called).
+
+    Args:
+        table: of the images, as in ``DatasetIndex``; both classes.
+        logits: (N,) of Fake, in the same order.
+    """
+    labels = table["label"].to_numpy()
+    called = (logits >= 0).astype(int)
+    return {
+        "accuracy": float((called == labels).mean()),
+        "loss": float(np.logaddexp(0, np.where(labels == 1, -logits, logits)).mean()),
+        "roc_auc": float(roc_auc_score(labels, logits)),
+        "confusion_matrix": confusion_matrix(labels, called, labels=[1, 0]).tolist(),
+        "source_roc_auc": source_aucs(table, logits),
+    }
+
+
+def source_aucs(table: pd.DataFrame, logits: NDArray[np.float32]) -> dict[str, float]:
+    """ROC AUC of each source that has both classes."""
+    groups = table.assign(logit=logits).groupby("source")
+    return {
+        str(source): float(roc_auc_score(group["label"], group["logit"]))
+        for source, group in groups
+        if group["label"].nunique() == 2
+    }
+
+
+def strip_of(validation: DatasetIndex, each: int = 4) -> pd.DataFrame:
+    """Rows of a few images of each class, spread over the table, whose p_fake is told after each epoch."""
+    table = validation.table
+    chosen: list[Any] = []
+    for label in (1, 0):
+        rows = table.index[table["label"] == label]
+        chosen += rows[np.unique(np.linspace(0, len(rows) - 1, each).round().astype(int))].tolist()
+    return table.loc[chosen]
+
+
+def merit(measured: dict[str, Any], recipe: Recipe) -> float:
+    """What the best epoch has most of: see ``Recipe.shares``."""
+    if not recipe.shares:
+        return measured.get("perturbed", measured["clean"])["roc_auc"]
+    return float(np.mean([auc for part in measured.values() for auc in part["source_roc_auc"].values()]))
+
+
+def starting_network(
+    name: str, *, size: int | None = None, weights: str | None = None, fused: bool = False
+) -> keras.Model:
+    """As ``architectures.build``; but for ``resnet50``, ``weights`` may name a detector to start from.
+
+    Raises:
+        ArchitectureError: as ``build``; code ``weights_not_loaded``: another network.
+        ModelError: ``weights`` is not the name of a sound detector.
+    """
+    of_detector = weights not in (None, "none") and name != "resnet50"
+    if name == LITE and weights and (weights == "imagenet" or weights.endswith(".pth")):
+        of_detector = False
+    if not of_detector:
+        return build(name, size=size, weights=weights, fused=fused)
+    model = build(name, size=size, fused=fused)
+    _start_from(model, str(weights))
+    return model
+
+
+def _start_from(model: keras.Model, detector: str) -> None:
+    """Gives a network the weights of a published detector, or of its like in a combined one."""
+    card = load_card(detector)
+    try:
+        theirs = load_model(card)
+        if len(card.networks) > 1 and model.name in card.networks:
+            model.set_weights(_part_weights(theirs, card.networks.index(model.name), len(card.networks)))
+        else:
+            model.set_weights(theirs.get_weights())
+    except ValueError as error:
+        raise ArchitectureError(
+            "weights_not_loaded",
+            f"The detector '{detector}' is no {model.name} network of this shape ({card.architecture}, "
+            f"{card.contents.get('parameters', '?')} parameters), so training cannot start from it.",
+        ) from error
+
+
+def _part_weights(combined: Any, place: int, count: int) -> list[Any]:
+    """The weights of one of the networks that ``combining.combined_network`` laid side by side.
+
+    Its logit's scale is right up to the temperature; its bias, which went into the common one, is 0.
+    """
+    own = [layer for layer in combined.layers if layer.name.startswith(f"network{place}_")]
+    weights = [values for layer in own for values in layer.get_weights()]
+    widths = [tensor.shape[-1] for tensor in combined.get_layer("features").input]
+    first = sum(widths[:place])
+    kernel = np.asarray(combined.get_layer("logit").kernel)[first : first + widths[place]]
+    return [*weights, kernel * count, np.zeros(1, np.float32)]
+
+
+def precision_of(recipe: Recipe) -> str:
+    """The recipe's, or where that leaves it open the fastest here."""
+    return recipe.precision if recipe.precision != "auto" else fastest_precision(recipe.architecture)
+
+
+def networks(training: DatasetIndex, recipe: Recipe, *, resume: bool) -> tuple[Any, Any, str, int]:
+    """The network to train, compiled; the one to measure and keep; the precision; steps an epoch."""
+    keras.utils.set_random_seed(recipe.seed)
+    precision = precision_of(recipe)
+    steps = max(1, images_per_epoch(training, recipe) // recipe.batch_size)
+    with over_all_devices():
+        keras.mixed_precision.set_dtype_policy(precision)
+        model: Any = starting_network(
+            recipe.architecture,
+            size=recipe.train_input.size if recipe.architecture == "resnet50" else None,
+            weights=None if resume else recipe.weights,
+            fused=keras.backend.backend() == "tensorflow",
+        )
+        keras.mixed_precision.set_dtype_policy("float32")
+        freeze_stages(model, recipe.frozen_stages)
+        if recipe.weights in (None, "none") and recipe.schedule != "constant":
+            shorten_memory(model, steps * recipe.epochs)
+        if recipe.adversarial:
+            model = adversarial(model, recipe.adversarial, recipe.train_input)
+        compile_for(model, recipe, steps)
+    served = build(
+        recipe.architecture, size=recipe.serve_input.size if recipe.architecture == "resnet50" else None
+    )
+    return model, served, precision, steps
+
+
+def epoch_batches(training: DatasetIndex, recipe: Recipe, epoch: int, landmarks: Any) -> Any:
+    """The batches of an epoch (from 0), as ``training_batches``."""
+    samples = epoch_samples(training, recipe, epoch, landmarks)
+    columns = 2 if recipe.architecture == "resnet50" else 1
+    return training_batches(samples, recipe.train_input, batch_size=recipe.batch_size, columns=columns)
+
+
+def fit_epoch(model: Any, batches: Any, callbacks: list[Any]) -> dict[str, Any]:
+    """One epoch: the mean of each metric.
+
+    Raises:
+        TrainingError: code ``broken_image``.
+    """
+    callbacks = [*callbacks, keras.callbacks.TerminateOnNaN()]
+    try:
+        return model.fit(batches, verbose=0, shuffle=False, callbacks=callbacks).history
+    except tf.errors.OpError as error:  # what a sample raises arrives wrapped in TensorFlow's own
+        reason = re.search(r"ImageRefused: (.*)", str(error))
+        if reason is None:
+            raise
+        raise TrainingError(
+            "broken_image", f"A training image cannot be used: {reason[1]} Repair or remove it."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -306,3 +474,17 @@ def _check_same_data(folder: Path, digest: str, root: Path, say: Callable[[str],
             "with: some have come, gone or changed since, or it is another data set. Bring back what was "
             "there, or start a new run.",
         )
+
+
+def over_all_devices() -> AbstractContextManager[Any]:
+    """A scope in which a network is built and compiled, so that ``fit`` uses every device of the machine.
+
+    Graphics processors where there are any, else the processors that TensorFlow was told to tell apart. With
+    one device nothing changes. Gradients are averaged over all; batch normalisation sees its own part only.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return contextlib.nullcontext()
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if len(devices) < 2:
+        return contextlib.nullcontext()
+    return tf.distribute.MirroredStrategy([device.name for device in devices]).scope()

@@ -1,4 +1,4 @@
-"""Locks that the system itself releases when their holder ends, however it ends."""
+"""Files written whole or not at all, and locks that the system releases however their holder ends."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ try:
 except ImportError:  # Windows has no such locks: nothing is ever held there
     fcntl = None
 
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder that holds the package ``deepfake``: the checkout, where it is one."""
 SUPPORTED = fcntl is not None
 _PATIENCE = 1.0
 """Seconds; who only asks whether a lock is held takes a share of it for a moment."""

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from deepfake.util.files import ROOT
+from deepfake.util.tensorflow import is_note
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
@@ -72,3 +80,71 @@ def _handled(handler: Any, numbers: Any = _NUMBERS) -> Iterator[dict[int, Any]]:
     finally:
         for number, earlier in before.items():
             signal.signal(number, earlier)
+
+
+def spawn(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """``python -m deepfake WORDS`` in its own session, both streams appended to a log."""
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deepfake", *words],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    threading.Thread(target=process.wait, name=f"wait for {process.pid}", daemon=True).start()
+    return process
+
+
+def log_tail(path: Path, lines: int = 40, most: int = 20_000) -> str:
+    """The last lines of a log without TensorFlow's notes to its developers; empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - most))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    told = [line for line in text.splitlines() if not is_note(line)]
+    return "\n".join(told[-lines:])
+
+
+class Usage:
+    """Measures processor and memory use of this process between two calls of ``sample``."""
+
+    def __init__(self) -> None:
+        self._at, self._spent = time.monotonic(), _cpu_seconds()
+
+    def sample(self) -> dict[str, float]:
+        """``cores``: processor cores kept busy since the call before; ``memory_mb``: held now;
+        ``memory_free_mb``: still to be had on the machine. What the system does not tell is left out."""
+        now, spent = time.monotonic(), _cpu_seconds()
+        passed = max(now - self._at, 1e-3)
+        values = {"cores": round((spent - self._spent) / passed, 2)}
+        self._at, self._spent = now, spent
+        try:
+            pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+            values["memory_mb"] = round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+            lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+            free = next(line for line in lines if line.startswith("MemAvailable"))
+            values["memory_free_mb"] = round(int(free.split()[1]) / 1024)
+        except (OSError, StopIteration, ValueError, IndexError):
+            pass
+        return values
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system
+
+
+def boot_and_kills() -> tuple[str, int]:
+    """Which start of the machine this is, and how often since then memory ran out so that the system
+    ended a process; ("", 0) where the system does not tell."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return "", 0
+    return boot, next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
 
 from deepfake.errors import UserError
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
-    pass
+    import pandas as pd
+
 
 LONGEST = 80
 
@@ -50,3 +53,41 @@ def file_size(n_bytes: int) -> str:
     if n_bytes < 1000:
         return f"{n_bytes} bytes"
     return f"{n_bytes / 1e3:.0f} kB" if n_bytes < 999_500 else f"{n_bytes / 1e6:.1f} MB"
+
+
+Unit = Literal["share", "number"]
+
+
+def shown(value: float | None, unit: Unit) -> str:
+    """A number as it stands on the page.
+
+    >>> shown(0.9473, "share"), shown(0.9473, "number"), shown(None, "share")
+    ('94.7 %', '0.947', 'undefined')
+    """
+    if value is None:
+        return "undefined"
+    return f"{100 * value:.1f} %" if unit == "share" else f"{value:.3f}"
+
+
+def shown_interval(pair: tuple[float, float] | None, unit: Unit) -> str:
+    """An interval as it stands on the page; empty without one.
+
+    >>> shown_interval((0.9, 0.95), "share"), shown_interval(None, "number")
+    ('90.0 to 95.0 %', '')
+    """
+    if pair is None:
+        return ""
+    low, high = pair
+    return f"{100 * low:.1f} to {100 * high:.1f} %" if unit == "share" else f"{low:.3f} to {high:.3f}"
+
+
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """A table as CSV for a spreadsheet; text that it would take for a formula is led by an apostrophe."""
+    safe = table.copy()
+    for name in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[name]) and not pd.api.types.is_bool_dtype(safe[name]):
+            safe[name] = [
+                f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
+                for value in safe[name]
+            ]
+    return safe.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")

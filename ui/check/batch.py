@@ -4,76 +4,28 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import pandas as pd
 import streamlit as st
 
-from deepfake.detection import text
+from deepfake.detection import outcome, text
 from deepfake.detection.batch import Batch, Judged
 from deepfake.detection.card import Card
-from deepfake.detection.draw import draw_faces
+from deepfake.detection.figures import draw_faces
 from deepfake.detection.text import CALL_WORDS
-from deepfake.errors import UserError
 from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import load_image
 from deepfake.types import CallName, OperatingPoint
-from deepfake.util.jobs import Job, find_job, forget_job, job_line, start_job
+from deepfake.util.jobs import job_line
 from deepfake.util.text import percent
-from ui.links import IN_BATCH, LinkedPicture, link_to_check
+from ui.check.desk import IN_BATCH, desk
+from ui.links import link_to_check
 from ui.page import CALL_STYLES, plain
 
 ALL, NOT_JUDGED = "All", "Not judged"
 CALLS: tuple[CallName, ...] = ("fake", "uncertain", "real")
 SHOWN = (ALL, *(CALL_WORDS[call] for call in CALLS), NOT_JUDGED)
-
-
-@dataclass
-class Desk:
-    """A visitor's one batch, and the work on it."""
-
-    batch: Batch | None = None
-    key: str = field(default_factory=lambda: f"batch-{uuid.uuid4()}")
-
-    @property
-    def job(self) -> Job | None:
-        """The work, under way or over."""
-        return find_job(self.key)
-
-    @property
-    def running(self) -> bool:
-        """Whether pictures are being judged."""
-        return self.job is not None and self.job.state == "running"
-
-    def start(self, uploads: Sequence[tuple[str, bytes]], detector: str, warmed: threading.Thread) -> None:
-        """Begins a batch in place of the last one; raises UserError."""
-        batch = Batch(uploads, detector)
-        self.clear()
-        self.batch = batch
-
-        def work(report, stopped) -> None:
-            warmed.join()
-            batch.work(report, stopped)
-
-        start_job(self.key, "Judging", work)
-
-    def clear(self) -> None:
-        """Ends the work and forgets the results."""
-        if self.batch is not None:
-            self.batch.drop()
-        self.batch = None
-        forget_job(self.key)
-        self.key = f"batch-{uuid.uuid4()}"  # what still runs is no longer ours
-
-
-# Lives as long as the visitor's session, whichever page is open, and is seen by no other.
-@st.cache_resource(scope="session", show_spinner=False, on_release=Desk.clear)
-def desk() -> Desk:
-    """This visitor's desk."""
-    return Desk()
 
 
 @st.fragment(run_every=1.0)
@@ -189,7 +141,7 @@ def show_downloads(rows: Sequence[Judged]) -> None:
     with st.container(horizontal=True):
         st.download_button(
             f"All {len(rows):,} as CSV",
-            lambda: text.outcomes_csv([row.outcome() for row in rows]).encode("utf-8-sig"),
+            lambda: outcome.outcomes_csv([row.outcome() for row in rows]).encode("utf-8-sig"),
             "verdicts.csv",
             "text/csv",
             on_click="ignore",
@@ -255,17 +207,4 @@ def large_picture(row: Judged) -> bytes:
     square = text.framed_square(row.verdict)
     return jpeg_bytes(
         draw_faces(pixels, [face.box for face in faces], [face.verdict for face in faces], square=square)
-    )
-
-
-def picture_in_batch(sha256: str) -> LinkedPicture:
-    """The picture of this visitor's batch with that hash. Raises UserError."""
-    batch = desk().batch
-    for row in batch.rows if batch else ():
-        if row.content is not None and row.verdict is not None and row.verdict.sha256 == sha256:
-            return LinkedPicture(f"batch|{sha256}", row.name, row.content)
-    raise UserError(
-        "not_in_batch",
-        "The picture is no longer in memory: your batch was cleared or ended with its session. "
-        "Upload the picture here.",
     )

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from deepfake.detection.card import Card
-from deepfake.detection.draw import draw_heat
+from deepfake.detection.figures import draw_heat
 from ui.check.neighbours import show_lookalikes
 from ui.check.uploads import own_place
 from ui.page import plain
@@ -212,7 +212,7 @@ def show_stress(file_id: str, card: Card, verdict: Verdict, number: int) -> None
 
 def show_maps(file_id: str, content: bytes, card: Card, verdict: Verdict, number: int) -> None:
     """Both maps side by side, the quick one first, and what they are worth."""
-    from deepfake.detection.explanation_texts import COLOURS_MEAN, MAP_NAMES, agreement_words, worth_words
+    from deepfake.detection.heatmaps import COLOURS_MEAN, MAP_NAMES, agreement_words, worth_words
 
     st.markdown(COLOURS_MEAN)
     opacity = st.slider("Strength of the colours", 0.0, 1.0, 0.6, 0.05, key=f"opacity-{file_id}")

@@ -38,8 +38,7 @@ def lookalikes_of(
 
 def show_lookalikes(file_id: str, content: bytes, card: Card, verdict: Verdict, number: int) -> None:
     """The look-alikes of one part with their labels, as pictures where the data set is on this machine."""
-    from deepfake.detection.lookalike_texts import SIMILARITY_MEANS, share_words, unlikeness_words
-    from deepfake.detection.neighbours import load_index
+    from deepfake.detection.neighbours import SIMILARITY_MEANS, load_index, share_words, unlikeness_words
 
     try:
         with st.spinner("Looking through the training pictures"):
@@ -71,7 +70,7 @@ def show_lookalikes(file_id: str, content: bytes, card: Card, verdict: Verdict, 
 
 def show_pictures(found: tuple[Lookalike, ...], folder: str) -> None:
     """A thumbnail of each that lies in a folder that may be read."""
-    from deepfake.evaluation.cells import find_image
+    from deepfake.data.sets import find_image
     from deepfake.images.encode import jpeg_bytes, shrink
     from deepfake.images.load import ImageRefused, load_image
 

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from deepfake.detection import outcome as detection_outcome
 from deepfake.detection import text
 from deepfake.detection.card import Card, ModelError
-from deepfake.detection.draw import draw_faces
-from deepfake.detection.text import PICTURE_FAULT, Outcome
+from deepfake.detection.figures import draw_faces
+from deepfake.detection.outcome import PICTURE_FAULT, Outcome
 from deepfake.errors import UserError
 from deepfake.evaluation.text import context_sentence
 from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.images.load import ImageFacts, LoadedImage, load_image
 from deepfake.types import Box, CallName, OperatingPoint
 from deepfake.util.text import percent
+from ui.check.desk import LinkedPicture
 from ui.check.explanation import (
     EXPLAINED,
     STRESSED,
@@ -30,10 +32,8 @@ from ui.check.explanation import (
 )
 from ui.check.forensics import examined, show_forensics, show_signed_record, signed_record
 from ui.check.neighbours import lookalikes_of
-from ui.check.report import forget_reports, show_report
-from ui.check.ui_feedback import show_feedback
+from ui.check.report import forget_reports, show_feedback, show_report
 from ui.check.uploads import LET_GO, Upload, link_to_page, own_place, show_name, show_right_page
-from ui.links import LinkedPicture
 from ui.page import CALL_STYLES, plain, warm_up
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def show_downloads(place: DeltaGenerator, outcomes: list[Outcome]) -> None:
     with place.container(horizontal=True):
         st.download_button(
             "Verdicts as JSON",
-            text.outcomes_json(outcomes),
+            detection_outcome.outcomes_json(outcomes),
             "verdicts.json",
             "application/json",
             on_click="ignore",
@@ -274,7 +274,7 @@ def show_downloads(place: DeltaGenerator, outcomes: list[Outcome]) -> None:
         )
         st.download_button(
             "Verdicts as CSV",
-            text.outcomes_csv(outcomes).encode("utf-8-sig"),
+            detection_outcome.outcomes_csv(outcomes).encode("utf-8-sig"),
             "verdicts.csv",
             "text/csv",
             on_click="ignore",

@@ -15,7 +15,7 @@ from deepfake.data.inventory import Inventory, cache_name
 from deepfake.data.text import audit_lines, shown_pairs, word
 from deepfake.detection.card import load_card
 from deepfake.errors import UserError
-from deepfake.evaluation.dataset_scores import known_scores
+from deepfake.evaluation.measure import known_scores
 from deepfake.images.thumbnails import thumbnail
 from deepfake.util.jobs import find_job, start_job
 from ui.charts import chart, download

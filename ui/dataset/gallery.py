@@ -17,7 +17,7 @@ from deepfake.data.text import word
 from deepfake.detection.card import Card, load_card, model_names
 from deepfake.detection.text import CALL_WORDS, facts_line
 from deepfake.errors import UserError
-from deepfake.evaluation.dataset_scores import Scores, compute_scores, kept_scores, recorded_scores
+from deepfake.evaluation.measure import Scores, compute_scores, kept_scores, recorded_scores
 from deepfake.images.encode import PREVIEW_SIDE, shrink
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.images.thumbnails import thumbnail

@@ -8,18 +8,69 @@ import pandas as pd
 import streamlit as st
 
 from deepfake.data.audit import Audit, audit_version, kept_audit
-from deepfake.data.contact_sheet import contact_sheet, readable, sample_rows
+from deepfake.data.contact_sheet import (
+    KIND_WORDS,
+    STRENGTHS,
+    contact_sheet,
+    readable,
+    sample_rows,
+    strengths,
+    training_samples,
+)
 from deepfake.data.figures import bytes_figure, counts_figure, counts_table, sizes_table
 from deepfake.data.image_stats import Measures, kept_measures, measures_version
 from deepfake.data.inventory import Inventory, take_inventory
-from deepfake.data.sets import DEMO_NAME, data_sets
+from deepfake.data.sets import DEMO_NAME, data_sets, fetch_kaggle, make_demo
 from deepfake.data.text import balance_lines
 from deepfake.errors import UserError
-from deepfake.settings import VARIABLE, allowed_roots, resolve_in_roots
+from deepfake.images.encode import shrink
+from deepfake.images.load import ImageRefused, load_image
+from deepfake.perturbations.mix import KIND_WEIGHTS, PERTURBATIONS
+from deepfake.settings import DEMO_EXPLANATION, VARIABLE, allowed_roots, is_demo, resolve_in_roots
+from deepfake.util.jobs import start_job
 from deepfake.util.text import file_size
 from ui.charts import ask_for_format, chart, download
-from ui.dataset.ui_dataset_get import offer_demo, offer_kaggle, show_empty_state
+from ui.jobs import show_job
 from ui.page import plain
+
+DEMO_JOB, KAGGLE_JOB = "demo", "kaggle"
+
+
+def show_empty_state() -> None:
+    if is_demo():
+        st.info(plain(DEMO_EXPLANATION), icon=":material/info:")
+        return
+    with st.container(border=True):
+        st.markdown("**There is no data set yet.** Three ways to one:")
+        offer_demo()
+        st.markdown(
+            f"**Point to a folder.** Whoever runs the app starts it with the environment variable "
+            f"`{VARIABLE}` set to the folder that holds the data sets (several, separated as in `PATH`). "
+            "Understood are `Train`, `Validation` and `Test` with `Fake` and `Real` inside, `Fake` and "
+            "`Real` alone, and a `manifest.csv` with path, split and label."
+        )
+        offer_kaggle()
+
+
+def offer_demo() -> None:
+    st.markdown(
+        "**Draw a small one.** 480 drawn faces, plainly no photographs; a small network learns them in "
+        "about a minute. On the command line:"
+    )
+    st.code("python -m deepfake demo DIR", language="bash")
+    if st.button("Draw the demo set", icon=":material/draw:", key="draw-demo"):
+        start_job(DEMO_JOB, "Drawing", lambda report, stopped: make_demo(report))
+    show_job(DEMO_JOB, "drawings", can_stop=False)
+
+
+def offer_kaggle() -> None:
+    st.markdown(
+        "**Fetch the set from Kaggle** (manjilkarki/deepfake-and-real-images, close to 2 GB; research use). "
+        "It needs a connection and the package `kagglehub`."
+    )
+    if st.button("Fetch from Kaggle", icon=":material/download:", key="fetch-kaggle"):
+        start_job(KAGGLE_JOB, "Fetching from Kaggle", lambda report, stopped: fetch_kaggle())
+    show_job(KAGGLE_JOB, "files", can_stop=False)
 
 
 def ask_for_data_set() -> Path | None:
@@ -203,3 +254,59 @@ def show_grids(inventory: Inventory) -> None:
     st.button(
         "Nine others", icon=":material/shuffle:", on_click=lambda: st.session_state.update(grid=draw + 1)
     )
+
+
+SIDE = 256
+
+
+def show_augmentations(inventory: Inventory) -> None:
+    """What the recipe `compact` shows of one picture, and every perturbation at rising strength."""
+    st.write(
+        "Photographs reach people resized, recompressed, filtered and cropped. The recipe *compact* "
+        "therefore varies every picture before the network sees it, never twice alike."
+    )
+    draw = int(st.session_state.get("variation", 0))
+    left, right = st.columns([1, 3], vertical_alignment="bottom")
+    with left:
+        label = st.segmented_control(
+            "Picture of the class", [1, 0], format_func=lambda value: "Fake" if value else "Real", default=1,
+            key="example", bind="query-params", required=True,
+        )  # fmt: skip
+    with right:
+        st.button(
+            "Another picture", icon=":material/shuffle:",
+            on_click=lambda: st.session_state.update(variation=draw + 1),
+        )  # fmt: skip
+    rows = sample_rows(inventory.table, label, draw, most=1)
+    if not rows.size:
+        st.info("There is no picture of this class.", icon=":material/info:")
+        return
+    name = str(inventory.table["path"].iloc[int(rows[0])])
+    st.text(name)
+    try:
+        pixels = shrink(load_image(inventory.root / name, min_side=1).pixels, SIDE)
+    except ImageRefused as refusal:
+        st.error(plain(refusal.message), icon=":material/error:")
+        return
+    st.subheader("As eight rounds of training see it", anchor=False)
+    st.caption(
+        "A random part of the picture, mirrored half of the time; two of three are perturbed, some of the "
+        "others recompressed."
+    )
+    st.image(training_samples(pixels, draw), alt="The picture as eight epochs of training see it")
+    kind = st.segmented_control(
+        "Perturbation", list(PERTURBATIONS), format_func=KIND_WORDS.__getitem__, default="colour", key="kind",
+        bind="query-params", required=True,
+    )  # fmt: skip
+    share = KIND_WEIGHTS[kind] / sum(KIND_WEIGHTS.values())
+    st.caption(
+        f"One in {1 / share:.0f} perturbations is of this kind. From left to right the strength is "
+        f"{', '.join(f'{value:g}' for value in STRENGTHS)} of the range that training draws from evenly; "
+        "each is followed by a JPEG pass of quality 75."
+    )
+    columns = st.columns(2, gap="large")
+    for place, (function, apply) in enumerate(PERTURBATIONS[kind].items()):
+        with columns[place % 2]:
+            meaning = (apply.__doc__ or "").strip().split("\n")[0]
+            st.markdown(f"**{plain(function.replace('_', ' ').capitalize())}.** {plain(meaning)}")
+            st.image(strengths(pixels, kind, function, seed=draw), alt=f"{function} at rising strength")

@@ -6,11 +6,20 @@ import pandas as pd
 import streamlit as st
 
 from deepfake.detection.card import Card
-from deepfake.evaluation.curves import OneClassError
-from deepfake.evaluation.evaluation_charts import histogram_figure
-from deepfake.evaluation.figures import det_figure, precision_recall_figure, roc_figure
+from deepfake.errors import UserError
+from deepfake.evaluation.calibration import CalibrationQuality
+from deepfake.evaluation.curves import OneClassError, coverage_risk
+from deepfake.evaluation.figures import (
+    coverage_risk_figure,
+    det_figure,
+    histogram_figure,
+    precision_recall_figure,
+    reliability_figure,
+    roc_figure,
+)
 from deepfake.evaluation.loaded import OpenedEvaluation
-from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold
+from deepfake.evaluation.text import outcome_rows, rate_sentence
+from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold, expect, threshold_for
 from ui.charts import ask_for_format, chart, download
 from ui.page import plain
 
@@ -76,3 +85,120 @@ def show_det(
         return
     chart(figure, f"{title} DET", "Detection error trade-off: fakes missed against false alarms")
     download("Both errors as CSV", points, f"{title} det")
+
+
+def show_calibration(evaluation: OpenedEvaluation, metrics: ThresholdMetrics, card: Card) -> None:
+    """Whether a score of 80 % means that 80 % are fake, before and after the temperature."""
+    recorded = evaluation.recorded
+    before, after = evaluation.calibration(card)
+    ask_for_format()
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.subheader("Reliability", anchor=False)
+        chart(
+            reliability_figure({"Before": before.reliability, "After, as used": after.reliability}),
+            f"{recorded.title} reliability",
+            "Reliability diagram: share of fakes against score, bin by bin, before and after calibration",
+        )
+        both = pd.concat(
+            [before.reliability.assign(calibrated=False), after.reliability.assign(calibrated=True)]
+        )
+        download("Reliability as CSV", both, f"{recorded.title} reliability")
+    with right:
+        st.subheader("Before and after", anchor=False)
+        show_quality(before, after, card)
+        share = f"{100 * recorded.n_fake / recorded.n:.0f} % of these pictures are fake."
+        st.markdown(
+            "Each dot holds the pictures of one range of scores. On the dotted line a score can be taken "
+            "at its "
+            "word: of the pictures scored 80 %, 80 % are fake. Below the line the detector cries fake too "
+            "easily, above it too seldom. Long lines rest on few pictures. It holds for this mix: "
+            + plain(share)
+        )
+    left, _ = st.columns([3, 2], gap="large")
+    with left:
+        show_abstaining(evaluation, metrics)
+
+
+def show_quality(before: CalibrationQuality, after: CalibrationQuality, card: Card) -> None:
+    """Three numbers without and with the card's temperature and bias."""
+    rows = [
+        {
+            "Less is better": title,
+            "Before": f"{getattr(before, key):.3f}",
+            "After": f"{getattr(after, key):.3f}",
+        }
+        for key, title in (
+            ("ece", "Calibration error, ECE"),
+            ("brier", "Brier score"),
+            ("nll", "Log loss, NLL"),
+        )
+    ]
+    st.table(pd.DataFrame(rows).set_index("Less is better"), width="content")
+    st.caption(
+        "ECE: how far scores are from the truth on average. Brier: mean squared distance of the score "
+        "from the "
+        "truth. NLL: the same in a measure that punishes certainty in the wrong. The order of the "
+        "pictures, and "
+        "so ROC AUC, is the same before and after."
+    )
+    bias = card.bias
+    st.markdown(
+        f"Temperature: **{card.temperature:.2f}**{f', bias: **{bias:+.2f}**' if bias else ''}, fitted on "
+        + plain("validation pictures; a temperature above 1 tones the detector's certainty down, below 1 up.")
+        + (plain(" A bias above 0 moves all scores towards fake, below 0 towards real.") if bias else "")
+    )
+
+
+def show_abstaining(evaluation: OpenedEvaluation, metrics: ThresholdMetrics) -> None:
+    """Coverage against risk."""
+    table = coverage_risk(evaluation.table["label"], evaluation.table["p_fake"], metrics.threshold)
+    st.subheader("What abstaining buys", anchor=False)
+    st.caption(
+        "If only the most certain pictures were judged and the rest called uncertain: how many of those "
+        f"judged would be judged wrongly. Certain means far from the threshold of {metrics.threshold:.3f}."
+    )
+    chart(
+        coverage_risk_figure(table),
+        f"{evaluation.recorded.title} abstaining",
+        "Errors among the pictures judged against the share of pictures judged",
+    )
+    download("Abstaining as CSV", table, f"{evaluation.recorded.title} abstaining")
+
+
+def show_operating_point(evaluation: OpenedEvaluation) -> None:
+    """The operator names the false alarms and the share of fakes; the page names the threshold."""
+    st.subheader("How many false alarms can you live with?", anchor=False)
+    left, right = st.columns(2, gap="medium")
+    alarms = left.number_input(
+        "Real pictures called fake, at most (%)", 0.0, 100.0, 1.0, 0.1, "%.2f", key="alarms",
+        bind="query-params", help="The false-alarm rate: of 100 real pictures, how many may be called fake.",
+    )  # fmt: skip
+    base = right.number_input(
+        "Fakes among the pictures that will come (%)", 0.01, 99.99, 5.0, 1.0, "%.2f", key="fakes",
+        bind="query-params", help="The base rate: of 100 pictures that you will check, how many are fake.",
+    )  # fmt: skip
+    try:
+        threshold = threshold_for(evaluation.table, alarms / 100)
+        point = expect(evaluation.scores, threshold, base / 100)
+    except UserError as error:
+        st.info(plain(error.message), icon=":material/info:")
+        return
+    st.metric("Threshold", f"{threshold:.4f}", border=True, width="content")
+    st.markdown(plain(rate_sentence(point, alarms / 100)))
+    st.button("Use this threshold", key="use-threshold", on_click=use_threshold, args=(threshold,))
+    st.subheader("Of 1,000 pictures that will come", anchor=False)
+    rows = outcome_rows(point)
+    st.table(rows.drop(columns=["value", "low", "high"]).set_index("Outcome"), width="content")
+    st.caption(
+        "Expected numbers with 95 % intervals. They suppose that the pictures are like those of this "
+        "evaluation; "
+        "only the share of fakes is yours. The threshold was chosen on these very pictures, which "
+        "flatters it a "
+        "little."
+    )
+    download("Expected numbers as CSV", rows, f"{evaluation.recorded.title} operating point")
+
+
+def use_threshold(value: float) -> None:
+    st.session_state["t"] = value

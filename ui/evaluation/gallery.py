@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from deepfake.data.sets import find_image
 from deepfake.errors import UserError
-from deepfake.evaluation.cells import CELL_MEANINGS, CELLS, CellName, cell_images, find_image
+from deepfake.evaluation.kept import scored_pixels
 from deepfake.evaluation.loaded import OpenedEvaluation
-from deepfake.evaluation.recorded_images import scored_pixels
-from deepfake.evaluation.records import Recorded
+from deepfake.evaluation.records import CELL_MEANINGS, CELLS, CellName, Recorded, cell_images
 from deepfake.evaluation.thresholds import ThresholdMetrics
 from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.settings import allowed_roots

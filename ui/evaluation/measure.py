@@ -10,7 +10,7 @@ import streamlit as st
 from deepfake.data.index import DatasetIndex, index_dataset, splits_in_order
 from deepfake.detection.card import Card
 from deepfake.errors import UserError
-from deepfake.evaluation import job as jobs
+from deepfake.evaluation import measure
 from deepfake.evaluation.records import RUN_HERE, describe
 from deepfake.plotting import file_stem
 from deepfake.settings import allowed_roots, resolve_in_roots
@@ -22,7 +22,7 @@ SHOWN_FOLDERS = 200
 
 def show_measuring(cards: Mapping[str, Card], first: str) -> None:
     """What is under way or came of the last one, then the form for the next."""
-    job = jobs.current()
+    job = measure.current()
     if job is not None and job.running:
         # Redrawn each second, and only this part of the page. A button in it could not turn the page.
         st.fragment(show_job, run_every=1.0)()
@@ -33,7 +33,7 @@ def show_measuring(cards: Mapping[str, Card], first: str) -> None:
 
 def show_job() -> None:
     """The evaluation under way, or what came of the last one."""
-    job = jobs.current()
+    job = measure.current()
     if job is None:
         return
     request, progress = job.request, job.progress()
@@ -55,7 +55,7 @@ def show_job() -> None:
         show_outcome(job, progress, title)
 
 
-def show_outcome(job: jobs.EvaluationJob, progress: jobs.Progress, title: str) -> None:
+def show_outcome(job: measure.EvaluationJob, progress: measure.Progress, title: str) -> None:
     """What came of it, and the scores."""
     if progress.state == "kept":
         st.success(
@@ -92,7 +92,7 @@ def show_outcome(job: jobs.EvaluationJob, progress: jobs.Progress, title: str) -
                 on_click="ignore",
                 icon=":material/download:",
             )
-        st.button("Dismiss", on_click=jobs.forget)
+        st.button("Dismiss", on_click=measure.forget)
 
 
 def show_recorded(detector: str, title: str) -> None:
@@ -145,7 +145,9 @@ def ask_and_start(cards: Mapping[str, Card], first: str) -> None:
     show_selection(data, split, source)
     if st.button("Evaluate", type="primary", icon=":material/play_arrow:"):
         try:
-            jobs.start(jobs.EvaluationRequest(name, path, (title or "").strip(), split, source, perturbed))
+            measure.start(
+                measure.EvaluationRequest(name, path, (title or "").strip(), split, source, perturbed)
+            )
         except UserError as error:
             st.error(plain(error.message), icon=":material/error:")
         else:

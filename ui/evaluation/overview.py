@@ -10,16 +10,11 @@ import streamlit as st
 from deepfake.errors import UserError
 from deepfake.evaluation import text as texts
 from deepfake.evaluation.breakdown import Part, breakdown_table, comparable, gaps
-from deepfake.evaluation.evaluation_charts import (
-    DOT_TITLES,
-    confusion_figure,
-    dot_figure,
-)
+from deepfake.evaluation.figures import DOT_TITLES, confusion_figure, dot_figure
 from deepfake.evaluation.loaded import OpenedEvaluation, open_evaluation
+from deepfake.evaluation.metrics import StrictMetrics
 from deepfake.evaluation.records import Recorded, first_shown
-from deepfake.evaluation.strict_metrics import StrictMetrics
-from deepfake.evaluation.thresholds import SortedScores, ThresholdMetrics, report_table
-from deepfake.evaluation.verdict_rule import RuleMetrics
+from deepfake.evaluation.thresholds import RuleMetrics, SortedScores, ThresholdMetrics, report_table
 from deepfake.types import OperatingPoint
 from ui.charts import ask_for_format, chart, download
 from ui.page import plain

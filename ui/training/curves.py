@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from deepfake.data.sets import image_file
+from deepfake.errors import UserError
+from deepfake.evaluation.figures import confusion_figure
+from deepfake.evaluation.thresholds import SortedScores, at_threshold, report_table
+from deepfake.images.encode import jpeg_bytes, shrink
+from deepfake.images.load import load_image
+from deepfake.runs import figures
 from deepfake.runs import figures as run_figures
 from deepfake.runs.history import History
 from deepfake.runs.runs import Run
+from deepfake.runs.table import run_settings
 from ui.charts import chart, download_later
 
 
@@ -102,3 +111,104 @@ def epochs_table(history: History) -> pd.DataFrame:
             row |= {f"{part}_{key}": value for key, value in values.items() if isinstance(value, float)}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+IMAGE_WIDTH = 168
+"""Pixels; two stand side by side on a phone."""
+
+
+def show_confusion(run: Run) -> None:
+    """The confusion matrix after an epoch; the latest where nobody has moved the slider."""
+    epochs = run.history.epochs
+    if not epochs:
+        st.info("The confusion matrix comes with the end of the first epoch.", icon=":material/grid_on:")
+        return
+    count, last = len(epochs), st.session_state.get("confusion-last", 0)
+    if st.session_state.get("confusion-epoch", 0) in (0, last) or last > count:
+        st.session_state["confusion-epoch"] = count  # follow a run that goes on
+    st.session_state["confusion-last"] = count
+    chosen = count
+    if count > 1:
+        chosen = st.slider("Epoch", 1, count, key="confusion-epoch")
+    validation = epochs[min(chosen, count) - 1]["validation"]
+    forms = [form for form in ("clean", "perturbed") if validation.get(form)]
+    for column, form in zip(st.columns(2), forms, strict=False):
+        (found, missed), (alarms, passed) = validation[form]["confusion_matrix"]
+        scores = SortedScores(np.repeat([0.0, 1.0], [missed, found]), np.repeat([0.0, 1.0], [passed, alarms]))
+        metrics = at_threshold(scores, 0.5)
+        with column:
+            st.markdown(f"**Epoch {chosen}, {form} validation images**")
+            chart(
+                confusion_figure(metrics),
+                f"{run.name} {form} confusion",
+                f"Confusion matrix after epoch {chosen}, {form}: {found} fakes found, {missed} missed, "
+                f"{alarms} real pictures called fake, {passed} let pass",
+            )
+            report = report_table(metrics)
+            st.dataframe(
+                report.rename(columns=str.capitalize),
+                hide_index=True,
+                column_config={
+                    name: st.column_config.NumberColumn(format="%.3f")
+                    for name in ("Precision", "Recall", "F1")
+                },
+            )
+    st.caption("At a threshold of 0.5, before calibration. Counts, and shares of the true class.")
+
+
+def show_strip(run: Run) -> None:
+    """A few validation images and what the network thinks of them after each epoch."""
+    history = run.history
+    strip = history.start.get("strip") or []
+    told = [epoch for epoch in history.epochs if epoch.get("strip")]
+    if not strip or not told:
+        st.info(
+            "A few validation images and their probability of fake stand here after the first epoch. Runs of "
+            "an older version did not note them.",
+            icon=":material/image:",
+        )
+        return
+    root = Path(str(run_settings(run.folder).get("data", "")))
+    epoch = told[-1]["epoch"]
+    if len(told) > 1:
+        epoch = st.slider("After epoch", told[0]["epoch"], epoch, epoch, key=f"strip-epoch-{epoch}")
+    values = next((each for each in told if each["epoch"] == epoch), told[-1])["strip"]
+    st.caption(f"Probability of fake after epoch {epoch}, before calibration.")
+    for label, truth in ((1, "fake"), (0, "real")):
+        st.markdown(f"**In truth {truth}**")
+        with st.container(horizontal=True):
+            for place, image in enumerate(strip[: len(values["clean"])]):
+                if image["label"] == label:
+                    show_image(root, str(image["path"]), values, place)
+    if len(told) > 1:
+        st.markdown("**Probability of fake after each epoch, clean images**")
+        chart(
+            figures.strip_figure(told, [image["label"] for image in strip]),
+            f"{run.name} images",
+            f"Probability of fake of {len(strip)} validation images after each epoch",
+        )
+
+
+def show_image(root: Path, path: str, values: dict[str, list[float]], place: int) -> None:
+    """One of the images, small, with its probabilities."""
+    with st.container(border=True, width=IMAGE_WIDTH):
+        picture = thumbnail(str(root), path)
+        if picture is None:
+            st.text("The image is not there any more.")
+        else:
+            st.image(picture, width="stretch")
+        st.markdown(f"**{values['clean'][place]:.0%}**")
+        if values.get("perturbed"):
+            st.caption(f"{values['perturbed'][place]:.0%} when perturbed")
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def thumbnail(root: str, path: str) -> bytes | None:
+    """An image of the data set as a small JPEG, None where it cannot be shown."""
+    file = image_file(Path(root), path)
+    if file is None:
+        return None
+    try:
+        return jpeg_bytes(shrink(load_image(file).pixels, 160))
+    except UserError:
+        return None

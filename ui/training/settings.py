@@ -9,7 +9,7 @@ from deepfake.runs import runs
 from deepfake.runs.progress import duration_words
 from deepfake.runs.runs import Run
 from deepfake.runs.table import run_settings, setting_words
-from deepfake.util.run_spawn import log_tail
+from deepfake.util.process import log_tail
 from ui.page import plain
 
 

@@ -26,7 +26,7 @@ from deepfake.training.frozen.features import INPUT, read_features
 from deepfake.training.frozen.heads import Head, balanced_weights, fit_logistic
 from deepfake.training.frozen.views import View
 from deepfake.training.recipe import Recipe
-from deepfake.training.validating import validation_numbers
+from deepfake.training.train import validation_numbers
 from deepfake.util.files import write_json
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deepfake.evaluation.metrics import Evaluation
-from deepfake.evaluation.thresholds import Rate
-from deepfake.evaluation.verdict_rule import RuleMetrics
+from deepfake.evaluation.thresholds import Rate, RuleMetrics
 
 if TYPE_CHECKING:
     from deepfake.evaluation.measure import Measurement
+
 
 _FREE = (
     ("ROC AUC", "roc_auc"),

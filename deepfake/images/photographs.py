@@ -3,8 +3,7 @@
 A drawing has flat areas, few colours and hard edges with little between; a camera leaves noise and soft
 shading everywhere. Six such numbers are weighed by a logistic regression that was fitted on Validation crops
 (OpenForensics, StyleGAN and FFHQ, a quarter of them perturbed, a quarter shrunk and compressed) against
-drawings that a program made; ``benchmarks/drawings.py`` measures it.
-"""
+drawings that a program made; ``benchmarks/drawings.py`` measures it."""
 
 from __future__ import annotations
 

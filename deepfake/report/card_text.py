@@ -1,4 +1,4 @@
-"""A detector's card in words and a table for people; every number is read from the card."""
+"""TODO."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pandas as pd
 
 from deepfake.detection.card import Card
 from deepfake.evaluation.records import Recorded
-from deepfake.evaluation.text import RULE_TITLES, Unit, rate_cell, shown, shown_interval
-from deepfake.util.text import percent
+from deepfake.evaluation.text import RULE_TITLES, rate_cell
+from deepfake.util.text import Unit, percent, shown, shown_interval
 
 _COLUMNS: tuple[tuple[str, str, Unit], ...] = (
     ("accuracy", "Forced-choice accuracy", "share"),

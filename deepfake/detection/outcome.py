@@ -1,0 +1,118 @@
+"""One file and what came of it: the record behind JSON, CSV and the HTTP answer."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+from deepfake.detection.text import video_headline
+from deepfake.errors import UserError
+
+if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
+    from deepfake.detection.verdict import Verdict
+    from deepfake.detection.video import VideoVerdict
+
+
+PICTURE_FAULT = (
+    "This picture could not be judged because of a fault in the program; the server's log says which. "
+    "Other pictures are not affected."
+)
+"""In place of a verdict that failed through no fault of the file."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One file and what came of it: a verdict, or why there is none.
+
+    The one record behind the page's JSON and CSV, ``predict --json`` and ``--csv``, and the HTTP answer.
+
+    Attributes:
+        file: the name as given; not to be trusted as markup or as a path.
+        verdict: None where the file was refused.
+        error: None where there is a verdict.
+    """
+
+    file: str
+    verdict: Verdict | None = None
+    error: UserError | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """``file``, and the fields of ``Verdict`` or ``error`` with ``code`` and ``message``."""
+        if self.verdict is not None:
+            return {"file": self.file, **self.verdict.to_dict()}
+        error = self.error or UserError("fault", PICTURE_FAULT)
+        return {"file": self.file, "error": {"code": error.code, "message": error.message}}
+
+
+def outcomes_json(outcomes: Sequence[Outcome]) -> str:
+    """A JSON list with ``Outcome.to_dict`` of each, and the message as ``refusal`` too, as it once was."""
+    return json.dumps([_row(outcome) for outcome in outcomes], indent=2, ensure_ascii=False)
+
+
+def outcomes_csv(outcomes: Sequence[Outcome]) -> str:
+    """The table of ``write_outcomes_csv`` as text."""
+    text = io.StringIO()
+    write_outcomes_csv(outcomes, text)
+    return text.getvalue()
+
+
+def write_outcomes_csv(outcomes: Iterable[Outcome], file: TextIO) -> None:
+    """A CSV table with a row per file, each written as it comes; faces as a count, warnings in one cell,
+    ``stress`` as stable, not stable, or empty where the test was not run; ``MORE_COLUMNS`` last.
+
+    A cell that a spreadsheet would take for a formula is led by an apostrophe.
+    """
+    names: tuple[str, ...] = ("file", "verdict", "p_fake", "faces", "scope", "operating_point")
+    names += ("model", "width", "height", "sha256", "warnings", "refusal", "stress", "raw_p_fake", "basis")
+    writer: csv.DictWriter[str] = csv.DictWriter(
+        file, [*names, *MORE_COLUMNS], restval="", extrasaction="ignore", lineterminator="\n"
+    )
+    writer.writeheader()
+    for outcome in outcomes:
+        row = {**_row(outcome), **_cells(outcome)}
+        row["faces"] = len(row["faces"]) if "faces" in row else ""
+        row["warnings"] = " ".join(row.get("warnings", ()))
+        row["stress"] = _stability(outcome.verdict)
+        for score in ("p_fake", "raw_p_fake"):
+            row[score] = f"{row[score]:.4f}" if row.get(score) is not None else ""
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+
+
+MORE_COLUMNS = ("whole_p_fake", "whole_counts", "error_code", "error_message")
+"""Of the CSV: the whole image's score and whether it takes part in the verdict (true, false), both empty
+where it was not scored beside its faces; the parts of ``error``, of which ``refusal`` is the message."""
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    row = outcome.to_dict()
+    return row if outcome.verdict else {**row, "refusal": row["error"]["message"]}
+
+
+def _cells(outcome: Outcome) -> dict[str, str]:
+    if outcome.verdict is None:
+        error = outcome.to_dict()["error"]
+        return {"error_code": error["code"], "error_message": error["message"]}
+    whole = outcome.verdict.whole
+    if whole is None:
+        return {}
+    return {"whole_p_fake": f"{whole.p_fake:.4f}", "whole_counts": str(whole.counts).lower()}
+
+
+def _stability(verdict: Verdict | None) -> str:
+    if verdict is None or not verdict.stress:
+        return ""
+    return "stable" if all(test.stable for test in verdict.stress) else "not stable"
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def video_fields(result: VideoVerdict) -> dict[str, Any]:
+    """``VideoVerdict.to_dict`` and ``headline``, the verdict in words."""
+    fields = result.to_dict()
+    return {**dict(list(fields.items())[:3]), "headline": video_headline(result), **fields}

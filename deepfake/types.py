@@ -1,0 +1,54 @@
+"""Small types that every folder speaks of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+"""(H, W, 3) RGB."""
+Landmarks = NDArray[np.float32]
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels; right and bottom exclusive."""
+CallName = Literal["real", "fake", "uncertain"]
+OperatingPoint = Literal["balanced", "few_false_alarms"]
+OPERATING_POINTS: tuple[OperatingPoint, ...] = ("balanced", "few_false_alarms")
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where calibrated ``p_fake`` becomes a verdict.
+
+    Attributes:
+        balanced: maximises balanced accuracy on perturbed validation images.
+        few_false_alarms: at or above it at most 1 % of real validation images lie.
+        uncertain_low, uncertain_high: outside this band verdicts reach the reliability in the card.
+    """
+
+    balanced: float
+    few_false_alarms: float
+    uncertain_low: float
+    uncertain_high: float
+
+    def call(self, p_fake: float, point: OperatingPoint = "balanced") -> CallName:
+        """``fake``, ``real`` or, between the two, ``uncertain``."""
+        if p_fake >= self.fake_from(point):
+            return "fake"
+        return "real" if p_fake < self.uncertain_low else "uncertain"
+
+    def fake_from(self, point: OperatingPoint = "balanced") -> float:
+        """The lowest ``p_fake`` that is called fake."""
+        if point == "few_false_alarms":
+            return max(self.uncertain_high, self.few_false_alarms)
+        return self.uncertain_high
+
+    def decide_all(self, p_fake: NDArray[np.float64]) -> NDArray[np.object_]:
+        """(N,) ``real``, ``fake`` or ``uncertain`` at the balanced point; "" where there is none."""
+        calls = np.full(p_fake.shape, "uncertain", object)
+        calls[p_fake < self.uncertain_low] = "real"
+        calls[p_fake >= self.uncertain_high] = "fake"
+        calls[np.isnan(p_fake)] = ""
+        return calls

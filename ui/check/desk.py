@@ -1,0 +1,89 @@
+"""The visitor's desk on the page Check many: the one batch, the work on it, and a picture taken from it."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from deepfake.detection.batch import Batch
+from deepfake.errors import UserError
+from deepfake.util.jobs import Job, find_job, forget_job, start_job
+
+
+@dataclass(frozen=True)
+class LinkedPicture:
+    """A picture of a recorded evaluation or of a batch; stands beside the uploads."""
+
+    file_id: str
+    name: str
+    content: bytes
+
+    def getvalue(self) -> bytes:
+        """The file's bytes."""
+        return self.content
+
+
+IN_BATCH = "in-batch"
+"""In the address: the hash of a picture of the visitor's own batch."""
+
+
+@dataclass
+class Desk:
+    """A visitor's one batch, and the work on it."""
+
+    batch: Batch | None = None
+    key: str = field(default_factory=lambda: f"batch-{uuid.uuid4()}")
+
+    @property
+    def job(self) -> Job | None:
+        """The work, under way or over."""
+        return find_job(self.key)
+
+    @property
+    def running(self) -> bool:
+        """Whether pictures are being judged."""
+        return self.job is not None and self.job.state == "running"
+
+    def start(self, uploads: Sequence[tuple[str, bytes]], detector: str, warmed: threading.Thread) -> None:
+        """Begins a batch in place of the last one; raises UserError."""
+        batch = Batch(uploads, detector)
+        self.clear()
+        self.batch = batch
+
+        def work(report, stopped) -> None:
+            warmed.join()
+            batch.work(report, stopped)
+
+        start_job(self.key, "Judging", work)
+
+    def clear(self) -> None:
+        """Ends the work and forgets the results."""
+        if self.batch is not None:
+            self.batch.drop()
+        self.batch = None
+        forget_job(self.key)
+        self.key = f"batch-{uuid.uuid4()}"  # what still runs is no longer ours
+
+
+# Lives as long as the visitor's session, whichever page is open, and is seen by no other.
+@st.cache_resource(scope="session", show_spinner=False, on_release=Desk.clear)
+def desk() -> Desk:
+    """This visitor's desk."""
+    return Desk()
+
+
+def picture_in_batch(sha256: str) -> LinkedPicture:
+    """The picture of this visitor's batch with that hash. Raises UserError."""
+    batch = desk().batch
+    for row in batch.rows if batch else ():
+        if row.content is not None and row.verdict is not None and row.verdict.sha256 == sha256:
+            return LinkedPicture(f"batch|{sha256}", row.name, row.content)
+    raise UserError(
+        "not_in_batch",
+        "The picture is no longer in memory: your batch was cleared or ended with its session. "
+        "Upload the picture here.",
+    )
