@@ -1,14 +1,12 @@
-"""Names that become folders."""
+"""Numbers and names as people read them, tables as CSV."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
-
 from deepfake.errors import UserError
 
-if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
+if TYPE_CHECKING:  # its import takes a second; most of this needs none
     import pandas as pd
 
 

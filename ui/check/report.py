@@ -15,7 +15,6 @@ from ui.check.explanation import FAULT, ask_for_stress, called_fake, maps_of, pu
 from ui.page import plain
 
 if TYPE_CHECKING:
-    from deepfake.detection.card import Card
     from deepfake.detection.verdict import Verdict
 
 
