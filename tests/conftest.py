@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
-from drawn_card import drawn_card
 from PIL import Image
+
+from tests.support.cards import drawn_card
+from tests.support.images import noise_image
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in a shell's background: Ctrl-C is tested too
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def noise_image(seed: int = 0, height: int = 96, width: int = 96) -> np.ndarray:
-    """(height, width, 3) uint8 of coloured blotches."""
-    rng = np.random.default_rng(seed)
-    small = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
-
-
-def encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
-    """The pixels as a file's bytes."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, kind)
-    return buffer.getvalue()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,637 @@
+"""The HTTP interface: answers, and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jsonschema
+import pytest
+from starlette.formparsers import MultiPartParser
+from starlette.requests import Request
+
+from deepfake.api import app as api
+from deepfake.api import uploads
+from deepfake.api.app import Service, create_api, key_from_environment
+from deepfake.api.uploads import MAX_BODY_BYTES, MAX_FILES, ApiError, RateLimit
+from deepfake.cli import main
+from deepfake.detection.detector import Detector, get_detector
+from deepfake.errors import UserError
+from deepfake.images.load import load_image
+from deepfake.util.files import ROOT
+from tests.support.images import encoded, noise_image
+
+PNG = encoded(noise_image(1))
+PREDICT = "/api/v1/predict"
+pytestmark = pytest.mark.usefixtures("use_tiny_models", "no_faces")
+
+
+@pytest.fixture
+def no_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No face finder: it takes seconds, and drawn blotches have no faces."""
+    from deepfake.detection import detector
+    from deepfake.faces import finder
+
+    monkeypatch.setattr(detector, "find_faces", lambda pixels: finder.FaceScan((), "no_face"))
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+def ask(app: Any, method: str, path: str, **given: Any) -> Answer:
+    """One request, its body in chunks; without Content-Length unless given."""
+    return asyncio.run(answer(app, method, path, **given))
+
+
+async def answer(
+    app: Any,
+    method: str,
+    path: str,
+    *,
+    body: bytes | list[bytes] = b"",
+    headers: dict[str, str] | None = None,
+    address: str = "10.0.0.1",
+) -> Answer:
+    chunks = [body] if isinstance(body, bytes) else list(body)
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if not chunks:
+            await asyncio.sleep(3600)
+        chunk = chunks.pop(0)
+        return {"type": "http.request", "body": chunk, "more_body": bool(chunks)}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path.partition("?")[0],
+        "raw_path": path.partition("?")[0].encode(),
+        "query_string": path.partition("?")[2].encode(),
+        "root_path": "",
+        "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()],
+        "client": (address, 1),
+        "server": ("testserver", 80),
+    }
+    await app(scope, receive, send)
+    content = b"".join(message.get("body", b"") for message in sent)
+    found = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
+    return Answer(sent[0]["status"], found, json.loads(content))
+
+
+FORM = {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+def form(*files: tuple[str, bytes], **fields: str) -> bytes:
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields.items()
+    ]
+    for name, content in files:
+        head = f'--b\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
+        parts.append(head.encode() + content + b"\r\n")
+    return b"".join(parts) + b"--b--\r\n"
+
+
+def is_problem(got: Answer, status: int, code: str) -> bool:
+    """RFC 9457, and no word of the program's inside."""
+    check(got.body, "Problem")
+    assert got.headers["content-type"] == "application/problem+json"
+    assert got.body["status"] == got.status
+    assert "Traceback" not in json.dumps(got.body)
+    return (got.status, got.body["code"]) == (status, code)
+
+
+def check(body: Any, schema: str) -> None:
+    """Against the description that the interface gives of itself."""
+    description = ask(create_api(Service()), "GET", "/api/v1/openapi.json").body
+    jsonschema.validate(body, {"$ref": f"#/components/schemas/{schema}", **description})
+
+
+# answers
+
+
+def test_a_verdict_is_that_of_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    got = ask(create_api(Service()), "POST", PREDICT, body=form(("a.png", PNG)), headers=FORM)
+    assert got.status == 200
+    check(got.body, "Predictions")
+    (tmp_path / "a.png").write_bytes(PNG)
+    assert main(["predict", "--json", str(tmp_path / "a.png")]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    (result,) = got.body["results"]
+    assert result.pop("file") == "a.png"
+    assert result == {key: value for key, value in printed.items() if key not in ("file", "path")}
+    assert got.body["model"] == "tiny"
+
+
+def test_threshold_and_model_are_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    from deepfake.detection import detector
+    from deepfake.faces import finder
+
+    face = finder.Face((10, 10, 60, 60), (0, 0, 96, 96), 0.99)
+    monkeypatch.setattr(detector, "find_faces", lambda pixels: finder.FaceScan((face,), "faces"))
+    monkeypatch.setattr(Detector, "p_fake", lambda self, crops: [0.8] * len(crops))
+    app = create_api(Service())
+    for point, call in (("balanced", "fake"), ("few_false_alarms", "uncertain")):
+        got = ask(
+            app, "POST", PREDICT, body=form(("a.png", PNG), threshold=point, model="tiny"), headers=FORM
+        )
+        check(got.body, "Predictions")
+        assert got.body["operating_point"] == point
+        assert got.body["results"][0]["verdict"] == call
+
+
+def test_a_verdict_that_flips_is_uncertain(monkeypatch: pytest.MonkeyPatch) -> None:
+    from deepfake.detection import detector
+    from deepfake.faces import finder
+
+    whole = finder.FaceScan((finder.Face((0, 0, 90, 90), (0, 0, 96, 96), 0.9),), "face_crop")
+    monkeypatch.setattr(detector, "find_faces", lambda pixels: whole)
+    scores = [0.9] + [0.1] * 30
+    monkeypatch.setattr(Detector, "p_fake", lambda self, crops: scores[: len(crops)])
+    app = create_api(Service())
+    results = {}
+    for stress in ("true", "false"):
+        got = ask(app, "POST", PREDICT, body=form(("a.png", PNG), stress=stress), headers=FORM)
+        check(got.body, "Predictions")
+        (results[stress],) = got.body["results"]
+    assert results["false"]["verdict"] == "fake"
+    assert results["false"]["stress"] is None
+    assert (results["true"]["verdict"], results["true"]["p_fake"]) == ("uncertain", 0.9)
+    assert results["true"]["faces"][0]["verdict"] == "uncertain"
+    (test,) = results["true"]["stress"]
+    assert (test["verdict"], test["stable"]) == ("fake", False)
+    refused = ask(app, "POST", PREDICT, body=form(("a.png", PNG), stress="yes"), headers=FORM)
+    assert (refused.status, refused.body["code"]) == (422, "bad_stress")
+
+
+def test_one_bad_file_spoils_nothing() -> None:
+    files = [("a.png", PNG), ("b.jpg", b"no picture"), ("c.png", b""), ("d.png", PNG[:400]), ("e.png", PNG)]
+    got = ask(create_api(Service()), "POST", PREDICT, body=form(*files), headers=FORM)
+    assert got.status == 200
+    check(got.body, "Predictions")
+    codes = [result.get("error", {}).get("code") for result in got.body["results"]]
+    assert codes == [None, "not_an_image", "empty", "truncated", None]
+    assert [result["file"] for result in got.body["results"]] == [name for name, _ in files]
+
+
+def test_a_fault_in_one_file_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = Detector.check
+
+    def faulty(self: Detector, image: Any, point: Any) -> Any:
+        if image.facts.width == 40:
+            raise RuntimeError("secret detail")
+        return whole(self, image, point)
+
+    monkeypatch.setattr(Detector, "check", faulty)
+    body = form(("odd.png", encoded(noise_image(2, 40, 40))), ("a.png", PNG))
+    got = ask(create_api(Service()), "POST", PREDICT, body=body, headers=FORM)
+    assert got.body["results"][0]["error"]["code"] == "fault"
+    assert "p_fake" in got.body["results"][1]
+    assert "secret detail" not in json.dumps(got.body)
+    assert "secret detail" in caplog.text
+
+
+def test_models_and_health() -> None:
+    app = create_api(Service())
+    got = ask(app, "GET", "/api/v1/models")
+    check(got.body, "Models")
+    (model,) = got.body["models"]
+    assert (model["name"], model["default"]) == ("tiny", True)
+    assert model["sha256"] == get_detector("tiny").card.sha256
+    assert model["thresholds"]["few_false_alarms"] == 0.9
+    got = ask(app, "GET", "/api/v1/health")
+    check(got.body, "Health")
+    assert (got.status, got.body["status"]) == (200, "starting")
+    ask(app, "POST", PREDICT, body=form(("a.png", PNG)), headers=FORM)
+    assert ask(app, "GET", "/api/v1/health").body["status"] == "ok"
+
+
+def test_no_detector_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
+    app = create_api(Service())
+    assert is_problem(ask(app, "GET", "/api/v1/health"), 503, "no_models")
+    assert is_problem(ask(app, "POST", PREDICT, body=form(("a.png", PNG)), headers=FORM), 503, "no_models")
+
+
+def test_a_damaged_detector_is_a_problem(use_tiny_models: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "card.json").write_bytes((use_tiny_models / "tiny" / "card.json").read_bytes())
+    (tmp_path / "tiny" / "model.keras").write_bytes(b"other")
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
+    monkeypatch.setattr("deepfake.detection.detector._loaded", {})
+    assert is_problem(
+        ask(create_api(Service()), "POST", PREDICT, body=form(("a.png", PNG)), headers=FORM),
+        503,
+        "wrong_hash",
+    )
+    (tmp_path / "tiny" / "card.json").write_text("{}")
+    got = ask(create_api(Service()), "GET", "/api/v1/models")
+    check(got.body, "Models")
+    assert got.body["models"][0]["error"]["code"] == "bad_card"
+
+
+def test_the_description_names_every_route_and_the_key() -> None:
+    for key in (None, "secret"):
+        service = Service(key)
+        got = ask(create_api(service), "GET", "/api/v1/openapi.json").body
+        paths = {route.path for route in service.routes()} - {"/api/v1/openapi.json"}
+        assert set(got["paths"]) == paths
+        assert ("security" in got) == (key is not None)
+
+
+# refusals
+
+
+def test_what_a_form_may_not_be() -> None:
+    app = create_api(Service())
+
+    def post(body: bytes, headers: dict[str, str] = FORM) -> Answer:
+        return ask(app, "POST", PREDICT, body=body, headers=headers)
+
+    assert is_problem(post(b'{"a": 1}', {"Content-Type": "application/json"}), 415, "not_multipart")
+    assert is_problem(post(b"", {}), 415, "not_multipart")
+    assert is_problem(post(b"nonsense"), 400, "bad_form")
+    assert is_problem(post(PNG, {"Content-Type": "multipart/form-data"}), 400, "bad_form")
+    assert is_problem(post(form(threshold="balanced")), 400, "no_files")
+    assert is_problem(post(form(("a.png", PNG), threshold="loose")), 422, "bad_threshold")
+    assert is_problem(post(form(("a.png", PNG), model="../tiny")), 422, "unknown_model")
+    assert is_problem(post(form(("a.png", PNG), path="/etc/passwd")), 400, "unknown_field")
+    assert is_problem(post(form(("a.png", PNG), model="x" * 5000)), 400, "bad_form")
+    twice = form(model="tiny")[: -len(b"--b--\r\n")] + form(("a.png", PNG), model="tiny")
+    assert is_problem(post(twice), 400, "repeated_field")
+
+
+@pytest.mark.parametrize("missing", [1, 4, 8, 20, len(PNG), len(PNG) + 60])
+@pytest.mark.parametrize("fields", [{}, {"threshold": "few_false_alarms"}])
+def test_a_form_without_its_last_boundary_is_refused_whole(
+    missing: int, fields: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = []
+    monkeypatch.setattr("deepfake.api.app.judge", lambda *given: judged.append(given))
+    body = form(("a.png", PNG), ("b.png", PNG), **fields).rstrip(b"\r\n")
+    got = ask(create_api(Service()), "POST", PREDICT, body=body[:-missing], headers=FORM)
+    assert is_problem(got, 400, "bad_form")
+    assert missing > len(PNG) or "last boundary" in got.body["detail"]
+    assert not judged
+
+
+def part(head: str, content: bytes, kind: str = "") -> bytes:
+    typed = f"\r\nContent-Type: {kind}" if kind else ""
+    return f"--b\r\nContent-Disposition: form-data; {head}{typed}\r\n\r\n".encode() + content + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "kind", "name"),
+    [
+        ('name="files"', "", ""),
+        ("name=files", "image/png", ""),
+        ('name="picture"', "image/png", ""),
+        ('name="picture"', "Application/Octet-Stream", ""),
+        ('name="files"; filename=""', "", ""),
+        ("name=\"files\"; filename*=UTF-8''M%C3%BCller%20%22x%22.png", "", "Müller 'x'.png"),
+    ],
+)
+def test_a_picture_needs_no_file_name(head: str, kind: str, name: str) -> None:
+    body = part(head, PNG, kind) + part('name="threshold"', b"few_false_alarms") + b"--b--"
+    got = ask(create_api(Service()), "POST", PREDICT, body=body, headers=FORM)
+    assert got.status == 200
+    assert got.body["operating_point"] == "few_false_alarms"
+    (result,) = got.body["results"]
+    assert "p_fake" in result
+    assert result["file"] == name
+
+
+def test_pictures_without_a_name_count_as_files() -> None:
+    body = part('name="files"', b"x") * (MAX_FILES + 1) + b"--b--"
+    assert is_problem(
+        ask(create_api(Service()), "POST", PREDICT, body=body, headers=FORM), 413, "too_many_files"
+    )
+
+
+@pytest.mark.parametrize("name", uploads.FIELDS)
+def test_a_field_in_the_wrong_place_is_refused_by_name(name: str) -> None:
+    app = create_api(Service())
+    as_file = part(f'name="{name}"; filename="x.txt"', b"true") + form(("a.png", PNG))
+    typed = part(f'name="{name}"', b"true", "application/octet-stream") + form(("a.png", PNG))
+    for body in (as_file, typed):
+        got = ask(app, "POST", PREDICT, body=body, headers=FORM)
+        assert is_problem(got, 400, "field_as_file")
+        assert f"'{name}'" in got.body["detail"]
+    got = ask(app, "POST", f"{PREDICT}?{name}=true", body=form(("a.png", PNG)), headers=FORM)
+    assert is_problem(got, 400, "query_parameter")
+    assert f"'{name}'" in got.body["detail"]
+    assert is_problem(ask(app, "POST", f"{PREDICT}?{name}", body=b"", headers=FORM), 400, "query_parameter")
+
+
+def test_unknown_places_and_methods() -> None:
+    app = create_api(Service())
+    assert is_problem(ask(app, "GET", "/api/v1/other"), 404, "not_found")
+    got = ask(app, "GET", PREDICT)
+    assert is_problem(got, 405, "wrong_method")
+    assert got.headers["allow"] == "POST"
+
+
+def test_a_hundred_files_are_too_many() -> None:
+    app = create_api(Service())
+    got = ask(app, "POST", PREDICT, body=form(*((f"{n}.png", b"x") for n in range(100))), headers=FORM)
+    assert is_problem(got, 413, "too_many_files")
+    got = ask(app, "POST", PREDICT, body=form(*((f"{n}.png", b"x") for n in range(MAX_FILES))), headers=FORM)
+    assert len(got.body["results"]) == MAX_FILES
+
+
+def test_a_declared_size_is_refused_before_anything_is_read() -> None:
+    headers = {**FORM, "Content-Length": str(MAX_BODY_BYTES + 1)}
+    got = ask(
+        create_api(Service()), "POST", PREDICT, body=[], headers=headers
+    )  # reading would wait for an hour
+    assert is_problem(got, 413, "too_many_bytes")
+    assert got.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("length", [None, "10", "-1", "1e99"])
+def test_a_body_that_does_not_tell_its_size_is_cut_off(monkeypatch: Any, length: str | None) -> None:
+    monkeypatch.setattr(uploads, "MAX_BODY_BYTES", 100_000)
+    start = form(("a.png", b""))[: -len(b"\r\n--b--\r\n")]
+    chunks = [start, *[bytes(10_000)] * 100]
+    headers = FORM if length is None else {**FORM, "Content-Length": length}
+    read = 0
+
+    async def count() -> Answer:
+        nonlocal read
+        whole = uploads._limited
+
+        async def counting(request: Request) -> Any:
+            nonlocal read
+            async for chunk in whole(request):
+                read += len(chunk)
+                yield chunk
+
+        monkeypatch.setattr(uploads, "_limited", counting)
+        return await answer(create_api(Service()), "POST", PREDICT, body=chunks, headers=headers)
+
+    assert is_problem(asyncio.run(count()), 413, "too_many_bytes")
+    assert 90_000 < read <= 100_000
+
+
+def test_uploads_never_touch_the_disk(monkeypatch: Any) -> None:
+    monkeypatch.setattr(MultiPartParser, "spool_max_size", 1024)
+    rolled = []
+    parse = uploads._InMemory.parse
+
+    async def watch(self: Any) -> Any:
+        found = await parse(self)
+        rolled.extend(value.file._rolled for _, value in found.multi_items())  # pyright: ignore
+        return found
+
+    monkeypatch.setattr(uploads._InMemory, "parse", watch)
+    body = form(("a.png", PNG), ("b.png", bytes(40 * 2**20)))
+    got = ask(create_api(Service()), "POST", PREDICT, body=body, headers=FORM)
+    assert got.body["results"][1]["error"]["code"] == "too_many_bytes"
+    assert rolled == [False, False]
+
+
+def test_a_bomb_is_refused_from_its_header() -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(10**7)))
+    got = ask(
+        create_api(Service()),
+        "POST",
+        PREDICT,
+        body=form(("bomb.png", bomb + chunk(b"IEND", b""))),
+        headers=FORM,
+    )
+    assert got.body["results"][0]["error"]["code"] == "too_many_pixels"
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "C:\\x\\y.png", "a\x00b", "<script>", "ü" * 500, "/"])
+def test_names_are_words_and_no_paths(name: str) -> None:
+    got = ask(create_api(Service()), "POST", PREDICT, body=form((name, PNG)), headers=FORM)
+    assert "p_fake" in got.body["results"][0]
+    assert len(got.body["results"][0]["file"]) <= 255
+    assert got.body["results"][0]["file"] in name
+
+
+def test_a_slow_body_is_given_up() -> None:
+    async def slow() -> None:
+        async def receive() -> Any:
+            await asyncio.sleep(3600)
+
+        headers = [(b"content-type", FORM["Content-Type"].encode())]
+        await uploads.read_form(Request({"type": "http", "headers": headers}, receive), seconds=0.05)
+
+    with pytest.raises(ApiError) as caught:
+        asyncio.run(slow())
+    assert (caught.value.status, caught.value.code) == (408, "too_slow")
+
+
+# who may ask
+
+
+def test_the_key() -> None:
+    app = create_api(Service("secret"))
+
+    def models(**headers: str) -> Answer:
+        return ask(app, "GET", "/api/v1/models", headers=headers)
+
+    assert models(Authorization="Bearer secret").status == 200
+    assert models(authorization="bearer secret").status == 200
+    wrong = ["Bearer", "Bearer other", "secret", "Basic secret", "Bearer secret2", "Bearer sécret", ""]
+    for given in wrong:
+        got = models(Authorization=given)
+        assert is_problem(got, 401, "wrong_key"), given
+        assert got.headers["www-authenticate"] == "Bearer"
+    got = ask(
+        app, "POST", PREDICT, body=[], headers={**FORM, "Authorization": "Bearer no"}
+    )  # the body is not read
+    assert is_problem(got, 401, "wrong_key")
+    assert ask(app, "GET", "/api/v1/health").status == 200
+
+
+def test_the_key_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DEEPFAKE_API_KEY", raising=False)
+    assert key_from_environment() is None
+    monkeypatch.setenv("DEEPFAKE_API_KEY", "abc")
+    assert key_from_environment() == "abc"
+    monkeypatch.setenv("DEEPFAKE_API_KEY", " ")
+    with pytest.raises(UserError, match="set but empty"):
+        key_from_environment()
+
+
+def test_the_rate_is_counted_by_address_before_the_key() -> None:
+    app = create_api(Service("secret", per_minute=3))
+    got = [ask(app, "GET", "/api/v1/models") for _ in range(5)]
+    assert [each.status for each in got] == [401, 401, 401, 429, 429]
+    assert is_problem(got[-1], 429, "rate_limited")
+    assert 1 <= int(got[-1].headers["retry-after"]) <= 21
+    right = {"Authorization": "Bearer secret"}
+    assert ask(app, "GET", "/api/v1/models", headers=right).status == 429
+    assert ask(app, "GET", "/api/v1/models", headers=right, address="10.0.0.2").status == 200
+
+
+def test_the_bucket_refills_and_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    limit = RateLimit(2, clock=lambda: now)
+    for _ in range(2):
+        limit.check("2001:db8::1")
+    with pytest.raises(ApiError):
+        limit.check("2001:db8::ffff")  # the same network
+    limit.check("2001:db8:0:1::1")
+    now = 31.0
+    limit.check("2001:db8::1")
+    with pytest.raises(ApiError):
+        limit.check("2001:db8::1")
+    monkeypatch.setattr(uploads, "_MAX_CLIENTS", 100)
+    for number in range(300):
+        limit.check(f"10.0.{number // 250}.{number % 250}")
+    assert len(limit._buckets) <= 102
+
+
+def test_more_than_it_can_hold_are_turned_away_and_the_loop_stays_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(api, "judge", lambda upload, *_: gate.wait(20) and {"file": upload.name})
+    app = create_api(Service())
+
+    async def crowd() -> list[Answer]:
+        body = form(("a.png", PNG))
+        asked = [
+            asyncio.create_task(answer(app, "POST", PREDICT, body=body, headers=FORM))
+            for _ in range(api.MAX_WAITING)
+        ]
+        await asyncio.sleep(0.3)
+        start = time.perf_counter()
+        health = await answer(app, "GET", "/api/v1/health")
+        assert time.perf_counter() - start < 5  # though both threads are at work
+        refused = await answer(app, "POST", PREDICT, body=body, headers=FORM)
+        gate.set()
+        return [health, refused, *await asyncio.gather(*asked)]
+
+    health, refused, *served = asyncio.run(crowd())
+    assert health.status == 200
+    assert is_problem(refused, 503, "busy")
+    assert [each.status for each in served] == [200] * api.MAX_WAITING
+    assert (
+        ask(app, "POST", PREDICT, body=form(("a.png", PNG)), headers=FORM).status == 200
+    )  # the place is free again
+
+
+# as a person would
+
+
+@pytest.fixture
+def address(use_tiny_models: Path) -> Iterator[str]:
+    """``python -m deepfake serve`` with a key."""
+    command = [sys.executable, "-m", "deepfake", "serve", "--port", "0"]
+    server = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "DEEPFAKE_API_KEY": "k"}, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stdout
+        yield server.stdout.readline().strip().removesuffix("/api/v1/openapi.json")
+    finally:
+        server.terminate()
+        assert server.wait(90) in (0, -signal.SIGTERM)  # uvicorn passes the signal on when it is done
+
+
+def test_over_a_socket(address: str) -> None:
+    with urllib.request.urlopen(f"{address}/api/v1/openapi.json", timeout=60) as got:
+        assert json.load(got)["openapi"] == "3.1.0"
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as line:
+        line.sendall(
+            b"POST /api/v1/predict HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        piece = b"--b\r\nContent-Disposition: form-data; name=files; filename=a\r\n\r\n" + bytes(2**20)
+        received, sent = io.BytesIO(), 0
+        try:
+            while sent <= 4 * MAX_BODY_BYTES:
+                line.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+                sent += len(piece)
+                piece = bytes(2**20)
+        except OSError:
+            pass  # the server has hung up
+        try:
+            while data := line.recv(65536):
+                received.write(data)
+        except OSError:
+            pass
+    assert sent < 2 * MAX_BODY_BYTES
+    got = received.getvalue()
+    assert not got or got.startswith(b"HTTP/1.1 413")
+
+
+def test_serve_says_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert main(["serve", "--port", str(taken.getsockname()[1])]) == 1
+    assert "cannot be listened on" in capsys.readouterr().err
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
+    assert main(["serve"]) == 1
+    assert "There is no detector" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["serve", "--port", "70000"])
+
+
+def test_a_large_image_is_judged_like_a_small_one() -> None:
+    big = encoded(noise_image(3, 1500, 1500), "JPEG")
+    got = ask(create_api(Service()), "POST", PREDICT, body=form(("big.jpg", big)), headers=FORM)
+    assert got.body["results"][0]["p_fake"] == get_detector("tiny").check(load_image(big)).p_fake
+
+
+def test_one_record_through_every_door(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file and what came of it: the same names over HTTP, on the command line and in the page's files."""
+    from deepfake.detection.batch import judge_source
+    from deepfake.detection.outcome import outcomes_csv, outcomes_json
+    from deepfake.images.archives import Source
+
+    for name, content in (("a.png", PNG), ("b.jpg", b"no picture")):
+        (tmp_path / name).write_bytes(content)
+        got = ask(create_api(Service()), "POST", PREDICT, body=form((name, content)), headers=FORM)
+        over_http = got.body["results"][0]
+        main(["predict", "--json", str(tmp_path / name)])
+        line = json.loads(capsys.readouterr().out)
+        assert line.pop("path") == line["file"] == str(tmp_path / name)
+        outcome = judge_source(get_detector("tiny"), Source(name, content)).outcome()
+        (on_page,) = json.loads(outcomes_json([outcome]))
+        assert on_page.pop("refusal", None) == over_http.get("error", {}).get("message")
+        for other in (on_page, {**line, "file": name}):
+            assert set(other) == set(over_http)
+            assert other.get("error") == over_http.get("error")
+            assert other.get("p_fake") == pytest.approx(over_http.get("p_fake"), abs=1e-6)
+        (cells,) = csv.DictReader(outcomes_csv([outcome]).splitlines())
+        assert cells["error_code"] == over_http.get("error", {}).get("code", "")
+        assert cells["verdict"] == over_http.get("verdict", "")

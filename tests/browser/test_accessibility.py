@@ -1,0 +1,170 @@
+"""Every page for people who use a screen reader or no mouse: axe-core, alternative texts, the keyboard."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser import test_check as test_browser
+from tests.images import test_video as test_video
+from ui.page import LINKS
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+axe_core = pytest.importorskip("axe_playwright_python.sync_playwright")
+pytestmark = pytest.mark.browser
+address, browser, page = test_browser.address, test_browser.browser, test_browser.page
+
+NOT_OURS: dict[str, tuple[str, str]] = {
+    "color-contrast": (
+        r'^<span title="[^"]*" class="st-emotion-cache-\w+ \w+">[^<]*</span>$'
+        r"|^<p>Start training</p>$",
+        "The chips of a multiselect and main buttons, white on the accent colour: on a dark page no colour "
+        "has a contrast of 4.5 both below white and, as the name of the chosen tab, on the page.",
+    ),
+}
+"""Rules that Streamlit's own markup breaks: which elements (a pattern of their HTML), and why."""
+RULES = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"],
+    "resultTypes": ["violations"],
+}
+
+FOCUSED = """() => {
+    const at = document.activeElement
+    return [at.tagName, at.type || '', (at.innerText || at.ariaLabel || '').slice(0, 40)].join(' ')
+}"""
+"""What has the focus, in words."""
+
+
+def barriers(page: Page) -> list[str]:
+    """Serious findings that are ours."""
+    found: list[dict[str, Any]] = axe_core.Axe().run(page, options=RULES).response["violations"]
+    return [
+        f"{rule['id']} ({rule['impact']}): {node['html'][:200]}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+        if rule["id"] not in NOT_OURS or not re.search(NOT_OURS[rule["id"]][0], node["html"])
+    ]
+
+
+@pytest.mark.parametrize("file", LINKS)
+def test_a_page_has_no_serious_barrier(page, address, file):
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.goto(f"{address}/{re.sub(r'pages/|.py', '', file)}")
+        page.get_by_role("heading", name=LINKS[file], exact=True).wait_for()
+        test_browser.idle(page)
+        assert barriers(page) == [], f"{file}, {scheme}"
+
+
+def test_a_verdict_has_no_serious_barrier_and_pictures_have_words(page, address, tmp_path):
+    page.goto(f"{address}/check")
+    test_browser.upload(page, test_browser.photograph(tmp_path))
+    test_browser.verdict(page).wait_for()
+    test_browser.idle(page)
+    assert barriers(page) == []
+    pictures = page.locator("[data-testid=stMain] img")
+    words = [pictures.nth(number).get_attribute("alt") for number in range(pictures.count())]
+    assert words
+    assert all(words)
+
+
+def test_the_check_page_by_keyboard_alone(page, address):
+    """Tab reaches the upload button, then the thresholds; an arrow chooses."""
+    page.goto(f"{address}/check")
+    page.get_by_text("Nothing to check yet").wait_for()
+    test_browser.idle(page)
+    seen: list[str] = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate(FOCUSED))
+        if "radio" in seen[-1]:
+            break
+    assert any("BUTTON" in line and ("pload" in line or "rowse" in line) for line in seen), seen
+    assert "radio" in seen[-1], seen
+    page.keyboard.press("ArrowDown")
+    test_browser.sync_api.expect(page).to_have_url(re.compile(r"[?&]threshold=Few"))
+
+
+def press_until(page: Page, wanted: str, *, most: int = 60) -> None:
+    """Tab until what has the focus matches a pattern."""
+    seen: list[str] = []
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate(FOCUSED))
+        if re.search(wanted, seen[-1]):
+            return
+    raise AssertionError(f"{wanted} was not reached: {seen}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_why_a_verdict_by_keyboard_alone(page, address, tmp_path, scheme):
+    """Every part of an explanation is reached and opened without a mouse, and none has a serious barrier."""
+    expect = test_browser.sync_api.expect
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{address}/check")
+    test_browser.upload(page, test_browser.photograph(tmp_path))
+    test_browser.verdict(page).wait_for()
+    test_browser.idle(page)
+
+    press_until(page, "Explain this verdict|checkbox")
+    while "Explain" not in page.evaluate("document.activeElement.closest('label').innerText"):
+        press_until(page, "checkbox")  # the camera's switch comes first
+    page.keyboard.press("Space")
+    expect(page.get_by_role("tab", name="Does it survive small changes?")).to_be_visible()
+    test_browser.idle(page)
+    assert barriers(page) == []
+
+    press_until(page, "Does it survive")
+    for name, sign in (
+        ("Where did it look?", "rank correlation"),
+        ("What does it resemble?", "training pictures"),
+    ):
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_role("tab", name=name)).to_be_focused()  # Enter opens what has the focus by then
+        page.keyboard.press("Enter")
+        tab = page.get_by_role("tabpanel", name=name)
+        expect(tab.get_by_text(sign).first).to_be_visible(timeout=test_browser.WAIT_MS)
+        test_browser.idle(page)  # what is drawn anew meanwhile could take the focus away
+        test_browser.idle(page)
+        assert barriers(page) == [], name
+
+    press_until(page, "What else the file tells")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("tab", name="Error level")).to_be_visible(timeout=test_browser.WAIT_MS)
+    test_browser.idle(page)
+    assert barriers(page) == []
+    press_until(page, "Make a report")
+    pictures = page.locator("[data-testid=stMain] img")
+    words = [pictures.nth(number).get_attribute("alt") for number in range(pictures.count())]
+    assert len(words) >= 4  # of a picture without a face: itself, and three of the file
+    assert all(words)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_results_of_a_batch_and_a_video_have_no_serious_barrier(page, address, tmp_path, scheme):
+    page.emulate_media(color_scheme=scheme)
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    page.goto(f"{address}/batch")
+    page.get_by_text("Nothing to check yet").wait_for()
+    test_browser.upload(page, test_browser.photograph(tmp_path), tmp_path / "bad.jpg")
+    page.get_by_role("button", name=re.compile("Judge")).click()
+    page.get_by_text("2 of 2 files done").wait_for()
+    page.get_by_role("button", name="Clear results").wait_for()
+    test_browser.idle(page)
+    assert barriers(page) == []
+
+    (tmp_path / "a.mp4").write_bytes(test_video.clip(0.4))
+    page.goto(f"{address}/video")
+    page.get_by_text("Nothing to check yet").wait_for()
+    test_browser.upload(page, tmp_path / "a.mp4")
+    test_browser.verdict(page).wait_for()
+    test_browser.idle(page)
+    assert barriers(page) == []
+    pictures = page.locator("[data-testid=stMain] img")
+    words = [pictures.nth(number).get_attribute("alt") for number in range(pictures.count())]
+    assert len(words) == 8
+    assert all(word and word.startswith("Frame at") for word in words)

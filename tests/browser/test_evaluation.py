@@ -1,0 +1,99 @@
+"""The page Evaluation in a real browser: deep link, another threshold, the false alarms behind it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmarks.common import server
+from tests.browser import test_check as test_browser
+from tests.pages.test_evaluation import SLIDER, change_card, record
+
+pytestmark = pytest.mark.browser
+browser, page = test_browser.browser, test_browser.page
+WAIT_MS = 60_000  # a fresh server on a busy machine
+
+
+@pytest.fixture(scope="module")
+def evaluated(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a detector with one recorded evaluation."""
+    folder = tmp_path_factory.mktemp("evaluated") / "tiny"
+    shutil.copytree(tiny_models / "tiny", folder)
+    change_card(folder, evaluations=[record(folder, "Set", "Test", lift=1.5)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(evaluated: Path) -> Iterator[str]:
+    """A fresh server that nobody has visited."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEEPFAKE_MODELS", str(evaluated.parent))
+        patch.delenv("DEEPFAKE_DATA", raising=False)
+        with server() as place:
+            yield place
+
+
+def test_deep_link_then_threshold_then_false_alarms(page, address, evaluated):
+    expect = test_browser.sync_api.expect
+    page.goto(f"{address}/evaluation")
+    expect(page.get_by_role("heading", name="Evaluation")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("A forced choice at 0.500 finds")).to_be_visible(timeout=WAIT_MS)
+    expect(page.locator(".js-plotly-plot")).to_have_count(1, timeout=WAIT_MS)
+
+    slider = page.get_by_role("slider", name=SLIDER)
+    # A run still under way would set the slider back between the presses.
+    test_browser.idle(page)
+    slider.focus()
+    for _ in range(4):
+        slider.press("PageDown")  # a tenth of the range each
+    expect(page.get_by_text("A forced choice at 0.500 finds")).to_have_count(0, timeout=WAIT_MS)
+    expect(page).to_have_url(re.compile(r"[?&]t=0.1\b"))  # all four presses have arrived
+    expect(page.get_by_text("A forced choice at 0.100 finds")).to_be_visible(timeout=WAIT_MS)
+    said = page.get_by_text(re.compile(r"A forced choice at 0\.\d+ finds")).inner_text()
+    threshold = float(re.findall(r"forced choice at (0\.\d+)", said)[0])
+    assert threshold < 0.5
+    expect(page).to_have_url(re.compile(rf"[?&]t={threshold:g}\b"), timeout=WAIT_MS)
+
+    table = pd.read_csv(evaluated / "scores-set-test.csv")
+    alarms = int(((table["label"] == "Real") & (table["p_fake"] >= threshold)).sum())
+    assert f"calls {alarms} of 150 real pictures fake" in said
+
+    page.get_by_role("tab", name="Images").click()
+    page.get_by_role("radio", name="Real called fake").or_(
+        page.get_by_role("button", name="Real called fake")
+    ).click()
+    expect(page.get_by_text(f"Real called fake: {alarms}.")).to_be_visible(timeout=WAIT_MS)
+    expect(page).to_have_url(re.compile("cell=Real"), timeout=WAIT_MS)
+    got = pd.read_csv(test_browser.downloaded(page, f"All {alarms} as CSV").path())
+    assert len(got) == alarms
+    assert set(got["label"]) == {"Real"}
+    assert got["p_fake"].is_monotonic_decreasing
+
+    page.goto(page.url)  # the link alone leads here
+    expect(page.get_by_text(f"Real called fake: {alarms}.")).to_be_visible(timeout=WAIT_MS)
+
+
+@pytest.mark.parametrize(
+    "tab", ["Overview", "Curves", "Operating point", "Calibration", "By source", "Images"]
+)
+def test_every_tab_fits_a_phone(page, address, tab):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}/evaluation?tab={tab.replace(' ', '+')}")
+    page.get_by_role("tab", name=tab, selected=True).wait_for()
+    page.get_by_role("button", name=re.compile("as CSV")).first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_navigation_leads_to_both_pages(page, address):
+    expect = test_browser.sync_api.expect
+    page.goto(address)
+    page.get_by_role("link", name="Evaluation").first.click()
+    expect(page.get_by_role("heading", name="Evaluation")).to_be_visible(timeout=WAIT_MS)
+    expect(page).to_have_url(re.compile("/evaluation"), timeout=WAIT_MS)
+    page.get_by_role("link", name="Check an image").first.click()
+    expect(page.get_by_text("Nothing to check yet")).to_be_visible(timeout=WAIT_MS)

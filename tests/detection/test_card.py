@@ -1,0 +1,195 @@
+"""Detectors on disk: found, refused, and where a score becomes a verdict."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deepfake.detection.card import (
+    ModelError,
+    default_name,
+    load_card,
+    load_model,
+    model_names,
+    models_folder,
+)
+from deepfake.types import OPERATING_POINTS, Thresholds
+from tests.support.cards import drawn_card
+
+BAND = Thresholds(balanced=0.5, few_false_alarms=0.9, uncertain_low=0.3, uncertain_high=0.7)
+
+
+@pytest.fixture
+def models(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the tiny models that a test may break."""
+    shutil.copytree(tiny_models, tmp_path / "models")
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+def edit(models: Path, **changes: Any) -> None:
+    """Changes the card; a value of ... takes the field out."""
+    path = models / "tiny" / "card.json"
+    card = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in card.items() if value is not ...}))
+
+
+def refusal(name: str | None = None) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        load_card(name)
+    return caught.value
+
+
+def test_models_lie_beside_the_package_unless_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("DEEPFAKE_MODELS", raising=False)
+    assert models_folder() == Path(__file__).resolve().parent.parent / "models"
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
+    assert models_folder() == tmp_path
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_no_models(there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "models"
+    if there:
+        folder.mkdir()
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(folder))
+    assert model_names() == []
+    error = refusal()
+    assert error.code == "no_models"
+    assert str(folder) in error.message
+    assert "train" in error.message
+
+
+def test_names_need_a_card_and_a_file(models: Path) -> None:
+    (models / "cardless").mkdir()
+    (models / "cardless" / "model.keras").write_bytes(b"")
+    (models / "fileless").mkdir()
+    (models / "fileless" / "card.json").write_text("{}")
+    assert model_names() == ["tiny"]
+
+
+def test_default_is_what_the_file_names_else_the_first(models: Path) -> None:
+    shutil.copytree(models / "tiny", models / "another")
+    assert default_name() == "tiny"
+    (models / "default.txt").write_text("another")
+    assert default_name() == "another"
+    (models / "default.txt").write_text("gone\n")
+    assert default_name() == "another"
+    (models / "default.txt").unlink()
+    assert default_name() == load_card().name == "another"
+
+
+def test_card_of_a_detector(models: Path) -> None:
+    card = load_card("tiny")
+    assert card == load_card()
+    assert (card.input.size, card.input.offset) == (64, -1.0)
+    assert card.temperature == 1.5
+    assert card.thresholds.few_false_alarms == 0.9
+    assert card.knows == ("nothing",)
+    assert card.folder == models / "tiny"
+    assert card.contents["description"] == card.description
+
+
+@pytest.mark.parametrize("name", ["other", "", ".", "..", "../models/tiny", "tiny/../tiny", "tiny/"])
+def test_unknown_detector(name: str, models: Path) -> None:
+    error = refusal(name)
+    assert error.code == "unknown_model"
+    assert "Found: tiny" in error.message
+    assert models.is_dir()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({key: ...} for key in ("architecture", "input", "temperature", "thresholds", "sha256")),
+        *({key: ...} for key in ("description", "knows", "does_not_know", "evaluations")),
+        {"architecture": 3},
+        {"input": {"scale": 1.0}},
+        {"input": {"size": "64"}},
+        {"input": {"size": 0}},
+        {"input": {"size": 64, "colour": 1}},
+        {"input": 64},
+        {"temperature": "hot"},
+        {"bias": "up"},
+        {"bias": math.inf},
+        {"temperature": 0},
+        {"temperature": -1.5},
+        {"temperature": math.nan},
+        {"temperature": True},
+        {"temperature": None},
+        {"thresholds": {"balanced": 0.5}},
+        {"thresholds": {**drawn_card()["thresholds"], "few_false_alarms": "0.9"}},
+        {"thresholds": [0.5, 0.9, 0.4, 0.6]},
+        {"sha256": None},
+        {"description": ["a"]},
+        {"knows": "faces"},
+        {"evaluations": {"a": 1}},
+    ],
+    ids=str,
+)
+def test_bad_card(changes: dict[str, Any], models: Path) -> None:
+    edit(models, **changes)
+    error = refusal("tiny")
+    assert error.code == "bad_card"
+    assert "card.json" in error.message
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'"card"', b"\xff\xfe\x00"])
+def test_card_that_is_none(content: bytes, models: Path) -> None:
+    (models / "tiny" / "card.json").write_bytes(content)
+    assert refusal("tiny").code == "bad_card"
+
+
+def test_network_of_a_card(models: Path) -> None:
+    network = load_model(load_card("tiny"))
+    assert network(np.zeros((2, 64, 64, 3), np.float32)).shape == (2, 1)
+
+
+def test_network_with_the_wrong_hash_is_not_loaded(models: Path) -> None:
+    card = load_card("tiny")
+    with (models / "tiny" / "model.keras").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(ModelError) as caught:
+        load_model(card)
+    assert caught.value.code == "wrong_hash"
+    assert card.sha256[:12] in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("p_fake", "balanced", "few_false_alarms"),
+    [
+        (0.0, "real", "real"),
+        (0.2999, "real", "real"),
+        (0.3, "uncertain", "uncertain"),
+        (0.5, "uncertain", "uncertain"),
+        (0.6999, "uncertain", "uncertain"),
+        (0.7, "fake", "uncertain"),
+        (0.8999, "fake", "uncertain"),
+        (0.9, "fake", "fake"),
+        (1.0, "fake", "fake"),
+    ],
+)
+def test_calls(p_fake: float, balanced: str, few_false_alarms: str) -> None:
+    assert BAND.call(p_fake) == BAND.call(p_fake, "balanced") == balanced
+    assert BAND.call(p_fake, "few_false_alarms") == few_false_alarms
+
+
+def test_fewer_false_alarms_never_calls_more_fakes() -> None:
+    assert OPERATING_POINTS == ("balanced", "few_false_alarms")
+    lower = Thresholds(balanced=0.5, few_false_alarms=0.2, uncertain_low=0.5, uncertain_high=0.5)
+    for p_fake in np.linspace(0, 1, 101):
+        for band in (BAND, lower):
+            if band.call(p_fake, "few_false_alarms") == "fake":
+                assert band.call(p_fake) == "fake"
+    assert {lower.call(p) for p in np.linspace(0, 1, 101)} == {"real", "fake"}
+
+
+def test_nothing_is_called_fake_where_nothing_can_be() -> None:
+    never = Thresholds(0.5, 0.9, 0.0, float(np.nextafter(1.0, 2.0)))
+    assert {never.call(p) for p in (0.0, 0.5, 1.0)} == {"uncertain"}

@@ -1,0 +1,247 @@
+"""The page Check many as a person walks it: upload, judge, filter, stop, another page and back, clear."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import shutil
+import threading
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from deepfake.detection import batch as batch_module
+from deepfake.detection.detector import get_detector
+from deepfake.faces.finder import Face, FaceScan
+from deepfake.images.archives import MAX_ARCHIVE_BYTES
+from deepfake.images.load import load_image
+from deepfake.util.files import ROOT
+from tests.detection.test_batch import zipped
+from tests.support.images import encoded, noise_image
+
+PNG = encoded(noise_image(1))
+SCORES = {64: 0.97, 72: 0.03, 80: 0.5}
+"""By the picture's width, as the detector of these tests scores it."""
+
+
+@pytest.fixture(autouse=True)
+def scored(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fixes the scores; all tests share one session, so its batch is dropped afterwards."""
+    monkeypatch.setattr("ui.load_everything", lambda: None)
+    scan = FaceScan((Face((10, 10, 40, 60), (0, 0, 64, 64), 0.99),), "faces")
+    monkeypatch.setattr("deepfake.detection.detector.find_faces", lambda pixels: scan)
+    check = type(get_detector("tiny")).check
+
+    def fixed(self, image, *rest):
+        monkeypatch.setattr(type(self), "p_fake", lambda self, crops: [SCORES[image.facts.width]])
+        return check(self, image, *rest)
+
+    monkeypatch.setattr(type(get_detector("tiny")), "check", fixed)
+    yield
+    st.cache_resource.clear()
+
+
+def picture(width: int) -> bytes:
+    return encoded(noise_image(width, 64, width))
+
+
+def start(*files: tuple[str, bytes]) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "pages/batch.py"), default_timeout=300).run()
+    app.file_uploader[0].set_value([(name, content, "image/png") for name, content in files]).run()
+    return press(app, "Judge")
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    next(button for button in app.button if button.label.startswith(label)).click().run()
+    assert not app.exception
+    return app
+
+
+def until(app: AppTest, ready: Callable[[], bool], seconds: float = 300) -> AppTest:
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, "it does not end"
+        time.sleep(0.05)
+        app.run()
+    assert not app.exception
+    return app
+
+
+def ended(app: AppTest) -> AppTest:
+    for thread in threading.enumerate():
+        if thread.name.startswith("batch-"):
+            thread.join(300)
+    app.run()
+    assert any(button.label == "Clear results" for button in app.button)
+    return app
+
+
+def shown(app: AppTest) -> str:
+    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.subheader)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def test_nothing_yet() -> None:
+    app = AppTest.from_file(str(ROOT / "pages/batch.py"), default_timeout=120).run()
+    assert not app.exception
+    assert "Nothing to check yet" in shown(app)
+    assert not app.dataframe
+
+
+def test_the_server_takes_archives_of_the_size_promised() -> None:
+    settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert settings["server"]["maxUploadSize"] * 2**20 == MAX_ARCHIVE_BYTES
+
+
+def test_table_counts_filter_and_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, Callable[[], bytes | str]] = {}
+    button = st.download_button
+    monkeypatch.setattr(
+        st, "download_button", lambda label, data, *rest, **more: made.update({label: data}) or button(
+            label, data, *rest, **more
+        )
+    )  # fmt: skip
+    files = zipped(a=picture(64), b=b"text", c=picture(72))
+    app = ended(start(("set.zip", files), ("<b>d</b>.png", picture(80))))
+    table = app.dataframe[0].value
+    assert table["File"].tolist() == ["set.zip/a.png", "set.zip/b.png", "set.zip/c.png", "<b>d</b>.png"]
+    assert table["Verdict"].tolist() == ["Likely fake", "Not judged", "Likely real", "Uncertain"]
+    assert "not a picture" in table["Notes"][1]
+    assert table["Faces"].tolist()[::2] == [1, 1]
+    assert table["Picture"][0].startswith("data:image/jpeg;base64,")
+    assert [metric.value for metric in app.metric] == ["1", "1", "1", "1"]
+
+    rows = list(csv.DictReader(io.StringIO(bytes(made["All 4 as CSV"]()).decode("utf-8-sig"))))  # pyright: ignore[reportArgumentType]
+    assert [row["verdict"] for row in rows] == ["fake", "", "real", "uncertain"]
+    lines = [json.loads(line) for line in str(made["All 4 as JSON"]()).splitlines()]
+    assert lines[1]["error"]["code"] == "not_an_image"
+    expected = get_detector("tiny").check(load_image(picture(64)))
+    names = {"path": "set.zip/a.png", "file": "set.zip/a.png"}
+    assert lines[0] == json.loads(json.dumps({**names, **expected.to_dict()}))
+
+    app.radio[0].set_value("few_false_alarms").run()
+    next(group for group in app.button_group if group.label == "Show").set_value("Not judged").run()
+    assert app.dataframe[0].value["File"].tolist() == ["set.zip/b.png"]
+    press(app, "Clear results")
+    assert "Nothing to check yet" in shown(app)
+
+
+def test_stopping_keeps_what_is_done_and_other_pages_do_not_disturb(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, judge = threading.Semaphore(2), batch_module.judge_source
+
+    def slow(*given, **more):
+        gate.acquire()
+        return judge(*given, **more)
+
+    monkeypatch.setattr(batch_module, "judge_source", slow)
+    app = start(*((f"{n}.png", picture(64)) for n in range(6)))
+    until(app, lambda: "2 of 6 files done" in shown(app))
+    assert not app.file_uploader  # one batch at a time
+    assert len(app.dataframe[0].value) == 2
+    away = AppTest.from_file(str(ROOT / "pages/about.py"), default_timeout=120).run()  # the same session
+    assert not away.exception
+    back = AppTest.from_file(str(ROOT / "pages/batch.py"), default_timeout=120).run()
+    press(back, "Stop")
+    gate.release(10)
+    ended(back)
+    assert "Stopped after 3 of 6 files" in shown(back)
+    assert len(back.dataframe[0].value) == 3
+
+
+def test_too_many_is_a_sentence_and_the_files_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_module, "MAX_PICTURES", 1)
+    app = start(("a.png", picture(64)), ("b.png", picture(64)))
+    assert "2 pictures were received; at most 1" in app.error[0].value.replace("\\", "")
+    assert len(app.file_uploader[0].value) == 2
+
+
+def test_the_link_of_a_row_wins_over_what_the_boxes_hold(
+    tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch by one detector; then the boxes are moved; the link opens with the batch's, and once only."""
+    two_detectors(tiny_models, tmp_path / "models")
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
+    asked: dict[str, dict[str, str]] = {}
+    monkeypatch.setattr(
+        "ui.links.st.page_link",
+        lambda page, label, icon=None, query_params=None: asked.update({label: query_params}),
+    )
+    monkeypatch.setattr("ui.check.batch.show_rows", lambda rows, wanted: 0)  # the tests cannot click on a row
+    app = ended(start(("a.png", picture(64))))
+    assert "Detector tiny, balanced: fake from 60%, real below 40%." in shown(app).replace("\\", "")
+    app.radio(key="threshold").set_value("few_false_alarms").run()
+    app.selectbox(key="detector").set_value("zebra").run()
+    assert "Detector tiny, few false alarms: fake from 90%" in shown(app).replace("\\", "")
+    link = asked["Explain it on the page Check an image"]
+
+    check = AppTest.from_file(str(ROOT / "pages/check.py"), default_timeout=300).run()
+    check.selectbox(key="detector").set_value("zebra").run()
+    assert check.radio(key="threshold").value == "balanced"
+    # Streamlit drops what is named like a widget of the page that is left.
+    for name in set(link) - {"detector", "threshold"}:
+        check.query_params[name] = link[name]
+    check.run()
+    assert not check.exception
+    assert check.selectbox(key="detector").value == "tiny"
+    assert check.radio(key="threshold").value == "few_false_alarms"
+    assert "Detector tiny, few false alarms: fake from 90%" in shown(check).replace("\\", "")
+    assert "Likely fake" in check.subheader[0].value
+    check.selectbox(key="detector").set_value("zebra").run()
+    assert check.selectbox(key="detector").value == "zebra", "the link is taken once"
+    assert "Detector zebra" in shown(check).replace("\\", "")
+
+    fresh = AppTest.from_file(str(ROOT / "pages/check.py"), default_timeout=300)
+    for name, value in link.items():  # in another tab
+        fresh.query_params[name] = value
+    fresh.run()
+    assert (fresh.selectbox(key="detector").value, fresh.radio(key="threshold").value) == (
+        "tiny",
+        "few_false_alarms",
+    )
+
+
+@pytest.mark.parametrize("name", ["open-detector", "open-threshold"])
+def test_what_a_link_names_that_is_no_choice_is_passed_over(
+    tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    two_detectors(tiny_models, tmp_path / "models")
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
+    app = AppTest.from_file(str(ROOT / "pages/check.py"), default_timeout=300)
+    app.query_params[name] = "../other"
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="detector").value == "tiny"
+    assert app.radio(key="threshold").value == "balanced"
+    assert name not in app.query_params
+
+
+def two_detectors(tiny_models: Path, folder: Path) -> None:
+    """``tiny``, the default, and ``zebra``, which is the same under another name."""
+    for name in ("tiny", "zebra"):
+        shutil.copytree(tiny_models / "tiny", folder / name)
+        card = json.loads((folder / name / "card.json").read_text())
+        (folder / name / "card.json").write_text(json.dumps({**card, "name": name}))
+    (folder / "default.txt").write_text("tiny\n")
+
+
+def test_a_picture_of_the_batch_opens_on_the_check_page() -> None:
+    ended(start(("a.png", picture(64))))
+    app = AppTest.from_file(str(ROOT / "pages/check.py"), default_timeout=300)
+    app.query_params["in-batch"] = hashlib.sha256(picture(64)).hexdigest()
+    app.run()
+    assert not app.exception
+    assert "A picture of your batch" in shown(app)
+    assert [element.value for element in app.text] == ["a.png"]
+    assert "Likely fake" in app.subheader[0].value
+    press(app, "Close this picture")
+    assert "Nothing to check yet" in shown(app)
+    app.query_params["in-batch"] = "0" * 64
+    app.run()
+    assert "no longer in memory" in app.error[0].value

@@ -1,0 +1,353 @@
+"""The page Evaluation, from score tables alone: no data set, no network, no TensorFlow."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from deepfake.evaluation.metrics import evaluate_scores
+from deepfake.evaluation.scores import write_scores
+from deepfake.util.files import ROOT
+from tests.support.images import encoded, noise_image
+
+SLIDER = "Forced choice: images that score at or above this threshold are called fake, the others real"
+
+
+def record(
+    folder: Path, data: str, split: str, *, lift: float, perturbed: bool = False, n: int = 300
+) -> dict:
+    """An evaluation as ``publishing.record`` leaves it; ``lift`` 0 for Fake images only."""
+    rng = np.random.default_rng(len(data) + perturbed)
+    labels = np.arange(n) % 2 if lift else np.ones(n, int)
+    p_fake = 1 / (1 + np.exp(-rng.normal(0, 1.5, n) - lift * (2 * labels - 1)))
+    scores = f"scores-{data}-{split}{'-perturbed' * perturbed}.csv".lower()
+    table = {
+        "image_id": [f"{split}/{'Fake' if label else 'Real'}/{k}.png" for k, label in enumerate(labels)],
+        "split": split,
+        "source": np.where(np.arange(n) % 3 == 0, "one", "two"),
+        "label": labels,
+        "p_fake": p_fake,
+    }
+    write_scores(pd.DataFrame(table), folder / scores)
+    entry = {
+        "data": data,
+        "split": split,
+        "perturbed": perturbed,
+        "command": "python -m deepfake evaluate DATA",
+    }
+    return {**entry, "scores": scores, **evaluate_scores(labels, p_fake, n_bootstrap=100).to_dict()}
+
+
+@pytest.fixture
+def models(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One detector with a one-class, an altered and a clean evaluation; the last is shown first."""
+    folder = tmp_path / "models" / "tiny"
+    shutil.copytree(tiny_models / "tiny", folder)
+    entries = [
+        record(folder, "Fakes", "all", lift=0),
+        record(folder, "Set", "Test", lift=0.8, perturbed=True),
+        record(folder, "Set", "Test", lift=3),
+    ]
+    change_card(folder, evaluations=entries)
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(folder.parent))
+    monkeypatch.delenv("DEEPFAKE_DATA", raising=False)
+    return folder
+
+
+def change_card(folder: Path, **changes: Any) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**card, **changes}))
+
+
+def page(path: str = "pages/evaluation.py", **address: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / path), default_timeout=60)
+    for name, value in address.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def shown(app: AppTest) -> str:
+    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.subheader, app.header)
+    return "\n".join(str(element.value).replace("\\", "") for kind in kinds for element in kind)
+
+
+def metrics(app: AppTest) -> dict[str, str]:
+    return {element.label: element.value for element in app.metric}
+
+
+def test_headline_numbers_stand_beside_the_starting_document(models):
+    app = page()
+    assert not app.exception
+    assert not app.error
+    card = json.loads((models / "card.json").read_text())["evaluations"][-1]
+    numbers = metrics(app)
+    assert numbers["Forced-choice accuracy"] == f"{100 * card['accuracy']:.1f} %"
+    assert numbers["ROC AUC"] == f"{card['roc_auc']:.3f}"
+    assert numbers["Equal error rate, EER"] == f"{100 * card['eer']:.1f} %"
+    assert numbers["Pictures"] == "300"
+    assert len(numbers) == 11
+    low, high = card["intervals"]["roc_auc"]
+    assert f"{low:.3f} to {high:.3f}" in {element.delta for element in app.metric}
+    start = app.table[2].value
+    assert list(start["Starting document"]) == ["0.89", "0.891", "0.860", "10,905"]
+    assert start["This evaluation"].iloc[0] == f"{card['seed_protocol']['accuracy']:.3f}"
+    assert "stratified bootstrap" in shown(app)
+    assert "whole official Test" in shown(app)
+
+
+def test_verdicts_are_counted_by_the_rule_that_gives_them(models):
+    app = page()
+    found = app.table[0].value
+    table = pd.read_csv(models / "scores-set-test.csv")
+    fake, p = table["label"] == "Fake", table["p_fake"]
+    for row, cut in (("Balanced: fake from 0.600", 0.6), ("Few false alarms: fake from 0.900", 0.9)):
+        said = found.loc[f"{row}, real below 0.400"]
+        called_fake, called_real = p >= cut, p < 0.4
+        decided = called_fake | called_real
+        assert said["Decided"].startswith(f"{100 * decided.mean():.1f}% (")
+        assert said["Correct of those decided"].startswith(
+            f"{100 * (called_fake == fake)[decided].mean():.1f}%"
+        )
+        assert said["False-positive rate"].startswith(f"{100 * called_fake[~fake].mean():.1f}% (")
+        assert said["Recall"].startswith(f"{100 * called_fake[fake].mean():.1f}% (")
+    assert "Verdicts use two thresholds" in shown(app)
+    app.slider[0].set_value(0.9).run()
+    assert app.table[0].value.equals(found), "the slider is of the forced choice"
+
+
+def test_slider_moves_the_confusion_matrix(models):
+    app = page()
+    table = pd.read_csv(models / "scores-set-test.csv")
+    fake = table["label"] == "Fake"
+    for threshold in (0.5, 0.9, 1.0, 0.0):
+        app.slider[0].set_value(threshold).run()
+        assert not app.exception
+        found = int((fake & (table["p_fake"] >= threshold)).sum())
+        alarms = int((~fake & (table["p_fake"] >= threshold)).sum())
+        assert f"finds {found} of 150 fakes (misses {150 - found}) and calls {alarms} of 150" in shown(app)
+    assert app.slider[0].label == SLIDER
+
+
+def test_buttons_set_the_threshold(models):
+    app = page()
+    jumps = {button.label.rpartition(" ")[0]: button for button in app.button if button.label[-3] == "."}
+    assert set(jumps) == {
+        "Verdict: fake from",
+        "Verdict, few false alarms: fake from",
+        "Verdict: real below",
+        "Forced choice:",
+        "Best balance here:",
+        "1% false alarms here:",
+    }
+    assert jumps["Verdict: fake from"].label == "Verdict: fake from 0.60"
+    assert jumps["Forced choice:"].label == "Forced choice: 0.50"
+    jumps["1% false alarms here:"].click().run()
+    assert not app.exception
+    table = pd.read_csv(models / "scores-set-test.csv")
+    real = table.loc[table["label"] == "Real", "p_fake"]
+    value: Any = app.slider[0].value
+    assert value > 0.5
+    assert (real >= value).sum() == 1  # at most 1 % of 150, exactly and not as rounded
+    assert "calls 1 of 150 real pictures fake" in shown(app)
+
+
+@pytest.mark.parametrize(
+    "tab", ["Overview", "Curves", "Operating point", "Calibration", "By source", "Images"]
+)
+@pytest.mark.parametrize("evaluation", ["Set, Test", "Set, Test, altered copies", "Fakes"])
+def test_every_tab_of_every_evaluation(models, tab, evaluation):
+    app = page(tab=tab, evaluation=evaluation)
+    assert not app.exception
+    assert not app.error
+    assert app.selectbox[0].value == evaluation
+    if evaluation == "Fakes":
+        assert "All of these pictures are Fake" in shown(app)
+    app.slider[0].set_value(0.8).run()
+    assert not app.exception
+
+
+@pytest.mark.parametrize("lift", [0, 3])
+@pytest.mark.parametrize("tab", ["Overview", "Curves", "Operating point", "Calibration", "Images"])
+def test_an_evaluation_of_one_picture(models, tab, lift):
+    """One picture, or one of each class: numbers or a sentence, no fault."""
+    change_card(models, evaluations=[record(models, "Few", "Test", lift=lift, n=2 if lift else 1)])
+    app = page(tab=tab)
+    assert not app.exception
+    assert not app.error
+    assert "of 1 fake" in shown(app)
+
+
+def test_one_class_says_what_is_undefined(models):
+    numbers = metrics(page(evaluation="Fakes"))
+    undefined = {name for name, value in numbers.items() if value == "undefined"}
+    assert {
+        "ROC AUC",
+        "Average precision",
+        "Balanced accuracy, forced choice",
+        "Equal error rate, EER",
+    } <= undefined
+    assert numbers["Forced-choice accuracy"] != "undefined"
+
+
+def test_gap_raises_an_alarm_on_the_overview(models):
+    for title in ("Set, Test", "Set, Test, altered copies"):
+        app = page(evaluation=title)
+        assert not app.exception
+        assert len(app.warning) == 1
+        assert "From clean pictures to altered copies" in shown(app)
+    assert not page(evaluation="Fakes").warning
+
+
+def test_gap_raises_an_alarm(models):
+    app = page(tab="By source")
+    pair = "(Set, Test to Set, Test, altered copies)"
+    assert f"From clean pictures to altered copies {pair}: balanced accuracy falls by" in shown(app)
+    assert len(app.warning) == 1
+    assert "more than 3 points" in shown(app)
+    frame = app.dataframe[0].value
+    assert {"Set, Test", "Set, Test: source one", "Fakes"} <= set(frame["part"])
+    assert frame.set_index("part")["auc"].isna()["Fakes"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "label", "rising"),
+    [("Fakes missed", "Fake", True), ("Real called fake", "Real", False), ("Fakes found", "Fake", False)],
+)
+def test_images_of_a_cell_from_its_address(models, cell, label, rising):
+    app = page(tab="Images", cell=cell, t="0.4")
+    assert not app.exception
+    table = pd.read_csv(models / "scores-set-test.csv")
+    called_fake = cell != "Fakes missed"
+    rows = table[(table["label"] == label) & ((table["p_fake"] >= 0.4) == called_fake)]
+    expected = rows.sort_values("p_fake", ascending=rising)["image_id"].tolist()
+    assert app.dataframe[0].value["Picture"].tolist() == expected[:24]
+    assert f"{cell}: {len(rows)}." in shown(app)
+    assert "data set is not present" in shown(app)
+    downloads: Any = app.get("download_button")
+    assert [button.label for button in downloads] == [f"All {len(rows):,} as CSV"]
+
+
+def test_pages_of_images(models):
+    app = page(tab="Images", cell="Fakes found", t="0.1", page="2")
+    assert app.dataframe[0].value["Rank"].tolist()[0] == 25
+    app.slider[0].set_value(0.999).run()
+    assert not app.exception
+
+
+def test_thumbnails_where_the_data_set_is(models, tmp_path, monkeypatch):
+    table = pd.read_csv(models / "scores-set-test.csv")
+    rows = table[(table["label"] == "Fake") & (table["p_fake"] < 0.6)].sort_values("p_fake")
+    first = tmp_path / "data" / rows["image_id"].iloc[0]
+    first.parent.mkdir(parents=True)
+    first.write_bytes(encoded(noise_image(1)))
+    (tmp_path / "data" / rows["image_id"].iloc[1]).write_bytes(b"broken")
+    monkeypatch.setenv("DEEPFAKE_DATA", str(tmp_path / "data"))
+    app = page(tab="Images", cell="Fakes missed", t="0.6")
+    assert not app.exception
+    assert len(app.get("image")) == 1
+    assert shown(app).count("Not there") == min(24, len(rows)) - 1
+    assert first.name in app.text[0].value
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "There is no score file"),
+        (b"a,b\n1,2\n", "lacks image_id"),
+        (b"\xff\xfe\x00", "not a CSV"),
+        (b"image_id,split,source,label,p_fake\nx,Test,,Fake,nan\n", "not finite"),
+        (b"image_id,split,source,label,p_fake\nx,Test,,Fake,0.5\n", "does not belong to the card"),
+        (b"image_id,split,source,label,p_fake\nx,Test,,Fake,0.5\nx,Test,,Real,0.4\n", "more than once"),
+    ],
+)
+def test_broken_scores_are_a_sentence_and_the_card_still_speaks(models, content, words):
+    file = models / "scores-set-test.csv"
+    file.unlink() if content is None else file.write_bytes(content)
+    app = page()
+    assert not app.exception
+    assert words in shown(app)
+    assert not app.slider
+    assert metrics(app)["Forced-choice accuracy"] != "undefined"
+    other = page(evaluation="Set, Test, altered copies", tab="By source")
+    assert not other.exception
+    assert "Set, Test is left out" in shown(other)
+
+
+@pytest.mark.parametrize("change", [{"scores": "../secret.csv"}, {"n": None}, {"intervals": 3}])
+def test_an_unreadable_entry_spoils_no_other(models, change):
+    entries = json.loads((models / "card.json").read_text())["evaluations"]
+    change_card(models, evaluations=[{**entries[0], **change}, "nonsense", entries[2]])
+    app = page()
+    assert not app.exception
+    assert len(app.warning) == 2
+    assert "cannot be read" in app.warning[0].value
+    assert metrics(app)["Pictures"] == "300"
+
+
+def test_another_detector_need_not_have_the_same_evaluations(models):
+    other = models.parent / "zebra"
+    shutil.copytree(models, other)
+    change_card(other, evaluations=json.loads((models / "card.json").read_text())["evaluations"][:2])
+    app = page()
+    assert app.selectbox(key="evaluation").value == "Set, Test"
+    app.selectbox(key="detector").set_value("zebra").run()
+    assert not app.exception
+    assert app.selectbox(key="evaluation").value == "Set, Test, altered copies"
+    assert "300 pictures (150 fake, 150 real)" in shown(app)
+
+
+def test_no_evaluation_says_how_to_make_one(use_tiny_models):
+    app = page()
+    assert not app.exception
+    assert "No evaluation of tiny is recorded yet" in shown(app)
+    assert "python -m deepfake evaluate" in app.code[0].value
+    assert not app.slider
+
+
+def test_no_detector_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
+    app = page()
+    assert not app.exception
+    assert "There is no detector in" in app.error[0].value.replace("\\", "")
+
+
+def test_another_detector_starts_from_its_own_threshold(models):
+    shutil.copytree(models, models.parent / "zebra")
+    change_card(models.parent / "zebra", thresholds={**thresholds(models), "balanced": 0.25})
+    app = page()
+    app.slider[0].set_value(0.9).run()
+    app.selectbox(key="detector").set_value("zebra").run()
+    assert not app.exception
+    assert app.slider[0].value == 0.25
+    assert page(t="0.7").slider[0].value == 0.7
+
+
+def thresholds(folder: Path) -> dict[str, float]:
+    return json.loads((folder / "card.json").read_text())["thresholds"]
+
+
+def test_no_tensorflow(models):
+    script = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file({str(ROOT / "pages/evaluation.py")!r}, default_timeout=60)
+for tab in ('Overview', 'Curves', 'Calibration', 'By source', 'Images'):
+    app.query_params['tab'] = tab
+    app.run()
+    assert not app.exception, app.exception
+assert not {{'tensorflow', 'keras', 'mtcnn'}} & set(sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]

@@ -1,0 +1,157 @@
+"""Rules that the whole package keeps."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deepfake.util.files import ROOT
+
+MODULES = sorted((ROOT / "deepfake").rglob("*.py"))
+APP = [
+    *MODULES,
+    *sorted((ROOT / "pages").glob("*.py")),
+    *sorted(path for path in ROOT.glob("*.py") if path.name != "conftest.py"),
+]
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "fpdf": "fpdf2",
+    "pillow_heif": "pillow-heif",
+    "python_multipart": "python-multipart",
+    "sklearn": "scikit-learn",
+}
+BROUGHT_BY = {"starlette": "streamlit"}
+"""Imports whose version another requirement chooses; the test checks that it does."""
+
+LIGHT = (
+    "deepfake",
+    "deepfake.cli",
+    "deepfake.data.index",
+    "deepfake.detection.detector",
+    "deepfake.evaluation.metrics",
+    "deepfake.faces.finder",
+    "deepfake.images.load",
+    "deepfake.training.pipeline",
+    "deepfake.images.pixels",
+    "deepfake.training.publish",
+    "deepfake.detection.card",
+    "deepfake.runs.estimate",
+    "deepfake.runs.options",
+    "deepfake.runs.runs",
+)
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Top-level names of everything that a file imports, wherever in the file."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node.module.partition(".")[0]
+
+
+def requirements() -> set[str]:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return {re.split(r"[<>=!~;\[ ]", line)[0].lower() for line in lines if line and not line.startswith("#")}
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(MODULES) > 15
+    assert any(path.parent.name == "pages" for path in APP)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_package_module(path: Path) -> None:
+    """It says what it is for, and draws nothing."""
+    assert ast.get_docstring(parsed(path)), f"{path} has no docstring"
+    assert not {"streamlit", "pages", "ui"} & set(imports(path))
+
+
+def test_every_public_thing_of_the_package_is_described() -> None:
+    bare = [
+        f"{path.name}: {node.name}"
+        for path in MODULES
+        for node in parsed(path).body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef)
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
+    ]
+    assert bare == []
+
+
+def test_requirements_list_what_is_imported() -> None:
+    ours = {"deepfake", *(path.stem for path in ROOT.glob("*.py")), *(path.stem for path in APP)}
+    names = {name for path in APP for name in imports(path)} - set(sys.stdlib_module_names) - ours
+    assert {"numpy", "keras", "streamlit"} <= names
+    needed = {DISTRIBUTIONS.get(name, name) for name in names} - set(BROUGHT_BY)
+    assert needed - requirements() == set()
+
+
+def test_what_is_brought_along_is_brought_along() -> None:
+    from importlib.metadata import requires
+
+    for name, distribution in BROUGHT_BY.items():
+        assert any(re.match(rf"{name}\b", line) for line in requires(distribution) or [])
+
+
+def test_heavy_libraries_wait_until_they_are_needed() -> None:
+    code = (
+        f"import sys, {', '.join(LIGHT)}\n"
+        "print(sorted({'tensorflow', 'keras', 'mtcnn', 'streamlit'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_file_names_a_place_of_one_machine() -> None:
+    texts = [*APP, *sorted((ROOT / "tests").glob("*.py")), *ROOT.glob("*.md"), *ROOT.glob("*.t*")]
+    homes = re.compile("/" + r"(home|Users|root|work)/\w|C:" + r"\\Users")
+    found = [path.name for path in texts if homes.search(path.read_text(encoding="utf-8"))]
+    assert found == []
+
+
+def test_only_a_card_turns_logits_into_probabilities() -> None:
+    """``Card.probability`` is the only way where there is a card: another one would drop the bias."""
+    fitted_there = {"calibrating.py"}  # fits the numbers of a card that is still to be written
+    callers = {
+        path.name
+        for path in APP
+        for node in ast.walk(parsed(path))
+        if (isinstance(node, ast.ImportFrom) and "calibrated_probability" in {a.name for a in node.names})
+        or (isinstance(node, ast.Attribute) and node.attr == "calibrated_probability")
+    }
+    assert callers == {"registry.py", *fitted_there}
+    without_logits_of_a_detector = {
+        "calibration.py": "defines it, and the loss it is fitted by",
+        "calibration_quality.py": "takes the calibration back out of p_fake",
+        "clip_vit.py": "an activation inside the network",
+        "ensemble.py": "the mean of detectors' calibrated scores",
+        "heads.py": "the slope of the loss that a head is fitted by",
+        "threshold_metrics.py": "an interval of ROC AUC on the logit scale",
+        "rules.py": "between shares of calibrated scores, on the scale of odds",
+        "training.py": "a run under way has no card yet",
+    }
+    by_hand = re.compile(r"\bexpit\b|\bsigmoid\(|1 */ *\(1(\.0)? *\+ *(np|math)\.exp")
+    found = {path.name for path in APP if by_hand.search(without_texts(path))}
+    assert found == set(without_logits_of_a_detector)
+
+
+def without_texts(path: Path) -> str:
+    """A file's code with docstrings and comments left out."""
+    tree = parsed(path)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value = ast.Constant(None)
+    return ast.unparse(tree)
