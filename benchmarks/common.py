@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
+from deepfake.util.files import ROOT
 
 
 @dataclass(frozen=True)

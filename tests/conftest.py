@@ -5,14 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
 
+from deepfake.cli import main
 from tests.support.cards import drawn_card
 from tests.support.images import noise_image
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in a shell's background: Ctrl-C is tested too
@@ -67,3 +75,32 @@ def use_tiny_models(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Makes ``tiny`` the registry's only detector."""
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tiny_models))
     return tiny_models
+
+
+@pytest.fixture(scope="module")
+def indexed(
+    tiny_models: Path, tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A folder of detectors, the index of its ``tiny`` made by the command."""
+    folder = tmp_path_factory.mktemp("indexed") / "models"
+    shutil.copytree(tiny_models, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEEPFAKE_MODELS", str(folder))
+        patch.setenv("DEEPFAKE_DATA", str(tiny_dataset.parent))
+        assert main(["index", str(tiny_dataset), "--model", "tiny", "--title", "Tiny"]) == 0
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, or a skip that says what is missing."""
+    from tests.support.browser import FLAGS, WAIT_MS, sync_api
+
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("needs Chromium: install the package 'chromium'")
+    sync_api.expect.set_options(timeout=WAIT_MS)
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield chromium
+        chromium.close()

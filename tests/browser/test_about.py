@@ -6,20 +6,23 @@ import re
 
 import pytest
 
-from tests.browser import test_check as test_browser
-from tests.browser import test_evaluation as test_browser_evaluation
+from tests.support.browser import idle, sync_api
 
 pytestmark = pytest.mark.browser
-browser, page = test_browser.browser, test_browser.page
-evaluated, address = test_browser_evaluation.evaluated, test_browser_evaluation.address
+
+
+@pytest.fixture(scope="module")
+def address(evaluation_address: str) -> str:
+    """The server with an evaluation."""
+    return evaluation_address
 
 
 def test_deep_link_then_another_share(page, address):
-    expect = test_browser.sync_api.expect
+    expect = sync_api.expect
     page.goto(f"{address}/about")
     page.get_by_role("heading", name="About").wait_for()
     page.get_by_text("If 1 % of pictures are fake").wait_for()
-    test_browser.idle(page)
+    idle(page)
     page.get_by_role("slider").press("ArrowRight")
     page.get_by_text("If 2 % of pictures are fake").wait_for()
     expect(page).to_have_url(re.compile(r"[?&]share=2\b"))

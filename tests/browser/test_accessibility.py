@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser import test_check as test_browser
-from tests.images import test_video as test_video
+from tests.support import videos
+from tests.support.browser import WAIT_MS, idle, photograph, sync_api, upload, verdict
 from ui.page import LINKS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 axe_core = pytest.importorskip("axe_playwright_python.sync_playwright")
 pytestmark = pytest.mark.browser
-address, browser, page = test_browser.address, test_browser.browser, test_browser.page
 
 NOT_OURS: dict[str, tuple[str, str]] = {
     "color-contrast": (
@@ -56,15 +55,15 @@ def test_a_page_has_no_serious_barrier(page, address, file):
         page.emulate_media(color_scheme=scheme)
         page.goto(f"{address}/{re.sub(r'pages/|.py', '', file)}")
         page.get_by_role("heading", name=LINKS[file], exact=True).wait_for()
-        test_browser.idle(page)
+        idle(page)
         assert barriers(page) == [], f"{file}, {scheme}"
 
 
 def test_a_verdict_has_no_serious_barrier_and_pictures_have_words(page, address, tmp_path):
     page.goto(f"{address}/check")
-    test_browser.upload(page, test_browser.photograph(tmp_path))
-    test_browser.verdict(page).wait_for()
-    test_browser.idle(page)
+    upload(page, photograph(tmp_path))
+    verdict(page).wait_for()
+    idle(page)
     assert barriers(page) == []
     pictures = page.locator("[data-testid=stMain] img")
     words = [pictures.nth(number).get_attribute("alt") for number in range(pictures.count())]
@@ -76,7 +75,7 @@ def test_the_check_page_by_keyboard_alone(page, address):
     """Tab reaches the upload button, then the thresholds; an arrow chooses."""
     page.goto(f"{address}/check")
     page.get_by_text("Nothing to check yet").wait_for()
-    test_browser.idle(page)
+    idle(page)
     seen: list[str] = []
     for _ in range(40):
         page.keyboard.press("Tab")
@@ -86,7 +85,7 @@ def test_the_check_page_by_keyboard_alone(page, address):
     assert any("BUTTON" in line and ("pload" in line or "rowse" in line) for line in seen), seen
     assert "radio" in seen[-1], seen
     page.keyboard.press("ArrowDown")
-    test_browser.sync_api.expect(page).to_have_url(re.compile(r"[?&]threshold=Few"))
+    sync_api.expect(page).to_have_url(re.compile(r"[?&]threshold=Few"))
 
 
 def press_until(page: Page, wanted: str, *, most: int = 60) -> None:
@@ -103,19 +102,19 @@ def press_until(page: Page, wanted: str, *, most: int = 60) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_why_a_verdict_by_keyboard_alone(page, address, tmp_path, scheme):
     """Every part of an explanation is reached and opened without a mouse, and none has a serious barrier."""
-    expect = test_browser.sync_api.expect
+    expect = sync_api.expect
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{address}/check")
-    test_browser.upload(page, test_browser.photograph(tmp_path))
-    test_browser.verdict(page).wait_for()
-    test_browser.idle(page)
+    upload(page, photograph(tmp_path))
+    verdict(page).wait_for()
+    idle(page)
 
     press_until(page, "Explain this verdict|checkbox")
     while "Explain" not in page.evaluate("document.activeElement.closest('label').innerText"):
         press_until(page, "checkbox")  # the camera's switch comes first
     page.keyboard.press("Space")
     expect(page.get_by_role("tab", name="Does it survive small changes?")).to_be_visible()
-    test_browser.idle(page)
+    idle(page)
     assert barriers(page) == []
 
     press_until(page, "Does it survive")
@@ -127,15 +126,15 @@ def test_why_a_verdict_by_keyboard_alone(page, address, tmp_path, scheme):
         expect(page.get_by_role("tab", name=name)).to_be_focused()  # Enter opens what has the focus by then
         page.keyboard.press("Enter")
         tab = page.get_by_role("tabpanel", name=name)
-        expect(tab.get_by_text(sign).first).to_be_visible(timeout=test_browser.WAIT_MS)
-        test_browser.idle(page)  # what is drawn anew meanwhile could take the focus away
-        test_browser.idle(page)
+        expect(tab.get_by_text(sign).first).to_be_visible(timeout=WAIT_MS)
+        idle(page)  # what is drawn anew meanwhile could take the focus away
+        idle(page)
         assert barriers(page) == [], name
 
     press_until(page, "What else the file tells")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("tab", name="Error level")).to_be_visible(timeout=test_browser.WAIT_MS)
-    test_browser.idle(page)
+    expect(page.get_by_role("tab", name="Error level")).to_be_visible(timeout=WAIT_MS)
+    idle(page)
     assert barriers(page) == []
     press_until(page, "Make a report")
     pictures = page.locator("[data-testid=stMain] img")
@@ -150,19 +149,19 @@ def test_results_of_a_batch_and_a_video_have_no_serious_barrier(page, address, t
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     page.goto(f"{address}/batch")
     page.get_by_text("Nothing to check yet").wait_for()
-    test_browser.upload(page, test_browser.photograph(tmp_path), tmp_path / "bad.jpg")
+    upload(page, photograph(tmp_path), tmp_path / "bad.jpg")
     page.get_by_role("button", name=re.compile("Judge")).click()
     page.get_by_text("2 of 2 files done").wait_for()
     page.get_by_role("button", name="Clear results").wait_for()
-    test_browser.idle(page)
+    idle(page)
     assert barriers(page) == []
 
-    (tmp_path / "a.mp4").write_bytes(test_video.clip(0.4))
+    (tmp_path / "a.mp4").write_bytes(videos.clip(0.4))
     page.goto(f"{address}/video")
     page.get_by_text("Nothing to check yet").wait_for()
-    test_browser.upload(page, tmp_path / "a.mp4")
-    test_browser.verdict(page).wait_for()
-    test_browser.idle(page)
+    upload(page, tmp_path / "a.mp4")
+    verdict(page).wait_for()
+    idle(page)
     assert barriers(page) == []
     pictures = page.locator("[data-testid=stMain] img")
     words = [pictures.nth(number).get_attribute("alt") for number in range(pictures.count())]

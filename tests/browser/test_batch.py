@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.common import server
-from tests.browser import test_check as test_browser
-from tests.detection.test_batch import zipped
-from tests.pages.test_batch import two_detectors
+from tests.support.batches import two_detectors, zipped
+from tests.support.browser import WAIT_MS, downloaded, idle, sync_api, upload, verdict
 from tests.support.images import encoded, noise_image
 
 pytestmark = pytest.mark.browser
-browser, page = test_browser.browser, test_browser.page
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +28,14 @@ def address(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_a_zip_then_a_row_then_the_check_page_and_back(page, address, tmp_path):
-    expect = test_browser.sync_api.expect
+    expect = sync_api.expect
     good = [encoded(noise_image(n, 120, 90), "JPEG") for n in range(3)]
     (tmp_path / "set.zip").write_bytes(zipped(a=good[0], b=b"no picture", c=good[1], d=good[2]))
     page.goto(f"{address}/batch")
     expect(page.get_by_text("Nothing to check yet")).to_be_visible()
-    test_browser.upload(page, tmp_path / "set.zip")
+    upload(page, tmp_path / "set.zip")
     page.get_by_role("button", name="Judge 1 file").click()
-    expect(page.get_by_role("button", name="Clear results")).to_be_visible(timeout=test_browser.WAIT_MS)
+    expect(page.get_by_role("button", name="Clear results")).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_text("4 of 4 files done")).to_be_visible()
 
     page.get_by_role("link", name="About").first.click()
@@ -45,11 +43,7 @@ def test_a_zip_then_a_row_then_the_check_page_and_back(page, address, tmp_path):
     page.get_by_role("link", name="Check many").first.click()
     expect(page.get_by_text("4 of 4 files done")).to_be_visible()  # kept for the session
 
-    lines = (
-        Path(test_browser.downloaded(page, "All 4 as CSV").path())
-        .read_text(encoding="utf-8-sig")
-        .splitlines()
-    )
+    lines = Path(downloaded(page, "All 4 as CSV").path()).read_text(encoding="utf-8-sig").splitlines()
     assert len(lines) == 5
     assert lines[0].startswith("file,verdict,p_fake,faces")
 
@@ -60,17 +54,17 @@ def test_a_zip_then_a_row_then_the_check_page_and_back(page, address, tmp_path):
     expect(page).to_have_url(re.compile("show=Uncertain"))
     choose_first_row(page).click()
     expect(page.get_by_text("A picture of your batch")).to_be_visible()
-    expect(test_browser.verdict(page)).to_have_count(1, timeout=test_browser.WAIT_MS)
+    expect(verdict(page)).to_have_count(1, timeout=WAIT_MS)
 
 
 def test_a_row_opens_with_the_detector_that_judged_it(page, address, tmp_path):
     """Also after the Detector box was moved: Streamlit keeps the box's value and drops the link's."""
-    expect = test_browser.sync_api.expect
+    expect = sync_api.expect
     (tmp_path / "a.jpg").write_bytes(encoded(noise_image(1, 120, 90), "JPEG"))
     page.goto(f"{address}/batch")
-    test_browser.upload(page, tmp_path / "a.jpg")
+    upload(page, tmp_path / "a.jpg")
     page.get_by_role("button", name="Judge 1 file").click()
-    expect(page.get_by_text("1 of 1 files done (detector: tiny)")).to_be_visible(timeout=test_browser.WAIT_MS)
+    expect(page.get_by_text("1 of 1 files done (detector: tiny)")).to_be_visible(timeout=WAIT_MS)
     box = page.get_by_role("combobox", name=re.compile("Detector"))
     box.click()
     page.get_by_role("option", name="zebra").click()
@@ -79,16 +73,14 @@ def test_a_row_opens_with_the_detector_that_judged_it(page, address, tmp_path):
     expect(page).to_have_url(re.compile("threshold=Few"))
     choose_first_row(page).click()
     expect(page.get_by_text("A picture of your batch")).to_be_visible()
-    expect(page.get_by_text("Detector tiny, few false alarms: fake from 90%")).to_be_visible(
-        timeout=test_browser.WAIT_MS
-    )
+    expect(page.get_by_text("Detector tiny, few false alarms: fake from 90%")).to_be_visible(timeout=WAIT_MS)
     expect(page).to_have_url(re.compile("threshold=Few"))
     assert "open-" not in page.url
 
 
 def choose_first_row(page):
     """Chooses the table's first row; gives the link that then stands below it."""
-    test_browser.idle(page)
+    idle(page)
     page.wait_for_timeout(1000)  # the filtered table takes the place of the whole one
     explain = page.get_by_role("link", name="Explain it on the page Check an image")
     for _ in range(5):  # a click on a table that is being replaced is lost
@@ -100,13 +92,13 @@ def choose_first_row(page):
         try:
             explain.wait_for(timeout=15_000)
             break
-        except test_browser.sync_api.TimeoutError:
+        except sync_api.TimeoutError:
             continue
     return explain
 
 
 def test_a_folder_fits_a_phone(page, address, tmp_path):
-    expect = test_browser.sync_api.expect
+    expect = sync_api.expect
     folder = tmp_path / "pictures" / "deeper"
     folder.mkdir(parents=True)
     for number in range(3):
@@ -116,5 +108,5 @@ def test_a_folder_fits_a_phone(page, address, tmp_path):
     page.goto(f"{address}/batch?what=A+folder")
     page.locator("input[type=file]").set_input_files(tmp_path / "pictures")
     page.get_by_role("button", name="Judge 3 files").click()
-    expect(page.get_by_text("3 of 3 files done")).to_be_visible(timeout=test_browser.WAIT_MS)
+    expect(page.get_by_text("3 of 3 files done")).to_be_visible(timeout=WAIT_MS)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

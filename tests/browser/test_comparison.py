@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.common import server
-from tests.browser import test_check as test_browser
-from tests.pages.test_comparison import tables, two_detectors
+from tests.support.browser import WAIT_MS, idle, sync_api, verdict
+from tests.support.comparisons import tables, two_detectors
 
 pytestmark = pytest.mark.browser
-browser, page = test_browser.browser, test_browser.page
-WAIT_MS = test_browser.WAIT_MS
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +32,7 @@ def address(models: Path, tiny_dataset: Path) -> Iterator[str]:
 
 
 def test_two_detectors_then_thresholds_then_false_alarms(page, address, models):
-    expect = test_browser.sync_api.expect
+    expect = sync_api.expect
     page.goto(f"{address}/evaluation")
     page.get_by_text("Compare detectors", exact=True).click()
     said = page.get_by_text(re.compile(r"Of 200 pictures tiny calls .* rightly and zebra"))
@@ -42,14 +40,14 @@ def test_two_detectors_then_thresholds_then_false_alarms(page, address, models):
     before = said.inner_text()
     expect(page).to_have_url(re.compile("view=Compare"), timeout=WAIT_MS)
 
-    test_browser.idle(page)
+    idle(page)
     slider = page.get_by_role("slider", name="tiny")
     slider.focus()
     for _ in range(3):
         slider.press("PageDown")
     expect(page).to_have_url(re.compile(r"[?&]t-tiny=0.2\b"), timeout=WAIT_MS)
     expect(page.get_by_text(before)).to_have_count(0, timeout=WAIT_MS)
-    test_browser.idle(page)
+    idle(page)
 
     page.get_by_role("tab", name="Curves").click()
     expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=WAIT_MS)
@@ -68,11 +66,11 @@ def test_two_detectors_then_thresholds_then_false_alarms(page, address, models):
 
 
 def test_run_reload_record_and_open_a_picture(page, address):
-    expect = test_browser.sync_api.expect
+    expect = sync_api.expect
     page.goto(f"{address}/evaluation?view=Run+an+evaluation")
     page.get_by_label("Evaluation name").fill("Drawn faces")
     page.get_by_label("Evaluation name").press("Tab")
-    test_browser.idle(page)
+    idle(page)
     page.get_by_role("button", name="Evaluate", exact=True).click()
     expect(page.get_by_text("It goes on when you leave or reload this page.")).to_be_visible(timeout=WAIT_MS)
     page.reload()
@@ -83,7 +81,7 @@ def test_run_reload_record_and_open_a_picture(page, address):
     )
 
     page.get_by_role("tab", name="Images").click()
-    test_browser.idle(page)
+    idle(page)
     cell = "called fake" if page.get_by_text("(misses 0)").count() else "Fakes missed"
     page.get_by_role("radio", name=re.compile(cell)).click()
     link = page.get_by_role("link", name="Check it").first
@@ -92,7 +90,7 @@ def test_run_reload_record_and_open_a_picture(page, address):
     expect(page.get_by_text(re.compile("A picture of the evaluation Drawn faces"))).to_be_visible(
         timeout=WAIT_MS
     )
-    expect(test_browser.verdict(page).first).to_be_visible(timeout=2 * WAIT_MS)
+    expect(verdict(page).first).to_be_visible(timeout=2 * WAIT_MS)
     page.get_by_role("button", name="Close this picture").click()
     expect(page.get_by_text("Nothing to check yet")).to_be_visible(timeout=WAIT_MS)
 

@@ -10,10 +10,9 @@ import pytest
 
 from benchmarks.common import server
 from deepfake.data.demo import write_demo
-from tests.browser import test_check as test_browser
+from tests.support.browser import idle, sync_api
 
 pytestmark = pytest.mark.browser
-browser, page = test_browser.browser, test_browser.page
 WAIT_MS = 120_000
 
 
@@ -31,7 +30,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_filter_page_click_audit(page, address):
-    expect = test_browser.sync_api.expect
+    expect = sync_api.expect
     page.set_default_timeout(WAIT_MS)
     page.goto(f"{address}/dataset?tab=Pictures")
     said = page.get_by_text(re.compile(r"^1 to 24 of 97 pictures$"))
@@ -69,5 +68,5 @@ def test_every_tab_fits_a_phone(page, address, tab):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}/dataset?tab={tab}")
     page.get_by_role("tab", name=tab, selected=True).wait_for()
-    test_browser.idle(page)
+    idle(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

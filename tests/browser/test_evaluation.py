@@ -3,51 +3,34 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from benchmarks.common import server
-from tests.browser import test_check as test_browser
-from tests.pages.test_evaluation import SLIDER, change_card, record
+from tests.browser.conftest import evaluation_address
+from tests.support.browser import downloaded, idle, sync_api
+from tests.support.evaluations import SLIDER
 
 pytestmark = pytest.mark.browser
-browser, page = test_browser.browser, test_browser.page
 WAIT_MS = 60_000  # a fresh server on a busy machine
 
 
 @pytest.fixture(scope="module")
-def evaluated(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a detector with one recorded evaluation."""
-    folder = tmp_path_factory.mktemp("evaluated") / "tiny"
-    shutil.copytree(tiny_models / "tiny", folder)
-    change_card(folder, evaluations=[record(folder, "Set", "Test", lift=1.5)])
-    return folder
-
-
-@pytest.fixture(scope="module")
-def address(evaluated: Path) -> Iterator[str]:
-    """A fresh server that nobody has visited."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEEPFAKE_MODELS", str(evaluated.parent))
-        patch.delenv("DEEPFAKE_DATA", raising=False)
-        with server() as place:
-            yield place
+def address(evaluation_address: str) -> str:
+    """The server with an evaluation."""
+    return evaluation_address
 
 
 def test_deep_link_then_threshold_then_false_alarms(page, address, evaluated):
-    expect = test_browser.sync_api.expect
-    page.goto(f"{address}/evaluation")
+    expect = sync_api.expect
+    page.goto(f"{evaluation_address}/evaluation")
     expect(page.get_by_role("heading", name="Evaluation")).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_text("A forced choice at 0.500 finds")).to_be_visible(timeout=WAIT_MS)
     expect(page.locator(".js-plotly-plot")).to_have_count(1, timeout=WAIT_MS)
 
     slider = page.get_by_role("slider", name=SLIDER)
     # A run still under way would set the slider back between the presses.
-    test_browser.idle(page)
+    idle(page)
     slider.focus()
     for _ in range(4):
         slider.press("PageDown")  # a tenth of the range each
@@ -69,7 +52,7 @@ def test_deep_link_then_threshold_then_false_alarms(page, address, evaluated):
     ).click()
     expect(page.get_by_text(f"Real called fake: {alarms}.")).to_be_visible(timeout=WAIT_MS)
     expect(page).to_have_url(re.compile("cell=Real"), timeout=WAIT_MS)
-    got = pd.read_csv(test_browser.downloaded(page, f"All {alarms} as CSV").path())
+    got = pd.read_csv(downloaded(page, f"All {alarms} as CSV").path())
     assert len(got) == alarms
     assert set(got["label"]) == {"Real"}
     assert got["p_fake"].is_monotonic_decreasing
@@ -83,15 +66,15 @@ def test_deep_link_then_threshold_then_false_alarms(page, address, evaluated):
 )
 def test_every_tab_fits_a_phone(page, address, tab):
     page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{address}/evaluation?tab={tab.replace(' ', '+')}")
+    page.goto(f"{evaluation_address}/evaluation?tab={tab.replace(' ', '+')}")
     page.get_by_role("tab", name=tab, selected=True).wait_for()
     page.get_by_role("button", name=re.compile("as CSV")).first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_navigation_leads_to_both_pages(page, address):
-    expect = test_browser.sync_api.expect
-    page.goto(address)
+    expect = sync_api.expect
+    page.goto(evaluation_address)
     page.get_by_role("link", name="Evaluation").first.click()
     expect(page.get_by_role("heading", name="Evaluation")).to_be_visible(timeout=WAIT_MS)
     expect(page).to_have_url(re.compile("/evaluation"), timeout=WAIT_MS)

@@ -10,12 +10,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.common import server
-from tests.browser import test_check as test_browser
-from tests.pages.test_robustness import publish_two
+from tests.support.browser import WAIT_MS, downloaded, sync_api
+from tests.support.sweeps import publish_two
 
 pytestmark = pytest.mark.browser
-browser, page = test_browser.browser, test_browser.page
-WAIT_MS = test_browser.WAIT_MS
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +28,7 @@ def address(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_choice_of_detector_then_of_perturbation_then_its_link(page, address):
-    expect = test_browser.sync_api.expect
+    expect = sync_api.expect
     page.goto(f"{address}/robustness")
     expect(page.get_by_text("tiny loses most under messenger apps")).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_text("weak loses most under messenger apps")).to_be_visible(timeout=WAIT_MS)
@@ -48,7 +46,7 @@ def test_choice_of_detector_then_of_perturbation_then_its_link(page, address):
     page.get_by_role("option", name="Rain").click()
     expect(page.get_by_role("img", name="Rain: Streaks of rain")).to_have_count(4, timeout=WAIT_MS)
     expect(page).to_have_url(re.compile("perturbation=Rain"), timeout=WAIT_MS)
-    got = pd.read_csv(test_browser.downloaded(page, "These numbers as CSV").path())
+    got = pd.read_csv(downloaded(page, "These numbers as CSV").path())
     assert set(got["detector"]) == {"weak"}
     assert set(got["perturbation"]) == {"clean", "rain"}
 

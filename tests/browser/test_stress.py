@@ -11,14 +11,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.common import free_port
-from tests.browser import test_check as test_browser
-from tests.detection import test_neighbours as test_lookalikes
+from deepfake.util.files import ROOT
+from tests.support.browser import WAIT_MS, downloaded, sync_api, upload, wait_until_up
 from tests.support.images import encoded, noise_image
 
 pytestmark = pytest.mark.browser
-browser, page = test_browser.browser, test_browser.page
-indexed = test_lookalikes.indexed
-WAIT_MS = test_browser.WAIT_MS
 
 APP = """
 import runpy
@@ -41,17 +38,17 @@ runpy.run_path({page!r}, run_name="__main__")
 def address(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The check page with a face that is not there; the training set lies in a folder that may be read."""
     app, port = tmp_path_factory.mktemp("app") / "app.py", free_port()
-    app.write_text(APP.format(page=str(test_browser.ROOT / "pages" / "check.py")))
+    app.write_text(APP.format(page=str(ROOT / "pages" / "check.py")))
     options = ["--server.headless=true", "--server.address=127.0.0.1", f"--server.port={port}"]
     server = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", str(app), *options],
-        cwd=test_browser.ROOT,
-        env={**os.environ, "PYTHONPATH": str(test_browser.ROOT)},
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        test_browser.wait_until_up(f"http://127.0.0.1:{port}/_stcore/health", server)
+        wait_until_up(f"http://127.0.0.1:{port}/_stcore/health", server)
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
@@ -59,10 +56,10 @@ def address(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def test_flip_then_lookalikes_then_report(page, address, tmp_path):
-    expect = test_browser.sync_api.expect
+    expect = sync_api.expect
     (tmp_path / "a.png").write_bytes(encoded(noise_image(1)))
     page.goto(address)
-    test_browser.upload(page, tmp_path / "a.png")
+    upload(page, tmp_path / "a.png")
     expect(page.get_by_role("heading", name="Likely fake")).to_be_visible(timeout=WAIT_MS)
 
     page.get_by_text("Explain this verdict").click()
@@ -81,7 +78,7 @@ def test_flip_then_lookalikes_then_report(page, address, tmp_path):
     for form, start in (("PDF", b"%PDF-"), ("HTML", b"<!doctype html>")):
         save = page.get_by_role("button", name=f"Report as {form}")
         expect(save).to_be_visible(timeout=WAIT_MS)
-        download = test_browser.downloaded(page, save)
+        download = downloaded(page, save)
         assert download.suggested_filename.endswith(f".{form.lower()}")
         content = Path(download.path()).read_bytes()
         assert content.startswith(start)

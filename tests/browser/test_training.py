@@ -12,11 +12,9 @@ from typing import Any
 import pytest
 
 from benchmarks.common import server
-from tests.browser import test_check as test_browser
-from tests.browser.test_check import idle, photograph, upload, verdict
+from tests.support.browser import idle, photograph, sync_api, upload, verdict
 
 pytestmark = pytest.mark.browser
-browser, page = test_browser.browser, test_browser.page
 WAIT_MS = 300_000  # several processes load TensorFlow, one after the other
 
 
@@ -63,7 +61,7 @@ def told(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_start_watch_reload_stop_resume_publish_check(page, address, places, tmp_path):
-    expect = test_browser.sync_api.expect
+    expect = sync_api.expect
     runs, models = places
     page.set_default_timeout(WAIT_MS)
     page.goto(f"{address}/training")

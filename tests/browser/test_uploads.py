@@ -8,18 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.browser import test_check as test_browser
-from tests.images import test_video as test_video
+from tests.support import videos
+from tests.support.browser import WAIT_MS, idle, sync_api, upload, verdict
 from tests.support.images import encoded, noise_image
 
 pytestmark = pytest.mark.browser
-address, browser, page = test_browser.address, test_browser.browser, test_browser.page
-upload, verdict, idle, WAIT_MS = (
-    test_browser.upload,
-    test_browser.verdict,
-    test_browser.idle,
-    test_browser.WAIT_MS,
-)
 
 WATCH = """() => {
     window.seen = []
@@ -49,7 +42,7 @@ def open_page(page: Any, name: str) -> None:
 
 
 def test_uploads_and_verdicts_outlive_a_change_of_page(page, address, tmp_path):
-    expect = test_browser.sync_api.expect
+    expect = sync_api.expect
     page.goto(address)
     upload(page, *two_pictures(tmp_path))
     expect(verdict(page)).to_have_count(2, timeout=WAIT_MS)
@@ -95,7 +88,7 @@ def test_explain_and_report_leave_the_verdict_standing(page, address, tmp_path):
 def test_a_new_file_never_stands_beside_the_old_words(page, address, tmp_path):
     """A second video takes the first one's place: while it is judged, no verdict stands there."""
     for name, seconds in (("a.mp4", 0.4), ("b.mp4", 1.0)):
-        (tmp_path / name).write_bytes(test_video.clip(seconds))
+        (tmp_path / name).write_bytes(videos.clip(seconds))
     page.goto(f"{address}/video")
     page.get_by_text("Nothing to check yet").wait_for()
     upload(page, tmp_path / "a.mp4")
@@ -113,7 +106,7 @@ def test_a_new_file_never_stands_beside_the_old_words(page, address, tmp_path):
         }"""
     )
     upload(page, tmp_path / "b.mp4")
-    test_browser.sync_api.expect(page.get_by_text("b.mp4", exact=True).last).to_be_visible()
+    sync_api.expect(page.get_by_text("b.mp4", exact=True).last).to_be_visible()
     page.get_by_text("1.0 seconds, 128 x 96").wait_for()
     seen = page.evaluate("window.seen")
     assert seen["alone"] > 0, "the progress is shown"
@@ -121,8 +114,8 @@ def test_a_new_file_never_stands_beside_the_old_words(page, address, tmp_path):
 
 
 def test_a_video_finds_its_page_and_stays_there(page, address, tmp_path):
-    expect = test_browser.sync_api.expect
-    (tmp_path / "a.mp4").write_bytes(test_video.clip(0.4))
+    expect = sync_api.expect
+    (tmp_path / "a.mp4").write_bytes(videos.clip(0.4))
     page.goto(address)
     upload(page, tmp_path / "a.mp4")
     expect(page.get_by_text("it is a video")).to_be_visible()

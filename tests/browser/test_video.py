@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import test_check as test_browser
-from tests.images import test_video as test_video
+from tests.support import videos
+from tests.support.browser import WAIT_MS, downloaded, photograph, sync_api, upload, verdict
 
 pytestmark = pytest.mark.browser
-address, browser, page = test_browser.address, test_browser.browser, test_browser.page
 
 
 @pytest.fixture(scope="module", autouse=True)  # before the server is started
@@ -27,13 +26,13 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_clip_from_upload_to_table(page, address, tmp_path, width):
-    expect = test_browser.sync_api.expect
+    expect = sync_api.expect
     page.set_viewport_size({"width": width, "height": 844})
-    (tmp_path / "<b>a<b>.mp4").write_bytes(test_video.clip(0.4))
+    (tmp_path / "<b>a<b>.mp4").write_bytes(videos.clip(0.4))
     page.goto(f"{address}/video")
     expect(page.get_by_text("Nothing to check yet")).to_be_visible()
-    test_browser.upload(page, tmp_path / "<b>a<b>.mp4")
-    expect(test_browser.verdict(page)).to_have_text(re.compile("No face found"), timeout=test_browser.WAIT_MS)
+    upload(page, tmp_path / "<b>a<b>.mp4")
+    expect(verdict(page)).to_have_text(re.compile("No face found"), timeout=WAIT_MS)
     expect(page.get_by_text("<b>a<b>.mp4", exact=True).last).to_be_visible()
     expect(page.get_by_text("Nothing was said of sound, of motion")).to_be_visible()
     expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()
@@ -43,11 +42,7 @@ def test_a_clip_from_upload_to_table(page, address, tmp_path, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     page.get_by_text("Table of the frames").click()
-    lines = (
-        Path(test_browser.downloaded(page, "Frames as CSV").path())
-        .read_text(encoding="utf-8-sig")
-        .splitlines()
-    )
+    lines = Path(downloaded(page, "Frames as CSV").path()).read_text(encoding="utf-8-sig").splitlines()
     assert lines[0] == "Second,Probability of fake,Faces,Verdict"
     assert len(lines) == 11
 
@@ -56,17 +51,15 @@ def test_what_is_no_video_is_a_sentence(page, address, tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"no video")
     page.goto(f"{address}/video")
     page.get_by_text("Nothing to check yet").wait_for()
-    test_browser.upload(page, tmp_path / "a.mp4")
-    test_browser.sync_api.expect(page.get_by_text("The file is not a video")).to_be_visible(
-        timeout=test_browser.WAIT_MS
-    )
+    upload(page, tmp_path / "a.mp4")
+    sync_api.expect(page.get_by_text("The file is not a video")).to_be_visible(timeout=WAIT_MS)
 
 
 def test_an_answer_is_kept_without_the_picture(page, address, tmp_path, answers):
-    expect = test_browser.sync_api.expect
+    expect = sync_api.expect
     page.goto(f"{address}/check")
-    test_browser.upload(page, test_browser.photograph(tmp_path))
-    expect(test_browser.verdict(page)).to_have_count(1, timeout=test_browser.WAIT_MS)
+    upload(page, photograph(tmp_path))
+    expect(verdict(page)).to_have_count(1, timeout=WAIT_MS)
     page.get_by_role("button", name="This verdict is wrong").click()
     page.get_by_text("It is fake").click()
     page.get_by_role("button", name="Send").click()

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.common import server
-from tests.browser import test_check as test_browser
+from tests.support.browser import WAIT_MS
 from tests.support.images import encoded, noise_image
 
 pytestmark = pytest.mark.browser
-browser, page = test_browser.browser, test_browser.page
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def test_both_answer(page, address):
     body = f"--{boundary}\r\n{head}\r\n\r\n".encode() + content + f"\r\n--{boundary}--\r\n".encode()
     kind = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
     request = urllib.request.Request(f"{address}/api/v1/predict", body, kind)
-    with urllib.request.urlopen(request, timeout=test_browser.WAIT_MS / 1000) as answer:
+    with urllib.request.urlopen(request, timeout=WAIT_MS / 1000) as answer:
         (result,) = json.load(answer)["results"]
     assert (result["file"], result["width"], result["model"]) == ("a.png", 96, "tiny")
     assert (result["scope"], result["p_fake"]) == ("no_face", None)

@@ -13,9 +13,8 @@ from deepfake.data.gather import GatheringError, SourceFolder, gather, in_one_fo
 from deepfake.data.index import index_dataset
 from deepfake.faces.finder import Face, FaceScan
 from deepfake.images.hashing import perceptual_hash
+from deepfake.util.files import ROOT
 from tests.support.images import encoded, noise_image
-
-REPOSITORY = Path(__file__).parent.parent
 
 
 def quiet(_: str) -> None:
@@ -202,7 +201,7 @@ def test_our_plan_gives_every_source_both_classes_and_the_recipe_its_shares() ->
     from deepfake.data.index import REMADE
     from deepfake.training.recipe import RECIPES
 
-    folders = read_plan(REPOSITORY / "models" / "faces.toml")
+    folders = read_plan(ROOT / "models" / "faces.toml")
     classes = {(folder.source, folder.label) for folder in folders}
     sources = {source for source, _ in classes}
     assert classes == {(source, label) for source in sources for label in ("Fake", "Real")}
@@ -212,7 +211,7 @@ def test_our_plan_gives_every_source_both_classes_and_the_recipe_its_shares() ->
 
 
 def test_our_plan_keeps_the_videos_for_measuring_out() -> None:
-    folders = [f for f in read_plan(REPOSITORY / "models" / "faces.toml") if f.path.startswith("dfdc/")]
+    folders = [f for f in read_plan(ROOT / "models" / "faces.toml") if f.path.startswith("dfdc/")]
     assert {folder.label for folder in folders} == {"Fake", "Real"}
     for folder in folders:
         assert folder.metadata

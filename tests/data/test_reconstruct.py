@@ -16,8 +16,8 @@ from deepfake.data.synthesis import landmarks
 from deepfake.data.synthesis.reconstruct import remake
 from deepfake.images.load import load_image
 from deepfake.networks.autoencoder import Autoencoder
-from tests.networks.test_autoencoder import save_halves
 from tests.support.images import encoded, noise_image
+from tests.support.torch_files import save_halves
 
 FACE = np.array([[0.4, 0.42], [0.6, 0.42], [0.5, 0.52], [0.43, 0.62], [0.57, 0.62]], np.float32)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 from deepfake.data.gather import read_plan
+from deepfake.util.files import ROOT
 
-PLAN = Path(__file__).parent.parent / "models" / "scenes.toml"
+PLAN = ROOT / "models" / "scenes.toml"
 
 
 def test_every_photograph_stands_in_one_split_and_its_origin_is_named() -> None:

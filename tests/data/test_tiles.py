@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from deepfake.data.gather import SourceFolder, cut_tiles, gather, read_plan
+from deepfake.util.files import ROOT
 from tests.support.images import encoded, noise_image
-
-REPOSITORY = Path(__file__).parent.parent
 
 
 def sheet(side: int = 60) -> np.ndarray:
@@ -53,7 +52,7 @@ def test_of_two_files_of_one_name_one_is_taken(tmp_path: Path) -> None:
 
 
 def test_the_plan_of_what_no_detector_knows_shares_nothing_with_the_training_plan() -> None:
-    unseen = read_plan(REPOSITORY / "models" / "unseen.toml")
+    unseen = read_plan(ROOT / "models" / "unseen.toml")
     assert {folder.split for folder in unseen} == {"Test"}
-    trained = {folder.path for folder in read_plan(REPOSITORY / "models" / "faces.toml")}
+    trained = {folder.path for folder in read_plan(ROOT / "models" / "faces.toml")}
     assert not trained & {folder.path for folder in unseen}

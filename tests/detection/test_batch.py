@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import threading
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,17 +17,10 @@ from deepfake.detection.detector import get_detector
 from deepfake.errors import UserError
 from deepfake.images.load import load_image
 from deepfake.util.jobs import Stopped
+from tests.support.batches import zipped
 from tests.support.images import encoded, noise_image
 
 PNG = encoded(noise_image(1))
-
-
-def zipped(**members: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(f"{name}.png", content)
-    return buffer.getvalue()
 
 
 def worked(uploads: list[tuple[str, bytes]]) -> Batch:

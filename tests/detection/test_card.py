@@ -20,6 +20,7 @@ from deepfake.detection.card import (
     models_folder,
 )
 from deepfake.types import OPERATING_POINTS, Thresholds
+from deepfake.util.files import ROOT
 from tests.support.cards import drawn_card
 
 BAND = Thresholds(balanced=0.5, few_false_alarms=0.9, uncertain_low=0.3, uncertain_high=0.7)
@@ -48,7 +49,7 @@ def refusal(name: str | None = None) -> ModelError:
 
 def test_models_lie_beside_the_package_unless_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("DEEPFAKE_MODELS", raising=False)
-    assert models_folder() == Path(__file__).resolve().parent.parent / "models"
+    assert models_folder() == ROOT / "models"
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
     assert models_folder() == tmp_path
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from deepfake.detection.figures import draw_faces, draw_heat
 from deepfake.images import encode
 from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.plotting import CALL_COLOURS, FAKE_COLOUR, REAL_COLOUR
+from deepfake.util.files import ROOT
 
 
 def canvas(height: int, width: int, grey: int = 90) -> np.ndarray:
@@ -100,7 +100,7 @@ def test_jpeg_carries_no_metadata():
 
 
 def test_theme_has_the_same_colours():
-    path = Path(figures.__file__).parent.parent / ".streamlit" / "config.toml"
+    path = ROOT / ".streamlit" / "config.toml"
     theme = tomllib.loads(path.read_text(encoding="utf-8"))["theme"]
     for half in ("light", "dark"):
         assert theme[half]["orangeColor"] == plotting.FAKE_COLOUR

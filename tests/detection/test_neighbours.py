@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,20 +128,6 @@ def test_even_sample() -> None:
     assert drawn.equals(even_sample(table, 20))
     assert drawn.groupby(["source", "label"]).size().tolist() == [5, 5, 4, 4, 1, 1]
     assert len(even_sample(table, 1000)) == 100
-
-
-@pytest.fixture(scope="module")
-def indexed(
-    tiny_models: Path, tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
-    """A folder of detectors, the index of its ``tiny`` made by the command."""
-    folder = tmp_path_factory.mktemp("indexed") / "models"
-    shutil.copytree(tiny_models, folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEEPFAKE_MODELS", str(folder))
-        patch.setenv("DEEPFAKE_DATA", str(tiny_dataset.parent))
-        assert main(["index", str(tiny_dataset), "--model", "tiny", "--title", "Tiny"]) == 0
-        yield folder
 
 
 def test_a_training_picture_finds_itself(indexed: Path, tiny_dataset: Path) -> None:

@@ -12,6 +12,7 @@ from deepfake.detection.card import default_name, load_card, load_model, model_n
 from deepfake.evaluation.metrics import evaluate_scores
 from deepfake.evaluation.scores import read_scores
 from deepfake.evaluation.thresholds import at_every_point, rules_from_dict, sort_scores
+from deepfake.util.files import ROOT
 
 NAMES = model_names()
 
@@ -54,7 +55,7 @@ def test_numbers_in_the_card_follow_from_its_scores(name: str) -> None:
 def test_numbers_in_the_readme_are_the_cards() -> None:
     """Each row of its table is an evaluation of ``faces``; forced-choice accuracy and image count name it."""
     card = load_card("faces")
-    text = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in text.splitlines()

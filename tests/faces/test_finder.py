@@ -26,6 +26,7 @@ from deepfake.faces.finder import (
 )
 from deepfake.faces.mtcnn import FaceCascade
 from deepfake.types import Box
+from deepfake.util.files import ROOT
 
 # Faces a person counts in each whole photograph that a finder of frontal faces should find: not the strict
 # profile (107) and the back of a head (8). 120 is upside down.
@@ -359,12 +360,7 @@ class TestFinder:
 
     def test_import_leaves_tensorflow_alone(self):
         code = "import sys, deepfake.faces.finder; sys.exit(bool({'tensorflow', 'mtcnn'} & {*sys.modules}))"
-        assert (
-            subprocess.run(
-                [sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False
-            ).returncode
-            == 0
-        )
+        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")

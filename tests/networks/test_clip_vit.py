@@ -11,20 +11,7 @@ import pytest
 from deepfake.networks.clip_vit import MEAN, STD, Shape, backbone, installed, load_clip, pooled_columns
 from deepfake.networks.onnx_weights import read_onnx
 from deepfake.networks.torch_weights import WeightsError
-
-TINY = Shape(size=32, patch=8, width=16, heads=2, blocks=3, pooled=(1, 2))
-
-
-def tiny(shape: Shape = TINY, seed: int = 0) -> keras.Model:
-    """A tower with drawn weights, biases and norms too."""
-    model = backbone(shape)
-    rng = np.random.default_rng(seed)
-    model.set_weights([values + rng.normal(0, 0.3, values.shape) for values in model.get_weights()])
-    return model
-
-
-def pictures(count: int = 3, size: int = 32) -> np.ndarray:
-    return np.random.default_rng(1).uniform(-1, 1, (count, size, size, 3)).astype(np.float32)
+from tests.support.clip import TINY, pictures, tiny
 
 
 def by_hand(model: keras.Model, images: np.ndarray, shape: Shape) -> np.ndarray:

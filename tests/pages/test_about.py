@@ -14,10 +14,9 @@ from deepfake.errors import UserError
 from deepfake.evaluation.records import recorded_evaluations
 from deepfake.evaluation.thresholds import call_worth, meaning_sentence, rate, worth_sentence
 from deepfake.report.card_text import calibration_sentence, measured_limits, training_lines
-from tests.pages import test_evaluation as test_evaluation_page
-from tests.pages.test_evaluation import change_card, page, shown
+from tests.support.evaluations import change_card
+from tests.support.pages import page, shown
 
-models = test_evaluation_page.models
 ABOUT = "pages/about.py"
 
 

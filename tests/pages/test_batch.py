@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import shutil
 import threading
 import time
 import tomllib
@@ -23,7 +22,7 @@ from deepfake.faces.finder import Face, FaceScan
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
 from deepfake.images.load import load_image
 from deepfake.util.files import ROOT
-from tests.detection.test_batch import zipped
+from tests.support.batches import two_detectors, zipped
 from tests.support.images import encoded, noise_image
 
 PNG = encoded(noise_image(1))
@@ -220,15 +219,6 @@ def test_what_a_link_names_that_is_no_choice_is_passed_over(
     assert app.selectbox(key="detector").value == "tiny"
     assert app.radio(key="threshold").value == "balanced"
     assert name not in app.query_params
-
-
-def two_detectors(tiny_models: Path, folder: Path) -> None:
-    """``tiny``, the default, and ``zebra``, which is the same under another name."""
-    for name in ("tiny", "zebra"):
-        shutil.copytree(tiny_models / "tiny", folder / name)
-        card = json.loads((folder / name / "card.json").read_text())
-        (folder / name / "card.json").write_text(json.dumps({**card, "name": name}))
-    (folder / "default.txt").write_text("tiny\n")
 
 
 def test_a_picture_of_the_batch_opens_on_the_check_page() -> None:

@@ -10,75 +10,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from deepfake.evaluation.metrics import evaluate_scores
-from deepfake.evaluation.scores import write_scores
 from deepfake.util.files import ROOT
+from tests.support.evaluations import SLIDER, change_card, record
 from tests.support.images import encoded, noise_image
-
-SLIDER = "Forced choice: images that score at or above this threshold are called fake, the others real"
-
-
-def record(
-    folder: Path, data: str, split: str, *, lift: float, perturbed: bool = False, n: int = 300
-) -> dict:
-    """An evaluation as ``publishing.record`` leaves it; ``lift`` 0 for Fake images only."""
-    rng = np.random.default_rng(len(data) + perturbed)
-    labels = np.arange(n) % 2 if lift else np.ones(n, int)
-    p_fake = 1 / (1 + np.exp(-rng.normal(0, 1.5, n) - lift * (2 * labels - 1)))
-    scores = f"scores-{data}-{split}{'-perturbed' * perturbed}.csv".lower()
-    table = {
-        "image_id": [f"{split}/{'Fake' if label else 'Real'}/{k}.png" for k, label in enumerate(labels)],
-        "split": split,
-        "source": np.where(np.arange(n) % 3 == 0, "one", "two"),
-        "label": labels,
-        "p_fake": p_fake,
-    }
-    write_scores(pd.DataFrame(table), folder / scores)
-    entry = {
-        "data": data,
-        "split": split,
-        "perturbed": perturbed,
-        "command": "python -m deepfake evaluate DATA",
-    }
-    return {**entry, "scores": scores, **evaluate_scores(labels, p_fake, n_bootstrap=100).to_dict()}
-
-
-@pytest.fixture
-def models(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One detector with a one-class, an altered and a clean evaluation; the last is shown first."""
-    folder = tmp_path / "models" / "tiny"
-    shutil.copytree(tiny_models / "tiny", folder)
-    entries = [
-        record(folder, "Fakes", "all", lift=0),
-        record(folder, "Set", "Test", lift=0.8, perturbed=True),
-        record(folder, "Set", "Test", lift=3),
-    ]
-    change_card(folder, evaluations=entries)
-    monkeypatch.setenv("DEEPFAKE_MODELS", str(folder.parent))
-    monkeypatch.delenv("DEEPFAKE_DATA", raising=False)
-    return folder
-
-
-def change_card(folder: Path, **changes: Any) -> None:
-    card = json.loads((folder / "card.json").read_text())
-    (folder / "card.json").write_text(json.dumps({**card, **changes}))
-
-
-def page(path: str = "pages/evaluation.py", **address: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / path), default_timeout=60)
-    for name, value in address.items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def shown(app: AppTest) -> str:
-    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.subheader, app.header)
-    return "\n".join(str(element.value).replace("\\", "") for kind in kinds for element in kind)
+from tests.support.pages import page, shown
 
 
 def metrics(app: AppTest) -> dict[str, str]:

@@ -10,9 +10,9 @@ from streamlit.testing.v1 import AppTest
 
 from deepfake.faces.finder import Face, FaceScan
 from deepfake.util.files import ROOT
-from tests.images.test_video import clip
 from tests.pages.test_batch import shown
 from tests.support.images import encoded, noise_image
+from tests.support.videos import clip
 
 
 def upload(page: str, name: str, content: bytes) -> AppTest:

@@ -26,7 +26,7 @@ from deepfake.report.chart import WIDTH, stress_chart
 from deepfake.report.document import MAX_EXPLAINED, Report, Rows, explained_parts, make_report
 from deepfake.report.html import report_html
 from deepfake.report.pdf import report_pdf
-from tests.forensics.test_metadata import camera_file, with_preview
+from tests.support.camera import camera_file, with_preview
 from tests.support.images import encoded, noise_image
 
 DAY = datetime.date(2026, 1, 2)

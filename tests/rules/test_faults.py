@@ -21,7 +21,7 @@ from deepfake.cli import main
 from deepfake.detection.card import default_name, load_card
 from deepfake.util import cache
 from deepfake.util.files import ROOT
-from tests.browser.test_check import wait_until_up
+from tests.support.browser import wait_until_up
 
 FULL = Path("/dev/full")
 Capture = pytest.CaptureFixture[str]

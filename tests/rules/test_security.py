@@ -26,7 +26,7 @@ from deepfake.api.app import Service, create_api
 from deepfake.detection.card import ModelError, load_card, load_model
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
 from deepfake.util.files import ROOT
-from tests.api.test_app import FORM, PREDICT, ask, form
+from tests.support.http import FORM, PREDICT, ask, form
 from tests.support.images import encoded, noise_image
 
 PAGES = sorted((ROOT / "pages").glob("*.py"))

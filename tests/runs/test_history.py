@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -25,53 +24,7 @@ from deepfake.runs.figures import (
 from deepfake.runs.history import History, HistoryReader
 from deepfake.runs.progress import duration_words, parted_curves, progress, step_rates
 from deepfake.training.log import RunLog
-
-STEP = {
-    "learning_rate": 0.1,
-    "images_per_second": 10.0,
-    "cores": 1.5,
-    "memory_mb": 900,
-    "memory_free_mb": 5000,
-}
-
-
-def write(folder: Path, *events: dict[str, Any]) -> None:
-    with (folder / "events.jsonl").open("a") as file:
-        for event in events:
-            file.write(json.dumps(event) + "\n")
-
-
-def start(when: float = 100.0, first: int = 1, steps: int = 4) -> dict[str, Any]:
-    return {"type": "start", "time": when, "first_epoch": first, "steps_per_epoch": steps, "batch_size": 8}
-
-
-def step(when: float, epoch: int, number: int, mean: float | None) -> dict[str, Any]:
-    place = {"type": "step", "time": when, "epoch": epoch, "step": number}
-    return {**place, "loss": mean, "accuracy": 0.5, **STEP}
-
-
-def epoch(
-    number: int,
-    *,
-    train: float = 0.5,
-    loss: float = 0.5,
-    auc: float = 0.9,
-    hard: float | None = 0.8,
-    **more: Any,
-) -> dict[str, Any]:
-    def part(auc: float) -> dict[str, Any]:
-        matrix = [[6, 2], [1, 7]]
-        return {
-            "loss": loss,
-            "accuracy": 0.8,
-            "roc_auc": auc,
-            "confusion_matrix": matrix,
-            "source_roc_auc": {},
-        }
-
-    validation = {"clean": part(auc)} | ({"perturbed": part(hard)} if hard is not None else {})
-    told = {"type": "epoch", "time": 100.0 + 10 * number, "epoch": number}
-    return {**told, "train": {"loss": train, "accuracy": 0.7}, "validation": validation, **more}
+from tests.support.runs import STEP, epoch, start, step, write
 
 
 def test_losses_are_those_of_the_steps_in_between(tmp_path: Path) -> None:

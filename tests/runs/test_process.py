@@ -28,7 +28,7 @@ from deepfake.training import train as training
 from deepfake.training.train import train
 from deepfake.util.files import ROOT
 from deepfake.util.jobs import Stopped
-from tests.training.test_train import TINY, events, quiet, recipe, tiny_network
+from tests.support.training import TINY, events, quiet, recipe, tiny_network
 
 __all__ = ["tiny_network"]  # a fixture that every test here uses
 

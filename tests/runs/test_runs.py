@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
@@ -30,7 +29,7 @@ from deepfake.training.failures import explained
 from deepfake.training.recipe import RECIPES
 from deepfake.util.files import ROOT, held, hold, read_json, write_json
 from deepfake.util.process import log_tail, spawn
-from tests.runs.test_history import epoch, start, step, write
+from tests.support.runs import a_run, end, epoch, start, step
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no such locks on Windows")
 
@@ -42,25 +41,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("DEEPFAKE_TRAINING", raising=False)
     (tmp_path / "runs").mkdir()
     return tmp_path / "runs"
-
-
-def a_run(folder: Path, name: str, *events: dict[str, Any], process: dict[str, Any] | None = None) -> Path:
-    """A folder as a run leaves it."""
-    run = folder / name
-    run.mkdir()
-    recipe = dataclasses.replace(RECIPES["seed"], epochs=5)
-    write_json(run / "settings.json", {"recipe": recipe.to_dict(), "data": str(folder)})
-    write(run, *events)
-    if any(event["type"] == "epoch" for event in events):
-        (run / "best.keras").write_bytes(b"network")
-        (run / "state.npz").write_bytes(b"state")
-    if process is not None:
-        write_json(run / "process.json", {"pid": 1, "since": 99.0, **process})
-    return run
-
-
-def end(state: str, **more: Any) -> dict[str, Any]:
-    return {"type": "end", "time": 150.0, "state": state, "best_epoch": 1, **more}
 
 
 def until(true: Callable[[], bool], seconds: float = 20) -> None:

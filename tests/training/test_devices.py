@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from deepfake.util.files import ROOT
+
 PROGRAM = """
 import dataclasses, json, sys
 from pathlib import Path
 import numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-sys.path.insert(0, "tests")
-from test_training import TINY, quiet
-from deepfake.util.files import ROOT
-from deepfake import epochs, training
+sys.path.insert(0, ".")
+from tests.support.training import TINY, quiet
+from deepfake.training import train as training
 from deepfake.networks.architectures import compact
 from deepfake.data.index import index_dataset
 
@@ -26,7 +27,7 @@ made = []
 def build(name, *, size=None, weights=None, fused=False):
     made.append(compact(size, stages=((8, 1),), stem=8, fused=fused))
     return made[-1]
-epochs.build = build
+training.build = build
 data, folder = index_dataset(Path(sys.argv[1])), Path(sys.argv[2])
 whole = training.train(data, TINY, folder / "whole", say=quiet)
 training.train(data, dataclasses.replace(TINY, epochs=1), folder / "half", say=quiet)
@@ -34,7 +35,7 @@ def weights():
     with np.load(folder / "half" / "state.npz") as state:
         return [state[name] for name in state.files if name != "kept"]
 saved = weights()
-model = epochs.networks(data.select(split="Train"), TINY, resume=True)[0]
+model = training.networks(data.select(split="Train"), TINY, resume=True)[0]
 first = made[0]
 copies = [[np.asarray(part) for part in variable.value.values] for variable in first.trainable_variables]
 print(json.dumps({

@@ -21,8 +21,8 @@ import pytest
 from deepfake.cli import command_parser
 from deepfake.util.files import ROOT
 from deepfake.util.tensorflow import is_note
-from tests.browser import test_check as test_browser
-from tests.images import test_video as test_video
+from tests.support import videos
+from tests.support.browser import WAIT_MS, upload, verdict, wait_until_up
 from tests.support.images import encoded, noise_image
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def test_no_command_says_anything_on_standard_error(
     data, run = str(shutil.copytree(tiny_dataset, tmp_path / "data")), tmp_path / "runs" / "a"
     image, clip = tmp_path / "a.png", tmp_path / "a.mp4"
     image.write_bytes(encoded(noise_image(1)))
-    clip.write_bytes(test_video.clip(0.4))
+    clip.write_bytes(videos.clip(0.4))
     plan = tmp_path / "plan.toml"
     plan.write_text(
         '[[folder]]\npath = "Train/Fake"\nsource = "a"\ngenerator = "b"\nlabel = "Fake"\nsplit = "Train"\n'
@@ -168,7 +168,7 @@ def serving(command: list[str], environment: dict[str, str], log: Path, health: 
             cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=file,
         )  # fmt: skip
         try:
-            test_browser.wait_until_up(f"http://127.0.0.1:{port}{health}", server)
+            wait_until_up(f"http://127.0.0.1:{port}{health}", server)
             yield f"http://127.0.0.1:{port}"
         finally:
             server.send_signal(signal.SIGINT)
@@ -205,9 +205,6 @@ assert 'tensorflow' in sys.modules
     assert told == [], "AppTest alone is without a browser's session"
 
 
-browser = test_browser.browser
-
-
 @pytest.mark.browser
 @pytest.mark.parametrize("front_door", ["streamlit_app.py", "ui_with_api.py"])
 def test_the_pages_server_logs_nothing_of_tensorflow(
@@ -220,8 +217,8 @@ def test_the_pages_server_logs_nothing_of_tensorflow(
     with serving(command, environment, log, "/_stcore/health") as address:
         page = browser.new_page()
         page.goto(address)
-        test_browser.upload(page, picture)
-        test_browser.verdict(page).wait_for(timeout=test_browser.WAIT_MS)
+        upload(page, picture)
+        verdict(page).wait_for(timeout=WAIT_MS)
         page.close()
     own = "Uvicorn server started", "Aborted!"  # the second is its word at Ctrl-C
     told = [line for line in log.read_text().splitlines() if line and not any(each in line for each in own)]

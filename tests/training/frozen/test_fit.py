@@ -23,7 +23,7 @@ from deepfake.training.frozen.features import extract, read_features
 from deepfake.training.frozen.fit import FrozenError, HeadSettings, data_digest, fit_head, fit_run
 from deepfake.training.publish import CardTexts, publish
 from deepfake.training.train import validation_numbers
-from tests.networks.test_clip_vit import TINY, pictures, tiny
+from tests.support.clip import TINY, pictures, tiny
 
 SPEC = InputSpec(32, interpolation="bicubic")
 SETTINGS = HeadSettings(blocks=(2,), penalty=0.1, views=("clean", "mixed"), input=SPEC, weights="drawn")
