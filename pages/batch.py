@@ -16,7 +16,7 @@ from deepfake.images.walk import IMAGE_EXTENSIONS
 from deepfake.types import OperatingPoint
 from deepfake.util.text import file_size
 from ui.check.batch import follow, show_results
-from ui.check.desk import desk
+from ui.desk import desk
 from ui.page import ask_for_detector, ask_for_threshold, forget_uploads, plain, start_page, warm_up
 
 MIB = 2**20

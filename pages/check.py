@@ -7,10 +7,10 @@ import streamlit as st
 from deepfake.detection.card import ModelError, default_name, load_card, model_names
 from deepfake.images.load import MAX_BYTES, MAX_PIXELS, MIN_SIDE
 from deepfake.images.video import MAX_VIDEO_BYTES
-from ui.check.uploads import IMAGES, Upload, link_to_page, own_place, shelf_of, warn_of_weight
 from ui.check.verdict import MAX_FILES, forget_results, show_results
 from ui.links import linked_pictures
 from ui.page import ask_for_detector, ask_for_threshold, plain, show_card, start_page, warm_up
+from ui.uploads import IMAGES, Upload, link_to_page, own_place, shelf_of, warn_of_weight
 
 MAX_MIB = MAX_BYTES // 2**20
 # What the uploader lets through: what is refused here gets a reason, and a video the way to its page.

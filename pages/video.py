@@ -16,7 +16,8 @@ from deepfake.images.video import MAX_FRAMES, MAX_SECONDS, MAX_VIDEO_BYTES
 from deepfake.types import OperatingPoint
 from deepfake.util.text import percent
 from ui.charts import chart, download
-from ui.check.uploads import (
+from ui.page import CALL_STYLES, ask_for_detector, ask_for_threshold, plain, start_page, warm_up
+from ui.uploads import (
     LET_GO,
     VIDEO,
     Upload,
@@ -26,7 +27,6 @@ from ui.check.uploads import (
     show_right_page,
     warn_of_weight,
 )
-from ui.page import CALL_STYLES, ask_for_detector, ask_for_threshold, plain, start_page, warm_up
 
 logger = logging.getLogger("deepfake.pages.video")
 MIB = 2**20

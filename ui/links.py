@@ -11,7 +11,7 @@ from streamlit.errors import StreamlitPageNotFoundError
 from deepfake.detection.text import POINT_WORDS
 from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
-from ui.check.desk import IN_BATCH, LinkedPicture
+from ui.desk import IN_BATCH, LinkedPicture
 from ui.page import carry, plain
 
 ADDRESS = ("picture", "picture-of", "scored-by")
@@ -29,7 +29,7 @@ def batch_picture() -> list[LinkedPicture]:
     sha256 = st.query_params.get(IN_BATCH, "")
     if not sha256:
         return []
-    from ui.check.desk import picture_in_batch
+    from ui.desk import picture_in_batch
 
     picture = None
     with st.container(border=True):

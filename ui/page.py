@@ -27,7 +27,7 @@ from deepfake.detection.feedback import feedback_folder
 from deepfake.detection.text import POINT_MEANINGS, POINT_WORDS
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
 from deepfake.types import OPERATING_POINTS, CallName, OperatingPoint
-from ui.check.uploads import leave_other_pages
+from ui.uploads import leave_other_pages
 
 PREFIX = "open-"
 """Before a widget's key: the part of the address that no widget is bound to."""

@@ -29,7 +29,7 @@ from deepfake.images.load import MAX_BYTES
 from deepfake.util.files import ROOT
 from tests.support.images import encoded, noise_image
 from ui import page as ui
-from ui.check.uploads import IMAGES, SHELVES, Shelf
+from ui.uploads import IMAGES, SHELVES, Shelf
 
 HOSTILE = [
     "<b>*x*</b>.png",
@@ -401,7 +401,7 @@ def test_uploads_outlive_the_widget_that_brought_them():
 
 
 def test_uploads_are_kept_within_the_limit_of_a_batch(monkeypatch):
-    monkeypatch.setattr("ui.check.uploads.KEPT_BYTES", 10)
+    monkeypatch.setattr("ui.uploads.KEPT_BYTES", 10)
     shelf = Shelf()
     shelf.take("box", [stored("a", 6), stored("b", 6), stored("c", 4)], is_new=True)
     assert all(upload.content is not None for upload in shelf.uploads), "as long as the page is open"

@@ -19,7 +19,7 @@ from deepfake.images.load import load_image
 from deepfake.types import CallName, OperatingPoint
 from deepfake.util.jobs import job_line
 from deepfake.util.text import percent
-from ui.check.desk import IN_BATCH, desk
+from ui.desk import IN_BATCH, desk
 from ui.links import link_to_check
 from ui.page import CALL_STYLES, plain
 

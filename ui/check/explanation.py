@@ -12,8 +12,8 @@ from streamlit.delta_generator import DeltaGenerator
 from deepfake.detection.card import Card
 from deepfake.detection.figures import draw_heat
 from ui.check.neighbours import show_lookalikes
-from ui.check.uploads import own_place
 from ui.page import plain
+from ui.uploads import own_place
 
 if TYPE_CHECKING:
     from deepfake.detection.heatmaps import Explanation, Heat

@@ -20,7 +20,6 @@ from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.images.load import ImageFacts, LoadedImage, load_image
 from deepfake.types import Box, CallName, OperatingPoint
 from deepfake.util.text import percent
-from ui.check.desk import LinkedPicture
 from ui.check.explanation import (
     EXPLAINED,
     STRESSED,
@@ -33,8 +32,9 @@ from ui.check.explanation import (
 from ui.check.forensics import examined, show_forensics, show_signed_record, signed_record
 from ui.check.neighbours import lookalikes_of
 from ui.check.report import forget_reports, show_feedback, show_report
-from ui.check.uploads import LET_GO, Upload, link_to_page, own_place, show_name, show_right_page
+from ui.desk import LinkedPicture
 from ui.page import CALL_STYLES, plain, warm_up
+from ui.uploads import LET_GO, Upload, link_to_page, own_place, show_name, show_right_page
 
 if TYPE_CHECKING:
     from deepfake.detection.verdict import Verdict
