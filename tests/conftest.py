@@ -104,3 +104,15 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def tiny_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Runs that train a network of one small stage."""
+    import keras
+
+    from tests.support.training import small_network_of_every_run
+
+    small_network_of_every_run(monkeypatch)
+    yield
+    keras.mixed_precision.set_dtype_policy("float32")

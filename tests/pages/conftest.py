@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from deepfake.robustness.text import (
+    Entry,
+)
+from tests.support.cards import drawn_card
+from tests.support.comparisons import two_detectors
 from tests.support.evaluations import change_card, record
+from tests.support.sweeps import made_result
 
 
 @pytest.fixture
@@ -24,3 +31,18 @@ def models(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("DEEPFAKE_MODELS", str(folder.parent))
     monkeypatch.delenv("DEEPFAKE_DATA", raising=False)
     return folder
+
+
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A models folder with two detectors that scored the same drawn images; no network is loaded."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "card.json").write_text(json.dumps(drawn_card()))
+    (folder / "model.keras").write_bytes(b"none")
+    return two_detectors(tmp_path, tmp_path / "models", monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def entries() -> list[Entry]:
+    return [Entry("one", made_result("one"), "cmd"), Entry("other", made_result("other", gain=1.0), "cmd")]

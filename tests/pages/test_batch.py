@@ -33,7 +33,7 @@ SCORES = {64: 0.97, 72: 0.03, 80: 0.5}
 @pytest.fixture(autouse=True)
 def scored(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Fixes the scores; all tests share one session, so its batch is dropped afterwards."""
-    monkeypatch.setattr("ui.load_everything", lambda: None)
+    monkeypatch.setattr("ui.page.load_everything", lambda: None)
     scan = FaceScan((Face((10, 10, 40, 60), (0, 0, 64, 64), 0.99),), "faces")
     monkeypatch.setattr("deepfake.detection.detector.find_faces", lambda pixels: scan)
     check = type(get_detector("tiny")).check

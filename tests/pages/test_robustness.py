@@ -48,7 +48,7 @@ def models(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def runner(monkeypatch: pytest.MonkeyPatch) -> Runner:
     """A runner of the test's own, with sweeps that wait for ``gate``."""
     fresh = Runner()
-    for module in ("deepfake.robustness.job", "ui_robustness_run"):
+    for module in ("deepfake.robustness.job", "ui.robustness.measure"):
         __import__(module)
         monkeypatch.setattr(sys.modules[module], "RUNNER", fresh)
     return fresh

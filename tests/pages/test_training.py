@@ -193,7 +193,7 @@ def form(
     app = page(tab="New run")
     assert "Train: 16 fake, 16 real" in text(app)
     # The page's helper module is imported by the page itself; the name lives there.
-    monkeypatch.setattr(sys.modules["ui_training_form"], "measure_elsewhere", measured)
+    monkeypatch.setattr(sys.modules["ui.training.form"], "measure_elsewhere", measured)
     assert "Start training" in labels(app), "an estimate is a choice"
     return app if hold is not None else estimated(app)
 

@@ -66,7 +66,7 @@ def test_an_evaluation_that_cannot_be_recorded_changes_nothing(
     def write(table: Any, path: Path) -> None:
         raise OSError(code, os.strerror(code), str(path))
 
-    monkeypatch.setattr("deepfake.training.publish.write_scores", write)
+    monkeypatch.setattr("deepfake.evaluation.records.write_scores", write)
     assert main(["evaluate", str(tiny_dataset), "--split", "Test", "--record", "Tiny set"]) == 1
     assert "cannot be recorded" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in models.rglob("*") if path.is_file()} == before

@@ -54,9 +54,10 @@ def test_dataset_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_caps_are_smaller() -> None:
     code = (
-        "from deepfake import images, api_upload, detector, archives, video_frames, batch\n"
-        "print(images.MAX_BYTES, images.MAX_PIXELS, api_upload.MAX_BODY_BYTES, detector.JUDGING.most)\n"
-        "print(archives.MAX_ARCHIVE_BYTES, video_frames.MAX_VIDEO_BYTES, batch.MAX_PICTURES)\n"
+        "from deepfake.api import uploads\nfrom deepfake.detection import batch, detector\n"
+        "from deepfake.images import archives, load, video\n"
+        "print(load.MAX_BYTES, load.MAX_PIXELS, uploads.MAX_BODY_BYTES, detector.JUDGING.most)\n"
+        "print(archives.MAX_ARCHIVE_BYTES, video.MAX_VIDEO_BYTES, batch.MAX_PICTURES)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

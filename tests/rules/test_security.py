@@ -31,7 +31,7 @@ from tests.support.images import encoded, noise_image
 
 PAGES = sorted((ROOT / "pages").glob("*.py"))
 HOSTILE = "../../../../../../etc/passwd\0<img src=x onerror=alert(1)>"
-SOURCES = "".join(path.read_text(encoding="utf-8") for path in [*PAGES, *ROOT.glob("ui*.py")])
+SOURCES = "".join(path.read_text(encoding="utf-8") for path in [*PAGES, *(ROOT / "ui").rglob("*.py")])
 PARAMETERS = sorted(
     {
         *re.findall(r'query_params(?:\.get|\.pop)?[\[(]\s*"([\w-]+)"', SOURCES),

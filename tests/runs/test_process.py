@@ -28,9 +28,9 @@ from deepfake.training import train as training
 from deepfake.training.train import train
 from deepfake.util.files import ROOT
 from deepfake.util.jobs import Stopped
-from tests.support.training import TINY, events, quiet, recipe, tiny_network
+from tests.support.training import TINY, events, quiet, recipe
 
-__all__ = ["tiny_network"]  # a fixture that every test here uses
+pytestmark = pytest.mark.usefixtures("tiny_network")
 
 
 @pytest.fixture(scope="module")
@@ -157,13 +157,13 @@ def test_unexpected_error_is_noted_and_raised(
 KILLED = """
     import os, signal, sys
     from pathlib import Path
-    from deepfake import epochs, training
+    from deepfake.training import train as training
     from deepfake.networks.architectures import compact
     from deepfake.training.callbacks import StepReporter, WeightAverage
     from deepfake.data.index import index_dataset
     from deepfake.runs.process import attended
-    from test_training import TINY
-    epochs.build = lambda name, *, size=None, weights=None, fused=False: compact(
+    from tests.support.training import TINY
+    training.build = lambda name, *, size=None, weights=None, fused=False: compact(
         size, stages=((8, 1),), stem=8, fused=fused)
     StepReporter.LOG_SECONDS = 0.0
     real = WeightAverage.on_train_batch_end
@@ -180,7 +180,7 @@ KILLED = """
 
 def test_kill_9_and_resume_equal_an_uninterrupted_run(data: DatasetIndex, folder: Path) -> None:
     words = [sys.executable, "-c", textwrap.dedent(KILLED), str(data.root), str(folder / "a")]
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    path = str(ROOT)
     done = subprocess.run(words, env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=False)
     assert done.returncode == -9, done.stderr.decode()[-2000:]
     state = runs.open_run("a").state

@@ -14,7 +14,6 @@ from streamlit.testing.v1 import AppTest
 
 from deepfake.evaluation.metrics import evaluate_scores
 from deepfake.evaluation.scores import read_scores, write_scores
-from tests.support.cards import drawn_card
 from tests.support.evaluations import change_card
 
 N = 200
@@ -37,16 +36,6 @@ def scored(folder: Path, seed: int, lift: float, *, perturbed: bool = False, tit
     write_scores(table, folder / name)
     entry = {"data": title, "split": "Test", "perturbed": perturbed, "scores": name, "command": ""}
     return {**entry, **evaluate_scores(labels, table["p_fake"], n_bootstrap=0).to_dict()}
-
-
-@pytest.fixture
-def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A models folder with two detectors that scored the same drawn images; no network is loaded."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    (folder / "card.json").write_text(json.dumps(drawn_card()))
-    (folder / "model.keras").write_bytes(b"none")
-    return two_detectors(tmp_path, tmp_path / "models", monkeypatch)
 
 
 def two_detectors(tiny_models: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -14,9 +14,6 @@ from deepfake.perturbations.graded import KINDS
 from deepfake.robustness.record import write_robustness
 from deepfake.robustness.sweep import EPSILONS, Robustness, conditions
 from deepfake.robustness.table import summarise
-from deepfake.robustness.text import (
-    Entry,
-)
 from deepfake.types import Thresholds
 from tests.support.cards import drawn_card
 
@@ -44,11 +41,6 @@ def made_result(
     scores = 1 / (1 + np.exp(-np.stack(logits, axis=1)))
     table = summarise(scores, labels, steps, CUTS, n_bootstrap=20)
     return Robustness(name, version, CUTS, "Made faces, Validation", n // 2, n // 2, table, (), score_version)
-
-
-@pytest.fixture(scope="module")
-def entries() -> list[Entry]:
-    return [Entry("one", made_result("one"), "cmd"), Entry("other", made_result("other", gain=1.0), "cmd")]
 
 
 def publish_two(tiny_models: Path, folder: Path) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +36,8 @@ TINY = Recipe(
 )
 
 
-@pytest.fixture(autouse=True)
-def tiny_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every run trains a network of one small stage."""
+def small_network_of_every_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run trains a network of one small stage, and says all that it does."""
 
     def build(name: str, *, size: int | None = None, weights: Any = None, fused: bool = False) -> Any:
         if name == "resnet50":  # its output form, not its size
@@ -50,8 +48,6 @@ def tiny_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(training_train, "build", build)
     monkeypatch.setattr(StepReporter, "LOG_SECONDS", 0.0)
     monkeypatch.setattr(StepReporter, "SAY_SECONDS", 0.0)
-    yield
-    keras.mixed_precision.set_dtype_policy("float32")
 
 
 def quiet(_: str) -> None:

@@ -14,8 +14,8 @@ from deepfake.data.index import index_dataset
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.images.pixels import InputSpec, scaled, to_batch
 from deepfake.networks.scoring import load_for_scoring, scoring_batches
+from deepfake.perturbations import mix
 from deepfake.perturbations.mix import Augmentation, augment, perturbed_copy
-from deepfake.training import pipeline
 from deepfake.training.pipeline import Sample, training_batches, training_pixels
 from deepfake.types import Pixels
 from tests.support.images import encoded, noise_image
@@ -79,7 +79,7 @@ def test_mirror_alone() -> None:
 
 def test_crops_keep_at_least_the_smallest_area(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, ...]] = []
-    monkeypatch.setattr(pipeline, "resize", lambda pixels, size: seen.append(pixels.shape) or pixels)
+    monkeypatch.setattr(mix, "resize", lambda pixels, size: seen.append(pixels.shape) or pixels)
     cropping = Augmentation(perturbed=0.0, min_area=0.45, recompressed=0.0, flip=False)
     for seed in range(200):
         augment(noise_image(0, 100, 120), 64, cropping, np.random.default_rng(seed))
@@ -99,8 +99,8 @@ def test_share_of_perturbed_samples(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return call
 
-    monkeypatch.setattr(pipeline, "perturb", counted("perturb"))
-    monkeypatch.setattr(pipeline, "jpeg", counted("jpeg"))
+    monkeypatch.setattr(mix, "perturb", counted("perturb"))
+    monkeypatch.setattr(mix, "jpeg", counted("jpeg"))
     for seed in range(1000):
         augment(np.zeros((16, 16, 3), np.uint8), 16, Augmentation(), np.random.default_rng(seed))
     assert count["perturb"] == pytest.approx(650, abs=60)

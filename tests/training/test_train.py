@@ -34,6 +34,8 @@ from deepfake.util.files import write_json
 from tests.support.images import encoded, noise_image
 from tests.support.training import TINY, events, quiet, recipe
 
+pytestmark = pytest.mark.usefixtures("tiny_network")
+
 
 @pytest.fixture(scope="module")
 def data(tiny_dataset: Path) -> DatasetIndex:
@@ -156,8 +158,9 @@ def test_a_small_set_gets_steps_enough() -> None:
     ],
 )
 def test_statistics_of_a_short_run_forget_their_start(
-    changes: dict[str, Any], momentum: float, data: DatasetIndex
+    changes: dict[str, Any], momentum: float, data: DatasetIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(training_train, "_start_from", lambda model, detector: None)
     model, _, _, steps = training_train.networks(data.select(split="Train"), recipe(**changes), resume=False)
     assert steps == 4
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]

@@ -192,7 +192,10 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(
     def work(*_: Any, **__: Any) -> None:
         raise AssertionError("the work began")
 
-    for name in ("detector.get_detector", "images.load_image", "dataset.index_dataset", "comparison.compare"):
+    for name in (
+        *("detection.detector.get_detector", "images.load.load_image"),
+        *("data.index.index_dataset", "evaluation.compare.compare"),
+    ):
         monkeypatch.setattr(f"deepfake.{name}", work)
     assert main([word.format(tmp_path) for word in words]) == 1
     assert capsys.readouterr().err.startswith(
