@@ -150,6 +150,15 @@ def part_rows(verdict: Verdict, thresholds: Thresholds) -> list[PartRow]:
     return rows
 
 
+def left_out_line(verdict: Verdict, number: int) -> str:
+    """Why part ``number`` (from 0) is a face whose score decides nothing; empty where it is not."""
+    face = verdict.faces[number] if number < len(verdict.faces) else None
+    if face is None or not face.barred:
+        return ""
+    why = REASON_WORDS[face.reason or "out_of_scope"]
+    return f"Face {number + 1} was left out: {why}. Its score is no verdict, so there is nothing to explain."
+
+
 def framed_square(verdict: Verdict) -> Box | None:
     """The square of the whole image, to be framed in the picture where the verdict rests on it."""
     if verdict.whole is None or verdict.basis != "whole" or verdict.verdict != "fake":
@@ -222,8 +231,9 @@ def _why_uncertain(verdict: Verdict) -> str:
 def stress_line(verdict: Verdict) -> str:
     """Why the stress test made parts uncertain; empty where it was not run or left them as they were."""
     lines = []
-    for part, test in zip(verdict.parts, verdict.stress, strict=False):  # none where it was not run
-        if not test.stable:
+    tests = zip(verdict.parts, verdict.stress, strict=False)  # none where it was not run
+    for number, (part, test) in enumerate(tests):
+        if not test.stable and not left_out_line(verdict, number):
             who = part.name if len(verdict.stress) > 1 else "The face"
             alone = CALL_WORDS[test.call].lower()
             lines.append(f"{who} would be called {alone} by its score alone. {test.sentence()}")

@@ -12,7 +12,7 @@ import streamlit as st
 from deepfake.detection import outcome, text
 from deepfake.detection.batch import Batch, Judged
 from deepfake.detection.card import Card
-from deepfake.detection.figures import draw_faces
+from deepfake.detection.figures import draw_verdict
 from deepfake.detection.text import CALL_WORDS
 from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import load_image
@@ -202,9 +202,4 @@ def large_picture(row: Judged) -> bytes:
     """A JPEG of the picture with its faces marked; the thumbnail where the file was let go."""
     if row.content is None or row.verdict is None:
         return row.thumbnail or b""
-    faces = row.verdict.faces
-    pixels = load_image(row.content).pixels
-    square = text.framed_square(row.verdict)
-    return jpeg_bytes(
-        draw_faces(pixels, [face.box for face in faces], [face.verdict for face in faces], square=square)
-    )
+    return jpeg_bytes(draw_verdict(load_image(row.content).pixels, row.verdict))
