@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from deepfake.detection.stress import StressTest
-from deepfake.detection.text import CALL_WORDS, framed_square
+from deepfake.detection.text import CALL_WORDS, framed_square, short_words
 from deepfake.detection.verdict import Verdict
 from deepfake.detection.video import VideoVerdict
 from deepfake.images.encode import PREVIEW_SIDE, jpeg_bytes, shrink
@@ -66,7 +66,6 @@ def stress_figure(
 
 
 _SYMBOLS: Mapping[CallName, str] = {"fake": "diamond", "uncertain": "square", "real": "circle"}
-NO_FACE = "No face"
 
 
 def video_table(result: VideoVerdict) -> pd.DataFrame:
@@ -76,10 +75,7 @@ def video_table(result: VideoVerdict) -> pd.DataFrame:
             "Second": [round(frame.second, 2) for frame in result.frames],
             "Probability of fake": [frame.verdict.p_fake for frame in result.frames],
             "Faces": [len(frame.verdict.faces) for frame in result.frames],
-            "Verdict": [
-                NO_FACE if frame.verdict.scope == "no_face" else CALL_WORDS[frame.verdict.verdict]
-                for frame in result.frames
-            ],
+            "Verdict": [short_words(frame.verdict) for frame in result.frames],
         }
     )
 

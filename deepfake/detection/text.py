@@ -23,6 +23,8 @@ CALL_WORDS: Mapping[CallName, str] = {
     "real": "Likely real",
     "uncertain": "Uncertain",
 }
+NO_FACE = "No face found"
+"""In place of those where there is nothing to call."""
 
 POINT_WORDS: Mapping[OperatingPoint, str] = {"balanced": "Balanced", "few_false_alarms": "Few false alarms"}
 
@@ -47,10 +49,15 @@ def judged_by_line(verdict: Verdict, thresholds: Thresholds) -> str:
     ).replace(" %", "%")
 
 
+def short_words(verdict: Verdict) -> str:
+    """The verdict in a word or two, for a table: ``NO_FACE`` where nothing was analyzed."""
+    return NO_FACE if verdict.scope == "no_face" else CALL_WORDS[verdict.verdict]
+
+
 def headline(verdict: Verdict) -> str:
     """The verdict in words, first thing to read; what it rests on where that is not a face as usual."""
     if verdict.scope == "no_face":
-        return "No face found: not analyzed"
+        return f"{NO_FACE}: not analyzed"
     words = CALL_WORDS[verdict.verdict]
     if verdict.p_fake is None:
         reasons = {face.reason for face in verdict.faces}
@@ -77,7 +84,7 @@ def clock(second: float) -> str:
 def video_headline(result: VideoVerdict) -> str:
     """The verdict on a video in words; names the stretch that looks fake where it is not all of it."""
     if not result.with_face:
-        return "No face found: not analyzed"
+        return f"{NO_FACE}: not analyzed"
     words, stretch = CALL_WORDS[result.verdict], result.stretch
     if stretch is None:
         return words
