@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 
 from deepfake.errors import UserError
-from deepfake.images.walk import IMAGE_EXTENSIONS, walk_images
+from deepfake.images.formats import IMAGE_EXTENSIONS
+from deepfake.images.walk import walk_images
 
 REMADE = "remade"
 """The source that ``remake`` adds to a data set."""

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from deepfake.data.demo import DEMO_IMAGES, write_demo
 from deepfake.data.index import class_or_split, is_class
 from deepfake.errors import UserError
-from deepfake.images.walk import IMAGE_EXTENSIONS, list_image_files
+from deepfake.images.formats import IMAGE_EXTENSIONS
+from deepfake.images.walk import list_image_files
 from deepfake.settings import DEMO_EXPLANATION, allowed_roots, is_demo, own_sets_folder
 
 KAGGLE_SET = "manjilkarki/deepfake-and-real-images"

@@ -9,6 +9,7 @@ from pathlib import Path
 from deepfake.data.index import SPLITS, DatasetIndex, split_name
 from deepfake.detection.card import load_card, model_names
 from deepfake.errors import UserError
+from deepfake.networks.catalogue import architecture
 from deepfake.training.recipe import Recipe
 
 AUGMENTATIONS = (None, 0.0, 0.25, 0.45, 0.65, 0.85)
@@ -49,9 +50,10 @@ class RunSettings:
 
 def weight_choices(recipe: Recipe) -> list[str]:
     """What training can start from: ``none``, and ImageNet's weights or detectors of the same network."""
-    if recipe.architecture == "resnet50":
-        return ["none", "imagenet"]
-    choices = ["none", "imagenet"] if recipe.weights == "imagenet" else ["none"]
+    entry = architecture(recipe.architecture)
+    choices = ["none", "imagenet"] if entry.imagenet else ["none"]
+    if not entry.from_detectors:
+        return choices
     for name in model_names():
         try:
             fits = recipe.architecture in load_card(name).networks
