@@ -77,7 +77,7 @@ def test_nothing_yet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "No run yet" in text(page(tab="Watch"))
     assert "No run yet" in text(page(tab="All runs"))
     monkeypatch.setenv("DEEPFAKE_DATA", str(tmp_path))
-    assert "Looked for folders with Train and Validation" in text(page())
+    assert f"No such folder lies below {tmp_path}" in text(page())
 
 
 @pytest.mark.parametrize("view", ["Curves", "Confusion matrix", "Images", "Machine", "Settings", "Log"])

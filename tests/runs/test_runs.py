@@ -17,10 +17,12 @@ from typing import Any
 
 import pytest
 
+from deepfake.data.index import index_dataset
+from deepfake.data.sets import list_sets
 from deepfake.errors import UserError
 from deepfake.runs import process as run_process
 from deepfake.runs import runs
-from deepfake.runs.options import free_name, image_counts, training_sets
+from deepfake.runs.options import can_train, free_name, image_counts
 from deepfake.runs.process import attended
 from deepfake.runs.runs import publishing, publishing_state
 from deepfake.runs.state import process_alive
@@ -419,7 +421,7 @@ def test_table_and_differing_settings(folder: Path) -> None:
 
 def test_data_sets_to_train_on(tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DEEPFAKE_DATA", raising=False)
-    assert (allowed_roots(), training_sets()) == ([], [])
+    assert (allowed_roots(), list_sets()) == ([], {})
     (tmp_path / "data" / "deep").mkdir(parents=True)
     shutil.copytree(tiny_dataset, tmp_path / "data" / "deep" / "set")
     (tmp_path / "data" / "deep" / "link").symlink_to(tiny_dataset)  # leads out of what may be read
@@ -428,8 +430,12 @@ def test_data_sets_to_train_on(tiny_dataset: Path, tmp_path: Path, monkeypatch: 
     roots = [tmp_path / "data", tmp_path / "missing", tmp_path / "listed"]
     monkeypatch.setenv("DEEPFAKE_DATA", os.pathsep.join(map(str, roots)))
     assert len(allowed_roots()) == 2
-    assert training_sets() == [tmp_path / "data" / "deep" / "set", tmp_path / "listed"]
-    assert image_counts(tiny_dataset) == dict.fromkeys(("Train", "Validation", "Test"), (16, 16))
+    assert list_sets() == {"data/deep/set": tmp_path / "data" / "deep" / "set", "listed": tmp_path / "listed"}
+    assert all(map(can_train, list_sets().values()))
+    assert not can_train(tmp_path / "data")
+    assert image_counts(index_dataset(tiny_dataset)) == dict.fromkeys(
+        ("Train", "Validation", "Test"), (16, 16)
+    )
     assert resolve_in_roots("deep") == tmp_path / "data" / "deep"
     assert resolve_in_roots(str(tmp_path / "listed")) == tmp_path / "listed"
     for bad, code in (

@@ -11,23 +11,25 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from deepfake.data.index import DatasetIndex
 from deepfake.data.text import count
 from deepfake.errors import UserError
 from deepfake.runs import runs
 from deepfake.runs.estimate import Estimate, Report, measure_elsewhere
 from deepfake.runs.options import (
     augmentation_choices,
+    can_train,
     free_name,
     image_counts,
-    training_sets,
     weight_choices,
 )
 from deepfake.runs.process import training_owner
 from deepfake.runs.progress import duration_words
-from deepfake.settings import allowed_roots, resolve_in_roots
+from deepfake.settings import resolve_in_roots
 from deepfake.training.options import OPTIONS, Option, to_arguments
 from deepfake.training.recipe import RECIPES, Recipe, fitted
 from deepfake.util.jobs import find_job, start_job
+from ui import choose
 from ui.page import plain
 
 RECIPE_WORDS = {
@@ -50,14 +52,15 @@ def show_form() -> None:
     except runs.RunError as refusal:
         st.info(refusal.message, icon=":material/lock:")
         return
-    sets = training_sets()
-    if not sets:
-        show_no_data()
-        return
     left, right = st.columns(2, gap="medium")
+    data = choose.ask_for_data(
+        left, "new-data", suits=can_train, command="python -m deepfake train DATA --run my-first-run"
+    )
+    if data is None:
+        return
+    folder = data.root
     with left:
-        folder = st.selectbox("Data set", sets, format_func=shown_set, key="new-data")
-        counts = counted(folder)
+        counts = counted(data)
     with right:
         names = list(RECIPES)
         recipe_name = st.selectbox(
@@ -83,41 +86,11 @@ def show_form() -> None:
         show_plan(folder, counts, recipe_name, settings, name)
 
 
-def show_no_data() -> None:
-    places = ", ".join(map(str, allowed_roots()))
-    with st.container(border=True):
-        st.markdown("**No data set to train on was found.**")
-        if places:
-            st.text(f"Looked for folders with Train and Validation below: {places}")
-        else:
-            st.markdown("Start the app with the folder of your data sets in `DEEPFAKE_DATA`.")
-        st.code("Train/Fake  Train/Real  Validation/Fake  Validation/Real", language=None, wrap_lines=True)
-
-
-def shown_set(folder: Path) -> str:
-    """A data set's path below its root."""
-    for root in allowed_roots():
-        if folder == root:
-            return root.name
-        if folder.is_relative_to(root):
-            return str(folder.relative_to(root))
-    return folder.name
-
-
-@st.cache_data(ttl=300, max_entries=16, show_spinner="Counting the images")
-def counted_images(folder: str) -> dict[str, tuple[int, int]]:
-    return image_counts(Path(folder))
-
-
-def counted(folder: Path) -> dict[str, tuple[int, int]] | None:
+def counted(data: DatasetIndex) -> dict[str, tuple[int, int]] | None:
     """Images of each split and class, said below the choice; None where a run is not possible."""
-    try:
-        counts = counted_images(str(folder))
-    except UserError as error:
-        st.error(plain(error.message), icon=":material/error:")
-        return None
+    counts = image_counts(data)
     told = [f"{split}: {fake:,} fake, {real:,} real" for split, (fake, real) in counts.items()]
-    st.caption(plain("Images. " + "; ".join(told) + "."))
+    st.caption(plain(f"Images. {'; '.join(told) or 'None in Train, Validation or Test'}."))
     if any(min(counts.get(split, (0, 0))) == 0 for split in ("Train", "Validation")):
         st.error("Train and Validation need both fake and real images.", icon=":material/error:")
         return None
