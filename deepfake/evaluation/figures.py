@@ -11,6 +11,7 @@ from scipy.special import ndtri
 
 from deepfake.evaluation.compare import Estimate
 from deepfake.evaluation.curves import thin
+from deepfake.evaluation.metrics import Confusion
 from deepfake.evaluation.thresholds import ThresholdMetrics
 from deepfake.plotting import (
     ACCENT_COLOUR,
@@ -235,16 +236,16 @@ DOT_TITLES = {
 }
 
 
-def confusion_figure(metrics: ThresholdMetrics) -> go.Figure:
+def confusion_figure(counts: Confusion) -> go.Figure:
     """The confusion matrix: counts and shares of the true class, a row each in the class's colour."""
     figure = base_figure("", "True class", height=300)
     rows = (
-        (0, REAL_COLOUR, (metrics.false_alarms, metrics.passed)),
-        (1, FAKE_COLOUR, (metrics.found, metrics.missed)),
+        (0, REAL_COLOUR, (counts.false_alarms, counts.passed)),
+        (1, FAKE_COLOUR, (counts.found, counts.missed)),
     )
-    for row, colour, counts in rows:
-        total = sum(counts)
-        for column, count in enumerate(counts):
+    for row, colour, cells in rows:
+        total = sum(cells)
+        for column, count in enumerate(cells):
             share = count / total if total else 0.0
             # Rectangles and not Plotly's heat map, which has one scale of colours for all cells. They are
             # opaque, so that the words are read alike in light and dark.

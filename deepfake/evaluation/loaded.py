@@ -27,9 +27,9 @@ from deepfake.evaluation.compare import (
     prepare,
 )
 from deepfake.evaluation.curves import det_points, operating_points, score_histogram, thin
-from deepfake.evaluation.metrics import StrictMetrics, strict_metrics
-from deepfake.evaluation.records import Recorded, SortedTable, read_recorded_scores, sort_table
-from deepfake.evaluation.thresholds import RuleMetrics, SortedScores, at_every_point
+from deepfake.evaluation.metrics import LowFprMetrics, low_fpr_metrics
+from deepfake.evaluation.records import Recorded, read_recorded_scores
+from deepfake.evaluation.thresholds import RuleMetrics, SortedScores, SortedTable, at_every_point, sort_table
 from deepfake.types import OPERATING_POINTS, OperatingPoint
 
 LARGE = 50_000
@@ -110,10 +110,10 @@ class OpenedEvaluation:
             self._calibrations[key] = before_and_after(self.table, card)
         return self._calibrations[key]
 
-    def strict(self) -> StrictMetrics | None:
-        """``strict_metrics`` of these scores; takes a second or more."""
+    def strict(self) -> LowFprMetrics | None:
+        """``low_fpr_metrics`` of these scores; takes a second or more."""
         resamples = 1000 if len(self.table) <= LARGE else 200
-        return strict_metrics(self.table["label"], self.table["p_fake"], n_bootstrap=resamples)
+        return low_fpr_metrics(self.table["label"], self.table["p_fake"], n_bootstrap=resamples)
 
     def thresholds(self, card: Card) -> dict[str, float]:
         """The thresholds to jump to, by what each is: of the verdicts, of the card's forced choice, and those

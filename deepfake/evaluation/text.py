@@ -12,10 +12,11 @@ from deepfake.detection.text import POINT_WORDS
 from deepfake.evaluation.bootstrap import PAIRED_METRICS
 from deepfake.evaluation.breakdown import ALARM_POINTS, Gap, GapKind
 from deepfake.evaluation.compare import Comparison, PairComparison
-from deepfake.evaluation.metrics import StrictMetrics
+from deepfake.evaluation.metrics import Confusion, LowFprMetrics
 from deepfake.evaluation.records import Recorded, StartingDocument
 from deepfake.evaluation.thresholds import (
     PER,
+    ConfusionCell,
     Expected,
     ExpectedOutcomes,
     Rate,
@@ -227,7 +228,7 @@ def rate_cell(found: Rate) -> str:
     return f"{100 * found.share:.1f}% ({100 * found.low:.1f} to {100 * found.high:.1f})"
 
 
-def headline_table(recorded: Recorded, strict: StrictMetrics | None) -> pd.DataFrame:
+def headline_table(recorded: Recorded, strict: LowFprMetrics | None) -> pd.DataFrame:
     """Every headline metric of an evaluation.
 
     Args:
@@ -258,7 +259,7 @@ def headline_table(recorded: Recorded, strict: StrictMetrics | None) -> pd.DataF
     return pd.DataFrame(rows).astype({"value": object, "low": object, "high": object})
 
 
-def interval_sentence(recorded: Recorded, strict: StrictMetrics | None) -> str:
+def interval_sentence(recorded: Recorded, strict: LowFprMetrics | None) -> str:
     """How the intervals were made, and what they do not cover."""
     if not recorded.intervals and strict is None:
         return "No intervals were recorded."
@@ -322,6 +323,28 @@ def threshold_sentence(metrics: ThresholdMetrics) -> str:
     if metrics.false_alarm_rate.n:
         parts.append(f"calls {metrics.false_alarms:,} of {metrics.false_alarm_rate.n:,} real pictures fake")
     return f"A forced choice at {metrics.threshold:.3f} {' and '.join(parts)}."
+
+
+CELLS: dict[ConfusionCell, str] = {
+    "missed": "Fakes missed",
+    "false_alarms": "Real called fake",
+    "found": "Fakes found",
+    "passed": "Real let pass",
+}
+CELL_MEANINGS: dict[ConfusionCell, str] = {
+    "missed": "Fake pictures that score below the threshold (false negatives), the most real-looking first.",
+    "false_alarms": "Real pictures that score at or above it (false positives), the most fake-looking first.",
+    "found": "Fake pictures that score at or above the threshold (true positives), the surest first.",
+    "passed": "Real pictures that score below the threshold (true negatives), the surest first.",
+}
+
+
+def confusion_sentence(counts: Confusion) -> str:
+    """The confusion matrix for those who cannot see it drawn."""
+    return (
+        f"{counts.found:,} fakes found, {counts.missed:,} missed, {counts.false_alarms:,} real pictures "
+        f"called fake, {counts.passed:,} let pass"
+    )
 
 
 GAP_TITLES: dict[GapKind, str] = {

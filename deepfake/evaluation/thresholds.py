@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from scipy.special import expit, logit, ndtri
 
 from deepfake.errors import UserError
 from deepfake.evaluation.calibration import threshold_at_fpr
+from deepfake.evaluation.metrics import CLASS_ORDER, Confusion
 from deepfake.evaluation.scores import check_scores, check_share, wilson_interval
 from deepfake.types import OPERATING_POINTS, OperatingPoint, Thresholds
 from deepfake.util.text import shown
@@ -47,13 +48,11 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class ThresholdMetrics:
-    """Everything that depends on the threshold.
+class ThresholdMetrics(Confusion):
+    """The confusion matrix at a threshold, and everything that follows from it.
 
     Attributes:
         threshold: fake when p_fake >= threshold.
-        found, missed: Fake images called fake, and called real (true positives, false negatives).
-        false_alarms, passed: Real images called fake, and called real (false positives, true negatives).
         accuracy: images called rightly, of all.
         recall: fakes found, of all Fake.
         false_alarm_rate: Real images called fake, of all Real.
@@ -63,10 +62,6 @@ class ThresholdMetrics:
     """
 
     threshold: float
-    found: int
-    missed: int
-    false_alarms: int
-    passed: int
     accuracy: Rate
     recall: Rate
     false_alarm_rate: Rate
@@ -121,40 +116,52 @@ def at_threshold(scores: SortedScores, threshold: float) -> ThresholdMetrics:
     )
 
 
-def report_table(metrics: ThresholdMetrics) -> pd.DataFrame:
-    """scikit-learn's classification report.
+def report_table(confusion: Confusion) -> pd.DataFrame:
+    """scikit-learn's classification report as a table.
 
     Returns:
         a row each for Fake, Real and, where there are both, their plain and their weighted mean; columns
         class, precision, recall, f1, images. A share of nothing is 0, as in scikit-learn.
     """
-    rows = []
-    for name, right, wrong, lost in (
-        ("Fake", metrics.found, metrics.false_alarms, metrics.missed),
-        ("Real", metrics.passed, metrics.missed, metrics.false_alarms),
-    ):
-        rows.append(
-            {
-                "class": name,
-                "precision": _share(right, right + wrong),
-                "recall": _share(right, right + lost),
-                "f1": _share(2 * right, 2 * right + wrong + lost),
-                "images": right + lost,
-            }
-        )
-    fake, real = rows
-    total = fake["images"] + real["images"]
-    if fake["images"] and real["images"]:
-        for name, weight in (("Mean of both", 0.5), ("Mean, by images", fake["images"] / total)):
-            means = {
-                key: weight * fake[key] + (1 - weight) * real[key] for key in ("precision", "recall", "f1")
-            }
-            rows.append({"class": name, **means, "images": total})
-    return pd.DataFrame(rows)
+    report = confusion.report()
+    titles = {name: name for name in CLASS_ORDER}
+    if all(report[name]["support"] for name in CLASS_ORDER):
+        titles |= {"macro avg": "Mean of both", "weighted avg": "Mean, by images"}
+    table = pd.DataFrame([{"class": title, **report[name]} for name, title in titles.items()])
+    return table.rename(columns={"f1-score": "f1", "support": "images"})
 
 
-def _share(k: int, n: int) -> float:
-    return k / n if n else 0.0
+ConfusionCell = Literal["missed", "false_alarms", "found", "passed"]
+"""A field of ``Confusion``."""
+
+
+@dataclass(frozen=True)
+class SortedTable:
+    """A score table split by class, each part in rising order of p_fake."""
+
+    fake: pd.DataFrame
+    real: pd.DataFrame
+
+
+def sort_table(table: pd.DataFrame) -> SortedTable:
+    """Splits and sorts a score table once; images of the same score in the order of their names."""
+    ordered = table.sort_values(["p_fake", "image_id"], kind="stable")
+    return SortedTable(ordered[ordered["label"] == 1], ordered[ordered["label"] == 0])
+
+
+def cell_images(table: SortedTable, threshold: float, cell: ConfusionCell) -> pd.DataFrame:
+    """The images of a cell of the confusion matrix: rows of the score table, surest first.
+
+    Args:
+        table: from ``sort_table``.
+        threshold: fake when p_fake >= threshold.
+        cell: see ``Confusion``.
+    """
+    rows = table.fake if cell in ("missed", "found") else table.real
+    cut = int(np.searchsorted(rows["p_fake"].to_numpy(), threshold, side="left"))
+    if cell in ("missed", "passed"):
+        return rows.iloc[:cut]
+    return rows.iloc[cut:][::-1]
 
 
 def auc_with_interval(scores: SortedScores) -> tuple[float, float, float] | None:

@@ -12,8 +12,9 @@ from deepfake.data.sets import find_image
 from deepfake.errors import UserError
 from deepfake.evaluation.kept import scored_pixels
 from deepfake.evaluation.loaded import OpenedEvaluation
-from deepfake.evaluation.records import CELL_MEANINGS, CELLS, CellName, Recorded, cell_images
-from deepfake.evaluation.thresholds import ThresholdMetrics
+from deepfake.evaluation.records import Recorded
+from deepfake.evaluation.text import CELL_MEANINGS, CELLS
+from deepfake.evaluation.thresholds import ConfusionCell, ThresholdMetrics, cell_images
 from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.settings import allowed_roots
 from ui.charts import download_later
@@ -25,14 +26,8 @@ THUMBNAIL = 150
 
 def show_images(evaluation: OpenedEvaluation, metrics: ThresholdMetrics, detector: str) -> None:
     """A choice of cell, a page of its images, and all of them as CSV."""
-    counts: dict[CellName, int] = {
-        "missed": metrics.missed,
-        "false_alarms": metrics.false_alarms,
-        "found": metrics.found,
-        "passed": metrics.passed,
-    }
     # The address holds the words, so they stay free of counts.
-    cell: CellName = st.segmented_control(
+    cell: ConfusionCell = st.segmented_control(
         "Pictures to show",
         list(CELLS),
         format_func=lambda name: CELLS[name],
@@ -43,7 +38,7 @@ def show_images(evaluation: OpenedEvaluation, metrics: ThresholdMetrics, detecto
         on_change=lambda: st.session_state.pop("page", None),
     )
     rows = cell_images(evaluation.by_class, metrics.threshold, cell)
-    st.markdown(f"**{CELLS[cell]}: {counts[cell]:,}.** {CELL_MEANINGS[cell]}")
+    st.markdown(f"**{CELLS[cell]}: {len(rows):,}.** {CELL_MEANINGS[cell]}")
     if rows.empty:
         st.info("There is none at this threshold.", icon=":material/info:")
         return

@@ -12,7 +12,7 @@ from deepfake.evaluation import text as texts
 from deepfake.evaluation.breakdown import Part, breakdown_table, comparable, gaps
 from deepfake.evaluation.figures import DOT_TITLES, confusion_figure, dot_figure
 from deepfake.evaluation.loaded import OpenedEvaluation, open_evaluation
-from deepfake.evaluation.metrics import StrictMetrics
+from deepfake.evaluation.metrics import LowFprMetrics
 from deepfake.evaluation.records import Recorded, first_shown
 from deepfake.evaluation.thresholds import RuleMetrics, SortedScores, ThresholdMetrics, report_table
 from deepfake.types import OperatingPoint
@@ -59,7 +59,7 @@ def _opened(recorded: Recorded, version: tuple[int, int] | None) -> OpenedEvalua
     return open_evaluation(recorded)
 
 
-def strict_numbers(evaluation: OpenedEvaluation) -> StrictMetrics | None:
+def strict_numbers(evaluation: OpenedEvaluation) -> LowFprMetrics | None:
     """EER and fakes found at 0.1 % false alarms with intervals, computed once."""
     return _strict(str(evaluation.recorded.scores), version(evaluation.recorded), evaluation)
 
@@ -67,7 +67,7 @@ def strict_numbers(evaluation: OpenedEvaluation) -> StrictMetrics | None:
 @st.cache_resource(max_entries=64, show_spinner="Computing intervals")
 def _strict(
     path: str, version: tuple[int, int] | None, _evaluation: OpenedEvaluation
-) -> StrictMetrics | None:
+) -> LowFprMetrics | None:
     return _evaluation.strict()
 
 
@@ -130,9 +130,7 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
         chart(
             confusion_figure(metrics),
             f"{recorded.title} confusion matrix",
-            f"Confusion matrix at threshold {metrics.threshold:.3f}: {metrics.found} fakes found, "
-            f"{metrics.missed} missed, {metrics.false_alarms} real pictures called fake, "
-            f"{metrics.passed} let pass",
+            f"Confusion matrix at threshold {metrics.threshold:.3f}: {texts.confusion_sentence(metrics)}",
         )
         st.caption("Counts, and shares of the true class. The tab Images shows the pictures of each cell.")
     with right:
