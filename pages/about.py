@@ -16,7 +16,7 @@ from deepfake.evaluation.thresholds import (
     worth_sentence,
 )
 from deepfake.report import card_text
-from ui.evaluation.overview import ask_for_evaluation, opened
+from ui.evaluation.overview import ask_for_evaluation, loaded
 from ui.page import ask_for_detector, ask_for_threshold, bullets, plain, show_card, start_page
 
 SHARES = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 50, 70, 90]
@@ -76,7 +76,7 @@ def show_base_rates(card: Card, evaluations: list[Recorded]) -> None:
         like = ask_for_evaluation("Pictures like those of", evaluations)
     with answered:
         try:
-            metrics = at_threshold(opened(like).scores, card.thresholds.fake_from(point))
+            metrics = at_threshold(loaded(like).scores, card.thresholds.fake_from(point))
             worth = call_worth(metrics.recall, metrics.false_alarm_rate, share / 100)
         except UserError as error:
             st.error(plain(error.message), icon=":material/error:")
