@@ -11,7 +11,7 @@ from typing import Literal
 import pandas as pd
 
 from deepfake.detection.card import Card
-from deepfake.evaluation.breakdown import Part, parts_of, sorted_scores
+from deepfake.evaluation.breakdown import Part, parts_of
 from deepfake.evaluation.calibration import (
     CalibrationQuality,
     before_and_after,
@@ -28,7 +28,14 @@ from deepfake.evaluation.compare import (
 from deepfake.evaluation.curves import det_points, operating_points, score_histogram, thin
 from deepfake.evaluation.metrics import LowFprMetrics, low_fpr_metrics
 from deepfake.evaluation.records import Recorded, read_recorded_scores
-from deepfake.evaluation.thresholds import RuleMetrics, SortedScores, SortedTable, at_every_point, sort_table
+from deepfake.evaluation.thresholds import (
+    RuleMetrics,
+    SortedScores,
+    SortedTable,
+    at_every_point,
+    sort_scores,
+    sort_table,
+)
 from deepfake.types import OPERATING_POINTS, OperatingPoint
 
 MAX_FULLY_RESAMPLED = 50_000
@@ -57,7 +64,7 @@ class LoadedEvaluation:
     @cached_property
     def scores(self) -> SortedScores:
         """Sorted scores of each class."""
-        return sorted_scores(self.table)
+        return sort_scores(self.table["label"], self.table["p_fake"])
 
     @cached_property
     def by_class(self) -> SortedTable:

@@ -243,12 +243,15 @@ def read_recorded_scores(recorded: Recorded) -> pd.DataFrame:
 
 
 def _scores(path: Path) -> pd.DataFrame:
-    """The table in a file, parsed once for as long as it stays as it is: every verdict asks for one."""
+    """The table in a file, parsed once for as long as it stays as it is: every verdict asks for one.
+
+    All get the same table; whoever changes it copies it first.
+    """
     try:
         status = path.stat()
     except OSError:
         return read_scores(path)  # which says what is wrong
-    return _parsed(path, status.st_mtime_ns, status.st_size).copy()
+    return _parsed(path, status.st_mtime_ns, status.st_size)
 
 
 @functools.lru_cache(maxsize=4)

@@ -21,7 +21,7 @@ from sklearn.metrics import (
 
 from deepfake.data.sets import image_file
 from deepfake.evaluation.bootstrap import bootstrap_intervals, count_scores
-from deepfake.evaluation.breakdown import breakdown_table, gaps, parts_of, sorted_scores
+from deepfake.evaluation.breakdown import breakdown_table, gaps, parts_of
 from deepfake.evaluation.metrics import evaluate_scores, low_fpr_metrics
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.text import CELLS
@@ -172,7 +172,7 @@ def recorded(split: str, perturbed: bool, data: str = "Set") -> Recorded:
 
 def test_gaps_raise_an_alarm_only_where_large_and_sure():
     good, bad, few = scores(4000, lift=3), scores(4000, seed=1, lift=1), scores(12, seed=2, lift=1)
-    tables = [sorted_scores(score_table(*each)) for each in (good, bad, few)]
+    tables = [sort_scores(*each) for each in (good, bad, few)]
     clean, altered, test = (
         recorded("Validation", False),
         recorded("Validation", True),
@@ -191,7 +191,7 @@ def test_gaps_raise_an_alarm_only_where_large_and_sure():
     assert same[0].fall == 0
     assert not same[0].alarm
     assert gaps([(clean, tables[0]), (recorded("Test", False, "Other"), tables[1])], 0.5) == []
-    one_class = sorted_scores(score_table(np.ones(5, int), np.full(5, 0.5)))
+    one_class = sort_scores(np.ones(5, int), np.full(5, 0.5))
     assert gaps([(clean, tables[0]), (altered, one_class)], 0.5) == []
 
 
@@ -199,7 +199,7 @@ def test_gap_interval_covers_as_often_as_it_says():
     """Two samples of the same population: the true fall is 0."""
     inside = 0
     for seed in range(300):
-        pair = [sorted_scores(score_table(*scores(200, seed=2 * seed + more))) for more in (0, 1)]
+        pair = [sort_scores(*scores(200, seed=2 * seed + more)) for more in (0, 1)]
         gap = gaps([(recorded("Validation", False), pair[0]), (recorded("Test", False), pair[1])], 0.5)[0]
         inside += gap.low <= 0 <= gap.high
     assert 0.92 <= inside / 300 <= 0.99
