@@ -109,7 +109,7 @@ def test_pictures_on_which_they_differ(two):
     assert f"Only zebra right: {len(rows)}." in shown(app)
     frame = app.dataframe[0].value
     assert set(frame["Picture"]) <= set(rows["image_id"])
-    assert (frame["a"] - frame["b"]).abs().is_monotonic_decreasing
+    assert (frame["p_fake_a"] - frame["p_fake_b"]).abs().is_monotonic_decreasing
 
 
 def test_what_cannot_be_compared_is_a_sentence(two):
