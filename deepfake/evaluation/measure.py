@@ -33,8 +33,8 @@ from deepfake.evaluation.scores import read_scores
 from deepfake.evaluation.thresholds import RuleMetrics, at_every_point, rules_to_dict, sort_scores
 from deepfake.networks.scoring import score_files
 from deepfake.types import OperatingPoint
-from deepfake.util.cache import DAMAGED, cache_folder, prune, write_whole
-from deepfake.util.files import ROOT
+from deepfake.util.cache import DAMAGED, cache_folder, prune
+from deepfake.util.files import ROOT, write_whole
 from deepfake.util.jobs import Stopped
 
 
