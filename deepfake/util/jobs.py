@@ -245,7 +245,7 @@ class Busy(UserError):
     """Too many already wait; code ``busy``."""
 
 
-class Admission:
+class BoundedQueue:
     """A queue with an end. Safe to share between threads."""
 
     def __init__(self, at_once: int, waiting: int) -> None:
@@ -259,25 +259,36 @@ class Admission:
         self._inside = 0
         self._count = threading.Lock()
         self._work = threading.Semaphore(at_once)
+        self._background = threading.Lock()
+        self._mine = threading.local()
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        """Waits for a turn and holds it.
+    def slot(self, *, background: bool = False) -> Iterator[None]:
+        """Waits for a turn and holds it; a thread that holds one already goes on with it.
+
+        Args:
+            background: one of a row of many. They take turns, so that all of them fill one place at most.
 
         Raises:
             Busy: too many wait already; at once.
         """
-        with self._count:
-            if self._inside >= self.most:
-                raise Busy(
-                    "busy",
-                    f"{self._inside} pictures are being judged or wait for it: as many as this server takes. "
-                    "Wait a few seconds and upload the picture again.",
-                )
-            self._inside += 1
-        try:
-            with self._work:
-                yield
-        finally:
+        if getattr(self._mine, "held", False):
+            yield
+            return
+        with self._background if background else contextlib.nullcontext():
             with self._count:
-                self._inside -= 1
+                if self._inside >= self.most:
+                    raise Busy(
+                        "busy",
+                        f"{self._inside} pictures are being judged or wait for it: as many as this server "
+                        "takes. Wait a few seconds and upload the picture again.",
+                    )
+                self._inside += 1
+            try:
+                with self._work:
+                    self._mine.held = True
+                    yield
+            finally:
+                self._mine.held = False
+                with self._count:
+                    self._inside -= 1
