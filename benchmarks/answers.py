@@ -25,7 +25,8 @@ from typing import Any
 
 IMAGES = 24
 ALTERNATING = re.compile(
-    r"\b[0-9a-f]{40}\b|\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?|\d+(\.\d+)? (s|seconds|minutes|a second)\b"
+    r"\b[0-9a-f]{40}\b|\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?"
+    r"|\d+(\.\d+)? (s|seconds|minutes|a second)\b"
 )
 """Commits, dates and times."""
 

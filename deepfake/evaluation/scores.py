@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from deepfake.errors import EvaluationError
+from deepfake.util.files import replacing
 
 SCORE_COLUMNS = ("image_id", "split", "source", "label", "p_fake")
 LABEL_CODES = {"Fake": 1, "Real": 0}
@@ -271,12 +272,9 @@ def write_scores(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """
     checked = check_table(table)
     words = {code: word for word, code in LABEL_CODES.items()}
-    target = Path(path)
-    partial = target.with_name(target.name + ".partial")
-    checked.assign(label=[words[code] for code in checked["label"]]).to_csv(
-        partial, index=False, encoding="utf-8"
-    )
-    partial.replace(target)
+    labelled = checked.assign(label=[words[code] for code in checked["label"]])
+    with replacing(Path(path)) as partial:
+        labelled.to_csv(partial, index=False, encoding="utf-8")
 
 
 class ComparisonError(EvaluationError):

@@ -220,7 +220,7 @@ def test_an_estimate_shows_how_far_it_is_and_can_be_cancelled(
     assert job is not None
     assert job.state == "running"
     assert "Start training" in labels(app), "nobody has to wait for it"
-    app.button(key="cancel-measure").click()
+    app.button(key=f"stop-{app.session_state['training-estimate']}").click()
     again(app)
     late = time.monotonic() + 30
     while job.state == "running" and time.monotonic() < late:

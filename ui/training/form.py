@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from deepfake.data.index import DatasetIndex
 from deepfake.data.text import count
 from deepfake.errors import UserError
 from deepfake.runs import runs
-from deepfake.runs.estimate import Estimate, Report, measure_elsewhere
+from deepfake.runs.estimate import Estimate, measure_elsewhere
 from deepfake.runs.options import (
     augmentation_choices,
     can_train,
@@ -24,12 +23,13 @@ from deepfake.runs.options import (
     weight_choices,
 )
 from deepfake.runs.process import training_owner
-from deepfake.runs.progress import duration_words
 from deepfake.settings import resolve_in_roots
 from deepfake.training.options import OPTIONS, Option, to_arguments
 from deepfake.training.recipe import RECIPES, Recipe, fitted
-from deepfake.util.jobs import find_job, start_job
+from deepfake.util.jobs import Report, find_job, start_job
+from deepfake.util.text import duration_words
 from ui import choose
+from ui.jobs import follow_job
 from ui.page import plain
 
 RECIPE_WORDS = {
@@ -174,8 +174,8 @@ def show_measurement(folder: Path, words: list[str]) -> None:
     """The estimate of these settings, how far it is, or the button that asks for it."""
     key, wanted = st.session_state.setdefault(JOB, f"estimate-{uuid.uuid4()}"), (str(folder), words)
     job, asked = find_job(key), st.session_state.get(PLAN)
-    if job is not None and job.state == "running":
-        follow_measurement(key, same=asked == wanted)
+    if job is not None and job.running:
+        follow_job(key, "steps", note="" if asked == wanted else "Of the settings as they were.")
         return
     if job is not None and asked == wanted:
         if job.state == "finished":
@@ -192,21 +192,6 @@ def show_measurement(folder: Path, words: list[str]) -> None:
             "Optional. A few steps are tried and thrown away, in one to three minutes as a rule, longer "
             "beside other work."
         )
-
-
-@st.fragment(run_every=1.0)
-def follow_measurement(key: str, *, same: bool) -> None:
-    """How far the estimate is, and a way to stop it; the page is drawn anew when it is over."""
-    job = find_job(key)
-    if job is None or job.state != "running":
-        st.rerun()
-    passed = duration_words(time.monotonic() - job.started)
-    far = f"step {job.done} of {job.total}" if job.done else "loading TensorFlow and building the network"
-    settings = "" if same else " (of the settings as they were)"
-    st.progress(
-        job.done / job.total if job.total else 0.0, text=f"Estimating{settings}: {far}, {passed} so far"
-    )
-    st.button("Cancel", icon=":material/close:", key="cancel-measure", on_click=job.stop)
 
 
 def show_estimate(found: Estimate) -> None:
@@ -233,7 +218,8 @@ def measure(folder: Path, words: list[str]) -> None:
         data = resolve_in_roots(str(folder))
         return measure_elsewhere(data, words, on_progress=report, stopped=stopped)
 
-    start_job(st.session_state[JOB], "Estimating", work)
+    opening = "loading TensorFlow and building the network"
+    start_job(st.session_state[JOB], "Estimating", work, opening=opening)
 
 
 def start(name: str, folder: Path, words: list[str]) -> None:
