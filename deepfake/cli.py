@@ -24,6 +24,7 @@ from deepfake.cli_report import add_report
 from deepfake.cli_robustness import add_robustness
 from deepfake.cli_rules import add_rules
 from deepfake.cli_serve import add_serve
+from deepfake.cli_stack import add_stack
 from deepfake.cli_train import add_train
 from deepfake.cli_video import add_video
 from deepfake.errors import UserError
@@ -73,6 +74,7 @@ def command_parser() -> argparse.ArgumentParser:
     add_gather(commands)
     add_train(commands)
     add_features(commands)
+    add_stack(commands)
     add_combine(commands)
     add_publish(commands)
     add_evaluate(commands)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from deepfake.cli_options import input_path, output_folder, output_path
+from deepfake.cli_options import input_path, output_folder, output_path, positive
 
 
 def add_gather(commands: Any) -> None:
@@ -24,6 +24,12 @@ def add_gather(commands: Any) -> None:
         default=[],
         metavar="FOLDER",
         help="leave out what looks like, or is named like, an image in here (repeat): keeps tests honest",
+    )
+    gather.add_argument(
+        "--each",
+        type=positive,
+        metavar="N",
+        help="of each folder of the plan at most N files, drawn by a hash of their names (default: all)",
     )
     gather.set_defaults(command=_gather)
     landmarks = commands.add_parser("landmarks", help="find the faces' landmarks, for self-blended images")
@@ -62,7 +68,8 @@ def _gather(options: argparse.Namespace) -> int:
     from deepfake.gathering import gather, read_plan
 
     output_folder(options.out)  # said now, not after the work
-    table = gather(read_plan(options.plan), options.collections, options.out, unlike=options.unlike)
+    folders = read_plan(options.plan)
+    table = gather(folders, options.collections, options.out, unlike=options.unlike, each=options.each)
     print(table.groupby(["source", "split", "label"]).size().to_string())
     return 0
 
