@@ -84,7 +84,8 @@ def by_openvino(network: Any, spec: InputSpec) -> Run:
             "out --engine.",
         ) from error  # fmt: skip
     model = openvino.convert_model(graph_of(network, spec).get_concrete_function())
-    compiled = openvino.Core().compile_model(model, "CPU")
+    unpinned = {"ENABLE_CPU_PINNING": False}  # beside other work a pinned thread waits, and the others for it
+    compiled = openvino.Core().compile_model(model, "CPU", unpinned)
     return lambda batch: np.asarray(compiled([batch])[0])
 
 
@@ -119,7 +120,7 @@ def extract(
 ) -> int:
     """Adds what is missing of a data set's images and views to a cache.
 
-    Every class of every source and split gets its turn, so that a part of the work is a fair sample.
+    Every generator and class of each source and split gets its turn, so a part of the work is a fair sample.
 
     Args:
         data: the images, each a face.
@@ -141,7 +142,7 @@ def extract(
     cv2.setNumThreads(0)
     run = engine(network, spec)
     paths, hashes = data.paths(), data.hashes()
-    turns = data.table.groupby(["split", "source", "label"]).cumcount().to_numpy()
+    turns = data.table.groupby(["split", "source", "generator", "label"]).cumcount().to_numpy()
     order = np.argsort(turns, kind="stable")
     missing = [(row, view) for row in order for view in views if (hashes[row], view) not in cache]
     total, done = len(missing), 0
