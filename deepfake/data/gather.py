@@ -161,6 +161,7 @@ def gather(
     out: Path,
     *,
     unlike: Iterable[Path] = (),
+    each: int | None = None,
     say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """Writes the data set: ``out/SOURCE/SPLIT/LABEL/NAME.jpg`` and ``manifest.csv``.
@@ -171,6 +172,7 @@ def gather(
         out: an empty or new folder.
         unlike: folders of images that must not be learnt from: what looks like one of them, or has its
             name (what follows ``__``), is left out.
+        each: at most so many files of each folder, drawn by a hash of their names; None takes all.
         say: takes lines for the person who waits.
 
     Returns:
@@ -191,7 +193,7 @@ def gather(
     rows: list[dict[str, str]] = []
     cv2.setNumThreads(0)
     for folder, families in zip(folders, wanted, strict=True):
-        taken = _take(_Choice(folder, names, hashes, families), collections, out)
+        taken = _take(_Choice(folder, names, hashes, families), collections, out, each)
         rows += taken
         say(f"{folder.source} {folder.label} ({folder.generator}): {len(taken):,} from {folder.path}")
     table = pd.DataFrame(rows).sort_values("path").reset_index(drop=True)
@@ -264,19 +266,21 @@ class _Choice:
             return False
         return folder.part[0] <= name_draw("part " + (self.family(file) or file.stem)) < folder.part[1]
 
+    def by_file(self, file: Path) -> bool:
+        coarseness = self.folder.coarseness
+        return self.by_name(file) and (coarseness is None or read_header(str(file)).coarseness == coarseness)
+
     def by_pixels(self, pixels: Pixels) -> bool:
         if not self.folder.metadata and min(pixels.shape[:2]) < self.folder.min_side:
             return False
         return not _is_like(pixels, self.hashes)
 
 
-def _take(choice: _Choice, collections: Path, out: Path) -> list[dict[str, str]]:
+def _take(choice: _Choice, collections: Path, out: Path, each: int | None = None) -> list[dict[str, str]]:
     folder, root = choice.folder, collections / choice.folder.path
 
     def some(file: Path) -> list[dict[str, str]]:
-        if not choice.by_name(file):
-            return []
-        if folder.coarseness is not None and read_header(str(file)).coarseness != folder.coarseness:
+        if not choice.by_file(file):
             return []
         try:
             pixels = load_image(file).pixels
@@ -287,8 +291,12 @@ def _take(choice: _Choice, collections: Path, out: Path) -> list[dict[str, str]]
     files = [root / name for name in sorted(folder.files)] or list_image_files(root)
     # Of x.jpg and x.png one: both would be written to the same place.
     named = {file.with_suffix(""): file for file in reversed(files)}
+    chosen = sorted(named.values())
+    if each is not None:  # a part that does not depend on what else lies there
+        fitting = (file for file in chosen if choice.by_file(file))
+        chosen = sorted(sorted(fitting, key=lambda file: name_draw(f"each {file.stem}"))[:each])
     with ThreadPoolExecutor() as pool:
-        return [row for rows in pool.map(some, sorted(named.values())) for row in rows]
+        return [row for rows in pool.map(some, chosen) for row in rows]
 
 
 def _write(choice: _Choice, root: Path, file: Path, pixels: Pixels, out: Path) -> list[dict[str, str]]:

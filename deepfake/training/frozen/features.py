@@ -6,6 +6,7 @@ Takes hours for tens of thousands of images, and goes on where it was when start
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -56,6 +57,57 @@ def sharpness(pixels: Pixels) -> float:
     return float(cv2.Laplacian(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var())
 
 
+Run = Callable[[Pixels], np.ndarray]
+"""From (N, size, size, 3) uint8 to (N, D) features."""
+Engine = Callable[[Any, InputSpec], Run]
+"""A network and its input -> how it is run."""
+
+
+def by_tensorflow(network: Any, spec: InputSpec) -> Run:
+    """The network as TensorFlow runs it, in float32."""
+    import tensorflow as tf
+
+    graph = graph_of(network, spec)
+    return lambda batch: np.asarray(graph(tf.constant(batch)))
+
+
+def by_openvino(network: Any, spec: InputSpec) -> Run:
+    """The network as OpenVINO runs it: in bfloat16 where the processor knows it, else in float32.
+
+    Raises:
+        NoEngine: the package is not installed.
+    """
+    try:
+        openvino = importlib.import_module("openvino")  # optional, so not among the requirements
+    except ImportError as error:
+        raise NoEngine(
+            "no_openvino", "OpenVINO is not installed. Install it with 'pip install openvino', or leave "
+            "out --engine.",
+        ) from error  # fmt: skip
+    model = openvino.convert_model(graph_of(network, spec).get_concrete_function())
+    unpinned = {"ENABLE_CPU_PINNING": False}  # beside other work a pinned thread waits, and the others for it
+    compiled = openvino.Core().compile_model(model, "CPU", unpinned)
+    return lambda batch: np.asarray(compiled([batch])[0])
+
+
+def graph_of(network: Any, spec: InputSpec) -> Any:
+    """A ``tf.function`` from uint8 pixels to what the network makes of them."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec((None, spec.size, spec.size, 3), tf.uint8)])
+    def run(batch: Any) -> Any:
+        return network(scaled(batch, spec), training=False)
+
+    return run
+
+
+ENGINES: dict[str, Engine] = {"tensorflow": by_tensorflow, "openvino": by_openvino}
+
+
+class NoEngine(UserError):
+    """What shall run the network is not there."""
+
+
 def extract(
     data: DatasetIndex,
     cache: FeatureCache,
@@ -63,12 +115,13 @@ def extract(
     network: Any,
     spec: InputSpec = INPUT,
     *,
+    engine: Engine = by_tensorflow,
     on_progress: Callable[[int, int], None] | None = None,
     on_refused: Callable[[str, ImageRefused], None] | None = None,
 ) -> int:
     """Adds what is missing of a data set's images and views to a cache.
 
-    Every class of every source and split gets its turn, so that a part of the work is a fair sample.
+    Every generator and class of each source and split gets its turn, so a part of the work is a fair sample.
 
     Args:
         data: the images, each a face.
@@ -76,6 +129,7 @@ def extract(
         views: of each image.
         network: from (N, size, size, 3) as ``scaled`` makes it to (N, D) features.
         spec: its input.
+        engine: what runs the network.
         on_progress: told after each shard how many views are done, of how many.
         on_refused: told of each file that cannot be used and why; None: such a file raises.
 
@@ -86,16 +140,10 @@ def extract(
         ImageRefused: a file cannot be used, and ``on_refused`` is None.
         OSError: the cache cannot be written.
     """
-    import tensorflow as tf
-
     cv2.setNumThreads(0)
-
-    @tf.function(input_signature=[tf.TensorSpec((None, spec.size, spec.size, 3), tf.uint8)])
-    def run(batch: Any) -> Any:
-        return network(scaled(batch, spec), training=False)
-
+    run = engine(network, spec)
     paths, hashes = data.paths(), data.hashes()
-    turns = data.table.groupby(["split", "source", "label"]).cumcount().to_numpy()
+    turns = data.table.groupby(["split", "source", "generator", "label"]).cumcount().to_numpy()
     order = np.argsort(turns, kind="stable")
     missing = [(row, view) for row in order for view in views if (hashes[row], view) not in cache]
     total, done = len(missing), 0
@@ -119,9 +167,7 @@ def extract(
             kept = [(hashes[row], view, pixels) for (row, view), pixels in loaded if pixels is not None]
             if kept:
                 batch = np.stack([pixels for *_, pixels in kept])
-                parts = [
-                    np.asarray(run(tf.constant(batch[at : at + BATCH]))) for at in range(0, len(kept), BATCH)
-                ]
+                parts = [run(batch[at : at + BATCH]) for at in range(0, len(kept), BATCH)]
                 cache.add(
                     [sha256 for sha256, *_ in kept],
                     [view for _, view, _ in kept],

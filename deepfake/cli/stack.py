@@ -1,0 +1,96 @@
+"""``python -m deepfake stack``: how a detector and a head on a frozen tower become one answer."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from deepfake.cli.features import add_weights
+from deepfake.cli.options import input_path, output_path, positive_number, say
+
+
+def add_stack(commands: Any) -> None:
+    """Adds the command to the parser's."""
+    stack = commands.add_parser(
+        "stack", help="fit how a detector and a head on kept features are added up, and when they decide"
+    )
+    stack.add_argument("data", type=input_path, help="the data set's folder, with generators in its manifest")
+    stack.add_argument("features", type=input_path, help="the folder that 'features' wrote")
+    stack.add_argument("logits", type=Path, help="a folder for the detector's logits; goes on where it was")
+    stack.add_argument("out", type=output_path, help="the file to write, such as stack.json")
+    stack.add_argument("--model", default="faces", metavar="NAME", help="the detector (default: faces)")
+    add_weights(stack)
+    stack.add_argument("--blocks", nargs="+", type=int, metavar="N", default=[4, 5, 6, 7], help="as of 'fit'")
+    stack.add_argument("--mean-only", action="store_true", help="as of 'fit'")
+    stack.add_argument("--penalty", type=positive_number, default=0.03, help="as of 'fit' (default: 0.03)")
+    stack.add_argument(
+        "--seen", nargs="+", default=[], metavar="GENERATOR",
+        help="generators that the detector was shown under another name",
+    )  # fmt: skip
+    stack.add_argument(
+        "--together", nargs="+", default=[], metavar="GENERATOR",
+        help="unseen generators of one family: left out at once",
+    )  # fmt: skip
+    stack.add_argument(
+        "--keep", default="openforensics", metavar="SOURCE",
+        help="on whose perturbed images the detector must not lose (default: openforensics)",
+    )  # fmt: skip
+    stack.set_defaults(command=_stack)
+
+
+def _stack(options: argparse.Namespace) -> int:
+    from deepfake.data.index import index_dataset
+    from deepfake.detection.card import load_card
+    from deepfake.detection.detector import Detector
+    from deepfake.training.frozen.cache import FeatureCache
+    from deepfake.training.frozen.features import open_features
+    from deepfake.training.frozen.fit import HeadSettings
+    from deepfake.training.frozen.stack_fitting import fit, judge
+    from deepfake.util.files import write_json
+    from deepfake.util.tensorflow import import_tensorflow
+
+    data = index_dataset(options.data)
+    import_tensorflow()
+    detector = Detector(load_card(options.model))
+    settings = HeadSettings(
+        blocks=tuple(dict.fromkeys(options.blocks)), deviation=not options.mean_only, penalty=options.penalty,
+        weights=options.weights,
+    )  # fmt: skip
+    logits = FeatureCache(options.logits, {"detector": detector.card.name, "sha256": detector.card.sha256})
+    judged = judge(
+        data, open_features(options.features, options.weights), logits, detector, settings,
+        seen=options.seen, together=options.together, say=say,
+    )  # fmt: skip
+    stack, honest = fit(judged, keep=options.keep)
+    told = {**stack.fitted, "detector": detector.card.name, "detector_sha256": detector.card.sha256}
+    write_json(options.out, replace(stack, fitted=told).to_dict())
+    say("| share | log loss, unseen | accuracy kept |\n| ---: | ---: | ---: |")
+    for row in told["tried"]:
+        say(f"| {row['share']:.2f} | {row['log_loss']:.4f} | {row['kept_accuracy']:.4f} |")
+    for title, rows in (
+        ("Kinds that neither knows", told["by_kind"]),
+        ("The same, the stack fitted without the kind", honest),
+        ("Known kinds, validation images", told["known_kinds"]),
+    ):
+        say(f"\n{title}\n")
+        print_risk(rows)
+    say(
+        f"\nshare {stack.share:.4f}, scale {stack.scale:.4f}, bias {stack.bias:.4f}, "
+        f"margin {stack.margin:.3f}, contradiction {stack.contradiction:.3f}: {options.out}"
+    )
+    return 0
+
+
+def print_risk(rows: Sequence[dict[str, Any]]) -> None:
+    """The rows of ``stack.risk_table`` as Markdown."""
+    say(
+        "| kind | fakes | real | decided | wrong of it | fakes wrong | real wrong | wrong of all |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    )
+    for row in rows:
+        numbers = [row[n] for n in ("decided", "wrong", "fakes_wrong", "real_wrong", "wrong_if_all_decided")]
+        cells = " | ".join("-" if number is None else f"{number:.3f}" for number in numbers)
+        say(f"| {row['kind']} | {row['fakes']} | {row['real']} | {cells} |")

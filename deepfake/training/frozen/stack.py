@@ -1,0 +1,363 @@
+"""Two detectors, one answer: their logits added up, how far they agree, and when neither is sure enough.
+
+    logit = scale * (main + share * second) + bias
+
+The second one knows kinds of fakes that the main one does not, and is worse at those that it does: so it gets
+a share, no more than leaves the main one's own kind as it was. An image is undecided where the sum is small
+or where one member contradicts the other. All of it is fitted on logits out of fold, of generators that
+neither member was shown. NumPy only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from deepfake.errors import UserError
+
+WRONG = 0.10
+"""Of the images that are decided, at most this share is wrong."""
+DECIDED = 0.50
+"""Of all images, at least this share is decided, where ``WRONG`` allows it."""
+SHARES = tuple(np.round(np.arange(0, 1.01, 0.05), 2).tolist())
+"""Shares of the second member that are tried, in standard deviations of each member's logits."""
+KEPT = 0.01
+"""How much of its accuracy on its own kind the main member may lose."""
+
+Floats = NDArray[np.float64]
+
+
+class StackError(UserError):
+    """Detectors cannot be stacked."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """How two detectors' logits become one, and when it decides.
+
+    Attributes:
+        share: how much the second logit counts beside the main one.
+        scale: of the sum, above 0: so that the logit is calibrated.
+        bias: added.
+        second_scale, second_bias: make the second logit calibrated on its own, to say whether it contradicts.
+        margin: below this distance from 0 the stacked logit decides nothing.
+        contradiction: above this ``contradiction`` of the members nothing is decided; inf: it never counts.
+        fitted: what it was fitted on, for people.
+    """
+
+    share: float
+    scale: float = 1.0
+    bias: float = 0.0
+    second_scale: float = 1.0
+    second_bias: float = 0.0
+    margin: float = 0.0
+    contradiction: float = float("inf")
+    fitted: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        numbers = (self.share, self.scale, self.bias, self.second_scale, self.second_bias, self.margin)
+        good = np.isfinite(numbers).all() and self.scale > 0 and self.second_scale > 0
+        if not good or self.share < 0 or self.margin < 0 or not self.contradiction >= 0:
+            raise StackError(
+                "bad_stack",
+                "A stack needs finite numbers, scales above 0, and a share, a margin and a contradiction of "
+                f"at least 0. Received: {self.share}, {self.scale}, {self.bias}, {self.second_scale}, "
+                f"{self.second_bias}, {self.margin}, {self.contradiction}.",
+            )
+
+    def logits(self, main: ArrayLike, second: ArrayLike) -> Floats:
+        """Logits of Fake of images, from those of the members; NaN where one is NaN.
+
+        Args:
+            main, second: (N,) of the members.
+        """
+        first, other = _pair(main, second)
+        return self.scale * (first + self.share * other) + self.bias
+
+    def contradictions(self, main: ArrayLike, second: ArrayLike) -> Floats:
+        """How surely the less sure member says the opposite of the other: 0 where both say the same.
+
+        Args:
+            main: (N,) calibrated logits, 0 between the classes.
+            second: (N,) as the second member gives them.
+        """
+        first, other = _pair(main, second)
+        other = self.second_scale * other + self.second_bias
+        return np.where(first * other < 0, np.minimum(np.abs(first), np.abs(other)), 0.0)
+
+    def agree(self, main: ArrayLike, second: ArrayLike) -> NDArray[np.bool_]:
+        """Whether both members call an image the same."""
+        return self.contradictions(main, second) == 0
+
+    def decided(self, main: ArrayLike, second: ArrayLike) -> NDArray[np.bool_]:
+        """Whether the stack calls an image Fake or Real at all; never where a logit is NaN."""
+        sure = np.abs(self.logits(main, second)) >= self.margin
+        return sure & (self.contradictions(main, second) <= self.contradiction)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, which knows no infinity: null is a contradiction that never counts."""
+        numbers = asdict(self)
+        if np.isinf(self.contradiction):
+            numbers["contradiction"] = None
+        return numbers
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Stack:
+        """From ``to_dict``.
+
+        Raises:
+            StackError: code ``bad_stack``.
+        """
+        try:
+            numbers = dict(values)
+            if numbers.get("contradiction", 0) is None:
+                numbers["contradiction"] = float("inf")
+            return cls(**numbers)
+        except (TypeError, ValueError) as error:
+            raise StackError("bad_stack", f"This is no stack of detectors: {error}.") from error
+
+    @classmethod
+    def read(cls, file: Path) -> Stack:
+        """From a file of ``to_dict``.
+
+        Raises:
+            StackError: code ``bad_stack``.
+        """
+        try:
+            values = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise StackError("bad_stack", f"{file} cannot be read as a stack: {error}.") from error
+        if not isinstance(values, dict):
+            raise StackError("bad_stack", f"{file} holds no stack of detectors.")
+        return cls.from_dict(values)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Images with the logits of both members, out of fold.
+
+    Attributes:
+        main, second: (N,) logits.
+        fake: (N,) whether the image is.
+        kind: (N,) names; each counts alike, half of it each class.
+        unseen: (N,) whether neither member was shown the kind: what the stack is fitted on.
+    """
+
+    main: Floats
+    second: Floats
+    fake: NDArray[np.bool_]
+    kind: NDArray[np.str_]
+    unseen: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.fake)
+
+    def where(self, rows: NDArray[np.bool_]) -> Rows:
+        """Some of the rows."""
+        return Rows(self.main[rows], self.second[rows], self.fake[rows], self.kind[rows], self.unseen[rows])
+
+    def weights(self) -> Floats:
+        """(N,) how much each image counts: 1 in all, kinds alike, half of a kind each class it has."""
+        weights = np.zeros(len(self))
+        for kind in np.unique(self.kind):
+            for fake in (False, True):
+                mine = (self.kind == kind) & (self.fake == fake)
+                if mine.any():
+                    weights[mine] = 1 / mine.sum()
+        return weights / max(weights.sum(), 1e-12)
+
+
+def fit_stack(rows: Rows, kept: Rows, *, shares: Sequence[float] = SHARES, loss: float = KEPT) -> Stack:
+    """Share, scale and bias, without a rule of what is decided.
+
+    Of the shares that cost the main member at most ``loss`` of its accuracy on ``kept``, the one with the
+    least log loss on the unseen kinds of ``rows``.
+
+    Args:
+        rows: with both classes among the unseen ones.
+        kept: images of the main member's own kind, as it meets them.
+        shares: tried, in standard deviations of the members' logits.
+        loss: of accuracy, at most.
+
+    Raises:
+        StackError: code ``one_class``.
+    """
+    unseen = rows.where(rows.unseen)
+    if min(unseen.fake.sum(), (~unseen.fake).sum()) == 0 or min(kept.fake.sum(), (~kept.fake).sum()) == 0:
+        raise StackError(
+            "one_class", "Fakes and photographs are needed of kinds that neither detector was shown, and of "
+            "the kind that is to be kept.",
+        )  # fmt: skip
+    weights = unseen.weights()
+    ratio = float(np.std(unseen.main) / max(np.std(unseen.second), 1e-9))
+    second_scale, second_bias, _ = fit_scale(unseen.second, unseen.fake, weights)
+    before = best_accuracy(kept.main, kept.fake)
+    tried, best = [], None
+    for share in shares:
+        scale, bias, log_loss = fit_scale(unseen.main + share * ratio * unseen.second, unseen.fake, weights)
+        accuracy = best_accuracy(kept.main + share * ratio * kept.second, kept.fake)
+        fits = accuracy >= before - loss
+        tried.append({"share": share, "log_loss": log_loss, "kept_accuracy": accuracy, "fits": bool(fits)})
+        if fits and (best is None or log_loss < best[0]):
+            best = (log_loss, share * ratio, scale, bias)
+    assert best is not None or 0 not in shares, "a share of 0 keeps everything"
+    if best is None:
+        raise StackError("no_share", "No share that was tried keeps the main detector's own kind.")
+    return Stack(
+        share=best[1], scale=best[2], bias=best[3], second_scale=second_scale, second_bias=second_bias,
+        fitted={"ratio": ratio, "kept_accuracy_before": before, "tried": tried},
+    )  # fmt: skip
+
+
+def fit_scale(logits: ArrayLike, fake: ArrayLike, weights: ArrayLike) -> tuple[float, float, float]:
+    """Scale and bias that make logits calibrated (Platt), and the log loss with them.
+
+    Args:
+        logits: (N,).
+        fake: (N,) whether each is.
+        weights: (N,) how much each counts, 1 in all.
+
+    Returns:
+        The scale, kept above 0; the bias; the weighted mean log loss.
+    """
+    values, counted = np.asarray(logits, np.float64), np.asarray(weights, np.float64)
+    signs = np.where(np.asarray(fake, bool), 1.0, -1.0)
+    deviation = max(float(np.std(values)), 1e-9)
+    design = np.stack([values / deviation, np.ones_like(values)], axis=1)
+    found = np.zeros(2)
+    penalty = np.diag([1e-6, 1e-9])
+
+    def log_loss(parameters: Floats) -> float:
+        return float(counted @ np.logaddexp(0, -signs * (design @ parameters)))
+
+    for _ in range(50):  # Newton's steps, halved until they help
+        chance = 1 / (1 + np.exp(np.clip(signs * (design @ found), -500, 500)))
+        slope = -(counted * signs * chance) @ design + penalty @ found
+        curve = (design * (counted * chance * (1 - chance))[:, None]).T @ design + penalty
+        step = np.linalg.solve(curve, slope)
+        while log_loss(found - step) > log_loss(found) + 1e-12 and np.abs(step).max() > 1e-9:
+            step = step / 2
+        found = found - step
+        if np.abs(step).max() < 1e-9:
+            break
+    scale = max(float(found[0]), 1e-3)
+    return scale / deviation, float(found[1]), log_loss(np.array([scale, found[1]]))
+
+
+def best_accuracy(logits: ArrayLike, fake: ArrayLike) -> float:
+    """Accuracy at the threshold that suits the logits best, the classes alike."""
+    values, truth = np.asarray(logits, np.float64), np.asarray(fake, bool)
+    order = np.argsort(values, kind="stable")
+    sorted_values, sorted_fake = values[order], truth[order]
+    real_below = np.concatenate([[0], np.cumsum(~sorted_fake)]) / max((~truth).sum(), 1)
+    fake_above = 1 - np.concatenate([[0], np.cumsum(sorted_fake)]) / max(truth.sum(), 1)
+    between = np.concatenate([[True], np.diff(sorted_values) > 0, [True]])  # equal logits stay together
+    return float(((real_below + fake_above) / 2)[between].max())
+
+
+def fit_band(stack: Stack, rows: Rows, *, wrong: float = WRONG, steps: int = 60) -> Stack:
+    """The stack with the rule of what is decided: as much as leaves at most ``wrong`` of it wrong.
+
+    Kinds count alike. Where no rule does, the one that is wrong least often while ``DECIDED`` is decided.
+
+    Args:
+        stack: from ``fit_stack``.
+        rows: unseen kinds; the others are passed over.
+        wrong: share of what is decided.
+        steps: margins and contradictions tried.
+    """
+    unseen = rows.where(rows.unseen)
+    weights = unseen.weights()
+    logits = stack.logits(unseen.main, unseen.second)
+    against = stack.contradictions(unseen.main, unseen.second)
+    missed = ((logits >= 0) != unseen.fake).astype(float)
+    margins = np.unique(np.concatenate([[0.0], np.quantile(np.abs(logits), np.linspace(0, 0.95, steps))]))
+    some = against[against > 0]
+    limits = np.concatenate(
+        [[np.inf], [0.0], np.quantile(some, np.linspace(0.05, 0.95, 19)) if some.size else []]
+    )
+    fitting, others = [], []
+    for limit in limits:
+        for margin in margins:
+            kept = (np.abs(logits) >= margin) & (against <= limit)
+            covered = float(weights[kept].sum())
+            risk = float((weights * missed)[kept].sum() / covered) if covered > 0 else 1.0
+            if risk <= wrong:
+                fitting.append((covered, -risk, margin, limit))
+            if covered >= DECIDED:
+                others.append((-risk, covered, margin, limit))
+    best = max(fitting) if fitting and max(fitting)[0] >= DECIDED else max(others)
+    return replace(stack, margin=float(best[2]), contradiction=float(best[3]))
+
+
+def risk_table(stack: Stack, rows: Rows) -> list[dict[str, Any]]:
+    """For each kind: how much is decided, and how much of that is wrong.
+
+    Returns:
+        A row a kind: ``kind``, ``fakes``, ``real``, ``decided`` and ``wrong`` (None where nothing is),
+        ``fakes_decided``, ``fakes_wrong``, ``real_wrong``, ``wrong_if_all_decided``, ``agree``. The last row
+        is of all kinds alike. Classes count alike within a kind.
+    """
+    kinds = [*np.unique(rows.kind).tolist(), None]
+    return [_risk(kind, stack, rows if kind is None else rows.where(rows.kind == kind)) for kind in kinds]
+
+
+def _risk(kind: str | None, stack: Stack, rows: Rows) -> dict[str, Any]:
+    weights = rows.weights()
+    decided = stack.decided(rows.main, rows.second)
+    missed = (stack.logits(rows.main, rows.second) >= 0) != rows.fake
+
+    def share(of: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
+        total = weights[among].sum()
+        return float(weights[among & of].sum() / total) if total > 0 else None
+
+    every = np.ones(len(rows), bool)
+    return {
+        "kind": kind or "all",
+        "fakes": int(rows.fake.sum()),
+        "real": int((~rows.fake).sum()),
+        "decided": share(decided, every),
+        "wrong": share(missed, decided),
+        "fakes_decided": share(decided, rows.fake),
+        "fakes_wrong": share(missed, decided & rows.fake),
+        "real_wrong": share(missed, decided & ~rows.fake),
+        "wrong_if_all_decided": share(missed, every),
+        "agree": share(stack.agree(rows.main, rows.second), every),
+    }
+
+
+def coverage_curve(
+    stack: Stack, rows: Rows, parts: Sequence[float] = (0.3, 0.5, 0.7, 0.9, 1.0)
+) -> list[dict[str, float]]:
+    """What is wrong among the surest part of images, by distance of the stacked logit from 0.
+
+    Args:
+        stack: its rule of what is decided is passed over.
+        rows: kinds count alike.
+        parts: of all, to be decided.
+    """
+    logits, weights = stack.logits(rows.main, rows.second), rows.weights()
+    order = np.argsort(-np.abs(logits), kind="stable")
+    missed = (((logits >= 0) != rows.fake) * weights)[order]
+    covered = np.cumsum(weights[order])
+    curve = []
+    for part in parts:
+        last = min(int(np.searchsorted(covered, part - 1e-9)), len(order) - 1)
+        wrong = float(missed[: last + 1].sum() / covered[last])
+        curve.append({"decided": float(covered[last]), "wrong": wrong})
+    return curve
+
+
+def _pair(main: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
+    first, other = np.asarray(main, np.float64), np.asarray(second, np.float64)
+    if first.shape != other.shape:
+        raise StackError(
+            "unlike_members", f"Both members judge the same images. Received {first.shape} and {other.shape}."
+        )
+    return first, other
