@@ -2,8 +2,7 @@
 
     python -m benchmarks.stacked TRAINING FEATURES LOGITS stack.json LOOK [--split Cross] [--penalty 0.03]
 
-TRAINING and FEATURES are what the head is fitted on (its Train split); FEATURES holds those of LOOK's images
-too.
+TRAINING and FEATURES are what the head is fitted on (its Train split); FEATURES is of LOOK too.
 Sources without photographs are set against those of ``--against``. Beside every ROC AUC of the members stands
 that of sharpness alone.
 """
