@@ -16,6 +16,7 @@ from deepfake.evaluation.records import CELL_MEANINGS, CELLS, CellName, Recorded
 from deepfake.evaluation.thresholds import ThresholdMetrics
 from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.settings import allowed_roots
+from deepfake.types import class_name
 from ui.charts import download_later
 from ui.links import ADDRESS, link_to_check
 
@@ -66,7 +67,7 @@ def one_page(rows: pd.DataFrame) -> tuple[int, pd.DataFrame]:
 
 def words(rows: pd.DataFrame) -> list[str]:
     """Each image's true class."""
-    return ["Fake" if label == 1 else "Real" for label in rows["label"]]
+    return [class_name(label) for label in rows["label"]]
 
 
 def show_rows(shown: pd.DataFrame, start: int, total: int) -> None:
