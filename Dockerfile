@@ -13,8 +13,9 @@ COPY .streamlit .streamlit
 COPY deepfake deepfake
 COPY models models
 COPY pages pages
-COPY streamlit_app.py ui*.py LICENSE ./
-RUN python -m compileall -q deepfake pages ./*.py
+COPY ui ui
+COPY streamlit_app.py ui_with_api.py LICENSE ./
+RUN python -m compileall -q deepfake pages ui ./*.py
 
 # What is written goes below /tmp, so that the file system itself may be read-only.
 ENV PYTHONUNBUFFERED=1 \

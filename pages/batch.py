@@ -11,8 +11,8 @@ from deepfake.detection.batch import MAX_PICTURES
 from deepfake.detection.card import ModelError, default_name, load_card, model_names
 from deepfake.errors import UserError
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
+from deepfake.images.formats import IMAGE_EXTENSIONS
 from deepfake.images.load import MAX_BYTES
-from deepfake.images.walk import IMAGE_EXTENSIONS
 from deepfake.types import OperatingPoint
 from deepfake.util.text import file_size
 from ui.check.batch import follow, show_results

@@ -12,20 +12,7 @@ import streamlit as st
 from deepfake.detection.batch import Batch
 from deepfake.errors import UserError
 from deepfake.util.jobs import Job, find_job, forget_job, start_job
-
-
-@dataclass(frozen=True)
-class LinkedPicture:
-    """A picture of a recorded evaluation or of a batch; stands beside the uploads."""
-
-    file_id: str
-    name: str
-    content: bytes
-
-    def getvalue(self) -> bytes:
-        """The file's bytes."""
-        return self.content
-
+from ui.uploads import Upload
 
 IN_BATCH = "in-batch"
 """In the address: the hash of a picture of the visitor's own batch."""
@@ -76,12 +63,12 @@ def desk() -> Desk:
     return Desk()
 
 
-def picture_in_batch(sha256: str) -> LinkedPicture:
+def picture_in_batch(sha256: str) -> Upload:
     """The picture of this visitor's batch with that hash. Raises UserError."""
     batch = desk().batch
     for row in batch.rows if batch else ():
         if row.content is not None and row.verdict is not None and row.verdict.sha256 == sha256:
-            return LinkedPicture(f"batch|{sha256}", row.name, row.content)
+            return Upload(f"batch|{sha256}", row.name, row.content)
     raise UserError(
         "not_in_batch",
         "The picture is no longer in memory: your batch was cleared or ended with its session. "

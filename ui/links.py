@@ -11,26 +11,25 @@ from streamlit.errors import StreamlitPageNotFoundError
 from deepfake.detection.text import POINT_WORDS
 from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
-from ui.desk import IN_BATCH, LinkedPicture
+from ui.desk import IN_BATCH, picture_in_batch
 from ui.page import carry, plain
+from ui.uploads import Upload
 
 ADDRESS = ("picture", "picture-of", "scored-by")
 """What such a link holds: an image, its evaluation and whose that is, never a path. No name is that of a
 widget of the page Evaluation: Streamlit takes those out of the address on leaving it."""
 
 
-def linked_pictures() -> list[LinkedPicture]:
+def linked_pictures() -> list[Upload]:
     """The pictures that the address names; says where each comes from, or why it is not shown."""
     return [*addressed_picture(), *batch_picture()]
 
 
-def batch_picture() -> list[LinkedPicture]:
+def batch_picture() -> list[Upload]:
     """The picture of the page Check many that the address names, or none."""
     sha256 = st.query_params.get(IN_BATCH, "")
     if not sha256:
         return []
-    from ui.desk import picture_in_batch
-
     picture = None
     with st.container(border=True):
         try:
@@ -53,7 +52,7 @@ def forget_batch_picture() -> None:
     st.query_params.pop(IN_BATCH, None)
 
 
-def addressed_picture() -> list[LinkedPicture]:
+def addressed_picture() -> list[Upload]:
     """The picture that the address names, or none."""
     image_id, title, detector = (st.query_params.get(name, "") for name in ADDRESS)
     if not image_id:
@@ -70,7 +69,7 @@ def addressed_picture() -> list[LinkedPicture]:
     return [picture] if picture else []
 
 
-def open_linked(detector: str, title: str, image_id: str) -> tuple[LinkedPicture, str]:
+def open_linked(detector: str, title: str, image_id: str) -> tuple[Upload, str]:
     """The picture, and a sentence on where it comes from. Raises UserError."""
     from deepfake.evaluation.kept import recorded_image, scored_bytes
 
@@ -87,7 +86,7 @@ def open_linked(detector: str, title: str, image_id: str) -> tuple[LinkedPicture
         f"{detector} gave it a score of {found.p_fake:.3f} there, without looking for a face first."
     )
     name = image_id.replace("\\", "/").rpartition("/")[2]
-    return LinkedPicture(f"{detector}|{title}|{image_id}", name, content), sentence
+    return Upload(f"{detector}|{title}|{image_id}", name, content), sentence
 
 
 def forget_linked() -> None:

@@ -32,7 +32,7 @@ LET_GO = (
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that a visitor gave.
+    """A file that a visitor gave, or a picture of an evaluation or a batch that a link names.
 
     Attributes:
         file_id: tells uploads apart, those of the same file too.

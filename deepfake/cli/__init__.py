@@ -6,8 +6,10 @@ import argparse
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from deepfake import __version__
 from deepfake.cli.data import add_data, add_gather
@@ -55,11 +57,22 @@ def _write_any_letter() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+class Parser(argparse.ArgumentParser):
+    """Says in a sentence of ours that a switch takes no value."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError for that; all else is argparse's, and ends the program."""
+        found = re.fullmatch(r"argument (\S+): ignored explicit argument (.+)", message)
+        if found is None:
+            super().error(message)
+        flag, value = found.groups()
+        hint = " What it prints goes into a file with '> FILE'." if flag in ("--csv", "--json") else ""
+        raise UserError("no_value", f"{flag} takes no value. Received: {value}.{hint}")
+
+
 def command_parser() -> argparse.ArgumentParser:
     """Of all commands."""
-    parser = argparse.ArgumentParser(
-        prog="python -m deepfake", description="Tell photographs of real faces from deepfakes."
-    )
+    parser = Parser(prog="python -m deepfake", description="Tell photographs of real faces from deepfakes.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_gather(commands)

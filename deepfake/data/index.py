@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 
 from deepfake.errors import UserError
-from deepfake.images.walk import IMAGE_EXTENSIONS, walk_images
+from deepfake.images.formats import IMAGE_EXTENSIONS
+from deepfake.images.walk import walk_images
 
 REMADE = "remade"
 """The source that ``remake`` adds to a data set."""
@@ -79,7 +80,7 @@ class DatasetIndex:
         for column, wanted in (("split", split), ("source", source)):
             if wanted is None:
                 continue
-            canonical = _SPLIT_NAMES.get(wanted.lower(), wanted) if column == "split" else wanted
+            canonical = split_name(wanted) if column == "split" else wanted
             there = sorted(str(value) for value in table[column].unique())
             table = table.loc[table[column] == canonical]
             if table.empty:
@@ -162,7 +163,7 @@ def _read_manifest(manifest: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
             "bad_manifest", f"{manifest}: the label is neither Fake nor Real in {_in_rows(odd)}."
         )
     _check_paths(manifest, table["path"])
-    split = table["split"].map(lambda name: _SPLIT_NAMES.get(str(name).lower(), name))
+    split = table["split"].map(split_name)
     table = table.assign(label=labels.astype(int), split=split)
     for column, usual in (("source", manifest.resolve().parent.name), ("generator", "")):
         if column not in table:
@@ -324,9 +325,19 @@ def _folder_notes(no_class: Mapping[str, int], overruled: Mapping[str, int]) -> 
     return notes
 
 
+def is_class(name: str) -> bool:
+    """Whether a folder of this name is a class."""
+    return name.lower() in _CLASS_LABELS
+
+
 def class_or_split(name: str) -> bool:
     """Whether a folder of this name is a class or a split."""
-    return name.lower() in _CLASS_LABELS or name.lower() in _SPLIT_NAMES
+    return is_class(name) or name.lower() in _SPLIT_NAMES
+
+
+def split_name(name: str) -> str:
+    """The one spelling of a split; another folder's name stays as it is."""
+    return _SPLIT_NAMES.get(name.lower(), name)
 
 
 def _meaning(parts: Sequence[str], root_name: str) -> tuple[int | None, str, str]:

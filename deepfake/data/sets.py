@@ -5,56 +5,62 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from deepfake.data.demo import DEMO_IMAGES, write_demo
-from deepfake.data.index import class_or_split
+from deepfake.data.index import class_or_split, is_class
 from deepfake.errors import UserError
-from deepfake.images.walk import IMAGE_EXTENSIONS, list_image_files
-from deepfake.settings import (
-    DEMO_EXPLANATION,
-    DataRootError,
-    allowed_roots,
-    is_demo,
-    own_sets_folder,
-    resolve_in_roots,
-)
+from deepfake.images.formats import IMAGE_EXTENSIONS
+from deepfake.images.walk import list_image_files
+from deepfake.settings import DEMO_EXPLANATION, allowed_roots, is_demo, own_sets_folder
 
 KAGGLE_SET = "manjilkarki/deepfake-and-real-images"
 DEMO_NAME = "demo"
-_DEPTH = 2  # folders below a root that are looked at
-_MOST = 200  # folders offered
+_DEPTH = 3  # levels below a root that are looked at
+_MAX_FOLDERS, _MAX_SETS = 2000, 200  # looked at, offered
 
 
 class FetchError(UserError):
     """A set cannot be had; code ``not_installed``, ``not_fetched`` or ``public_demo``."""
 
 
-def data_sets() -> list[Path]:
-    """Folders at most two levels below the allowed roots that look like data sets, roots first.
+def list_sets() -> dict[str, Path]:
+    """Every folder below the allowed roots that looks like a data set, by the name that a link can hold.
 
-    A folder looks like one when it holds a ``manifest.csv``, or a folder named like a split or a class.
+    It holds a ``manifest.csv``, or a folder named like a split or a class, or two folders that hold classes:
+    its sources. What lies within splits and classes is not looked at, nor what a link leads out to.
     """
-    found: list[Path] = []
-    waiting = [(root, 0) for root in allowed_roots()]
-    while waiting and len(found) < _MOST:
-        folder, depth = waiting.pop(0)
+    roots = allowed_roots()
+    found: set[Path] = set()
+    sources: Counter[Path] = Counter()  # folders that hold classes, counted by what they lie in
+    waiting = deque((root, 0) for root in roots)
+    for _ in range(_MAX_FOLDERS):
+        if not waiting or len(found) >= _MAX_SETS:
+            break
+        folder, depth = waiting.popleft()
         try:
             with os.scandir(folder) as entries:
                 below = sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
-        except OSError:
+            if not any(folder.resolve().is_relative_to(root) for root in roots):
+                continue
+        except (OSError, RuntimeError):  # closed, gone, a circle of links
             continue
-        try:
-            resolve_in_roots(str(folder))
-        except DataRootError:  # a link that leads out of the roots
-            continue
-        is_set = any(class_or_split(name) for name in below) or (folder / "manifest.csv").is_file()
-        if is_set and folder not in found:
-            found.append(folder)
+        if any(class_or_split(name) for name in below) or (folder / "manifest.csv").is_file():
+            found.add(folder)
+        if depth and any(is_class(name) for name in below):
+            sources[folder.parent] += 1
         if depth < _DEPTH:
             waiting += [(folder / name, depth + 1) for name in below if not class_or_split(name)]
-    return found
+    found |= {folder for folder, n in sources.items() if n > 1}
+    names: dict[str, Path] = {}
+    for root in roots:
+        for folder in sorted(folder for folder in found if folder.is_relative_to(root)):
+            if folder not in names.values():
+                name = Path(root.name, folder.relative_to(root)).as_posix()
+                names[str(folder) if name in names else name] = folder
+    return names
 
 
 def _check_not_demo() -> None:

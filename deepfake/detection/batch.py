@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.images.load import load_image
 from deepfake.images.walk import walk_images
 from deepfake.settings import capped
-from deepfake.types import CallName, OperatingPoint, Thresholds
+from deepfake.types import OperatingPoint, Thresholds
 from deepfake.util.jobs import Stopped
 
 if TYPE_CHECKING:
@@ -206,12 +206,6 @@ class Batch:
     def drop(self) -> None:
         """Ends the work, for good, when nobody is left to see it."""
         self._over.set()
-
-    def counts(self, thresholds: Thresholds, point: OperatingPoint) -> Counter[CallName | None]:
-        """How many files got each verdict so far; None counts those without one."""
-        return Counter(
-            row.verdict.at(point, thresholds).verdict if row.verdict else None for row in list(self.rows)
-        )
 
     def _sources(self) -> Iterator[Source]:
         while self._waiting:

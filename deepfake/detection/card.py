@@ -23,7 +23,7 @@ from deepfake.errors import EvaluationError, UserError
 from deepfake.images.pixels import INTERPOLATIONS, InputSpec
 from deepfake.types import Thresholds
 from deepfake.util.cache import folder_named
-from deepfake.util.files import ROOT
+from deepfake.util.files import PACKED_MODELS, ROOT
 from deepfake.util.tensorflow import import_tensorflow
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
@@ -137,8 +137,10 @@ class Card:
 
 
 def models_folder() -> Path:
-    """``$DEEPFAKE_MODELS``, or ``models`` beside the package."""
-    return folder_named("DEEPFAKE_MODELS") or ROOT / "models"
+    """``$DEEPFAKE_MODELS``; else those of the installed package, or ``models`` of the checkout."""
+    if named := folder_named("DEEPFAKE_MODELS"):
+        return named
+    return PACKED_MODELS if PACKED_MODELS.is_dir() else ROOT / "models"
 
 
 def model_names() -> list[str]:

@@ -46,6 +46,11 @@ class Detector:
         self.reader = compiled_reader(self.network, card.input)
         self.index = _index_of(card)
 
+    @classmethod
+    def load(cls, name: str | None = None) -> Detector:
+        """The detector of that name, or the default one: ``get_detector``."""
+        return get_detector(name)
+
     def p_fake(self, crops: Sequence[Pixels]) -> NDArray[np.float64]:
         """Calibrated probabilities of Fake.
 

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from deepfake.detection.stress import StressTest
-from deepfake.detection.text import CALL_WORDS
+from deepfake.detection.text import CALL_WORDS, framed_square, short_words
 from deepfake.detection.verdict import Verdict
 from deepfake.detection.video import VideoVerdict
 from deepfake.images.encode import PREVIEW_SIDE, jpeg_bytes, shrink
@@ -66,7 +66,6 @@ def stress_figure(
 
 
 _SYMBOLS: Mapping[CallName, str] = {"fake": "diamond", "uncertain": "square", "real": "circle"}
-NO_FACE = "No face"
 
 
 def video_table(result: VideoVerdict) -> pd.DataFrame:
@@ -76,10 +75,7 @@ def video_table(result: VideoVerdict) -> pd.DataFrame:
             "Second": [round(frame.second, 2) for frame in result.frames],
             "Probability of fake": [frame.verdict.p_fake for frame in result.frames],
             "Faces": [len(frame.verdict.faces) for frame in result.frames],
-            "Verdict": [
-                NO_FACE if frame.verdict.scope == "no_face" else CALL_WORDS[frame.verdict.verdict]
-                for frame in result.frames
-            ],
+            "Verdict": [short_words(frame.verdict) for frame in result.frames],
         }
     )
 
@@ -117,6 +113,14 @@ def video_figure(result: VideoVerdict) -> go.Figure:
     return figure
 
 
+def draw_verdict(pixels: Pixels, verdict: Verdict, side: int = PREVIEW_SIDE) -> Pixels:
+    """A picture, whole or a smaller copy, with the faces of its verdict marked; see ``draw_faces``."""
+    boxes = [face.box for face in verdict.faces]
+    calls: list[CallName] = [face.verdict for face in verdict.faces]
+    square = framed_square(verdict)
+    return draw_faces(pixels, boxes, calls, side, square=square, full_width=verdict.width)
+
+
 def draw_faces(
     pixels: Pixels,
     boxes: Sequence[Box],
@@ -124,6 +128,7 @@ def draw_faces(
     side: int = PREVIEW_SIDE,
     *,
     square: Box | None = None,
+    full_width: int | None = None,
 ) -> Pixels:
     """The picture, shrunk to ``side``, with a numbered, labelled box around each face.
 
@@ -132,10 +137,11 @@ def draw_faces(
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
-        boxes: left, top, right, bottom in pixels of ``pixels``, right and bottom exclusive.
+        boxes: left, top, right, bottom in pixels, right and bottom exclusive.
         calls: the verdict of each.
         side: longest side of the result, in pixels.
         square: what the verdict 'fake' rests on where it is not a face; framed and labelled.
+        full_width: of the picture that the boxes lie in, where ``pixels`` is a smaller copy of it.
 
     Returns:
         a new (h, w, 3) uint8 array.
@@ -146,7 +152,7 @@ def draw_faces(
     if len(boxes) != len(calls):
         raise ValueError(f"Every box needs a call. Received {len(boxes)} boxes and {len(calls)} calls.")
     small = shrink(pixels, side)
-    scale = small.shape[1] / pixels.shape[1]
+    scale = small.shape[1] / (full_width or pixels.shape[1])
     canvas = Image.fromarray(small)
     drawing = ImageDraw.Draw(canvas)
     long_side = max(small.shape[:2])
@@ -222,7 +228,4 @@ def _draw_tag(
 
 def frame_picture(pixels: Pixels, verdict: Verdict) -> bytes:
     """A video's frame with its faces marked, ``FRAME_SIDE`` pixels at most, as a JPEG file."""
-    boxes = [face.box for face in verdict.faces]
-    return jpeg_bytes(
-        draw_faces(pixels, boxes, [face.verdict for face in verdict.faces], FRAME_SIDE), quality=80
-    )
+    return jpeg_bytes(draw_verdict(pixels, verdict, FRAME_SIDE), quality=80)

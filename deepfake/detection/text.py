@@ -23,6 +23,8 @@ CALL_WORDS: Mapping[CallName, str] = {
     "real": "Likely real",
     "uncertain": "Uncertain",
 }
+NO_FACE = "No face found"
+"""In place of those where there is nothing to call."""
 
 POINT_WORDS: Mapping[OperatingPoint, str] = {"balanced": "Balanced", "few_false_alarms": "Few false alarms"}
 
@@ -47,10 +49,15 @@ def judged_by_line(verdict: Verdict, thresholds: Thresholds) -> str:
     ).replace(" %", "%")
 
 
+def short_words(verdict: Verdict) -> str:
+    """The verdict in a word or two, for a table: ``NO_FACE`` where nothing was analyzed."""
+    return NO_FACE if verdict.scope == "no_face" else CALL_WORDS[verdict.verdict]
+
+
 def headline(verdict: Verdict) -> str:
     """The verdict in words, first thing to read; what it rests on where that is not a face as usual."""
     if verdict.scope == "no_face":
-        return "No face found: not analyzed"
+        return f"{NO_FACE}: not analyzed"
     words = CALL_WORDS[verdict.verdict]
     if verdict.p_fake is None:
         reasons = {face.reason for face in verdict.faces}
@@ -77,7 +84,7 @@ def clock(second: float) -> str:
 def video_headline(result: VideoVerdict) -> str:
     """The verdict on a video in words; names the stretch that looks fake where it is not all of it."""
     if not result.with_face:
-        return "No face found: not analyzed"
+        return f"{NO_FACE}: not analyzed"
     words, stretch = CALL_WORDS[result.verdict], result.stretch
     if stretch is None:
         return words
@@ -148,6 +155,15 @@ def part_rows(verdict: Verdict, thresholds: Thresholds) -> list[PartRow]:
         words = CALL_WORDS[whole.verdict] if whole.counts else "no sign of AI generation"
         rows.append(PartRow("Whole picture", whole.verdict if whole.counts else None, words, whole.p_fake))
     return rows
+
+
+def left_out_line(verdict: Verdict, number: int) -> str:
+    """Why part ``number`` (from 0) is a face whose score decides nothing; empty where it is not."""
+    face = verdict.faces[number] if number < len(verdict.faces) else None
+    if face is None or not face.barred:
+        return ""
+    why = REASON_WORDS[face.reason or "out_of_scope"]
+    return f"Face {number + 1} was left out: {why}. Its score is no verdict, so there is nothing to explain."
 
 
 def framed_square(verdict: Verdict) -> Box | None:
@@ -222,8 +238,9 @@ def _why_uncertain(verdict: Verdict) -> str:
 def stress_line(verdict: Verdict) -> str:
     """Why the stress test made parts uncertain; empty where it was not run or left them as they were."""
     lines = []
-    for part, test in zip(verdict.parts, verdict.stress, strict=False):  # none where it was not run
-        if not test.stable:
+    tests = zip(verdict.parts, verdict.stress, strict=False)  # none where it was not run
+    for number, (part, test) in enumerate(tests):
+        if not test.stable and not left_out_line(verdict, number):
             who = part.name if len(verdict.stress) > 1 else "The face"
             alone = CALL_WORDS[test.call].lower()
             lines.append(f"{who} would be called {alone} by its score alone. {test.sentence()}")

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from deepfake.images.formats import IMAGE_FORMATS
 from deepfake.util.text import printable
 
 State = Literal["found", "none", "elsewhere", "unreadable", "no_reader"]
@@ -25,15 +26,8 @@ _FOUND: dict[State, str] = {
     "unreadable": "The file carries some that cannot be read.",
     "no_reader": "Not looked for: c2pa-python is too old here.",
 }
-_TYPES = {
-    "JPEG": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "TIFF": "image/tiff",
-    "GIF": "image/gif",
-    "AVIF": "image/avif",
-    "HEIC": "image/heic",
-}
+_TYPES = {name: entry.media_type for name, entry in IMAGE_FORMATS.items() if name != "BMP"}
+"""Of formats that can carry them."""
 _YES, _INTACT = "yes, it says", "intact"
 _AI = {
     "trainedAlgorithmicMedia": "made by generative AI",

@@ -19,8 +19,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from deepfake.errors import UserError
+from deepfake.images.formats import IMAGE_EXTENSIONS
 from deepfake.images.load import MAX_BYTES
-from deepfake.images.walk import IMAGE_EXTENSIONS
 from deepfake.settings import capped
 
 MAX_ARCHIVE_BYTES = capped(256, 32) * 2**20

@@ -33,3 +33,8 @@ def jpeg_bytes(pixels: Pixels, quality: int = 90) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
+
+
+def jpeg_pixels(content: bytes) -> Pixels:
+    """What ``jpeg_bytes`` made, as (H, W, 3) uint8 again; not for files that a stranger gave."""
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))

@@ -24,25 +24,62 @@ class FileKind:
     is_image: bool = False
 
 
-def _readable(name: str, reader: str) -> FileKind:
-    return FileKind(name, reader, is_image=True)
+@dataclass(frozen=True)
+class ImageFormat:
+    """A format that is read here. How it lies is checked in ``limits`` (bombs) and ``ends`` (cut files).
+
+    Attributes:
+        name: as Pillow has it, but HEIC for its HEIF.
+        shown: in a sentence.
+        extensions: of file names, lower-case with the dot.
+        media_type: of HTTP (RFC 2046).
+        starts: what its files start with; empty where it takes a closer look (``identify``).
+    """
+
+    name: str
+    shown: str
+    extensions: tuple[str, ...]
+    media_type: str
+    starts: tuple[bytes, ...] = ()
+
+    @property
+    def kind(self) -> FileKind:
+        """What ``identify`` says of such a file."""
+        article = "an" if self.shown[0] in "AI" else "a"
+        return FileKind(f"{article} {self.shown} image", self.name, is_image=True)
+
+
+IMAGE_FORMATS = {
+    entry.name: entry
+    for entry in (
+        ImageFormat(
+            "JPEG", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "image/jpeg", (b"\xff\xd8\xff",)
+        ),
+        ImageFormat("PNG", "PNG", (".png", ".apng"), "image/png", (b"\x89PNG\r\n\x1a\n",)),
+        ImageFormat("WEBP", "WebP", (".webp",), "image/webp"),
+        ImageFormat("HEIC", "HEIC", (".heic", ".heif", ".hif"), "image/heic"),
+        ImageFormat("AVIF", "AVIF", (".avif",), "image/avif"),
+        ImageFormat(
+            "TIFF", "TIFF", (".tif", ".tiff"), "image/tiff", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+        ),
+        ImageFormat("BMP", "BMP", (".bmp", ".dib"), "image/bmp"),
+        ImageFormat("GIF", "GIF", (".gif",), "image/gif", (b"GIF87a", b"GIF89a")),
+    )
+}
+"""What can be read, in the order in which people are told."""
+IMAGE_EXTENSIONS = frozenset(ending for entry in IMAGE_FORMATS.values() for ending in entry.extensions)
+"""Extensions looked for in folders, lower-case with the dot. Single files may have any name."""
 
 
 def _other_image(name: str) -> FileKind:
     return FileKind(name, is_image=True)
 
 
-_AVIF = _readable("an AVIF image", "AVIF")
-_HEIC = _readable("a HEIC image", "HEIC")
-_BMP = _readable("a BMP image", "BMP")
+_AVIF, _HEIC, _BMP, _WEBP = (IMAGE_FORMATS[name].kind for name in ("AVIF", "HEIC", "BMP", "WEBP"))
 _BMP_HEADER_SIZES = {12, 16, 40, 52, 56, 64, 108, 124}
 
 _STARTS: tuple[tuple[bytes, FileKind], ...] = (
-    (b"\xff\xd8\xff", _readable("a JPEG image", "JPEG")),
-    (b"\x89PNG\r\n\x1a\n", _readable("a PNG image", "PNG")),
-    (b"GIF87a", _readable("a GIF image", "GIF")),
-    (b"GIF89a", _readable("a GIF image", "GIF")),
-    *((start, _readable("a TIFF image", "TIFF")) for start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    *((start, entry.kind) for entry in IMAGE_FORMATS.values() for start in entry.starts),
     (b"8BPS", _other_image("a Photoshop document")),
     (b"\0\0\1\0", _other_image("an icon file")),
     (b"\xff\x0a", _other_image("a JPEG XL image")),
@@ -99,7 +136,7 @@ def identify(data: bytes) -> FileKind | None:
         return _BMP
     if data[:4] == b"RIFF":
         return {
-            b"WEBP": _readable("a WebP image", "WEBP"),
+            b"WEBP": _WEBP,
             b"AVI ": FileKind("an AVI video"),
             b"WAVE": FileKind("a WAV sound file"),
         }.get(data[8:12])

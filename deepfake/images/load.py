@@ -24,7 +24,7 @@ from PIL import Image
 from deepfake.errors import UserError
 from deepfake.images.colour import to_rgb
 from deepfake.images.ends import CUT_NOTE, closed_jpegs, looks_cut, mended_png
-from deepfake.images.formats import identify
+from deepfake.images.formats import IMAGE_FORMATS, identify
 from deepfake.images.headers import (
     bits_per_channel,
     count_frames,
@@ -37,7 +37,8 @@ from deepfake.images.headers import (
 from deepfake.images.limits import overload
 from deepfake.settings import capped
 
-WANTED = "Expected a JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF picture."
+*_BUT_LAST, _LAST = (entry.shown for entry in IMAGE_FORMATS.values())
+WANTED = f"Expected a {', '.join(_BUT_LAST)} or {_LAST} picture."
 
 
 class ImageRefused(UserError):

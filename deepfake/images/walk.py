@@ -6,13 +6,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from deepfake.images.formats import IMAGE_EXTENSIONS
 from deepfake.images.load import ImageRefused
-
-IMAGE_EXTENSIONS: frozenset[str] = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".dib"}
-    | {".tif", ".tiff", ".gif", ".avif", ".heic", ".heif", ".hif"}
-)
-"""Extensions looked for in folders, lower-case with the dot. Single files may have any name."""
 
 
 def list_image_files(path: str | os.PathLike[str]) -> list[Path]:

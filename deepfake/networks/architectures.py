@@ -5,6 +5,7 @@ Imports Keras (seconds, hundreds of MB): import this module only where a network
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from deepfake.errors import UserError
-from deepfake.networks.efficientnet import NAME as LITE
+from deepfake.networks.catalogue import ArchitectureError, architecture
 from deepfake.networks.efficientnet import efficientnet_lite0, load_imagenet
-
-
-class ArchitectureError(UserError):
-    """A network cannot be built as asked."""
 
 
 @keras.saving.register_keras_serializable(package="deepfake")
@@ -45,7 +41,7 @@ class FusedBatchNormalization(layers.BatchNormalization):
         return outputs
 
 
-def resnet50(weights: str | None = None, size: int = 128) -> keras.Model:
+def resnet50(weights: str | None = None, size: int | None = None, fused: bool = False) -> keras.Model:
     """The starting document's network: ResNet50 without top, pooled, 512 ReLU, batch norm, softmax.
 
     He et al., Deep Residual Learning for Image Recognition (2016). 24,639,874 parameters, of which
@@ -54,7 +50,8 @@ def resnet50(weights: str | None = None, size: int = 128) -> keras.Model:
     Args:
         weights: ``"imagenet"`` (Keras downloads them once), the path of the notop ``.h5`` file, or
             ``None``/``"none"`` for a random start.
-        size: side of the square input in pixels.
+        size: side of the square input in pixels; 128 where there is none.
+        fused: it knows no other batch normalisation than Keras' own, so this is passed over.
 
     Returns:
         A model from (N, size, size, 3) in [0, 1] to (N, 2) softmax in the order Fake, Real.
@@ -73,7 +70,7 @@ def resnet50(weights: str | None = None, size: int = 128) -> keras.Model:
         base = keras.applications.ResNet50(
             include_top=False,
             weights=source,  # pyright: ignore[reportArgumentType] - None is documented
-            input_shape=(size, size, 3),
+            input_shape=(size or 128, size or 128, 3),
         )
     except Exception as error:  # Keras raises a different type for no network, a bad hash and a bad file
         raise ArchitectureError(
@@ -142,15 +139,32 @@ def compact(
     return keras.Model(inputs, outputs, name="compact")
 
 
+def compact_network(size: int | None, weights: str | None, fused: bool) -> keras.Model:
+    """``compact`` from random weights."""
+    if weights not in (None, "none"):
+        raise ArchitectureError("no_weights", f"There are no weights '{weights}' for the network 'compact'.")
+    return compact(size, fused=fused)
+
+
+def efficientnet_network(size: int | None, weights: str | None, fused: bool) -> keras.Model:
+    """``efficientnet_lite0`` from random weights, ImageNet's or a file's."""
+    model = efficientnet_lite0(
+        size, normalisation=FusedBatchNormalization if fused else layers.BatchNormalization
+    )
+    if weights not in (None, "none"):
+        load_imagenet(model, str(weights))
+    return model
+
+
 def build(
     name: str, *, size: int | None = None, weights: str | None = None, fused: bool = False
 ) -> keras.Model:
-    """A network by its name: ``resnet50``, ``compact`` or ``efficientnet_lite0``.
+    """A network by its name in ``catalogue.ARCHITECTURES``.
 
     Args:
         name: the network's.
-        size: side of the input in pixels, None for any (``resnet50``: 128).
-        weights: ``none``; ``imagenet`` or a path (not for ``compact``). To start from a detector see
+        size: side of the input in pixels, None for any, or for its usual one.
+        weights: ``none``, ``imagenet`` or a path, as its entry has it. To start from a detector see
             ``training.train.starting_network``.
         fused: use the fast training kernel for batch normalisation (TensorFlow backend only).
 
@@ -158,22 +172,8 @@ def build(
         ArchitectureError: code ``unknown_architecture``, and what the networks raise.
         WeightsError: as ``efficientnet.load_imagenet``.
     """
-    if name == "resnet50":
-        return resnet50(weights, size or 128)
-    if name not in ("compact", LITE):
-        raise ArchitectureError(
-            "unknown_architecture", f"Unknown network '{name}'. Expected 'resnet50', 'compact' or '{LITE}'."
-        )
-    if name == "compact":
-        model = compact(size, fused=fused)
-    else:
-        normalisation = FusedBatchNormalization if fused else layers.BatchNormalization
-        model = efficientnet_lite0(size, normalisation=normalisation)
-    if name == LITE and weights and (weights == "imagenet" or weights.endswith(".pth")):
-        load_imagenet(model, weights)
-    elif weights not in (None, "none"):
-        raise ArchitectureError("no_weights", f"There are no weights '{weights}' for the network '{name}'.")
-    return model
+    module, function = architecture(name).builder.split(":")
+    return getattr(importlib.import_module(module), function)(size=size, weights=weights, fused=fused)
 
 
 def freeze_stages(model: keras.Model, stages: int) -> None:

@@ -1,4 +1,4 @@
-"""TODO."""
+"""A detector's card in sentences: what trained it, how it is calibrated, what it was measured to miss."""
 
 from __future__ import annotations
 

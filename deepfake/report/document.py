@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from deepfake import __version__
 from deepfake.detection.card import Card
-from deepfake.detection.figures import draw_faces, draw_heat
+from deepfake.detection.figures import draw_heat, draw_verdict
 from deepfake.detection.heatmaps import (
     COLOURS_MEAN,
     MAP_NAMES,
@@ -24,8 +24,8 @@ from deepfake.detection.text import (
     POINT_WORDS,
     PartRow,
     facts_line,
-    framed_square,
     headline,
+    left_out_line,
     number_line,
     overlay_line,
     part_rows,
@@ -140,14 +140,10 @@ _LIMITS = (
 
 
 def explained_parts(verdict: Verdict) -> tuple[int, ...]:
-    """Which of ``Verdict.parts`` get charts and maps: the ``MAX_EXPLAINED`` most likely fake.
-
-    Faces that were left out come last.
-    """
+    """Which of ``Verdict.parts`` get charts and maps: the ``MAX_EXPLAINED`` most fake that count."""
     parts = verdict.parts
-    barred = [face.barred for face in verdict.faces] + [False]  # the whole picture comes last
-    order = sorted(range(len(parts)), key=lambda place: (barred[place], -parts[place].p_fake))
-    return tuple(sorted(order[:MAX_EXPLAINED]))
+    counting = [place for place in range(len(parts)) if not left_out_line(verdict, place)]
+    return tuple(sorted(sorted(counting, key=lambda place: -parts[place].p_fake)[:MAX_EXPLAINED]))
 
 
 def make_report(
@@ -201,12 +197,7 @@ def make_report(
 
 
 def _verdict_blocks(image: LoadedImage, verdict: Verdict, card: Card) -> Iterator[Block]:
-    picture = draw_faces(
-        image.pixels,
-        [face.box for face in verdict.faces],
-        [face.verdict for face in verdict.faces],
-        square=framed_square(verdict),
-    )
+    picture = draw_verdict(image.pixels, verdict)
     yield Pictures((Picture(jpeg_bytes(picture), "jpeg", "The picture with its faces marked"),))
     yield Call(verdict.verdict, headline(verdict))
     number = number_line(verdict).replace("**", "")
@@ -238,7 +229,12 @@ def _stress_blocks(verdict: Verdict, card: Card) -> Iterator[Block]:
         "Each part that was judged was scored again after what messengers and editors do to pictures. A "
         "verdict that a mild change turns into its opposite is called uncertain."
     )
-    yield Rows(tuple((_who(verdict, place), test.sentence()) for place, test in enumerate(verdict.stress)))
+    yield Rows(
+        tuple(
+            (_who(verdict, place), left_out_line(verdict, place) or test.sentence())
+            for place, test in enumerate(verdict.stress)
+        )
+    )
     for place in explained_parts(verdict):
         test = verdict.stress[place]
         chart = stress_chart(test, card.thresholds, verdict.operating_point)
@@ -251,6 +247,8 @@ def _stress_blocks(verdict: Verdict, card: Card) -> Iterator[Block]:
 def _explanation_blocks(verdict: Verdict, explanations: Mapping[int, Explanation]) -> Iterator[Block]:
     yield Heading("Where did the detector look?")
     yield Paragraph(COLOURS_MEAN)
+    for line in filter(None, (left_out_line(verdict, place) for place in range(len(verdict.faces)))):
+        yield Paragraph(line)
     for place in explained_parts(verdict):
         who = _who(verdict, place)
         found = explanations.get(place)

@@ -75,18 +75,15 @@ def estimate(data: DatasetIndex, recipe: Recipe, *, on_progress: Report = _tell_
 
     from deepfake.data.synthesis.landmarks import read_landmarks
     from deepfake.networks.scoring import compiled_scorer, score_files
-    from deepfake.training.pipeline import training_batches
-    from deepfake.training.samples import epoch_samples, prepared
-    from deepfake.training.train import networks
+    from deepfake.training.samples import prepared
+    from deepfake.training.train import epoch_batches, networks
 
     forms = (False, True) if recipe.perturbed is not None else (False,)
     total = _STEPS + len(forms)
     on_progress(0, total)
     training, validation = prepared(data, recipe)
     model, served, _, steps = networks(training, recipe, resume=False)
-    samples = epoch_samples(training, recipe, 0, read_landmarks(training.root) if recipe.blended else {})
-    columns = 2 if recipe.architecture == "resnet50" else 1
-    batches = training_batches(samples, recipe.train_input, batch_size=recipe.batch_size, columns=columns)
+    batches = epoch_batches(training, recipe, 0, read_landmarks(training.root) if recipe.blended else {})
     seconds_per_step = _seconds_per_step(model, batches, lambda done: on_progress(done, total))
     scorer = compiled_scorer(served, recipe.serve_input)
     paths = validation.paths()[:_MEASURED_IMAGES]

@@ -1,61 +1,26 @@
-"""What a person chooses for a run on the page -> words of the command line, and what there is to choose."""
+"""What there is to choose for a run on this machine: data sets, starts, names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-from deepfake.data.index import SPLITS, index_dataset
+from deepfake.data.index import SPLITS, DatasetIndex, split_name
 from deepfake.detection.card import load_card, model_names
 from deepfake.errors import UserError
-from deepfake.settings import allowed_roots
+from deepfake.networks.catalogue import architecture
 from deepfake.training.recipe import Recipe
 
 AUGMENTATIONS = (None, 0.0, 0.25, 0.45, 0.65, 0.85)
 """Shares of perturbed training images to choose from; None leaves every image as it is."""
-_LEVELS = 3
-_TRAIN, _VALIDATION = {"train", "training"}, {"validation", "valid", "val", "dev"}
-_WITHIN = _TRAIN | _VALIDATION | {"test", "testing", "fake", "real"}
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """What the form holds; see ``recipes.Recipe``.
-
-    Attributes:
-        recipe: its name.
-        weights: ``none``, ``imagenet`` or a detector's name.
-        tensorboard: write TensorBoard event files too.
-    """
-
-    recipe: str
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    image_size: int
-    perturbed: float | None
-    weights: str
-    seed: int
-    patience: int | None
-    tensorboard: bool = False
-
-    def words(self) -> list[str]:
-        """For ``python -m deepfake train DATA --run NAME``."""
-        words = ["--recipe", self.recipe, "--epochs", str(self.epochs), "--batch-size", str(self.batch_size)]
-        words += ["--learning-rate", repr(self.learning_rate), "--image-size", str(self.image_size)]
-        words += ["--perturbed", "none" if self.perturbed is None else repr(self.perturbed)]
-        words += ["--weights", self.weights, "--seed", str(self.seed)]
-        if self.patience is not None:
-            words += ["--patience", str(self.patience)]
-        return words + (["--tensorboard"] if self.tensorboard else [])
 
 
 def weight_choices(recipe: Recipe) -> list[str]:
     """What training can start from: ``none``, and ImageNet's weights or detectors of the same network."""
-    if recipe.architecture == "resnet50":
-        return ["none", "imagenet"]
-    choices = ["none", "imagenet"] if recipe.weights == "imagenet" else ["none"]
+    entry = architecture(recipe.architecture)
+    choices = ["none", "imagenet"] if entry.imagenet else ["none"]
+    if not entry.from_detectors:
+        return choices
     for name in model_names():
         try:
             fits = recipe.architecture in load_card(name).networks
@@ -72,24 +37,18 @@ def augmentation_choices(recipe: Recipe) -> list[float | None]:
     return [None, *sorted(known)]
 
 
-def training_sets() -> list[Path]:
-    """Data sets below the allowed roots that a run can use: with Train and Validation, or a manifest."""
-    found: dict[Path, None] = {}
-    for root in allowed_roots():
-        for folder in _walk(root, _LEVELS):
-            if folder.resolve().is_relative_to(root):
-                found[folder] = None
-    return list(found)
+def can_train(folder: Path) -> bool:
+    """Whether a data set looks as if a run could use it: with Train and Validation, or a manifest."""
+    try:
+        splits = {split_name(path.name) for path in folder.iterdir() if path.is_dir()}
+    except OSError:
+        return False
+    return {"Train", "Validation"} <= splits or (folder / "manifest.csv").is_file()
 
 
-def image_counts(folder: Path) -> dict[str, tuple[int, int]]:
-    """Fake and Real images of each split that a run uses.
-
-    Raises:
-        DatasetError: the folder is no data set.
-    """
-    table = index_dataset(folder).table
-    counts = table.groupby(["split", "label"]).size()
+def image_counts(data: DatasetIndex) -> dict[str, tuple[int, int]]:
+    """Fake and Real images of each split that a run uses."""
+    counts = data.table.groupby(["split", "label"]).size()
     return {
         split: (int(counts.get((split, 1), 0)), int(counts.get((split, 0), 0)))
         for split in SPLITS
@@ -108,17 +67,3 @@ def free_name(stem: str, taken: Iterable[str]) -> str:
     while f"{stem}-{number}" in names:
         number += 1
     return f"{stem}-{number}"
-
-
-def _walk(folder: Path, levels: int) -> Iterable[Path]:
-    """Data sets in a folder; what lies within a data set's splits and classes is not looked at."""
-    try:
-        entries = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.name[0] != "."}
-    except OSError:
-        return
-    if (_TRAIN & entries.keys() and _VALIDATION & entries.keys()) or "manifest.csv" in entries:
-        yield folder
-    if levels:
-        for name, path in entries.items():
-            if name not in _WITHIN and path.is_dir():
-                yield from _walk(path, levels - 1)

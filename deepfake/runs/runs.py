@@ -23,8 +23,8 @@ from deepfake.runs.state import RunState, process_alive, run_state
 from deepfake.settings import DEMO_EXPLANATION, is_demo
 from deepfake.training.log import read_data_folder
 from deepfake.util.cache import folder_named
-from deepfake.util.files import SUPPORTED, held, hold, read_json, write_json
-from deepfake.util.process import ROOT, log_tail, spawn
+from deepfake.util.files import PACKED_MODELS, ROOT, SUPPORTED, held, hold, read_json, write_json
+from deepfake.util.process import log_tail, spawn
 from deepfake.util.text import plain_name
 
 LOG_FILE = "log.txt"
@@ -61,8 +61,10 @@ class Run:
 
 
 def runs_folder() -> Path:
-    """``$DEEPFAKE_RUNS``, or ``runs`` beside the package."""
-    return folder_named("DEEPFAKE_RUNS") or ROOT / "runs"
+    """``$DEEPFAKE_RUNS``, or ``runs`` in the checkout; of an installed package in the working folder."""
+    return folder_named("DEEPFAKE_RUNS") or (
+        Path("runs").resolve() if PACKED_MODELS.is_dir() else ROOT / "runs"
+    )
 
 
 def training_allowed() -> bool:

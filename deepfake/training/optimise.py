@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from deepfake.images.pixels import InputSpec
 from deepfake.networks.architectures import fake_logit
-from deepfake.networks.efficientnet import NAME as LITE
+from deepfake.networks.catalogue import ARCHITECTURES
 from deepfake.training.recipe import Recipe
 from deepfake.training.samples import TrainingError
 
@@ -18,15 +18,14 @@ from deepfake.training.samples import TrainingError
 def fastest_precision(architecture: str) -> str:
     """``mixed_bfloat16`` where the processor multiplies bfloat16 itself, else ``float32``.
 
-    Without such instructions it is emulated, at less than half the speed. On the one
-    processor tried (AMX) the gradients of depthwise convolutions lose more by it than all else gains.
+    Without such instructions it is emulated, at less than half the speed.
 
     Args:
         architecture: the network's name.
     """
     if tf.config.list_physical_devices("GPU"):
         return "mixed_bfloat16"
-    if architecture == LITE:
+    if not ARCHITECTURES[architecture].bfloat16:
         return "float32"
     cpu = Path("/proc/cpuinfo")
     flags = cpu.read_text() if cpu.exists() else ""
@@ -73,7 +72,7 @@ def compile_for(model: Any, recipe: Recipe, steps: int) -> None:
     else:
         optimizer = keras.optimizers.Adam(rate)
     compiled = keras.backend.backend() == "jax"  # which knows no graph between single steps and a program
-    if recipe.architecture == "resnet50":
+    if ARCHITECTURES[recipe.architecture].outputs == 2:
         model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"], jit_compile=compiled)
     else:
         loss = keras.losses.BinaryCrossentropy(from_logits=True)

@@ -29,7 +29,8 @@ from deepfake.data.index import DatasetIndex
 from deepfake.data.synthesis.landmarks import read_landmarks
 from deepfake.detection.card import load_card, load_model
 from deepfake.errors import UserError
-from deepfake.networks.architectures import LITE, ArchitectureError, build, freeze_stages
+from deepfake.networks.architectures import build, freeze_stages
+from deepfake.networks.catalogue import ARCHITECTURES, ArchitectureError, architecture
 from deepfake.networks.scoring import compiled_scorer, score_files
 from deepfake.training.callbacks import StepReporter, StopAsked, WeightAverage
 from deepfake.training.checkpoint import read_checkpoint, write_checkpoint
@@ -98,16 +99,13 @@ def merit(measured: dict[str, Any], recipe: Recipe) -> float:
 def starting_network(
     name: str, *, size: int | None = None, weights: str | None = None, fused: bool = False
 ) -> keras.Model:
-    """As ``architectures.build``; but for ``resnet50``, ``weights`` may name a detector to start from.
+    """As ``architectures.build``; ``weights`` may name a detector to start from too.
 
     Raises:
         ArchitectureError: as ``build``; code ``weights_not_loaded``: another network.
         ModelError: ``weights`` is not the name of a sound detector.
     """
-    of_detector = weights not in (None, "none") and name != "resnet50"
-    if name == LITE and weights and (weights == "imagenet" or weights.endswith(".pth")):
-        of_detector = False
-    if not of_detector:
+    if not architecture(name).names_detector(weights):
         return build(name, size=size, weights=weights, fused=fused)
     model = build(name, size=size, fused=fused)
     _start_from(model, str(weights))
@@ -152,13 +150,13 @@ def precision_of(recipe: Recipe) -> str:
 def networks(training: DatasetIndex, recipe: Recipe, *, resume: bool) -> tuple[Any, Any, str, int]:
     """The network to train, compiled; the one to measure and keep; the precision; steps an epoch."""
     keras.utils.set_random_seed(recipe.seed)
-    precision = precision_of(recipe)
+    precision, entry = precision_of(recipe), architecture(recipe.architecture)
     steps = max(1, images_per_epoch(training, recipe) // recipe.batch_size)
     with over_all_devices():
         keras.mixed_precision.set_dtype_policy(precision)
         model: Any = starting_network(
             recipe.architecture,
-            size=recipe.train_input.size if recipe.architecture == "resnet50" else None,
+            size=recipe.train_input.size if entry.fixed_size else None,
             weights=None if resume else recipe.weights,
             fused=keras.backend.backend() == "tensorflow",
         )
@@ -169,16 +167,14 @@ def networks(training: DatasetIndex, recipe: Recipe, *, resume: bool) -> tuple[A
         if recipe.adversarial:
             model = adversarial(model, recipe.adversarial, recipe.train_input)
         compile_for(model, recipe, steps)
-    served = build(
-        recipe.architecture, size=recipe.serve_input.size if recipe.architecture == "resnet50" else None
-    )
+    served = build(recipe.architecture, size=recipe.serve_input.size if entry.fixed_size else None)
     return model, served, precision, steps
 
 
 def epoch_batches(training: DatasetIndex, recipe: Recipe, epoch: int, landmarks: Any) -> Any:
     """The batches of an epoch (from 0), as ``training_batches``."""
     samples = epoch_samples(training, recipe, epoch, landmarks)
-    columns = 2 if recipe.architecture == "resnet50" else 1
+    columns = ARCHITECTURES[recipe.architecture].outputs
     return training_batches(samples, recipe.train_input, batch_size=recipe.batch_size, columns=columns)
 
 

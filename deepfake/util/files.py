@@ -19,6 +19,8 @@ except ImportError:  # Windows has no such locks: nothing is ever held there
 
 ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds the package ``deepfake``: the checkout, where it is one."""
+PACKED_MODELS = ROOT / "deepfake" / "_models"
+"""Where the detectors lie in a package that was installed with pip."""
 SUPPORTED = fcntl is not None
 _PATIENCE = 1.0
 """Seconds; who only asks whether a lock is held takes a share of it for a moment."""

@@ -50,8 +50,8 @@ def test_a_zip_then_a_row_then_the_check_page_and_back(page, address, tmp_path):
     page.get_by_role("radio", name="Not judged").or_(page.get_by_role("button", name="Not judged")).click()
     expect(page).to_have_url(re.compile("show=Not"))
 
-    page.get_by_role("radio", name="Uncertain").or_(page.get_by_role("button", name="Uncertain")).click()
-    expect(page).to_have_url(re.compile("show=Uncertain"))
+    page.get_by_role("radio", name="No face").or_(page.get_by_role("button", name="No face")).click()
+    expect(page).to_have_url(re.compile("show=No"))
     choose_first_row(page).click()
     expect(page.get_by_text("A picture of your batch")).to_be_visible()
     expect(verdict(page)).to_have_count(1, timeout=WAIT_MS)

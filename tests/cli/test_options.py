@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deepfake.cli import main
 from deepfake.cli.options import output_path
 from deepfake.errors import UserError
 from deepfake.util.text import printable
@@ -50,3 +51,14 @@ def test_a_closed_folder_or_file_is_refused(tmp_path: Path, monkeypatch: pytest.
 
 def test_names_do_not_steer_the_terminal() -> None:
     assert printable("a\x1b[2Jb\udce4\n") == "a?[2Jb??"
+
+
+@pytest.mark.parametrize(("flag", "more"), [("--csv", "> FILE"), ("--json", "> FILE"), ("--stress", "")])
+def test_a_switch_that_is_given_a_value_says_so(
+    flag: str, more: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", f"{flag}={tmp_path}", "a.png"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"deepfake: {flag} takes no value. Received: '{tmp_path}'.")
+    assert more in said
+    assert "usage" not in said

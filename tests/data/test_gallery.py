@@ -20,7 +20,7 @@ from deepfake.data.gallery import Query, gallery_table, neighbours, select, susp
 from deepfake.data.image_stats import measure_images
 from deepfake.data.index import DatasetError, index_dataset
 from deepfake.data.inventory import take_inventory
-from deepfake.data.sets import FetchError, data_sets, fetch_kaggle, make_demo
+from deepfake.data.sets import FetchError, fetch_kaggle, list_sets, make_demo
 from deepfake.detection.card import load_card
 from deepfake.errors import UserError
 from deepfake.evaluation.measure import compute_scores, kept_scores, recorded_scores
@@ -228,24 +228,35 @@ def wait(job) -> None:
 
 
 def test_sets_below_the_roots(tmp_path, monkeypatch):
-    for place in ("one/Train/Fake", "two/deep/Real", "two/.hidden/Real", "three/other", "a/b/c/Fake"):
+    places = (
+        "one/Train/Fake",
+        "two/deep/Real",
+        "two/.hidden/Real",
+        "three/other",
+        "a/b/c/Fake",
+        "a/b/c/d/Fake",
+    )
+    for place in (*places, "many/x/Real", "many/y/Fake", "a/b/deepest/further/Real"):
         (tmp_path / "roots" / place).mkdir(parents=True)
     (tmp_path / "roots/four").mkdir()
     (tmp_path / "roots/four/manifest.csv").write_text("path,split,label\n")
     (tmp_path / "outside" / "Fake").mkdir(parents=True)
     (tmp_path / "roots" / "link").symlink_to(tmp_path / "outside")
     monkeypatch.setenv("DEEPFAKE_DATA", str(tmp_path / "roots"))
-    names = [folder.relative_to(tmp_path / "roots").as_posix() for folder in data_sets()]
-    assert names == ["four", "one", "two/deep"]
+    names = ["a/b/c", "four", "many", "many/x", "many/y", "one", "two/deep"]
+    assert list(list_sets().items()) == [(f"roots/{name}", tmp_path / "roots" / name) for name in names]
+    monkeypatch.setenv("DEEPFAKE_DATA", f"{tmp_path}/roots/one:{tmp_path}/roots/a/b:{tmp_path}/other/one")
+    (tmp_path / "other/one/Real").mkdir(parents=True)  # two roots of one name: neither hides the other
+    assert list(list_sets()) == ["one", "b/c", "b/c/d", "b/deepest/further", str(tmp_path / "other/one")]
 
 
 def test_the_demo_is_a_set_of_its_own(monkeypatch):
     monkeypatch.setattr(
         "deepfake.data.sets.write_demo", lambda folder, on_progress: (folder / "Fake").mkdir(parents=True)
     )
-    assert data_sets() == []
+    assert list_sets() == {}
     folder = make_demo()
-    assert data_sets() == [folder]
+    assert list_sets() == {"sets/demo": folder}
     assert make_demo() == folder
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from deepfake.data.index import DatasetIndex, index_dataset
-from deepfake.detection.card import default_name, load_card, load_model, model_names, models_folder
+from deepfake.detection.card import Card, default_name, load_card, load_model, model_names, models_folder
 from deepfake.evaluation.metrics import evaluate_scores
 from deepfake.evaluation.scores import read_scores
 from deepfake.evaluation.thresholds import at_every_point, rules_from_dict, sort_scores
@@ -54,29 +55,75 @@ def test_numbers_in_the_card_follow_from_its_scores(name: str) -> None:
 
 def test_numbers_in_the_readme_are_the_cards() -> None:
     """Each row of its table is an evaluation of ``faces``; forced-choice accuracy and image count name it."""
-    card = load_card("faces")
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in text.splitlines()
-        if line.count("|") == 11 and "0." in line
+    rows = table_rows(ROOT / "README.md", "What it tells you", 7)
+    assert len(rows) == 5
+    for title, n, *rates, accuracy in rows:
+        (entry,) = matching(load_card("faces"), n, accuracy)
+        assert rates == [f"{rate:.0%}" for rate in verdict_rates(entry) if rate is not None], title
+
+
+def test_numbers_in_the_accuracy_document_are_the_cards() -> None:
+    path = ROOT / "docs" / "accuracy.md"
+    card, other = load_card("faces"), load_card("openforensics")
+    verdicts = {(row[0], row[1]): row[2:] for row in table_rows(path, "Verdicts of `faces`", 6)}
+    choices = table_rows(path, "Forced choice, both detectors", 6)
+    assert len(choices) == len(verdicts) >= 15
+    for title, n, accuracy, auc, other_accuracy, other_auc in choices:
+        (entry,) = matching(card, n, accuracy)
+        assert auc == shown(entry["roc_auc"]), title
+        low, high = entry["intervals"]["accuracy"]
+        assert accuracy == f"{shown(entry['accuracy'])} ({shown(low)}-{shown(high)})", title
+        assert verdicts[title, n] == [shown(rate) for rate in verdict_rates(entry)], title
+        if other_accuracy != "-":
+            same = [each for each in other.evaluations if each["scores"] == entry["scores"]]
+            assert [(shown(each["accuracy"]), shown(each["roc_auc"])) for each in same] == [
+                (other_accuracy, other_auc)
+            ], title
+    points = {row[0]: row[1:] for row in table_rows(path, "The verdict rule", 3)}
+    for place, cuts in enumerate((card.thresholds, other.thresholds)):
+        assert points["*Balanced*: fake from a probability of"][place] == shown(cuts.fake_from())
+        assert points["*Few false alarms*: fake from"][place] == shown(cuts.fake_from("few_false_alarms"))
+        assert points["real below"][place] == shown(cuts.uncertain_low)
+        assert f"{shown(cuts.balanced)} for `{(card.name, other.name)[place]}`" in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_in_a_model_card_are_those_of_its_json(name: str) -> None:
+    card = load_card(name)
+    rows = table_rows(card.folder / "README.md", "Evaluation", 9)
+    assert len(rows) == len(card.evaluations)
+    for title, data, n, *rates, accuracy, auc in rows:
+        split, source, *perturbed = data.split()
+        (entry,) = matching(card, n, accuracy)
+        assert (split, source, bool(perturbed)) == (entry["split"], entry["source"], entry["perturbed"])
+        low, high = entry["intervals"]["accuracy"]
+        assert accuracy == f"{shown(entry['accuracy'])} ({shown(low)}-{shown(high)})", title
+        assert [*rates, auc] == [shown(each) for each in (*verdict_rates(entry), entry["roc_auc"])], title
+
+
+def table_rows(path: Path, heading: str, columns: int) -> list[list[str]]:
+    """The rows with numbers of the tables under a heading."""
+    part = path.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in part.splitlines() if line[:1] == "|"]
+    return [row for row in rows if len(row) == columns and row[1][:1].isdigit() | row[2][:1].isdigit()]
+
+
+def matching(card: Card, n: str, accuracy: str) -> list[dict[str, Any]]:
+    """The evaluations with as many images and this forced-choice accuracy."""
+    count = int(n.replace(",", ""))
+    return [
+        each for each in card.evaluations if each["n"] == count and shown(each["accuracy"]) == accuracy[:5]
     ]
-    assert len(rows) >= 15
-    for title, n, *numbers in rows:
-        found = [
-            entry
-            for entry in card.evaluations
-            if entry["n"] == int(n.replace(",", "")) and f"{entry['accuracy']:.3f}" == numbers[4][:5]
-        ]
-        assert len(found) == 1, title
-        rule = rules_from_dict(found[0]["verdict_rule"])["balanced"]
-        rates = (rule.decided, rule.correct, rule.false_positive_rate, rule.recall)
-        assert numbers[:4] == ["-" if rate.share is None else f"{rate.share:.3f}" for rate in rates], title
-        auc = found[0]["roc_auc"]
-        assert numbers[5] == ("-" if auc is None else f"{auc:.3f}"), title
-    cuts = card.thresholds
-    assert f"fake from a probability of {cuts.fake_from():.3f}, real below {cuts.uncertain_low:.3f}" in text
-    assert f"({cuts.balanced:.3f} for\n`faces`" in text
+
+
+def verdict_rates(entry: dict[str, Any]) -> tuple[float | None, ...]:
+    rule = rules_from_dict(entry["verdict_rule"])["balanced"]
+    rates = (rule.decided, rule.correct, rule.false_positive_rate, rule.recall)
+    return tuple(rate.share for rate in rates)
+
+
+def shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 @pytest.mark.slow

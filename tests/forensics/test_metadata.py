@@ -227,9 +227,11 @@ def drawn(content: bytes, file_id: str) -> AppTest:
         import streamlit as st
 
         from ui.check.forensics import show_forensics, show_signed_record
+        from ui.uploads import Upload
 
-        show_signed_record(st.session_state["content"], st.session_state["file"])
-        show_forensics(st.session_state["content"], st.session_state["file"])
+        upload = Upload(st.session_state["file"], "a.jpg", st.session_state["content"])
+        show_signed_record(upload, "JPEG")
+        show_forensics(upload)
 
     app = AppTest.from_function(script, default_timeout=60)
     app.session_state["content"], app.session_state["file"] = content, file_id

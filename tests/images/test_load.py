@@ -24,7 +24,13 @@ from PIL.PngImagePlugin import PngInfo
 from pillow_heif import from_bytes, register_heif_opener
 
 from deepfake.errors import UserError
-from deepfake.images.formats import FRAME_COUNT_LIMIT, count_gif_frames, count_tiff_pages, identify
+from deepfake.images.formats import (
+    FRAME_COUNT_LIMIT,
+    IMAGE_EXTENSIONS,
+    count_gif_frames,
+    count_tiff_pages,
+    identify,
+)
 from deepfake.images.headers import header_facts
 from deepfake.images.load import (
     MAX_BYTES,
@@ -33,7 +39,7 @@ from deepfake.images.load import (
     ImageRefused,
     load_image,
 )
-from deepfake.images.walk import IMAGE_EXTENSIONS, list_image_files
+from deepfake.images.walk import list_image_files
 
 register_heif_opener()
 

@@ -242,7 +242,7 @@ def test_the_median_decides_and_frames_are_judged_as_pictures(
         "Likely fake",
         "Likely fake",
         "Likely fake",
-        "No face",
+        "No face found",
     ]
     assert table["Probability of fake"].isna().tolist() == [False] * 4 + [True]
     traces: Any = video_figure(result).data

@@ -15,7 +15,8 @@ from deepfake.detection.card import ModelError
 from deepfake.detection.heatmaps import grad_cam
 from deepfake.images.pixels import InputSpec
 from deepfake.networks import efficientnet
-from deepfake.networks.architectures import ArchitectureError, build
+from deepfake.networks.architectures import build
+from deepfake.networks.catalogue import ArchitectureError
 from deepfake.networks.efficientnet import NAME, efficientnet_lite0, load_imagenet
 from deepfake.networks.torch_weights import WeightsError
 from deepfake.training.train import starting_network

@@ -26,7 +26,8 @@ from tests.support.batches import two_detectors, zipped
 from tests.support.images import encoded, noise_image
 
 PNG = encoded(noise_image(1))
-SCORES = {64: 0.97, 72: 0.03, 80: 0.5}
+NO_FACE = 88
+SCORES = {64: 0.97, 72: 0.03, 80: 0.5, NO_FACE: 0.9}
 """By the picture's width, as the detector of these tests scores it."""
 
 
@@ -35,7 +36,10 @@ def scored(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     """Fixes the scores; all tests share one session, so its batch is dropped afterwards."""
     monkeypatch.setattr("ui.page.load_everything", lambda: None)
     scan = FaceScan((Face((10, 10, 40, 60), (0, 0, 64, 64), 0.99),), "faces")
-    monkeypatch.setattr("deepfake.detection.detector.find_faces", lambda pixels: scan)
+    monkeypatch.setattr(
+        "deepfake.detection.detector.find_faces",
+        lambda pixels: FaceScan((), "no_face") if pixels.shape[1] == NO_FACE else scan,
+    )
     check = type(get_detector("tiny")).check
 
     def fixed(self, image, *rest):
@@ -108,18 +112,34 @@ def test_table_counts_filter_and_downloads(monkeypatch: pytest.MonkeyPatch) -> N
         )
     )  # fmt: skip
     files = zipped(a=picture(64), b=b"text", c=picture(72))
-    app = ended(start(("set.zip", files), ("<b>d</b>.png", picture(80))))
+    app = ended(start(("set.zip", files), ("<b>d</b>.png", picture(80)), ("e.png", picture(NO_FACE))))
     table = app.dataframe[0].value
-    assert table["File"].tolist() == ["set.zip/a.png", "set.zip/b.png", "set.zip/c.png", "<b>d</b>.png"]
-    assert table["Verdict"].tolist() == ["Likely fake", "Not judged", "Likely real", "Uncertain"]
+    assert table["File"].tolist() == [
+        "set.zip/a.png",
+        "set.zip/b.png",
+        "set.zip/c.png",
+        "<b>d</b>.png",
+        "e.png",
+    ]
+    assert table["Verdict"].tolist() == [
+        "Likely fake",
+        "Not judged",
+        "Likely real",
+        "Uncertain",
+        "No face found",
+    ]
     assert "not a picture" in table["Notes"][1]
-    assert table["Faces"].tolist()[::2] == [1, 1]
+    assert table["Faces"].tolist()[::2] == [1, 1, 0]
     assert table["Picture"][0].startswith("data:image/jpeg;base64,")
-    assert [metric.value for metric in app.metric] == ["1", "1", "1", "1"]
+    assert {metric.label: metric.value for metric in app.metric} == {
+        "Likely fake": "1", "Uncertain": "1", "Likely real": "1", "No face found": "1", "Not judged": "1",
+    }  # fmt: skip
 
-    rows = list(csv.DictReader(io.StringIO(bytes(made["All 4 as CSV"]()).decode("utf-8-sig"))))  # pyright: ignore[reportArgumentType]
-    assert [row["verdict"] for row in rows] == ["fake", "", "real", "uncertain"]
-    lines = [json.loads(line) for line in str(made["All 4 as JSON"]()).splitlines()]
+    rows = list(csv.DictReader(io.StringIO(bytes(made["All 5 as CSV"]()).decode("utf-8-sig"))))  # pyright: ignore[reportArgumentType]
+    assert [row["verdict"] for row in rows] == ["fake", "", "real", "uncertain", "uncertain"], (
+        "the file stays as it was"
+    )
+    lines = [json.loads(line) for line in str(made["All 5 as JSON"]()).splitlines()]
     assert lines[1]["error"]["code"] == "not_an_image"
     expected = get_detector("tiny").check(load_image(picture(64)))
     names = {"path": "set.zip/a.png", "file": "set.zip/a.png"}
@@ -128,6 +148,8 @@ def test_table_counts_filter_and_downloads(monkeypatch: pytest.MonkeyPatch) -> N
     app.radio[0].set_value("few_false_alarms").run()
     next(group for group in app.button_group if group.label == "Show").set_value("Not judged").run()
     assert app.dataframe[0].value["File"].tolist() == ["set.zip/b.png"]
+    next(group for group in app.button_group if group.label == "Show").set_value("No face found").run()
+    assert app.dataframe[0].value["File"].tolist() == ["e.png"]
     press(app, "Clear results")
     assert "Nothing to check yet" in shown(app)
 

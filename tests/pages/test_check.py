@@ -29,7 +29,7 @@ from deepfake.images.load import MAX_BYTES
 from deepfake.util.files import ROOT
 from tests.support.images import encoded, noise_image
 from ui import page as ui
-from ui.uploads import IMAGES, SHELVES, Shelf
+from ui.uploads import IMAGES, SHELVES, Shelf, Upload
 
 HOSTILE = [
     "<b>*x*</b>.png",
@@ -562,3 +562,43 @@ def test_a_fault_in_an_explanation_leaves_the_verdict(fixed, monkeypatch):
     assert any("could not be worked out" in error.value for error in app.error)
     assert "no memory" not in shown(app)
     assert "Likely fake" in headings(app)[0]
+
+
+def test_an_upload_is_decoded_once(fixed, monkeypatch):
+    from deepfake.images import load
+
+    decoded: list[int] = []
+    decode = load._decode
+    monkeypatch.setattr(load, "_decode", lambda data, *rest: decoded.append(len(data)) or decode(data, *rest))
+    fixed([0.97])
+    app = upload(page().run(), ("a.png", PNG))
+    assert "Likely fake" in headings(app)[0]
+    assert decoded == [len(PNG)], "the preview, the verdict and the marked faces share it"
+    app.radio[0].set_value("few_false_alarms").run()
+    assert not app.exception
+    upload(app, ("a.png", PNG), ("b.png", OTHER := encoded(noise_image(2))))
+    assert decoded == [len(PNG), len(PNG), len(OTHER)], "three uploads"
+
+
+def test_pictures_held_for_their_verdicts_fit_into_memory(monkeypatch):
+    from ui.check import checked
+
+    decoder = checked.Decoder()
+    monkeypatch.setattr(checked, "HELD_BYTES", 64 * 64 * 3)  # one picture
+    uploads = [Upload(name, name, encoded(noise_image(1))) for name in "abc"]
+    images = [decoder.open(each) for each in uploads]
+    assert decoder.take(uploads[0]) is images[0]
+    assert decoder.take(uploads[1]) is not images[1]
+
+
+@pytest.mark.parametrize("reason", ["out_of_scope", "too_small", "not_a_photograph"])
+def test_a_face_that_was_left_out_has_no_dots_but_a_reason(fixed, monkeypatch, reason):
+    fixed([0.97])
+    monkeypatch.setattr("deepfake.detection.detector._reason", lambda *_: reason)
+    app = explained(upload(page().run(), ("a.png", PNG)))
+    for tab in (0, 1):
+        open_tab(app, tab)
+        assert "Face 1 was left out: " in shown(app).replace("\\", "")
+        assert not app.get("plotly_chart")
+        assert not app.dataframe
+        assert "likely fake" not in shown(app).lower()

@@ -111,7 +111,7 @@ def test_pictures_on_which_they_differ(two):
     assert f"Only zebra right: {len(rows)}." in shown(app)
     frame = app.dataframe[0].value
     assert set(frame["Picture"]) <= set(rows["image_id"])
-    assert (frame["a"] - frame["b"]).abs().is_monotonic_decreasing
+    assert (frame["p_fake_a"] - frame["p_fake_b"]).abs().is_monotonic_decreasing
 
 
 def test_what_cannot_be_compared_is_a_sentence(two):
@@ -243,9 +243,13 @@ def test_a_link_names_no_free_path(two, tmp_path, monkeypatch, picture, evaluati
 def test_running_needs_a_folder_that_the_operator_opened(two, tmp_path, monkeypatch):
     app = page(view=RUN)
     assert not app.exception
-    assert "No folder of pictures is open to this page" in shown(app)
+    assert "There is no data set yet" in shown(app)
+    assert "python -m deepfake evaluate DATA" in app.code[-1].value
     monkeypatch.setenv("DEEPFAKE_DATA", str(tmp_path))
     app = page(view=RUN)
+    assert not app.exception
+    assert f"No such folder lies below {tmp_path}" in app.text[0].value
+    app = page(view=RUN, **{"data-folder": str(tmp_path)})
     assert not app.exception
     assert "No labelled images" in shown(app)
     assert not [button for button in app.button if button.label == "Evaluate"]

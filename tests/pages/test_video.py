@@ -33,7 +33,7 @@ def test_a_clip_gets_a_timeline_and_a_verdict(use_tiny_models: Path) -> None:
     assert [element.value for element in app.text] == ["<b>a</b>.mp4"]
     table = app.dataframe[0].value
     assert len(table) == 10
-    assert set(table["Verdict"]) == {"No face"}
+    assert set(table["Verdict"]) == {"No face found"}
 
 
 def test_a_fake_stretch_is_the_headline(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:

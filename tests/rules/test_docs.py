@@ -1,67 +1,153 @@
-"""Every command, option, environment variable, page, route and make target is documented."""
+"""Every command, option, variable, page, route and make target is documented; documents keep their size."""
 
 from __future__ import annotations
 
 import re
+import tomllib
+from pathlib import Path
+
+import pytest
 
 from deepfake.api.app import Service
 from deepfake.cli.reference import commands, reference
 from deepfake.util.files import ROOT
 from ui.page import PAGES
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-TEXTS = "\n".join(
-    path.read_text(encoding="utf-8")
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "README.md"]
-)
+README = ROOT / "README.md"
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
+CARDS = sorted((ROOT / "models").glob("*/README.md"))
+MODELS, BENCHMARKS = ROOT / "models" / "README.md", ROOT / "benchmarks" / "README.md"
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *DOCS, MODELS, *CARDS, BENCHMARKS]
+EXPERIMENTS = [path for path in DOCS if path.parent.name == "experiments" and path.name != "README.md"]
+
+
+def text(*paths: Path) -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def section(path: Path, heading: str) -> str:
+    """What stands under a heading of the second level."""
+    return text(path).partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
 def test_the_command_line_is_described_as_it_is() -> None:
-    written = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    written = text(ROOT / "docs" / "command-line.md")
     assert written == reference(), (
         "Run: python -m deepfake.cli.reference > docs/command-line.md"
     )  # fmt: skip
 
 
-def test_every_command_is_in_the_readme() -> None:
-    names = [name for name, _, _ in commands()]
+def test_every_command_is_explained() -> None:
+    names = [command for command, _, _ in commands()]
     assert len(names) > 8
-    assert [name for name in names if f"python -m deepfake {name}" not in README] == []
+    explained = text(ROOT / "docs" / "commands.md")
+    assert [command for command in names if f"| `python -m deepfake {command} " not in explained
+            and f"| `python -m deepfake {command}` |" not in explained] == []  # fmt: skip
+
+
+def test_commands_and_options_in_documents_exist() -> None:
+    options = {
+        command: {word for action in parser._actions for word in action.option_strings}
+        for command, _, parser in commands()
+    }
+    named = re.findall(r"python -m deepfake ([a-z]+)((?:[^`\n|\\#]|\\\n)*)", text(*DOCUMENTS))
+    assert len(named) > 40
+    for command, rest in named:
+        assert command in options, command
+        assert not set(re.findall(r"(?<![\w-])--[a-z-]+", rest)) - options[command], f"{command}{rest}"
 
 
 def test_every_environment_variable_is_explained() -> None:
-    sources = [*ROOT.glob("*.py"), *(ROOT / "pages").glob("*.py"), *(ROOT / "deepfake").rglob("*.py")]
-    sources += [*(ROOT / "benchmarks").glob("*.py"), ROOT / "Dockerfile"]
-    named = {
-        word for path in sources for word in re.findall(r"\bDEEPFAKE_[A-Z_]*[A-Z]\b", path.read_text("utf-8"))
-    }
+    sources = [*ROOT.glob("*.py"), *(ROOT / "pages").glob("*.py"), *(ROOT / "ui").rglob("*.py")]
+    sources += [*(ROOT / "deepfake").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py"), ROOT / "Dockerfile"]
+    named = {word for path in sources for word in re.findall(r"\bDEEPFAKE_[A-Z_]*[A-Z]\b", text(path))}
+    explained = set(
+        re.findall(r"^\| `(DEEPFAKE_\w+)` \|", text(ROOT / "docs" / "operating.md"), re.MULTILINE)
+    )
     assert "DEEPFAKE_DATA" in named
-    assert sorted(word for word in named if f"| `{word}` |" not in README) == []
+    assert named == explained
 
 
 def test_every_page_is_in_the_readme() -> None:
     assert len(PAGES) >= 6
-    assert sorted(title for title in PAGES.values() if f"| {title} |" not in README) == []
+    assert sorted(title for title in PAGES.values() if f"| {title} |" not in text(README)) == []
 
 
-def test_every_route_is_in_the_readme() -> None:
-    assert [route.path for route in Service().routes() if route.path not in README] == []
+def test_every_route_is_explained() -> None:
+    explained = text(ROOT / "docs" / "http.md")
+    assert [route.path for route in Service().routes() if f" {route.path}` |" not in explained] == []
 
 
 def test_every_make_target_and_benchmark_is_named() -> None:
-    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    named = set(re.findall(r"`?make ([a-z -]+)", TEXTS))
+    targets = re.findall(r"^([a-z-]+):", text(ROOT / "Makefile"), re.MULTILINE)
+    written = text(*DOCUMENTS)
+    named = set(re.findall(r"`?make ([a-z -]+)", written))
     words = {word for line in named for word in line.split()}
     assert sorted(set(targets) - words - {"clean"}) == []
     own = [
         path.stem
         for path in (ROOT / "benchmarks").glob("*.py")
-        if '__name__ == "__main__"' in path.read_text(encoding="utf-8") and path.stem != "__main__"
+        if '__name__ == "__main__"' in text(path) and path.stem != "__main__"
     ]
-    assert sorted(name for name in own if f"python -m benchmarks.{name}" not in TEXTS) == []
+    assert sorted(stem for stem in own if f"python -m benchmarks.{stem}" not in written) == []
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "models").glob("*.md")]:
-        for link in re.findall(r"\]\((?!http|#)([^)#]+)", path.read_text(encoding="utf-8")):
-            assert (path.parent / link).exists(), f"{path.name}: {link}"
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_links_between_documents_lead_somewhere(path: Path) -> None:
+    for link, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", text(path)):
+        target = path.parent / link if link else path
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", text(target), re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor in anchors, f"{link}#{anchor}"
+
+
+def test_documents_keep_their_size() -> None:
+    assert len(text(README).split()) <= 900
+    assert len(text(MODELS).splitlines()) <= 80
+    folders = [card.parent for card in sorted(ROOT.glob("models/*/card.json"))]
+    assert [card.parent for card in CARDS] == folders
+    assert [name(card) for card in CARDS if not 80 <= len(text(card).splitlines()) <= 120] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_lines_are_short(path: Path) -> None:
+    """But for rows of tables, which Markdown cannot break."""
+    assert [line for line in text(path).splitlines() if len(line) > 140 and line[0] != "|"] == []
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
+def test_an_experiment_has_its_parts(path: Path) -> None:
+    for part in ("**Claim.**", "**Command.**", "\n| --- ", "**Conclusion.**"):
+        assert part in text(path), part
+    assert f"]({path.name})" in text(path.parent / "README.md")
+
+
+def test_networks_are_called_by_their_run_and_have_a_parent() -> None:
+    pages = text(*DOCS, MODELS, *CARDS)
+    table = section(ROOT / "docs" / "experiments" / "README.md", "Networks")
+    rows = re.findall(r"^\| ((?:faces|of)-r\d\d) \| ([^|]+) \|", table, re.MULTILINE)
+    known = {row for row, _ in rows}
+    assert len(known) == len(rows) > 15
+    assert set(re.findall(r"\b(?:faces|of)-r\d+\b", pages)) <= known
+    assert {run for _, parent in rows for run in re.findall(r"\b(?:faces|of)-r\d+\b", parent)} <= known
+    assert re.findall(r"\b(?:LITE\d*|WISE|SCRATCH|W457|LITE-OF\d?)\b", pages) == []
+
+
+def test_the_floors_are_the_linters() -> None:
+    contracts = tomllib.loads(text(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    floors = section(ROOT / "docs" / "architecture.md", "Floors").split("```")[1].split("\n")
+    written = [set(floor.split(" | ")) for floor in floors if floor]
+    assert written == [set(layer.replace("deepfake.", "").split(" | ")) for layer in layers]
+
+
+def test_files_that_documents_name_are_there() -> None:
+    named = re.findall(r"`((?:deepfake|ui|pages|tests|benchmarks|docs)/[\w./-]*)`", text(*DOCUMENTS))
+    assert len(named) > 40
+    assert sorted({path for path in named if not (ROOT / path).exists()}) == []

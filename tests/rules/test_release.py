@@ -56,6 +56,12 @@ def test_the_image_copies_what_is_there_and_runs_as_nobody_special() -> None:
     assert re.search(r"^FROM python:3\.1[123]-slim$", DOCKERFILE, re.MULTILINE)
 
 
+def test_the_package_requires_what_the_app_requires() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    packed = {str(Requirement(line)) for line in project["dependencies"]}
+    assert packed == {str(line) for line in lines("requirements.txt")}
+
+
 def test_version_and_licence_are_the_same_everywhere() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
@@ -12,11 +13,11 @@ import streamlit as st
 from deepfake.detection import outcome, text
 from deepfake.detection.batch import Batch, Judged
 from deepfake.detection.card import Card
-from deepfake.detection.figures import draw_faces
-from deepfake.detection.text import CALL_WORDS
+from deepfake.detection.figures import draw_verdict
+from deepfake.detection.text import CALL_WORDS, NO_FACE
 from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import load_image
-from deepfake.types import CallName, OperatingPoint
+from deepfake.types import OperatingPoint
 from deepfake.util.text import percent
 from ui.desk import IN_BATCH, desk
 from ui.jobs import follow_job
@@ -24,8 +25,7 @@ from ui.links import link_to_check
 from ui.page import CALL_STYLES, plain
 
 ALL, NOT_JUDGED = "All", "Not judged"
-CALLS: tuple[CallName, ...] = ("fake", "uncertain", "real")
-SHOWN = (ALL, *(CALL_WORDS[call] for call in CALLS), NOT_JUDGED)
+WORDS = (CALL_WORDS["fake"], CALL_WORDS["uncertain"], CALL_WORDS["real"], NO_FACE, NOT_JUDGED)
 
 
 def follow() -> None:
@@ -45,13 +45,12 @@ def show_results(batch: Batch, card: Card, point: OperatingPoint) -> None:
     rows = [row.at(point, card.thresholds) for row in list(batch.rows)]
     if not rows:
         return
-    counts = batch.counts(card.thresholds, point)
+    counts = Counter(map(word, rows))
     with st.container(horizontal=True):
-        for call in CALLS:
-            st.metric(CALL_WORDS[call], f"{counts[call]:,}", border=True)
-        st.metric(NOT_JUDGED, f"{counts[None]:,}", border=True)
+        for each in WORDS:
+            st.metric(each, f"{counts[each]:,}", border=True)
     wanted = st.segmented_control(
-        "Show", SHOWN, default=ALL, key="show", bind="query-params", required=True, wrap=True
+        "Show", (ALL, *WORDS), default=ALL, key="show", bind="query-params", required=True, wrap=True
     )
     chosen = [row for row in rows if wanted in (ALL, word(row))]
     show_downloads(rows)
@@ -83,7 +82,7 @@ def show_end(batch: Batch) -> None:
 
 def word(row: Judged) -> str:
     """The verdict in words."""
-    return CALL_WORDS[row.verdict.verdict] if row.verdict else NOT_JUDGED
+    return text.short_words(row.verdict) if row.verdict else NOT_JUDGED
 
 
 def show_rows(rows: Sequence[Judged], wanted: str) -> int | None:
@@ -200,9 +199,4 @@ def large_picture(row: Judged) -> bytes:
     """A JPEG of the picture with its faces marked; the thumbnail where the file was let go."""
     if row.content is None or row.verdict is None:
         return row.thumbnail or b""
-    faces = row.verdict.faces
-    pixels = load_image(row.content).pixels
-    square = text.framed_square(row.verdict)
-    return jpeg_bytes(
-        draw_faces(pixels, [face.box for face in faces], [face.verdict for face in faces], square=square)
-    )
+    return jpeg_bytes(draw_verdict(load_image(row.content).pixels, row.verdict))

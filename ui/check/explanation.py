@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from deepfake.detection.card import Card
 from deepfake.detection.figures import draw_heat
+from deepfake.detection.text import left_out_line
+from ui.check.checked import BY_KEY, Checked
 from ui.check.neighbours import show_lookalikes
 from ui.page import plain
 from ui.uploads import own_place
@@ -18,7 +19,6 @@ from ui.uploads import own_place
 if TYPE_CHECKING:
     from deepfake.detection.heatmaps import Explanation, Heat
     from deepfake.detection.stress import StressTest
-    from deepfake.detection.verdict import Verdict
     from deepfake.types import Pixels
 
 logger = logging.getLogger("deepfake.pages.explanation")
@@ -34,36 +34,33 @@ WEIGHING = "Finding out whether the maps can be believed"
 FAULT = "This part could not be worked out because of a fault in the program; the server's log says which."
 
 
-@st.cache_data(scope="session", max_entries=20, show_spinner=False)
-def grad_cam_of(
-    file_id: str, version: str, number: int, _content: bytes, _card: Card, _verdict: Verdict
-) -> tuple[Pixels, Heat]:
+@st.cache_data(scope="session", max_entries=20, show_spinner=False, hash_funcs=BY_KEY)
+def grad_cam_of(checked: Checked, number: int) -> tuple[Pixels, Heat]:
     """What was scored as one part of an upload, and the map that is there at once."""
     from deepfake.detection.detector import get_detector
     from deepfake.detection.heatmaps import grad_cam
 
-    crop = crop_of(_content, _verdict, number)
-    return crop, grad_cam(get_detector(_card.name).network, _card.input, crop)
+    crop = checked.part(number)
+    return crop, grad_cam(get_detector(checked.card.name).network, checked.card.input, crop)
 
 
-@st.cache_data(scope="session", max_entries=20, show_spinner=False)
-def maps_of(
-    file_id: str, version: str, number: int, fake: bool, _content: bytes, _card: Card, _verdict: Verdict
-) -> Explanation:
-    """Both maps of one part of an upload."""
+@st.cache_data(scope="session", max_entries=20, show_spinner=False, hash_funcs=BY_KEY)
+def maps_of(checked: Checked, number: int) -> Explanation:
+    """Both maps of one part of an upload, explained on that side of the balanced threshold where it lies."""
     from deepfake.detection.detector import get_detector
     from deepfake.detection.heatmaps import explain
 
-    detector = get_detector(_card.name)
-    crop, first = grad_cam_of(file_id, version, number, _content, _card, _verdict)
+    card = checked.card
+    detector = get_detector(card.name)
+    crop, first = grad_cam_of(checked, number)
     progress = st.progress(0.0, COVERING)
     found = explain(
         detector.network,
         detector.scorer,
-        _card.input,
+        card.input,
         crop,
-        probability=_card.probability,
-        fake=fake,
+        probability=card.probability,
+        fake=checked.verdict.parts[number].p_fake >= card.thresholds.balanced,
         first=first,
         on_progress=lambda share: progress.progress(share, COVERING if share < 1 else WEIGHING),
     )
@@ -71,17 +68,14 @@ def maps_of(
     return found
 
 
-@st.cache_data(scope="session", max_entries=40, show_spinner=False)
-def stress_of(
-    file_id: str, version: str, _content: bytes | None, _card: Card, _verdict: Verdict
-) -> tuple[StressTest, ...]:
+@st.cache_data(scope="session", max_entries=40, show_spinner=False, hash_funcs=BY_KEY)
+def stress_of(checked: Checked) -> tuple[StressTest, ...]:
     """The stress test of every part of an upload."""
     from deepfake.detection.detector import get_detector
-    from deepfake.images.load import load_image
 
-    if _content is None:  # and so it was with another detector
+    if checked.upload.content is None:  # and so it was with another detector
         return ()
-    return get_detector(_card.name).stressed(load_image(_content), _verdict).stress
+    return get_detector(checked.card.name).stressed(checked.image(), checked.verdict).stress
 
 
 def ask_for_stress(file_id: str) -> None:
@@ -89,44 +83,37 @@ def ask_for_stress(file_id: str) -> None:
     st.session_state.setdefault(STRESSED, set()).add(file_id)
 
 
-def after_stress(
-    place: DeltaGenerator, file_id: str, content: bytes | None, card: Card, verdict: Verdict
-) -> Verdict:
-    """The verdict after the stress test, where somebody asked for it; the verdict alone where it fails.
+def after_stress(place: DeltaGenerator, checked: Checked) -> Checked:
+    """With the verdict after the stress test, where somebody asked for it; as it is where that fails.
 
     It was worked out where it was asked for, but for a detector that was chosen since.
     """
-    if file_id not in st.session_state.get(STRESSED, ()):
-        return verdict
+    if checked.file_id not in st.session_state.get(STRESSED, ()):
+        return checked
     with place:
-        return put_to_stress(file_id, content, card, verdict)
+        return put_to_stress(checked)
 
 
-def put_to_stress(file_id: str, content: bytes | None, card: Card, verdict: Verdict) -> Verdict:
-    """The verdict after the stress test, with word of the work here; the verdict alone where it fails."""
+def put_to_stress(checked: Checked) -> Checked:
+    """With the verdict after the stress test, with word of the work here; as it is where that fails."""
+    verdict = checked.verdict
     try:
         with st.spinner(TESTING):
-            stress = stress_of(file_id, card.version, content, card, verdict)
+            stress = stress_of(checked)
     except Exception as error:
         logger.error("A verdict could not be put to the stress test.", exc_info=error)
-        return verdict
-    return replace(verdict, stress=stress).at(verdict.operating_point, card.thresholds)
-
-
-def crop_of(content: bytes, verdict: Verdict, number: int) -> Pixels:
-    """What was scored as part ``number`` (from 0), upright."""
-    from deepfake.detection.detector import scored_parts
-    from deepfake.images.load import load_image
-
-    return scored_parts(load_image(content).pixels, verdict)[number]
+        return checked
+    tested = replace(verdict, stress=stress).at(verdict.operating_point, checked.card.thresholds)
+    return replace(checked, verdict=tested)
 
 
 @st.fragment  # the verdict above stays as it is while this part is worked out
-def show_explanation(file_id: str, content: bytes, card: Card, verdict: Verdict) -> None:
+def show_explanation(checked: Checked) -> None:
     """A switch, and behind it the stress test, the maps and the look-alikes of one part.
 
     Once the stress test is done the page is drawn anew, for the verdict is given after it then.
     """
+    file_id = checked.file_id
     explained: set[str] = st.session_state.setdefault(EXPLAINED, set())
     key = f"explain-{file_id}"
     if key not in st.session_state:  # drawn for the first time since the page was opened
@@ -136,19 +123,21 @@ def show_explanation(file_id: str, content: bytes, card: Card, verdict: Verdict)
         return
     explained.add(file_id)
     asked = file_id in st.session_state.get(STRESSED, ())
-    if not asked and put_to_stress(file_id, content, card, verdict).stress:
+    if not asked and put_to_stress(checked).verdict.stress:
         ask_for_stress(file_id)
         st.rerun()
-    show_parts(file_id, content, card, verdict)
+    show_parts(checked)
 
 
 @st.fragment  # a tab or the slider draws this part anew, not the page
-def show_parts(file_id: str, content: bytes, card: Card, verdict: Verdict) -> None:
+def show_parts(checked: Checked) -> None:
     """What explains one part's verdict; only the open tab is worked out."""
+    file_id, verdict = checked.file_id, checked.verdict
     number, parts = 0, verdict.parts
     if len(parts) > 1:
-        barred = [face.barred for face in verdict.faces] + [False]  # the whole picture comes last
-        worst = max(range(len(parts)), key=lambda place: (not barred[place], parts[place].p_fake))
+        worst = max(
+            range(len(parts)), key=lambda place: (not left_out_line(verdict, place), parts[place].p_fake)
+        )
         number = st.selectbox(
             "Which part" if len(parts) > len(verdict.faces) else "Which face",
             range(len(parts)),
@@ -156,28 +145,29 @@ def show_parts(file_id: str, content: bytes, card: Card, verdict: Verdict) -> No
             format_func=lambda place: parts[place].name,
             key=f"explain-face-{file_id}",
         )
+    why = left_out_line(verdict, number)  # the tests and maps of its score would say what it is not
     survives, where, alike = st.tabs(TABS, key=f"explain-tab-{file_id}", on_change="rerun")
     try:
         owner = f"{verdict.model} {number}"  # another face's words do not stand here until the new ones come
-        with survives:
-            if survives.open:
-                with own_place(f"stress-{file_id}", owner):
-                    show_stress(file_id, card, verdict, number)
-        with where:
-            if where.open:
-                with own_place(f"maps-{file_id}", owner):
-                    show_maps(file_id, content, card, verdict, number)
-        with alike:
-            if alike.open:
-                with own_place(f"alike-{file_id}", owner):
-                    show_lookalikes(file_id, content, card, verdict, number)
+        for tab, name, show in (
+            (survives, "stress", show_stress),
+            (where, "maps", show_maps),
+            (alike, "alike", show_lookalikes),
+        ):
+            if tab.open:
+                with tab, own_place(f"{name}-{file_id}", owner):
+                    if why and tab is not alike:
+                        st.info(plain(why), icon=":material/info:")
+                    else:
+                        show(checked, number)
     except Exception as error:
         logger.error("A verdict could not be explained.", exc_info=error)
         st.error(FAULT, icon=":material/error:")
 
 
-def show_stress(file_id: str, card: Card, verdict: Verdict, number: int) -> None:
+def show_stress(checked: Checked, number: int) -> None:
     """The stress test in words, as a chart and as a table."""
+    verdict = checked.verdict
     from deepfake.detection.figures import stress_figure, stress_table
     from deepfake.plotting import plot_config
 
@@ -193,10 +183,10 @@ def show_stress(file_id: str, card: Card, verdict: Verdict, number: int) -> None
         )
         st.warning(plain(words), icon=":material/help:")
     st.plotly_chart(
-        stress_figure(result, card.thresholds, verdict.operating_point),
+        stress_figure(result, checked.card.thresholds, verdict.operating_point),
         width="stretch",
         theme="streamlit",
-        key=f"stress-{file_id}-{number}",
+        key=f"stress-{checked.file_id}-{number}",
         config=plot_config("stress test"),
         alt="Probability of fake after each change",
     )
@@ -210,12 +200,12 @@ def show_stress(file_id: str, card: Card, verdict: Verdict, number: int) -> None
         )
 
 
-def show_maps(file_id: str, content: bytes, card: Card, verdict: Verdict, number: int) -> None:
+def show_maps(checked: Checked, number: int) -> None:
     """Both maps side by side, the quick one first, and what they are worth."""
     from deepfake.detection.heatmaps import COLOURS_MEAN, MAP_NAMES, agreement_words, worth_words
 
     st.markdown(COLOURS_MEAN)
-    opacity = st.slider("Strength of the colours", 0.0, 1.0, 0.6, 0.05, key=f"opacity-{file_id}")
+    opacity = st.slider("Strength of the colours", 0.0, 1.0, 0.6, 0.05, key=f"opacity-{checked.file_id}")
     columns = st.columns(2)
 
     def draw(place: int, crop: Pixels, heat: Heat) -> None:
@@ -224,21 +214,15 @@ def show_maps(file_id: str, content: bytes, card: Card, verdict: Verdict, number
             st.image(
                 draw_heat(crop, heat, opacity),
                 width="stretch",
-                alt=f"{name} over {verdict.parts[number].name.lower()}",
+                alt=f"{name} over {checked.verdict.parts[number].name.lower()}",
             )
             st.caption(f"{name}: {meaning}")
 
-    crop, first = grad_cam_of(file_id, card.version, number, content, card, verdict)
+    crop, first = grad_cam_of(checked, number)
     draw(0, crop, first)
     with columns[1]:
-        fake = called_fake(verdict, number, card)
-        maps = maps_of(file_id, card.version, number, fake, content, card, verdict)
+        maps = maps_of(checked, number)
     draw(1, crop, maps.occlusion)
     for column, worth in zip(columns, (maps.grad_cam_worth, maps.occlusion_worth), strict=True):
         column.caption(worth_words(worth, fake=maps.fake))
     st.markdown(agreement_words(maps.agreement))
-
-
-def called_fake(verdict: Verdict, number: int, card: Card) -> bool:
-    """On which side of the balanced threshold the score of part ``number`` (from 0) lies."""
-    return verdict.parts[number].p_fake >= card.thresholds.balanced

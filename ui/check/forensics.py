@@ -8,8 +8,8 @@ import streamlit as st
 from deepfake.errors import UserError
 from deepfake.forensics.credentials import Credentials, read_credentials, reader_installed
 from deepfake.forensics.pixels import Forensics, PixelMap, examine
-from deepfake.images.load import load_image
 from ui.page import plain
+from ui.uploads import Upload
 
 TABS = [
     "Error level",
@@ -31,14 +31,13 @@ def examined(file_id: str, _content: bytes, with_place: bool) -> Forensics:
 
 
 @st.cache_data(scope="session", max_entries=40, show_spinner=False)
-def signed_record(file_id: str, _content: bytes) -> Credentials:
-    """Raises ImageRefused."""
-    return read_credentials(_content, load_image(_content).facts.format)
+def signed_record(file_id: str, _content: bytes, image_format: str) -> Credentials:
+    return read_credentials(_content, image_format)
 
 
-def show_signed_record(content: bytes, file_id: str) -> None:
+def show_signed_record(upload: Upload, image_format: str) -> None:
     """A signed record that tells of generative AI, which is too important to stay behind an expander."""
-    if reader_installed() and signed_record(file_id, content).says_ai:
+    if reader_installed() and signed_record(upload.file_id, upload.getvalue(), image_format).says_ai:
         st.warning(
             "The file carries a signed record that says: made or changed by generative AI. The detector's "
             "verdict takes no notice of that; see *Credentials* below.",
@@ -47,13 +46,9 @@ def show_signed_record(content: bytes, file_id: str) -> None:
 
 
 @st.fragment  # opening it draws this part anew, not the page
-def show_forensics(content: bytes, file_id: str) -> None:
-    """An expander that examines a picture's file once it is opened; nothing in it changes the verdict.
-
-    Args:
-        content: the file's bytes.
-        file_id: tells uploads apart; part of the widgets' keys.
-    """
+def show_forensics(upload: Upload) -> None:
+    """An expander that examines a picture's file once it is opened; nothing in it changes the verdict."""
+    content, file_id = upload.getvalue(), upload.file_id
     box = st.expander(
         "What else the file tells",
         icon=":material/troubleshoot:",

@@ -7,43 +7,38 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from deepfake.detection.card import Card
 from deepfake.errors import UserError
+from ui.check.checked import BY_KEY, Checked
 from ui.page import plain
 
 if TYPE_CHECKING:
     from deepfake.detection.neighbours import Lookalike, Unlikeness
-    from deepfake.detection.verdict import Verdict
 
 THUMBNAIL = 112  # pixels
 
 
-@st.cache_data(scope="session", max_entries=40, show_spinner=False)
-def lookalikes_of(
-    file_id: str, version: str, number: int, _content: bytes, _card: Card, _verdict: Verdict
-) -> tuple[tuple[Lookalike, ...], Unlikeness]:
+@st.cache_data(scope="session", max_entries=40, show_spinner=False, hash_funcs=BY_KEY)
+def lookalikes_of(checked: Checked, number: int) -> tuple[tuple[Lookalike, ...], Unlikeness]:
     """The look-alikes of one part of an upload, and how unlike all training pictures it is.
 
     Raises LookalikeError.
     """
-    from deepfake.detection.detector import get_detector, scored_parts
+    from deepfake.detection.detector import get_detector
     from deepfake.detection.neighbours import load_index
-    from deepfake.images.load import load_image
 
-    index = load_index(_card)
-    part = scored_parts(load_image(_content).pixels, _verdict)[number]
-    _, (vector,) = get_detector(_card.name).read([part])
+    index = load_index(checked.card)
+    _, (vector,) = get_detector(checked.card.name).read([checked.part(number)])
     return index.nearest(vector), index.unlikeness(vector)
 
 
-def show_lookalikes(file_id: str, content: bytes, card: Card, verdict: Verdict, number: int) -> None:
+def show_lookalikes(checked: Checked, number: int) -> None:
     """The look-alikes of one part with their labels, as pictures where the data set is on this machine."""
     from deepfake.detection.neighbours import SIMILARITY_MEANS, load_index, share_words, unlikeness_words
 
     try:
         with st.spinner("Looking through the training pictures"):
-            found, unlikeness = lookalikes_of(file_id, card.version, number, content, card, verdict)
-            index = load_index(card)
+            found, unlikeness = lookalikes_of(checked, number)
+            index = load_index(checked.card)
     except UserError as error:
         st.info(plain(error.message), icon=":material/info:")
         return

@@ -1,22 +1,18 @@
-"""A verdict as a file to hand on: a button that makes the report, then one to save it in each form."""
+"""Below a verdict: the report as a file to hand on, and the answer of somebody who knows better."""
 
 from __future__ import annotations
 
 import datetime
 import logging
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from deepfake.detection.card import Card
 from deepfake.detection.feedback import Truth, feedback_folder, keep_feedback
 from deepfake.errors import UserError
-from ui.check.explanation import FAULT, ask_for_stress, called_fake, maps_of, put_to_stress
+from deepfake.types import OperatingPoint
+from ui.check.checked import BY_KEY, Checked
+from ui.check.explanation import FAULT, ask_for_stress, maps_of, put_to_stress
 from ui.page import plain
-
-if TYPE_CHECKING:
-    from deepfake.detection.verdict import Verdict
-
 
 logger = logging.getLogger("deepfake.pages.report")
 
@@ -24,30 +20,21 @@ REPORTED = "reported"
 """Key in the session's state: uploads of which there is a report, each with its detector and threshold."""
 
 
-@st.cache_data(scope="session", max_entries=20, show_spinner=False)
-def report_files(
-    file_id: str, date: datetime.date, name: str, verdict: Verdict, _content: bytes, _card: Card
-) -> tuple[bytes, bytes]:
-    """The report as HTML and as PDF."""
-    from deepfake.images.load import load_image
+@st.cache_data(scope="session", max_entries=20, show_spinner=False, hash_funcs=BY_KEY)
+def report_files(checked: Checked, date: datetime.date, point: OperatingPoint) -> tuple[bytes, bytes]:
+    """The report on a verdict after its stress test, at an operating point, as HTML and as PDF."""
     from deepfake.report.document import explained_parts, make_report
     from deepfake.report.html import report_html
     from deepfake.report.pdf import report_pdf
 
-    explanations = {
-        place: maps_of(
-            file_id, _card.version, place, called_fake(verdict, place, _card), _content, _card, verdict
-        )
-        for place in explained_parts(verdict)
-    }
     report = make_report(
-        name,
-        _content,
-        load_image(_content),
-        verdict=verdict,
-        card=_card,
+        checked.upload.name,
+        checked.upload.getvalue(),
+        checked.image(),
+        verdict=checked.verdict,
+        card=checked.card,
         date=date,
-        explanations=explanations,
+        explanations={place: maps_of(checked, place) for place in explained_parts(checked.verdict)},
     )
     return report_html(report).encode(errors="replace"), report_pdf(report, date)
 
@@ -59,16 +46,17 @@ def forget_reports() -> None:
 
 
 @st.fragment  # the verdict above stays as it is while the report is made
-def show_report(file_id: str, name: str, content: bytes, card: Card, verdict: Verdict) -> None:
+def show_report(checked: Checked) -> None:
     """A button that makes the report, or the buttons that save it once it is made.
 
     The report holds the stress test, so the verdict on the page is given after it too: once the report is
     made the page is drawn anew.
     """
+    file_id, verdict = checked.file_id, checked.verdict
     reported: set[tuple[str, str, str]] = st.session_state.setdefault(REPORTED, set())
-    mark = (file_id, card.version, verdict.operating_point)
+    mark = (*checked.key(), verdict.operating_point)
     if mark in reported and verdict.stress:
-        show_files(file_id, verdict, files_of(file_id, name, content, card, verdict))
+        show_files(checked, files_of(checked))
         return
     pressed = st.button(
         "Make a report",
@@ -78,8 +66,8 @@ def show_report(file_id: str, name: str, content: bytes, card: Card, verdict: Ve
     )
     if not pressed:
         return
-    tested = verdict if verdict.stress else put_to_stress(file_id, content, card, verdict)
-    files = files_of(file_id, name, content, card, tested) if tested.stress else None
+    tested = checked if verdict.stress else put_to_stress(checked)
+    files = files_of(tested) if tested.verdict.stress else None
     if files is None:
         st.error(FAULT, icon=":material/error:")
         return
@@ -88,20 +76,18 @@ def show_report(file_id: str, name: str, content: bytes, card: Card, verdict: Ve
     st.rerun()
 
 
-def files_of(
-    file_id: str, name: str, content: bytes, card: Card, verdict: Verdict
-) -> tuple[bytes, bytes] | None:
+def files_of(checked: Checked) -> tuple[bytes, bytes] | None:
     """The report's files, with word of the work here; None where they could not be made."""
     today = datetime.datetime.now(datetime.UTC).date()
     try:
         with st.spinner("Making the report"):
-            return report_files(file_id, today, name, verdict, content, card)
+            return report_files(checked, today, checked.verdict.operating_point)
     except Exception as error:
         logger.error("A report could not be made.", exc_info=error)
         return None
 
 
-def show_files(file_id: str, verdict: Verdict, files: tuple[bytes, bytes] | None) -> None:
+def show_files(checked: Checked, files: tuple[bytes, bytes] | None) -> None:
     if files is None:
         st.error(FAULT, icon=":material/error:")
         return
@@ -111,11 +97,11 @@ def show_files(file_id: str, verdict: Verdict, files: tuple[bytes, bytes] | None
             st.download_button(
                 f"Report as {form}",
                 content,
-                f"report-{verdict.sha256[:8]}.{form.lower()}",
+                f"report-{checked.verdict.sha256[:8]}.{form.lower()}",
                 kind,
                 on_click="ignore",
                 icon=":material/download:",
-                key=f"report-{form}-{file_id}",
+                key=f"report-{form}-{checked.file_id}",
             )
 
 
@@ -124,17 +110,11 @@ THANKED = "feedback-given"
 TRUTHS: dict[str, Truth] = {"It is real": "real", "It is fake": "fake", "I do not know": "unknown"}
 
 
-def show_feedback(file_id: str, content: bytes, card: Card, verdict: Verdict) -> None:
-    """The control and its form; nothing where the operator keeps no answers.
-
-    Args:
-        file_id: of the upload; widgets are named by it.
-        content: the file's bytes, left with the operator only where the person ticks the box.
-        card: of the detector.
-        verdict: the one shown.
-    """
+def show_feedback(checked: Checked) -> None:
+    """The control and its form; nothing where the operator keeps no answers."""
     if feedback_folder() is None:
         return
+    file_id, verdict, card = checked.file_id, checked.verdict, checked.card
     given = st.session_state.setdefault(THANKED, {})
     mark = f"{verdict.sha256}-{card.sha256}"
     if mark in given:
@@ -158,7 +138,7 @@ def show_feedback(file_id: str, content: bytes, card: Card, verdict: Verdict) ->
     if not sent:
         return
     try:
-        keep_feedback(verdict, card, TRUTHS[truth], content if leave else None)
+        keep_feedback(verdict, card, TRUTHS[truth], checked.upload.getvalue() if leave else None)
     except UserError as error:
         st.error(plain(error.message), icon=":material/error:")
         return

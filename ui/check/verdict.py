@@ -12,14 +12,15 @@ from streamlit.delta_generator import DeltaGenerator
 from deepfake.detection import outcome as detection_outcome
 from deepfake.detection import text
 from deepfake.detection.card import Card, ModelError
-from deepfake.detection.figures import draw_faces
+from deepfake.detection.figures import draw_verdict
 from deepfake.detection.outcome import PICTURE_FAULT, Outcome
 from deepfake.errors import UserError
 from deepfake.evaluation.text import context_sentence
-from deepfake.images.encode import jpeg_bytes, shrink
-from deepfake.images.load import ImageFacts, LoadedImage, load_image
-from deepfake.types import Box, CallName, OperatingPoint
+from deepfake.images.encode import jpeg_bytes, jpeg_pixels, shrink
+from deepfake.images.load import ImageFacts
+from deepfake.types import OperatingPoint
 from deepfake.util.text import percent
+from ui.check.checked import Checked, Decoder
 from ui.check.explanation import (
     EXPLAINED,
     STRESSED,
@@ -32,7 +33,6 @@ from ui.check.explanation import (
 from ui.check.forensics import examined, show_forensics, show_signed_record, signed_record
 from ui.check.neighbours import lookalikes_of
 from ui.check.report import forget_reports, show_feedback, show_report
-from ui.desk import LinkedPicture
 from ui.page import CALL_STYLES, plain, warm_up
 from ui.uploads import LET_GO, Upload, link_to_page, own_place, show_name, show_right_page
 
@@ -50,24 +50,26 @@ JUDGED = "judged"
 class Slot(NamedTuple):
     """Where one upload's picture and verdict go on the page."""
 
-    upload: Upload | LinkedPicture
+    upload: Upload
     picture: DeltaGenerator
     verdict: DeltaGenerator
     width: int
-    bare: bytes | None
-    """The picture without marks, where it is not on the page already."""
+    small: bytes
+    facts: ImageFacts
 
 
 # Results live as long as the visitor's session and are seen by no other.
 @st.cache_data(scope="session", max_entries=2 * MAX_FILES, show_spinner=False)
-def preview(file_id: str, _content: bytes | None) -> tuple[bytes, ImageFacts]:
+def preview(file_id: str, _upload: Upload, _decoder: Decoder) -> tuple[bytes, ImageFacts]:
     """A small JPEG of an upload, and its facts. Raises UserError."""
-    image = opened(_content)
+    image = _decoder.open(_upload)
     return jpeg_bytes(shrink(image.pixels)), image.facts
 
 
 @st.cache_data(scope="session", max_entries=4 * MAX_FILES, show_spinner=False)
-def judge(file_id: str, model: str, version: str, _content: bytes | None) -> tuple[Verdict, str, list[bytes]]:
+def judge(
+    file_id: str, model: str, version: str, _upload: Upload, _decoder: Decoder
+) -> tuple[Verdict, str, list[bytes]]:
     """The verdict at the balanced threshold, what it means, and a small JPEG of each face.
 
     Raises UserError.
@@ -76,7 +78,7 @@ def judge(file_id: str, model: str, version: str, _content: bytes | None) -> tup
     from deepfake.detection.detector import get_detector, scored_parts
     from deepfake.evaluation.records import validation_scores
 
-    image = opened(_content)
+    image = _decoder.take(_upload)
     detector = get_detector(model)
     verdict = detector.check(image)
     meaning = context_sentence(validation_scores(detector.card), verdict, detector.card.rules)
@@ -85,21 +87,9 @@ def judge(file_id: str, model: str, version: str, _content: bytes | None) -> tup
 
 
 @st.cache_data(scope="session", max_entries=2 * MAX_FILES, show_spinner=False)
-def marked(
-    file_id: str, boxes: list[Box], calls: list[CallName], square: Box | None, _content: bytes | None
-) -> bytes:
-    """A small JPEG of an upload with its faces marked, and the square that the verdict rests on.
-
-    Raises UserError.
-    """
-    return jpeg_bytes(draw_faces(opened(_content).pixels, boxes, calls, square=square))
-
-
-def opened(content: bytes | None) -> LoadedImage:
-    """The picture of a file. Raises UserError, ``let_go`` where the bytes are gone."""
-    if content is None:
-        raise UserError("let_go", LET_GO)
-    return load_image(content)
+def marked(verdict: Verdict, _small: bytes) -> bytes:
+    """The preview of an upload with its faces marked, and the square that the verdict rests on."""
+    return jpeg_bytes(draw_verdict(jpeg_pixels(_small), verdict))
 
 
 def forget_results() -> None:
@@ -112,7 +102,7 @@ def forget_results() -> None:
     forget_reports()
 
 
-def show_results(uploads: Sequence[Upload | LinkedPicture], card: Card, point: OperatingPoint) -> None:
+def show_results(uploads: Sequence[Upload], card: Card, point: OperatingPoint) -> None:
     """First every picture, then verdict by verdict."""
     with st.container():
         if len(uploads) > MAX_FILES:
@@ -125,17 +115,17 @@ def show_results(uploads: Sequence[Upload | LinkedPicture], card: Card, point: O
     downloads = st.container()
     outcomes: dict[str, Outcome] = {}
     slots: list[Slot] = []
+    decoder = Decoder()
     at_hand: set[tuple[str, str]] = st.session_state.setdefault(JUDGED, set())
     for number, upload in enumerate(uploads[:MAX_FILES]):
         card_box = own_place(f"card-{number}", upload.file_id, border=True)
         show_name(card_box, upload.name, upload.file_id)
         try:
-            small, facts = preview(upload.file_id, upload.content)
+            small, facts = preview(upload.file_id, upload, decoder)
         except Exception as error:
             outcomes[upload.file_id] = show_refusal(card_box, upload.name, error)
-            if isinstance(upload, Upload):
-                with card_box:
-                    show_right_page(upload)
+            with card_box:
+                show_right_page(upload)
             continue
         left, right = card_box.columns([2, 3], gap="medium")
         picture, width = left.container(), shown_width(facts)
@@ -143,14 +133,14 @@ def show_results(uploads: Sequence[Upload | LinkedPicture], card: Card, point: O
         with right:
             words = own_place(f"verdict-{number}", f"{upload.file_id} {card.version}")
         if (upload.file_id, card.version) in at_hand:  # drawn at once, so that nothing on the page blinks
-            slot = Slot(upload, picture, words, width, small)
-            outcomes[upload.file_id] = show_verdict(slot, card, point)
+            slot = Slot(upload, picture, words, width, small, facts)
+            outcomes[upload.file_id] = show_verdict(slot, card, point, decoder)
             continue
         picture = picture.empty()
         picture.image(small, width=width, alt="The picture as uploaded")
-        slots.append(Slot(upload, picture, words, width, None))
+        slots.append(Slot(upload, picture, words, width, small, facts))
     for slot in slots:
-        outcomes[slot.upload.file_id] = show_verdict(slot, card, point)
+        outcomes[slot.upload.file_id] = show_verdict(slot, card, point, decoder)
     if any(outcome.verdict for outcome in outcomes.values()) or slots:
         show_downloads(downloads, [outcomes[upload.file_id] for upload in uploads[:MAX_FILES]])
 
@@ -171,15 +161,15 @@ def show_refusal(place: DeltaGenerator, name: str, error: Exception) -> Outcome:
     return Outcome(name, error=reason)
 
 
-def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
+def show_verdict(slot: Slot, card: Card, point: OperatingPoint, decoder: Decoder) -> Outcome:
     """Judges one picture and draws what came of it."""
     upload = slot.upload
     busy, words = slot.verdict.empty(), slot.verdict.container()
     try:
         with busy, st.spinner("Looking for faces and judging them"):
-            judged, meaning, faces = judge(upload.file_id, card.name, card.version, upload.content)
-        called = judged.at(point, card.thresholds)
-        verdict = after_stress(busy, upload.file_id, upload.content, card, called)
+            judged, meaning, faces = judge(upload.file_id, card.name, card.version, upload, decoder)
+        checked = after_stress(busy, Checked(upload, card, judged.at(point, card.thresholds)))
+        verdict = checked.verdict
     except ModelError:
         raise
     except Exception as error:
@@ -201,12 +191,12 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
         if raw := text.raw_line(verdict):
             st.caption(plain(raw))
         if upload.content is not None:
-            show_signed_record(upload.content, upload.file_id)
+            show_signed_record(upload, slot.facts.format)
         if verdict.scope == "faces":
             show_faces(verdict, card, faces)
-        show_limits(verdict, card)
+        show_cautions(verdict, card)
         st.caption(plain(text.judged_by_line(verdict, card.thresholds)))
-        show_more(upload, card, verdict)
+        show_more(checked)
     try:
         mark_faces(slot, verdict)
     except Exception as error:
@@ -214,18 +204,18 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint) -> Outcome:
     return Outcome(upload.name, verdict)
 
 
-def show_more(upload: Upload | LinkedPicture, card: Card, verdict: Verdict) -> None:
+def show_more(checked: Checked) -> None:
     """What can be had below a verdict, all of which needs the file."""
-    if upload.content is None:
+    if checked.upload.content is None:
         st.caption(LET_GO)
         return
-    show_explanation(upload.file_id, upload.content, card, verdict)
-    show_forensics(upload.content, upload.file_id)
-    show_report(upload.file_id, upload.name, upload.content, card, verdict)
-    show_feedback(upload.file_id, upload.content, card, verdict)
+    show_explanation(checked)
+    show_forensics(checked.upload)
+    show_report(checked)
+    show_feedback(checked)
 
 
-def show_limits(verdict: Verdict, card: Card) -> None:
+def show_cautions(verdict: Verdict, card: Card) -> None:
     """What such a verdict of this detector is known to miss or to be brought about by."""
     if over := text.overlay_line(verdict, card.rules):
         st.caption(over)
@@ -238,14 +228,10 @@ def show_limits(verdict: Verdict, card: Card) -> None:
 
 def mark_faces(slot: Slot, verdict: Verdict) -> None:
     """Puts the picture with its faces marked in place of the bare one; after the words, which come first."""
+    picture, alt = slot.small, "The picture as uploaded"
     if verdict.faces:
-        boxes = [face.box for face in verdict.faces]
-        calls: list[CallName] = [face.verdict for face in verdict.faces]
-        square = text.framed_square(verdict)
-        picture = marked(slot.upload.file_id, boxes, calls, square, slot.upload.content)
-        slot.picture.image(picture, width=slot.width, alt="The picture with the faces marked")
-    elif slot.bare is not None:
-        slot.picture.image(slot.bare, width=slot.width, alt="The picture as uploaded")
+        picture, alt = marked(verdict, slot.small), "The picture with the faces marked"
+    slot.picture.image(picture, width=slot.width, alt=alt)
 
 
 def show_faces(verdict: Verdict, card: Card, thumbnails: list[bytes]) -> None:

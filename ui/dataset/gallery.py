@@ -11,7 +11,6 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from deepfake.data.gallery import MEASURED, SORTS, Query, SortName, gallery_table, neighbours, select
-from deepfake.data.index import splits_in_order
 from deepfake.data.inventory import Inventory, cache_name
 from deepfake.detection.card import Card, load_card, model_names
 from deepfake.detection.text import CALL_WORDS, facts_line
@@ -24,6 +23,7 @@ from deepfake.types import CallName, class_name
 from deepfake.util.jobs import find_job, start_job
 from deepfake.util.text import file_size
 from ui.charts import download_later
+from ui.choose import ALL, ask_for_source, ask_for_split
 from ui.dataset.overview import measures_of
 from ui.jobs import show_job
 from ui.page import plain
@@ -32,7 +32,6 @@ PER_PAGE = 24
 SIDE = 150
 PICTURE = "picture"
 """Query parameter: the picture shown in full."""
-ALL = "All"
 VERDICTS: dict[str, CallName | None] = {
     ALL: None,
     "Called fake": "fake",
@@ -76,14 +75,11 @@ def ask_for_query(table: pd.DataFrame, *, scored: bool) -> Query:
     """The filters and the order; all in the address."""
     bound: dict[str, Any] = {"bind": "query-params", "on_change": first_page}
     columns = st.columns(4)
-    split = columns[0].selectbox(
-        "Split", [ALL, *splits_in_order(table["split"].unique())], key="split", **bound
-    )
-    label = columns[1].selectbox("Class", [ALL, "Fake", "Real"], key="class", **bound)
-    sources = named(table["source"])
-    source = ALL
-    if len(sources) > 1:
-        source = columns[2].selectbox("Source", [ALL, *sources], key="source", **bound)
+    label = columns[0].selectbox("Class", [ALL, "Fake", "Real"], key="class", **bound)
+    with columns[1]:
+        split = ask_for_split(table, "split", on_change=first_page)
+    with columns[2]:
+        source = ask_for_source(table, "source", on_change=first_page)
     verdict = ALL
     if scored:
         verdict = columns[3].selectbox("Verdict", list(VERDICTS), key="verdict", **bound)
@@ -96,8 +92,8 @@ def ask_for_query(table: pd.DataFrame, *, scored: bool) -> Query:
     )  # fmt: skip
     descending = columns[2].toggle("Largest first", key="down", **bound)
     return Query(
-        split="" if split == ALL else split,
-        source="" if source == ALL else source,
+        split=split or "",
+        source=source or "",
         label=None if label == ALL else int(label == "Fake"),
         text=text or "",
         verdict=VERDICTS[verdict],
@@ -105,10 +101,6 @@ def ask_for_query(table: pd.DataFrame, *, scored: bool) -> Query:
         sort=sort,
         descending=descending,
     )
-
-
-def named(column: pd.Series) -> list[str]:
-    return sorted(str(name) for name in column.unique())
 
 
 def ask_for_scores(inventory: Inventory) -> tuple[Card | None, Scores | None]:

@@ -20,97 +20,27 @@ from deepfake.data.contact_sheet import (
 from deepfake.data.figures import bytes_figure, counts_figure, counts_table, sizes_table
 from deepfake.data.image_stats import Measures, kept_measures, measures_version
 from deepfake.data.inventory import Inventory, take_inventory
-from deepfake.data.sets import DEMO_NAME, data_sets, fetch_kaggle, make_demo
 from deepfake.data.text import balance_lines
 from deepfake.errors import UserError
 from deepfake.images.encode import shrink
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.perturbations.mix import KIND_WEIGHTS, PERTURBATIONS
-from deepfake.settings import DEMO_EXPLANATION, VARIABLE, allowed_roots, is_demo, resolve_in_roots
 from deepfake.types import class_name
-from deepfake.util.jobs import start_job
 from deepfake.util.text import file_size
+from ui import choose
 from ui.charts import ask_for_format, chart, download
-from ui.jobs import show_job
 from ui.page import plain
-
-DEMO_JOB, KAGGLE_JOB = "demo", "kaggle"
-
-
-def show_empty_state() -> None:
-    if is_demo():
-        st.info(plain(DEMO_EXPLANATION), icon=":material/info:")
-        return
-    with st.container(border=True):
-        st.markdown("**There is no data set yet.** Three ways to one:")
-        offer_demo()
-        st.markdown(
-            f"**Point to a folder.** Whoever runs the app starts it with the environment variable "
-            f"`{VARIABLE}` set to the folder that holds the data sets (several, separated as in `PATH`). "
-            "Understood are `Train`, `Validation` and `Test` with `Fake` and `Real` inside, `Fake` and "
-            "`Real` alone, and a `manifest.csv` with path, split and label."
-        )
-        offer_kaggle()
-
-
-def offer_demo() -> None:
-    st.markdown(
-        "**Draw a small one.** 480 drawn faces, plainly no photographs; a small network learns them in "
-        "about a minute. On the command line:"
-    )
-    st.code("python -m deepfake demo DIR", language="bash")
-    if st.button("Draw the demo set", icon=":material/draw:", key="draw-demo"):
-        start_job(DEMO_JOB, "Drawing", lambda report, stopped: make_demo(report))
-    show_job(DEMO_JOB, "drawings", can_stop=False)
-
-
-def offer_kaggle() -> None:
-    st.markdown(
-        "**Fetch the set from Kaggle** (manjilkarki/deepfake-and-real-images, close to 2 GB; research use). "
-        "It needs a connection and the package `kagglehub`."
-    )
-    if st.button("Fetch from Kaggle", icon=":material/download:", key="fetch-kaggle"):
-        start_job(KAGGLE_JOB, "Fetching from Kaggle", lambda report, stopped: fetch_kaggle())
-    show_job(KAGGLE_JOB, "files", can_stop=False)
 
 
 def ask_for_data_set() -> Path | None:
     """The folder to look at; None where there is none yet, or the one named is refused."""
-    folders = data_sets()
-    if not folders and not st.session_state.get("folder") and "folder" not in st.query_params:
-        show_empty_state()
-        return None
-    names = {data_set_name(folder): folder for folder in folders}
-    chooser, typed = st.columns(2, gap="medium")
-    with typed:
-        text = st.text_input(
-            "Another folder",
-            key="folder",
-            bind="query-params",
-            on_change=forget_filters,
-            placeholder="path of a folder of images",
-            help=f"It must lie below a folder that the environment variable {VARIABLE} names.",
-        )
-    with chooser:
-        chosen = st.selectbox(
-            "Data set",
-            list(names),
-            key="set",
-            bind="query-params",
-            on_change=forget_filters,
-            disabled=bool(text) or not names,
-        )
-    if text:
-        try:
-            return resolve_in_roots(text)
-        except UserError as error:
-            st.error(plain(error.message), icon=":material/error:")
-            return None
-    if all(folder.name != DEMO_NAME for folder in folders):
-        with st.expander("Get another data set"):
-            offer_demo()
-            offer_kaggle()
-    return names.get(str(chosen)) if chosen else None
+    if typed := st.query_params.get("folder"):  # in links of before, when a path had a field of its own
+        del st.query_params["folder"]
+        st.session_state["set"] = typed
+    folder = choose.ask_for_folder(st.container(), "set", on_change=forget_filters)
+    if folder is not None:
+        choose.offer_others()
+    return folder
 
 
 def forget_filters() -> None:
@@ -118,14 +48,6 @@ def forget_filters() -> None:
     for name in ("split", "source", "text", "page", "by", "list"):
         st.session_state.pop(name, None)
     st.query_params.pop("picture", None)
-
-
-def data_set_name(folder: Path) -> str:
-    """Where a folder lies below its root, in words that a link can hold."""
-    for root in allowed_roots():
-        if folder.is_relative_to(root):
-            return Path(root.name, folder.relative_to(root)).as_posix()
-    return folder.name
 
 
 def open_inventory(folder: Path, *, refresh: bool = False) -> Inventory | None:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import streamlit as st
 
-from deepfake.data.index import DatasetIndex, index_dataset
+from deepfake.data.index import DatasetIndex
 from deepfake.errors import UserError
 from deepfake.plotting import file_stem
 from deepfake.robustness.job import JOB, start
 from deepfake.robustness.record import to_dict
 from deepfake.robustness.sweep import data_title
-from deepfake.settings import allowed_roots, resolve_in_roots
 from deepfake.util.jobs import find_job
 from deepfake.util.text import duration_words
+from ui import choose
 from ui.jobs import LEAVE, follow_job
 from ui.page import plain
 
-ALL = "All"
 MOST_IMAGES = 2000
 
 
@@ -66,61 +64,36 @@ def show_last_run() -> None:
 def show_form(names: list[str]) -> None:
     """What to measure: detectors, a data set of this server, and how many pictures of it."""
     st.subheader("Measure", anchor=False)
-    roots = allowed_roots()
-    if not roots:
-        st.info(
-            "This server offers no data set. Start it with the environment variable DEEPFAKE_DATA set to a "
-            "folder of labelled face crops to measure from here.",
-            icon=":material/info:",
-        )
-        return
     models = st.multiselect("Detectors to measure", names, default=names[:1], key="measure-models")
-    left, right = st.columns(2)
-    root = left.selectbox("Data set", roots, format_func=str, key="measure-root")
-    below = right.text_input("Folder in it", key="measure-folder", placeholder="The whole data set")
-    try:
-        data = indexed(str(resolve_in_roots(str(Path(root) / below.strip()))))
-    except UserError as error:
-        st.error("This data set cannot be used.", icon=":material/error:")
-        st.text(error.message)
+    data = choose.ask_for_data(
+        st.container(),
+        "measure-data",
+        command="python -m deepfake robustness DATA --split Validation --record",
+    )
+    if data is None:
         return
-    selected = ask_for_part(data)
+    left, middle, right = st.columns(3)
+    with middle:
+        split = choose.ask_for_split(data.table, "measure-split", "Validation")
+    with right:
+        source = choose.ask_for_source(data.table, "measure-source")
+    images = left.number_input(
+        "Pictures at most", 2, MOST_IMAGES, 100, step=50, key="measure-images",
+        help="Half of them fake, half real, where there are enough of both.",
+    )  # fmt: skip
+    part = choose.show_part(data, split, source)
+    if part is None:
+        return
     busy = measuring()
     if st.button(
         "Start", type="primary", icon=":material/play_arrow:", disabled=busy or not models, key="start-run"
     ):
-        begin(models, *selected)
+        begin(models, part, data_title(part, split, source), int(images))
     st.caption(
         "Use pictures that the detector was not trained on. A picture takes one to three seconds for each "
         "detector on two processor cores. It goes on when you leave the page."
         + (" Another measurement is under way; one runs at a time." if busy else "")
     )
-
-
-@st.cache_data(ttl=600, max_entries=8, show_spinner="Looking through the data set")
-def indexed(folder: str) -> DatasetIndex:
-    """A data set's index; looked through again after ten minutes."""
-    return index_dataset(folder)
-
-
-def ask_for_part(data: DatasetIndex) -> tuple[DatasetIndex, str, int]:
-    """Source, split and number of pictures: those chosen, what they are in words, and how many at most."""
-    left, middle, right = st.columns(3)
-    sources = sorted(map(str, data.table["source"].unique()))
-    source = left.selectbox("Source", [ALL, *sources], key="measure-source")
-    there = data if source == ALL else data.select(source=source)
-    splits = sorted(map(str, there.table["split"].unique()))
-    first = splits.index("Validation") + 1 if "Validation" in splits else 0
-    split = middle.selectbox("Split", [ALL, *splits], index=first, key="measure-split")
-    part = there if split == ALL else there.select(split=split)
-    images = right.number_input(
-        "Pictures at most", 2, MOST_IMAGES, 100, step=50, key="measure-images",
-        help="Half of them fake, half real, where there are enough of both.",
-    )  # fmt: skip
-    counts = part.table["label"].value_counts()
-    st.caption(f"It holds {counts.get(1, 0):,} fake and {counts.get(0, 0):,} real pictures.")
-    chosen = (None if split == ALL else split, None if source == ALL else source)
-    return part, data_title(part, *chosen), int(images)
 
 
 def begin(models: list[str], data: DatasetIndex, title: str, images: int) -> None:

@@ -1,0 +1,71 @@
+"""An upload with its verdict, as every part of the page takes it; what is decoded once, and what is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from deepfake.detection.card import Card
+from deepfake.images.load import LoadedImage, load_image
+from deepfake.types import Pixels
+from ui.uploads import Upload
+
+if TYPE_CHECKING:
+    from deepfake.detection.verdict import Verdict
+
+HELD_BYTES = 64 * 2**20
+"""Of decoded pictures that wait for their verdicts; one of 21 megapixels fills it."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An upload, the detector's card, and its verdict."""
+
+    upload: Upload
+    card: Card
+    verdict: Verdict
+
+    @property
+    def file_id(self) -> str:
+        """The upload's; widgets are named by it."""
+        return self.upload.file_id
+
+    def key(self) -> tuple[str, str]:
+        """What a result that does not depend on thresholds is kept under: the file and the detector."""
+        return self.upload.file_id, self.card.version
+
+    def image(self) -> LoadedImage:
+        """The picture, decoded anew. Raises UserError."""
+        return load_image(self.upload.getvalue())
+
+    def part(self, number: int) -> Pixels:
+        """What was scored as part ``number`` (from 0), upright. Raises UserError."""
+        from deepfake.detection.detector import scored_parts
+
+        return scored_parts(self.image().pixels, self.verdict)[number]
+
+
+BY_KEY: dict[str | type, Any] = {Checked: Checked.key}
+"""For ``st.cache_data``: results of one file and detector are the same whatever the thresholds."""
+
+
+class Decoder:
+    """Opens each upload of one run of the page once: for its preview, and again for its verdict.
+
+    Between the two the first is held in memory, and of the others what fits into ``HELD_BYTES``.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, LoadedImage] = {}
+
+    def open(self, upload: Upload) -> LoadedImage:
+        """The picture, which is held for ``take``. Raises UserError."""
+        image = load_image(upload.getvalue())
+        held = sum(other.pixels.nbytes for other in self._held.values())
+        if not held or held + image.pixels.nbytes <= HELD_BYTES:
+            self._held[upload.file_id] = image
+        return image
+
+    def take(self, upload: Upload) -> LoadedImage:
+        """The picture, for the last time. Raises UserError."""
+        return self._held.pop(upload.file_id, None) or load_image(upload.getvalue())

@@ -1,0 +1,171 @@
+"""Which data set, and which part of it: one choice for every page, and what to do where there is none yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from deepfake.data.index import DatasetIndex, index_dataset, splits_in_order
+from deepfake.data.sets import DEMO_NAME, fetch_kaggle, list_sets, make_demo
+from deepfake.errors import UserError
+from deepfake.settings import DEMO_EXPLANATION, VARIABLE, allowed_roots, is_demo, resolve_in_roots
+from deepfake.util.jobs import start_job
+from ui.jobs import show_job
+from ui.page import plain
+
+ALL = "All"
+
+
+def ask_for_folder(
+    place: DeltaGenerator,
+    key: str,
+    *,
+    suits: Callable[[Path], bool] = lambda folder: True,
+    on_change: Callable[[], None] | None = None,
+    command: str = "",
+) -> Path | None:
+    """The folder of a data set; None where there is none yet, or the one typed is refused, which is said.
+
+    Args:
+        place: where the choice stands; what there is to say stands below.
+        key: the widget's; in the address it holds a name of ``list_sets`` or a path.
+        suits: which of the sets to begin with.
+        on_change: called when another is chosen.
+        command: the page's work on the command line, named where there is no data set.
+    """
+    sets = list_sets()
+    if not sets and not st.session_state.get(key) and key not in st.query_params:
+        show_empty_state(command)
+        return None
+    first = next((n for n, folder in enumerate(sets.values()) if suits(folder)), 0)
+    chosen = place.selectbox(
+        "Data set, or the path of a folder", list(sets), index=first if sets else None, key=key,
+        bind="query-params", on_change=on_change, accept_new_options=True,
+        help=f"Choose one, or type the path of a folder below one that the operator opened ({VARIABLE}). "
+        "Understood: Train, Validation, Test with Fake and Real in each; Fake and Real alone; or a folder "
+        "with a manifest.csv.",
+    )  # fmt: skip
+    try:
+        return sets[chosen] if chosen in sets else resolve_in_roots(chosen or "")
+    except UserError as error:
+        st.error(plain(error.message), icon=":material/error:")
+        return None
+
+
+def ask_for_data(
+    place: DeltaGenerator, key: str, *, suits: Callable[[Path], bool] = lambda folder: True, command: str = ""
+) -> DatasetIndex | None:
+    """As ``ask_for_folder``, the data set's index. It is shared by all visitors and must not be changed."""
+    folder = ask_for_folder(place, key, suits=suits, command=command)
+    if folder is None:
+        return None
+    try:
+        return _index(str(folder), folder.stat().st_mtime_ns)
+    except (UserError, OSError) as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return None
+
+
+@st.cache_resource(max_entries=8, ttl=600, show_spinner="Looking through the data set")
+def _index(folder: str, modified: int) -> DatasetIndex:
+    return index_dataset(folder)
+
+
+def ask_for_one(
+    label: str,
+    values: list[str],
+    key: str,
+    first: str = ALL,
+    on_change: Callable[[], None] | None = None,
+) -> str | None:
+    """One of the values; None for all of them, and where there is no choice."""
+    if len(values) < 2:
+        return None
+    options = [ALL, *values]
+    start = options.index(first) if first in options else 0
+    chosen = st.selectbox(label, options, index=start, key=key, bind="query-params", on_change=on_change)
+    return chosen if chosen in values else None
+
+
+def ask_for_split(
+    table: pd.DataFrame, key: str, first: str = ALL, on_change: Callable[[], None] | None = None
+) -> str | None:
+    """One of the splits; None for all of them."""
+    return ask_for_one("Split", splits_in_order(table["split"].unique()), key, first, on_change)
+
+
+def ask_for_source(table: pd.DataFrame, key: str, on_change: Callable[[], None] | None = None) -> str | None:
+    """One of the sources; None for all of them."""
+    return ask_for_one("Source", sorted(map(str, table["source"].unique())), key, on_change=on_change)
+
+
+def show_part(data: DatasetIndex, split: str | None, source: str | None) -> DatasetIndex | None:
+    """The pictures of a split and source, and how many of each class they are; None where there are none."""
+    try:
+        part = data.select(split=split, source=source)
+    except UserError as error:
+        st.warning(plain(error.message), icon=":material/info:")
+        return None
+    n, n_fake = len(part), int(part.table["label"].sum())
+    words = f"{n:,} pictures: {n_fake:,} fake, {n - n_fake:,} real."
+    if n_fake in (0, n):
+        words += " With one class only, what compares the two is undefined."
+    if (part.table["split"] == "Train").any():
+        words += " Train is among them: pictures that a detector has learnt from flatter it."
+    st.caption(words)
+    return part
+
+
+def show_empty_state(command: str = "") -> None:
+    """Three ways to a first data set."""
+    if is_demo():
+        st.info(plain(DEMO_EXPLANATION), icon=":material/info:")
+        return
+    with st.container(border=True):
+        st.markdown("**There is no data set yet.** Three ways to one:")
+        offer_demo()
+        st.markdown(
+            f"**Point to a folder.** Whoever runs the app starts it with the environment variable "
+            f"`{VARIABLE}` set to the folder that holds the data sets (several, separated as in `PATH`). "
+            "Understood are `Train`, `Validation` and `Test` with `Fake` and `Real` inside, `Fake` and "
+            "`Real` alone, and a `manifest.csv` with path, split and label."
+        )
+        if roots := allowed_roots():
+            st.text(f"No such folder lies below {', '.join(map(str, roots))}.")
+        offer_kaggle()
+        if command:
+            st.markdown("With a folder of labelled face crops the command line does it too:")
+            st.code(command, language="bash", wrap_lines=True)
+
+
+def offer_others() -> None:
+    """Behind an expander, the ways to a set that the app makes itself, until the drawn one is there."""
+    if all(folder.name != DEMO_NAME for folder in list_sets().values()):
+        with st.expander("Get another data set"):
+            offer_demo()
+            offer_kaggle()
+
+
+def offer_demo() -> None:
+    st.markdown(
+        "**Draw a small one.** 480 drawn faces, plainly no photographs; a small network learns them in "
+        "about a minute. On the command line:"
+    )
+    st.code("python -m deepfake demo DIR", language="bash")
+    if st.button("Draw the demo set", icon=":material/draw:", key="draw-demo"):
+        start_job("demo", "Drawing", lambda report, stopped: make_demo(report))
+    show_job("demo", "drawings", can_stop=False)
+
+
+def offer_kaggle() -> None:
+    st.markdown(
+        "**Fetch the set from Kaggle** (manjilkarki/deepfake-and-real-images, close to 2 GB; research use). "
+        "It needs a connection and the package `kagglehub`."
+    )
+    if st.button("Fetch from Kaggle", icon=":material/download:", key="fetch-kaggle"):
+        start_job("kaggle", "Fetching from Kaggle", lambda report, stopped: fetch_kaggle())
+    show_job("kaggle", "files", can_stop=False)
