@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from deepfake.types import CallName
+from deepfake.util.text import slug
 
 # Vermillion and blue of the palette by Okabe and Ito (2008), told apart with every common colour
 # blindness, and a grey whose lightness differs from both. .streamlit/config.toml repeats them.
@@ -112,9 +112,5 @@ def plot_config(name: str, kind: SaveFormat = "png") -> dict[str, Any]:
 
 
 def file_stem(text: str) -> str:
-    """A plain file name of a title.
-
-    >>> file_stem("ROC, Test: all")
-    'roc-test-all'
-    """
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "figure"
+    """A plain name for the file of a figure or table."""
+    return slug(text) or "figure"

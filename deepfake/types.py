@@ -52,3 +52,8 @@ class Thresholds:
         calls[p_fake >= self.uncertain_high] = "fake"
         calls[np.isnan(p_fake)] = ""
         return calls
+
+
+def class_name(label: object) -> str:
+    """Fake for 1, Real for 0."""
+    return "Fake" if label == 1 else "Real"

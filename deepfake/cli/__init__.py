@@ -16,12 +16,12 @@ from deepfake.cli.data import add_data, add_gather
 from deepfake.cli.evaluate import add_compare, add_evaluate, add_robustness
 from deepfake.cli.features import add_features
 from deepfake.cli.judge import add_index, add_predict, add_report, add_video
-from deepfake.cli.options import printable
 from deepfake.cli.rules import add_rules
 from deepfake.cli.serve import add_serve
 from deepfake.cli.stack import add_stack
 from deepfake.cli.train import add_combine, add_publish, add_train
 from deepfake.errors import UserError
+from deepfake.util.text import printable
 
 _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 _WRONG_PATH = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from deepfake.cli.options import input_path, output_folder, output_path, positive
+from deepfake.cli.options import input_path, output_folder, output_path, positive, progress
 from deepfake.errors import UserError
+from deepfake.util.text import printable
 
 if TYPE_CHECKING:
     from deepfake.data.audit import Audit
@@ -63,13 +62,13 @@ def run_data(options: argparse.Namespace) -> int:
     from deepfake.data.inventory import take_inventory
 
     inventory = take_inventory(
-        options.folder.resolve(), refresh=options.refresh, on_progress=_progress("files listed")
+        options.folder.resolve(), refresh=options.refresh, on_progress=progress("files listed")
     )
     result = None
     if options.audit:
         from deepfake.data.audit import audit
 
-        result = audit(inventory, refresh=options.refresh, on_progress=_progress("images measured"))
+        result = audit(inventory, refresh=options.refresh, on_progress=progress("images measured"))
     if options.json:
         print(json.dumps(facts_object(inventory, result), indent=2))
     else:
@@ -109,38 +108,24 @@ def facts_lines(inventory: Inventory, result: Audit | None) -> list[str]:
     from deepfake.data.text import audit_lines, balance_lines
     from deepfake.util.text import file_size
 
-    lines = [f"{len(inventory):,} images in {_printable(str(inventory.root))}", ""]
+    lines = [f"{len(inventory):,} images in {printable(str(inventory.root))}", ""]
     lines.append(f"{'split':16} {'Fake':>9} {'Real':>9} {'share fake':>11} {'size':>10}")
     for row in counts_table(inventory.table).to_dict("records"):
-        split, size = _printable(row["split"]), file_size(int(row["n_bytes"]))
+        split, size = printable(row["split"]), file_size(int(row["n_bytes"]))
         lines.append(f"{split:16} {row['Fake']:>9,} {row['Real']:>9,} {row['share_fake']:>11.1%} {size:>10}")
     lines.append("")
     for row in sizes_table(inventory.table, most=5).to_dict("records"):
         lines.append(f"{row['size']:>12} {row['format']:8} {row['Fake'] + row['Real']:>9,}")
     for sentence in (*inventory.notes, *balance_lines(inventory)):
-        lines.append(f"note: {_printable(sentence)}")
+        lines.append(f"note: {printable(sentence)}")
     if result is not None:
         marks = {"bad": "WRONG", "note": "note ", "good": "good "}
-        lines += ["", *(f"{marks[level]}  {_printable(text)}" for level, text in audit_lines(result))]
+        lines += ["", *(f"{marks[level]}  {printable(text)}" for level, text in audit_lines(result))]
         for row in result.unreadable.head(_SHOWN).to_dict("records"):
-            lines.append(f"       unreadable: {_printable(row['path'])}: {row['reason']}")
+            lines.append(f"       unreadable: {printable(row['path'])}: {row['reason']}")
         if len(result.unreadable) > _SHOWN:
             lines.append(f"       ... and {len(result.unreadable) - _SHOWN:,} more; --json lists all")
     return lines
-
-
-def _printable(text: str) -> str:
-    """A text that cannot steer the terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def _progress(what: str) -> Callable[[int, int], None] | None:
-    """Writes how far it is, on a terminal only."""
-    if not sys.stderr.isatty():
-        return None
-    return lambda done, total: print(
-        f"\r{done:,} of {total:,} {what}", end="\n" if done == total else "", file=sys.stderr
-    )
 
 
 def add_gather(commands: Any) -> None:
@@ -216,11 +201,8 @@ def _landmarks(options: argparse.Namespace) -> int:
     data = index_dataset(options.data).select(split="Train", source=options.source)
     photographs = data.table[data.table["label"] == 0].reset_index(drop=True)
 
-    def progress(done: int) -> None:
-        if done % 500 == 0:
-            print(f"{done:,}/{len(photographs):,}", file=sys.stderr, flush=True)
-
-    found = write_landmarks(DatasetIndex(data.root, photographs), on_progress=progress)
+    show = progress("photographs", len(photographs), every=500)
+    found = write_landmarks(DatasetIndex(data.root, photographs), on_progress=show)
     print(f"Landmarks of {found:,} of {len(photographs):,} photographs.")
     return 0
 
@@ -240,11 +222,9 @@ def _remake(options: argparse.Namespace) -> int:
     pairs = zip(options.halves[::2], options.halves[1::2], strict=True)
     autoencoders = [load_autoencoder(*pair) for pair in pairs]
 
-    def progress(done: int) -> None:
-        print(f"{done:,} photographs", file=sys.stderr, flush=True)
-
+    show = progress("photographs", every=1)
     data = index_dataset(options.data)
-    added = remake(data, autoencoders, images=options.images, seed=options.seed, on_progress=progress)
+    added = remake(data, autoencoders, images=options.images, seed=options.seed, on_progress=show)
     print(added.groupby(["split", "label", "generator"]).size().to_string())
     return 0
 
@@ -252,10 +232,7 @@ def _remake(options: argparse.Namespace) -> int:
 def _generate(options: argparse.Namespace) -> int:
     from deepfake.data.synthesis.stylegan import make_faces
 
-    def progress(done: int) -> None:
-        if done % 50 == 0:
-            print(f"{done:,}/{options.images:,}", file=sys.stderr, flush=True)
-
-    made = make_faces(output_folder(options.out), options.images, seed=options.seed, on_progress=progress)
+    show = progress("faces", options.images, every=50)
+    made = make_faces(output_folder(options.out), options.images, seed=options.seed, on_progress=show)
     print(f"{made:,} faces made; {options.out} holds {options.images:,}.")
     return 0

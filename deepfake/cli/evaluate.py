@@ -6,14 +6,14 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfake.cli.options import input_path, output_path, printable
+from deepfake.cli.options import input_path, output_path, progress
 from deepfake.errors import UserError
-from deepfake.util.files import write_json
+from deepfake.util.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,9 +71,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.record and not options.scores:  # with --scores nothing is lost where the card is closed
         output_path(load_card(options.model).folder / "card.json")
     detector = get_detector(options.model)
-    result = measure(
-        detector, data, perturbed=options.perturbed, on_progress=_progress(len(data), options.progress)
-    )
+    show = progress("images", len(data), file=options.progress)
+    result = measure(detector, data, perturbed=options.perturbed, on_progress=show)
     for path, why in result.refused:
         print(f"left out {path}: {why}", file=sys.stderr)
     text = json.dumps({"model": detector.card.name, **result.to_dict()}, indent=2)
@@ -100,16 +99,6 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _shown(options: argparse.Namespace) -> str:
     words = [f" --{name} {value}" for name in ("split", "source") if (value := getattr(options, name))]
     return "".join(words) + (" --perturbed" if options.perturbed else "")
-
-
-def _progress(total: int, file: Path | None = None) -> Callable[[int], None] | None:
-    """Writes how far it is: into a file, else on a terminal only."""
-    if file is not None:
-        write_json(file, {"done": 0, "total": total})
-        return lambda done: write_json(file, {"done": done, "total": total})
-    if not sys.stderr.isatty():
-        return None
-    return lambda done: print(f"\r{done}/{total} images", end="\n" if done == total else "", file=sys.stderr)
 
 
 _TITLES = {
@@ -361,7 +350,7 @@ def run_robustness(options: argparse.Namespace) -> int:
         title=title,
         kinds=kinds,
         epsilons=() if options.kind else EPSILONS,
-        on_progress=_sweep_progress(len(data)),
+        on_progress=progress("images", len(data)),
     )
     seconds = time.perf_counter() - start
     for path, why in results[0].refused:
@@ -435,10 +424,3 @@ def _command(options: argparse.Namespace, model: str) -> str:
     words = [f" --{name} {value}" for name in ("split", "source") if (value := getattr(options, name))]
     given = f"{''.join(words)} --model {model} --images {options.images}"
     return f"python -m deepfake robustness DATA{given} --record"
-
-
-def _sweep_progress(total: int) -> Any:
-    """Writes how far it is, on a terminal only."""
-    if not sys.stderr.isatty():
-        return None
-    return lambda done: print(f"\r{done}/{total} images", end="\n" if done == total else "", file=sys.stderr)

@@ -19,6 +19,7 @@ from deepfake.cli.options import (
     operating_point,
     output_path,
     printable,
+    progress,
 )
 from deepfake.detection.outcome import Outcome, video_fields, write_outcomes_csv
 from deepfake.detection.text import crowd_line, headline, stress_line, video_headline
@@ -153,17 +154,13 @@ def run_index(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
 
-    def progress(done: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r{done} pictures", end="", file=sys.stderr)
-
     index = make_index(
         detector,
         data,
         name=options.title or data.root.resolve().name,
         folder=below_roots(options.data),
         images=options.images,
-        on_progress=progress,
+        on_progress=progress("pictures"),
     )
     try:
         write_index(index, file)

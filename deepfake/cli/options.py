@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
+from deepfake.util.files import write_json
+from deepfake.util.text import printable
 
 
 def add_verdict_options(parser: argparse.ArgumentParser) -> None:
@@ -111,11 +115,6 @@ def _why_not_written(path: Path) -> str:
         return error.strerror or "the system refuses it"
 
 
-def printable(text: str) -> str:
-    """A name or sentence that cannot steer the terminal: what is not printable becomes a question mark."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     value = int(text)
@@ -151,3 +150,28 @@ def share(text: str) -> float:
 def say(line: str) -> None:
     """Prints a line at once."""
     print(line, flush=True)
+
+
+def progress(unit: str, total: int = 0, *, every: int = 0, file: Path | None = None) -> Callable[..., None]:
+    """Takes (done) or (done, total) and tells it: into a file, else on standard error.
+
+    Args:
+        unit: what is counted, in the plural.
+        total: of all; 0 where it is not known or comes along.
+        every: in a log a line comes each so many; 0: this is for a terminal only.
+        file: to keep ``{"done": ..., "total": ...}`` in instead.
+    """
+    terminal = sys.stderr.isatty()
+
+    def tell(done: int, total: int = total) -> None:
+        line = f"{done:,} of {total:,} {unit}" if total else f"{done:,} {unit}"
+        if file is not None:
+            write_json(file, {"done": done, "total": total})
+        elif terminal:
+            print(f"\r{line}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        elif every and done % every == 0:
+            print(line, file=sys.stderr, flush=True)
+
+    if file is not None:
+        tell(0)
+    return tell

@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfake.cli.options import input_path, output_path, positive, printable
+from deepfake.cli.options import input_path, output_path, positive
 from deepfake.errors import UserError
+from deepfake.util.text import printable
 
 if TYPE_CHECKING:
     from deepfake.detection.rules import Rules

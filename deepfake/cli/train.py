@@ -17,6 +17,7 @@ from deepfake.cli.options import (
     positive,
     positive_number,
     printable,
+    progress,
     say,
     share,
 )
@@ -173,11 +174,8 @@ def _train(options: argparse.Namespace) -> int:
     if options.estimate:
         from deepfake.runs.estimate import estimate
 
-        def keep(done: int, total: int) -> None:
-            if options.progress:
-                options.progress.write_text(json.dumps({"done": done, "total": total}), encoding="utf-8")
-
-        print(json.dumps(estimate(data, recipe, on_progress=keep).to_dict(), indent=2))
+        show = progress("steps", file=options.progress)
+        print(json.dumps(estimate(data, recipe, on_progress=show).to_dict(), indent=2))
         return 0
     with attended(folder, recipe, data.root.resolve(), at_once=options.at_once, say=say):
         from deepfake.training import train as training

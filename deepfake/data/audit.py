@@ -15,8 +15,10 @@ from deepfake.data.image_stats import Measures, measure_images
 from deepfake.data.index import splits_in_order
 from deepfake.data.inventory import Inventory, cache_name
 from deepfake.images.hashing import near_pairs
+from deepfake.types import class_name
 from deepfake.util.cache import DAMAGED, cache_folder, changed, prune
 from deepfake.util.files import write_whole
+from deepfake.util.statistics import auc_and_variance, auc_interval
 
 FEATURES: dict[str, str] = {
     "width": "width",
@@ -101,29 +103,20 @@ def check_shortcut(split: str, facts: pd.DataFrame, contents: NDArray[Any], seed
         return None
     folds = _folds(labels, seed)
     bins = {name: _bins(name, facts[name].to_numpy()) for name in FEATURES}
-    auc = _auc(labels, _held_out(list(bins.values()), labels, folds), folds)
+    auc, variance = _auc(labels, _held_out(list(bins.values()), labels, folds), folds)
     of_file = _held_out([bins[name] for name in FROM_FILE], labels, folds)
     single = {
-        name: _auc(labels, _held_out_share(column, labels, folds), folds) for name, column in bins.items()
+        name: _auc(labels, _held_out_share(column, labels, folds), folds)[0] for name, column in bins.items()
     }
     return Shortcut(
         split=split,
         n_fake=n_fake,
         n_real=n_real,
         auc=auc,
-        interval=auc_interval(auc, n_fake, n_real),
-        file_auc=_auc(labels, of_file, folds),
+        interval=auc_interval(auc, variance, min(n_fake, n_real)),
+        file_auc=_auc(labels, of_file, folds)[0],
         single=dict(sorted(single.items(), key=lambda item: -item[1])),
     )
-
-
-def auc_interval(auc: float, n_fake: int, n_real: int) -> tuple[float, float]:
-    """95 % interval of a ROC AUC (Hanley and McNeil, 1982), inside 0 to 1."""
-    twice = auc / (2 - auc) - auc**2
-    square = 2 * auc**2 / (1 + auc) - auc**2
-    variance = (auc * (1 - auc) + (n_fake - 1) * twice + (n_real - 1) * square) / (n_fake * n_real)
-    half = 1.96 * float(np.sqrt(max(variance, 0.0)))
-    return max(0.0, auc - half), min(1.0, auc + half)
 
 
 def _sample(facts: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -132,15 +125,20 @@ def _sample(facts: pd.DataFrame, seed: int) -> pd.DataFrame:
     return facts.iloc[np.sort(np.random.default_rng(seed).choice(len(facts), MOST, replace=False))]
 
 
-def _auc(labels: NDArray[np.int64], scores: NDArray[np.float64], folds: NDArray[np.int64]) -> float:
-    """The mean of the folds' ROC AUC: scores of different folds come from different fits and do not compare.
+def _auc(
+    labels: NDArray[np.int64], scores: NDArray[np.float64], folds: NDArray[np.int64]
+) -> tuple[float, float]:
+    """The mean of the folds' ROC AUC, and its variance.
 
-    Pooled, a clue that is the same for all images would come out below 0.5.
+    Scores of different folds come from different fits and do not compare: pooled, a clue that is the same for
+    all images would come out below 0.5.
     """
-    from sklearn.metrics import roc_auc_score
-
-    each = [roc_auc_score(labels[folds == fold], scores[folds == fold]) for fold in range(FOLDS)]
-    return float(np.mean(each))
+    each = []
+    for fold in range(FOLDS):
+        mine, truth = scores[folds == fold], labels[folds == fold]
+        each.append(auc_and_variance(np.sort(mine[truth == 1]), np.sort(mine[truth == 0])))
+    aucs, variances = np.array(each).T
+    return float(aucs.mean()), float(variances.sum()) / FOLDS**2
 
 
 def _held_out(
@@ -264,7 +262,7 @@ class Audit:
             "unreadable": len(self.unreadable),
             "surplus_copies": int(len(self.duplicates) - self.duplicates["group"].nunique()),
             "surplus_by_part": [
-                {"split": row.split, "label": _word(row.label), "surplus": int(row.surplus)}  # pyright: ignore
+                {"split": row.split, "label": class_name(row.label), "surplus": int(row.surplus)}  # pyright: ignore
                 for row in self.surplus().itertuples()
             ],
             "contents_in_several_splits": int(self.leaks()["group"].nunique()),
@@ -275,10 +273,6 @@ class Audit:
             "out_of_line": self.out_of_line["reason"].value_counts().to_dict(),
             "shortcuts": [{**shortcut.to_dict(), "level": shortcut.level} for shortcut in self.shortcuts],
         }
-
-
-def _word(label: Any) -> str:
-    return "Fake" if label == 1 else "Real"
 
 
 def audit(

@@ -8,15 +8,11 @@ import pandas as pd
 
 from deepfake.data.audit import FEATURES, Audit, Shortcut
 from deepfake.data.inventory import Inventory
+from deepfake.types import class_name
 
 Level = Literal["bad", "note", "good"]
 UNEVEN = 0.4
 """A share of the rarer class below which a split is called uneven."""
-
-
-def word(label: object) -> str:
-    """Fake or Real."""
-    return "Fake" if label == 1 else "Real"
 
 
 def count(number: int, one: str, several: str = "") -> str:
@@ -114,7 +110,7 @@ def _copies_line(audit: Audit) -> tuple[Level, str]:
     if not total:
         return "good", "No file is a copy of another, byte for byte."
     parts = ", ".join(
-        f"{row['split']}/{word(row['label'])} {row['surplus']:,}" for row in surplus.to_dict("records")
+        f"{row['split']}/{class_name(row['label'])} {row['surplus']:,}" for row in surplus.to_dict("records")
     )
     where = f" Surplus within one part: {parts}." if parts else ""
     return "note", f"{count(total, 'file is a copy', 'files are copies')} of another, byte for byte.{where}"
@@ -153,6 +149,6 @@ def balance_lines(inventory: Inventory) -> list[str]:
 def shown_pairs(near: pd.DataFrame) -> pd.DataFrame:
     """Near-duplicates with words for their labels."""
     return near.assign(
-        first_label=[word(label) for label in near["first_label"]],
-        second_label=[word(label) for label in near["second_label"]],
+        first_label=[class_name(label) for label in near["first_label"]],
+        second_label=[class_name(label) for label in near["second_label"]],
     )

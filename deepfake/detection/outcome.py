@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from deepfake.detection.text import video_headline
 from deepfake.errors import UserError
+from deepfake.util.text import csv_cell
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
     from deepfake.detection.verdict import Verdict
@@ -79,7 +80,7 @@ def write_outcomes_csv(outcomes: Iterable[Outcome], file: TextIO) -> None:
         row["stress"] = _stability(outcome.verdict)
         for score in ("p_fake", "raw_p_fake"):
             row[score] = f"{row[score]:.4f}" if row.get(score) is not None else ""
-        writer.writerow({key: _cell(value) for key, value in row.items()})
+        writer.writerow({key: csv_cell(value) for key, value in row.items()})
 
 
 MORE_COLUMNS = ("whole_p_fake", "whole_counts", "error_code", "error_message")
@@ -106,10 +107,6 @@ def _stability(verdict: Verdict | None) -> str:
     if verdict is None or not verdict.stress:
         return ""
     return "stable" if all(test.stable for test in verdict.stress) else "not stable"
-
-
-def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def video_fields(result: VideoVerdict) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from deepfake.errors import EvaluationError
 from deepfake.evaluation.metrics import evaluate_scores
 from deepfake.evaluation.reliability import reliability_table
 from deepfake.evaluation.scores import check_labels, check_numbers, check_scores, check_share, wilson_bounds
+from deepfake.types import class_name
 
 TEMPERATURE_BOUNDS = (0.05, 20.0)
 
@@ -177,7 +178,7 @@ def _cuts(
 
 def _need_both_classes(truth: NDArray[np.int64], purpose: str) -> None:
     if truth.min() == truth.max():
-        only = "Fake" if truth[0] == 1 else "Real"
+        only = class_name(truth[0])
         raise EvaluationError(
             "one_class",
             f"All {truth.size} images are {only}. To {purpose} takes images of both classes: add the other.",

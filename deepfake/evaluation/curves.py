@@ -10,6 +10,7 @@ from scipy.special import logit, ndtri
 from deepfake.errors import EvaluationError, UserError
 from deepfake.evaluation.scores import check_scores
 from deepfake.evaluation.thresholds import SortedScores
+from deepfake.types import class_name
 
 MAX_POINTS = 1000
 """Points to a curve on the screen; more would be drawn on the same pixels."""
@@ -30,7 +31,7 @@ def operating_points(scores: SortedScores) -> pd.DataFrame:
         OneClassError: there are only Fake or only Real images.
     """
     if not (scores.fake.size and scores.real.size):
-        only = "Fake" if scores.fake.size else "Real"
+        only = class_name(scores.fake.size > 0)
         raise OneClassError(
             "one_class", f"All images are {only}: a curve of finds against false alarms needs both classes."
         )

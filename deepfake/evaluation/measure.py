@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from deepfake.data.index import CLASS_NAMES, DatasetError, DatasetIndex
+from deepfake.data.index import DatasetError, DatasetIndex
 from deepfake.data.inventory import Inventory
 from deepfake.detection.card import Card
 from deepfake.detection.detector import Detector
@@ -25,7 +25,7 @@ from deepfake.evaluation.records import describe
 from deepfake.evaluation.scores import read_scores
 from deepfake.evaluation.thresholds import RuleMetrics, at_every_point, rules_to_dict, sort_scores
 from deepfake.networks.scoring import score_files
-from deepfake.types import OperatingPoint
+from deepfake.types import OperatingPoint, class_name
 from deepfake.util.cache import DAMAGED, cache_folder, prune
 from deepfake.util.files import write_whole
 from deepfake.util.jobs import Job, Report, Stopped, follow_process, start_job
@@ -96,7 +96,7 @@ def measure(
             "image_id": rows["path"].to_numpy(),
             "split": rows["split"].to_numpy(),
             "source": rows["source"].to_numpy(),
-            "label": [CLASS_NAMES[0] if label == 1 else CLASS_NAMES[1] for label in labels],
+            "label": [class_name(label) for label in labels],
             "p_fake": p_fake,
         }
     )

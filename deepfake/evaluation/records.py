@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +17,9 @@ from deepfake.errors import UserError
 from deepfake.evaluation.scores import read_scores, write_scores
 from deepfake.evaluation.thresholds import RuleMetrics, rules_from_dict
 from deepfake.settings import allowed_roots
-from deepfake.types import OperatingPoint
+from deepfake.types import OperatingPoint, class_name
 from deepfake.util.files import write_json
+from deepfake.util.text import slug
 
 RUN_HERE = "run here"
 CALIBRATION_SCORES = "scores-calibration.csv"
@@ -94,7 +94,7 @@ class Recorded:
         """Fake or Real where all images are of that class."""
         if self.n_fake and self.n_real:
             return None
-        return "Fake" if self.n_fake else "Real"
+        return class_name(self.n_fake > 0)
 
 
 def describe(data: str, split: str, perturbed: bool, source: str = "") -> str:
@@ -116,7 +116,7 @@ def scores_name(title: str, taken: Collection[str]) -> str:
     >>> scores_name("Faces, Test", ()), scores_name("Faces; test", {"scores-faces-test.csv"})
     ('scores-faces-test.csv', 'scores-faces-test-2.csv')
     """
-    stem = "scores-" + (re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:80] or "evaluation")
+    stem = "scores-" + (slug(title)[:80] or "evaluation")
     name, number = f"{stem}.csv", 1
     while name in taken:
         number += 1

@@ -13,12 +13,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit, ndtri
 
 from deepfake.evaluation.calibration import threshold_at_fpr
 from deepfake.evaluation.metrics import CLASS_ORDER, Confusion
 from deepfake.evaluation.scores import check_scores, check_share, wilson_interval
 from deepfake.types import OPERATING_POINTS, OperatingPoint, Thresholds
+from deepfake.util.statistics import auc_and_variance, auc_interval
 
 
 @dataclass(frozen=True)
@@ -171,24 +171,8 @@ def auc_with_interval(scores: SortedScores) -> tuple[float, float, float] | None
     """
     if not (scores.fake.size and scores.real.size):
         return None
-    of_fake = _share_below(scores.fake, scores.real)
-    of_real = 1 - _share_below(scores.real, scores.fake)
-    auc = float(of_fake.mean())
-    if min(scores.fake.size, scores.real.size) < 2:
-        return auc, 0.0, 1.0
-    if auc in (0.0, 1.0):
-        low, high = wilson_interval(round(auc) * (n := min(scores.fake.size, scores.real.size)), n)
-        return auc, low, high
-    variance = of_fake.var(ddof=1) / scores.fake.size + of_real.var(ddof=1) / scores.real.size
-    half = float(ndtri(0.975)) * float(np.sqrt(variance)) / (auc * (1 - auc))
-    centre = float(logit(auc))
-    return auc, float(expit(centre - half)), float(expit(centre + half))
-
-
-def _share_below(values: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each value, the share of `others` (rising) below it, ties counting half."""
-    below = np.searchsorted(others, values, side="left")
-    return (below + np.searchsorted(others, values, side="right")) / (2 * others.size)
+    auc, variance = auc_and_variance(scores.fake, scores.real)
+    return auc, *auc_interval(auc, variance, min(scores.fake.size, scores.real.size))
 
 
 PER = 1000

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from deepfake.images.formats import IMAGE_FORMATS
+from deepfake.util.text import printable
 
 State = Literal["found", "none", "elsewhere", "unreadable", "no_reader"]
 Rows = tuple[tuple[str, str], ...]
@@ -131,7 +132,7 @@ def _rows(store: dict[str, Any]) -> Rows:
         ("Origin", "; ".join(sorted(_ORIGINS.get(each, each) for each in sources)) or "not said"),
         ("Generative AI", _YES if sources & set(_AI) else "it does not say so"),
     ]
-    return tuple((name, "".join(c if c.isprintable() else " " for c in value)[:200]) for name, value in rows)
+    return tuple((name, printable(value, " ")[:200]) for name, value in rows)
 
 
 def _actions(manifest: dict[str, Any]) -> list[dict[str, Any]]:

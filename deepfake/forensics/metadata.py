@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
-from scipy.fft import dctn
 
+from deepfake.images.hashing import perceptual_hash
 from deepfake.images.headers import sound_exif
 from deepfake.images.limits import overload
 from deepfake.images.load import LoadedImage, upright
+from deepfake.util.text import printable
 
 _MAX_TEXT = 200
 _MAX_PREVIEW = 2**22  # pixels; cameras write 160 x 120
@@ -160,7 +161,7 @@ def _text(value: Any) -> str:
         shown = f"{float(value):.6g}" if not isinstance(value, (str, int)) else str(value)
     except (TypeError, ValueError, ZeroDivisionError):
         shown = str(value)
-    return "".join(letter if letter.isprintable() else " " for letter in shown).strip()[:_MAX_TEXT]
+    return printable(shown, " ").strip()[:_MAX_TEXT]
 
 
 def _degrees(place: dict[int, Any], tag: int, negative: str) -> float | None:
@@ -258,18 +259,10 @@ def _exif_preview(content: bytes, orientation: int) -> Image.Image | None:
 
 
 def hashes(image: LoadedImage) -> Hashes:
-    """The file's SHA-256 and the picture's perceptual hash.
-
-    The latter is the sign of the 64 lowest frequencies of a 32 x 32 grey copy against their median (DCT hash;
-    Zauner 2010, "Implementation and benchmarking of perceptual image hash functions").
-    """
-    grey = Image.fromarray(image.pixels).convert("L").resize((32, 32), Image.Resampling.BOX)
-    low = np.asarray(dctn(np.asarray(grey, np.float64), norm="ortho"))[:8, :8].ravel()
-    bits = low > np.median(low[1:])  # without the mean brightness
-    value = int("".join("1" if bit else "0" for bit in bits), 2)
+    """The file's SHA-256 and the picture's perceptual hash, the one by which an audit finds copies."""
     return Hashes(
         image.facts.sha256,
-        f"{value:016x}",
+        perceptual_hash(image.pixels).tobytes().hex(),
         "The SHA-256 finds this very file again, the perceptual hash also copies of it that were resized or "
         "recompressed. Neither says whether the picture is real.",
     )

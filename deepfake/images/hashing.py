@@ -15,7 +15,11 @@ LIKE_BITS = 6  # perceptual hashes this near (of 64 bits) are taken for the same
 
 
 def perceptual_hash(pixels: Pixels) -> NDArray[np.uint8]:
-    """(8,) uint8: 64 bits that a change of size or compression hardly moves (low DCT frequencies)."""
+    """(8,) uint8: 64 bits that a change of size or compression hardly moves.
+
+    The sign of the 64 lowest frequencies of a 32 x 32 grey copy against their median (DCT hash; Zauner 2010,
+    "Implementation and benchmarking of perceptual image hash functions").
+    """
     grey = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (32, 32), interpolation=cv2.INTER_AREA)
     low: Any = cv2.dct(grey.astype(np.float32))[:8, :8].ravel()
     return np.packbits(low > np.median(low[1:]))

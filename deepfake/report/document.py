@@ -42,7 +42,7 @@ from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import LoadedImage
 from deepfake.report.chart import stress_chart
 from deepfake.types import CallName
-from deepfake.util.text import percent
+from deepfake.util.text import percent, printable
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Report:
 
 def visible(text: str) -> str:
     """The text with a mark for whatever could steer the reader's eye: controls, direction switches."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return printable(text, "\N{REPLACEMENT CHARACTER}")
 
 
 MAX_EXPLAINED = 3

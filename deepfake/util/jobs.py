@@ -100,7 +100,8 @@ class Job:
         return f"{line}, about {duration_words(left)} left"
 
     def _report(self, done: int, total: int) -> None:
-        if done and not self.done:  # what came before, such as loading a network, says nothing of the pace
+        # What came before, such as loading a network, says nothing of the pace.
+        if done and not 0 < self.done <= done:
             self._first = time.monotonic(), done
         self.done, self.total = done, total
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+import re
+from typing import TYPE_CHECKING, Any, Literal
 
 from deepfake.errors import UserError
 
@@ -94,13 +95,29 @@ def shown_interval(pair: tuple[float, float] | None, unit: Unit) -> str:
     return f"{100 * low:.1f} to {100 * high:.1f} %" if unit == "share" else f"{low:.3f} to {high:.3f}"
 
 
+def printable(text: str, instead: str = "?") -> str:
+    """A text that cannot steer a terminal or a reader's eye: controls and direction switches are replaced."""
+    return "".join(letter if letter.isprintable() else instead for letter in text)
+
+
+def slug(text: str) -> str:
+    """A plain file name of a title; empty where nothing of it is plain.
+
+    >>> slug("ROC, Test: all")
+    'roc-test-all'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def csv_cell(value: Any) -> Any:
+    """A value for a spreadsheet: text that it would take for a formula is led by an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(tuple("=+-@\t\r")) else value
+
+
 def csv_bytes(table: pd.DataFrame) -> bytes:
     """A table as CSV for a spreadsheet; text that it would take for a formula is led by an apostrophe."""
     safe = table.copy()
     for name in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[name]) and not pd.api.types.is_bool_dtype(safe[name]):
-            safe[name] = [
-                f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
-                for value in safe[name]
-            ]
+            safe[name] = [csv_cell(value) for value in safe[name]]
     return safe.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from deepfake.cli import main
-from deepfake.cli.options import output_path, printable
+from deepfake.cli.options import output_path
 from deepfake.errors import UserError
+from deepfake.util.text import printable
 
 
 def test_a_file_that_can_be_written_passes(tmp_path: Path) -> None:

@@ -13,13 +13,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from deepfake.data.audit import FEATURES, auc_interval, audit, check_shortcut, kept_audit
+from deepfake.data.audit import FEATURES, _auc, audit, check_shortcut, kept_audit
 from deepfake.data.image_stats import kept_measures, measure_images
 from deepfake.data.inventory import Inventory, read_header, take_inventory
 from deepfake.data.text import audit_lines
 from deepfake.images.hashing import near_pairs, perceptual_hash
 from deepfake.images.headers import header_facts
 from deepfake.util.jobs import Stopped
+from deepfake.util.statistics import auc_and_variance
 from tests.support.images import noise_image
 
 
@@ -419,11 +420,19 @@ def test_shortcut_needs_both_classes():
     assert check_shortcut("Train", facts(100).assign(label=1), np.arange(100)) is None
 
 
-def test_interval_of_an_auc():
-    low, high = auc_interval(0.5, 50, 50)
-    assert high - 0.5 == pytest.approx(0.5 - low)
-    assert 0.10 < high - 0.5 < 0.13  # 1.96 * sqrt((2 n + 1) / (12 n^2)) is 0.114
-    assert auc_interval(1.0, 10, 10) == (1.0, 1.0)
+def test_the_interval_is_delongs_of_the_mean_of_the_folds():
+    rng = np.random.default_rng(0)
+    labels, folds = np.arange(1000) % 2, np.arange(1000) // 2 % 5
+    scores = rng.normal(size=1000) + 0.5 * labels
+    auc, variance = _auc(labels, scores, folds)
+    each = [sorted_auc(labels[folds == fold], scores[folds == fold]) for fold in range(5)]
+    assert auc == pytest.approx(np.mean([one for one, _ in each]))
+    _, whole = sorted_auc(labels, scores)
+    assert variance == pytest.approx(whole, rel=0.15), "five folds know as much as all at once"
+
+
+def sorted_auc(labels, scores):
+    return auc_and_variance(np.sort(scores[labels == 1]), np.sort(scores[labels == 0]))
 
 
 def inventory_of(root: Path) -> Inventory:

@@ -7,6 +7,7 @@ import io
 import json
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from deepfake.data.image_stats import measure_images
+from deepfake.data.inventory import take_inventory
 from deepfake.forensics import credentials
 from deepfake.forensics.credentials import Credentials, read_credentials
 from deepfake.forensics.metadata import compare_thumbnail, hashes, read_compression, read_exif, standard_table
@@ -133,6 +136,14 @@ def test_perceptual_hash_survives_what_the_other_does_not() -> None:
     assert (first ^ copy).bit_count() <= 6
     assert (first ^ other).bit_count() >= 16
     assert len(hashes(load_image(jpeg())).perceptual) == 16
+
+
+def test_the_hash_is_that_by_which_an_audit_finds_copies(tmp_path: Path) -> None:
+    folder = tmp_path / "Fake"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(jpeg())
+    (audited,) = measure_images(take_inventory(tmp_path)).perceptual
+    assert hashes(load_image(jpeg())).perceptual == audited.tobytes().hex()
 
 
 def test_examine_refuses_what_is_no_picture() -> None:

@@ -10,7 +10,8 @@ import pytest
 from deepfake.api.app import judge
 from deepfake.api.uploads import Upload
 from deepfake.detection import detector
-from deepfake.util.jobs import BoundedQueue, Busy
+from deepfake.util import jobs
+from deepfake.util.jobs import BoundedQueue, Busy, Job
 from tests.support.images import encoded, noise_image
 
 
@@ -45,6 +46,39 @@ def test_a_failure_frees_its_place() -> None:
     for _ in range(3):
         with pytest.raises(ValueError, match="x"), queue.slot():
             raise ValueError("x")
+
+
+def test_many_in_a_row_fill_one_place_and_a_thread_enters_once() -> None:
+    queue, gate, inside = BoundedQueue(at_once=2, waiting=0), threading.Event(), []
+
+    def row() -> None:
+        with queue.slot(background=True), queue.slot():
+            inside.append(queue._inside)
+            gate.wait(20)
+
+    with ThreadPoolExecutor(3) as threads:
+        rows = [threads.submit(row) for _ in range(3)]
+        while not inside:
+            pass
+        with queue.slot():  # for who waits: the rows hold one place, and none is refused
+            assert queue._inside == 2
+        gate.set()
+        assert [each.result(20) for each in rows] == [None] * 3
+    assert inside == [1, 1, 1]
+
+
+def test_time_left_goes_by_the_pace_since_the_first_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: now)
+    job = Job("Estimating", "building the network", started=0.0)
+    assert job.line("steps") == "Estimating: building the network, 2 min so far"
+    job._report(1, 11)
+    assert job.line("steps") == "Estimating: 1 of 11 steps"
+    now = 102.0
+    job._report(3, 11)
+    assert job.line("steps") == "Estimating: 3 of 11 steps, about 8 s left"
+    job._report(2, 4)  # the next stage counts anew
+    assert job.line("files") == "Estimating: 2 of 4 files"
 
 
 def test_a_full_queue_is_a_sentence_beside_the_picture(

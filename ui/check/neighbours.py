@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from deepfake.errors import UserError
+from deepfake.types import class_name
 from ui.check.checked import BY_KEY, Checked
 from ui.page import plain
 
@@ -48,7 +49,7 @@ def show_lookalikes(checked: Checked, number: int) -> None:
     show_pictures(found, index.folder)
     table = pd.DataFrame(
         {
-            "Label": ["Fake" if each.label else "Real" for each in found],
+            "Label": [class_name(each.label) for each in found],
             "Source": [each.source for each in found],
             "Similarity": [each.similarity for each in found],
             "Picture": [each.path for each in found],
@@ -86,7 +87,7 @@ def show_pictures(found: tuple[Lookalike, ...], folder: str) -> None:
         )
     with st.container(horizontal=True, gap="small"):
         for each, picture in shown:
-            label = "Fake" if each.label else "Real"
+            label = class_name(each.label)
             with st.container(width=THUMBNAIL, gap=None):
                 st.image(picture, width=THUMBNAIL, alt=f"A training picture, {label.lower()}")
                 st.caption(f"{label}, {each.similarity:.2f}")

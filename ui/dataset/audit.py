@@ -12,11 +12,12 @@ from deepfake.data.audit import Audit, audit
 from deepfake.data.figures import shortcut_figure, shortcut_table
 from deepfake.data.gallery import SUSPECT, suspects
 from deepfake.data.inventory import Inventory, cache_name
-from deepfake.data.text import audit_lines, shown_pairs, word
+from deepfake.data.text import audit_lines, shown_pairs
 from deepfake.detection.card import load_card
 from deepfake.errors import UserError
 from deepfake.evaluation.measure import known_scores
 from deepfake.images.thumbnails import thumbnail
+from deepfake.types import class_name
 from deepfake.util.jobs import find_job, start_job
 from ui.charts import chart, download
 from ui.dataset.gallery import SIDE, show_picture_button
@@ -120,7 +121,7 @@ def show_shortcuts(result: Audit) -> None:
 
 def show_lists(inventory: Inventory, result: Audit) -> None:
     """The files behind the findings."""
-    copies = result.duplicates.assign(label=[word(label) for label in result.duplicates["label"]])
+    copies = result.duplicates.assign(label=[class_name(label) for label in result.duplicates["label"]])
     pairs = shown_pairs(result.near)
     lists = {
         "Copies": copies,
@@ -183,10 +184,10 @@ def show_suspects(inventory: Inventory) -> None:
     first = table.head(SHOWN).to_dict("records")
     show_strip(
         inventory,
-        [(str(row["path"]), f"{word(row['label'])}, score {row['p_fake']:.3f}") for row in first],
+        [(str(row["path"]), f"{class_name(row['label'])}, score {row['p_fake']:.3f}") for row in first],
         "suspect",
     )
-    shown = table.assign(label=[word(label) for label in table["label"]])
+    shown = table.assign(label=[class_name(label) for label in table["label"]])
     st.dataframe(
         shown, hide_index=True, height=240, alt="Suspected label errors",
         column_config={**column_names(), "p_fake": st.column_config.NumberColumn("Score", format="%.4f")},

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from deepfake.data.gallery import MEASURED, SORTS, Query, SortName, gallery_table, neighbours, select
 from deepfake.data.inventory import Inventory, cache_name
-from deepfake.data.text import word
 from deepfake.detection.card import Card, load_card, model_names
 from deepfake.detection.text import CALL_WORDS, facts_line
 from deepfake.errors import UserError
@@ -20,7 +19,7 @@ from deepfake.evaluation.measure import Scores, compute_scores, kept_scores, rec
 from deepfake.images.encode import PREVIEW_SIDE, shrink
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.images.thumbnails import thumbnail
-from deepfake.types import CallName
+from deepfake.types import CallName, class_name
 from deepfake.util.jobs import find_job, start_job
 from deepfake.util.text import file_size
 from ui.charts import download_later
@@ -177,10 +176,10 @@ def show_thumbnails(inventory: Inventory, table: pd.DataFrame, rows: NDArray[np.
                 if small is None:
                     st.caption("Cannot be read")
                 else:
-                    st.image(small, width=SIDE, alt=f"{word(item['label'])} picture")
+                    st.image(small, width=SIDE, alt=f"{class_name(item['label'])} picture")
                 score = item.get("p_fake")
                 said = f" {score:.3f}" if score is not None and not np.isnan(score) else ""
-                show_picture_button(path, f"{word(item['label'])}{said}", f"open-{row}")
+                show_picture_button(path, f"{class_name(item['label'])}{said}", f"open-{row}")
                 st.text(PurePosixPath(path).name, width=SIDE)
 
 
@@ -196,9 +195,11 @@ def show_picture(inventory: Inventory, table: pd.DataFrame, row: int, card: Card
         image = None
         left.error(plain(refusal.message), icon=":material/error:")
     if image is not None:
-        left.image(shrink(image.pixels, PREVIEW_SIDE), alt=f"{word(item['label'])} picture at full size")
+        left.image(
+            shrink(image.pixels, PREVIEW_SIDE), alt=f"{class_name(item['label'])} picture at full size"
+        )
     with right:
-        st.subheader(word(item["label"]), anchor=False)
+        st.subheader(class_name(item["label"]), anchor=False)
         st.text(path)
         facts = [f"Split {item['split']}, source {item['source']}"]
         if image is not None:
@@ -238,7 +239,9 @@ def show_neighbours(inventory: Inventory, table: pd.DataFrame, row: int) -> None
             small = thumbnail(inventory.root / str(item["path"]))
             with st.container(width=SIDE, gap="xxsmall"):
                 if small is not None:
-                    st.image(small, width=SIDE, alt=f"{word(item['label'])} picture")
+                    st.image(small, width=SIDE, alt=f"{class_name(item['label'])} picture")
                 said = str(item["split"]) if bits < 0 else f"{bits} bits"
-                show_picture_button(str(item["path"]), f"{word(item['label'])}, {said}", f"near-{place}")
+                show_picture_button(
+                    str(item["path"]), f"{class_name(item['label'])}, {said}", f"near-{place}"
+                )
                 st.text(PurePosixPath(str(item["path"])).name, width=SIDE)

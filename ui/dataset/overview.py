@@ -25,6 +25,7 @@ from deepfake.errors import UserError
 from deepfake.images.encode import shrink
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.perturbations.mix import KIND_WEIGHTS, PERTURBATIONS
+from deepfake.types import class_name
 from deepfake.util.text import file_size
 from ui import choose
 from ui.charts import ask_for_format, chart, download
@@ -191,7 +192,7 @@ def show_augmentations(inventory: Inventory) -> None:
     left, right = st.columns([1, 3], vertical_alignment="bottom")
     with left:
         label = st.segmented_control(
-            "Picture of the class", [1, 0], format_func=lambda value: "Fake" if value else "Real", default=1,
+            "Picture of the class", [1, 0], format_func=class_name, default=1,
             key="example", bind="query-params", required=True,
         )  # fmt: skip
     with right:

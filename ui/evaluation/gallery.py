@@ -17,6 +17,7 @@ from deepfake.evaluation.text import CELL_MEANINGS, CELLS
 from deepfake.evaluation.thresholds import ConfusionCell, cell_images
 from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.settings import allowed_roots
+from deepfake.types import class_name
 from ui.charts import download_later
 from ui.links import ADDRESS, link_to_check
 from ui.page import plain
@@ -100,7 +101,7 @@ def one_page(rows: pd.DataFrame) -> tuple[int, pd.DataFrame]:
 
 def words(rows: pd.DataFrame) -> list[str]:
     """Each image's true class."""
-    return ["Fake" if label == 1 else "Real" for label in rows["label"]]
+    return [class_name(label) for label in rows["label"]]
 
 
 def show_thumbnails(rows: pd.DataFrame, captions: Sequence[str], recorded: Recorded, detector: str) -> None:
