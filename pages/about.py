@@ -44,15 +44,15 @@ def main() -> None:
 def show_probability(card: Card) -> None:
     st.subheader("How to read a probability", anchor=False)
     st.markdown(
-        "A probability of fake of 80 % means: of many pictures that score so, about 80 in 100 are fake, "
+        "A probability of fake of 80% means: of many pictures that score so, about 80 in 100 are fake, "
         "**if** the pictures are like those the detector was set on, and as many of them are fake as there."
     )
     if example := context_example(validation_scores(card)):
         st.markdown(plain(example))
     cuts = card.thresholds
     st.markdown(
-        f"It says real below {100 * cuts.uncertain_low:.0f} %, fake from {100 * cuts.fake_from():.0f} % "
-        f"(with few false alarms from {100 * cuts.fake_from('few_false_alarms'):.0f} %); between, uncertain."
+        f"It says real below {100 * cuts.uncertain_low:.0f}%, fake from {100 * cuts.fake_from():.0f}% "
+        f"(with few false alarms from {100 * cuts.fake_from('few_false_alarms'):.0f}%); between, uncertain."
     )
 
 
@@ -108,7 +108,7 @@ def show_measured(evaluations: tuple[Recorded, ...]) -> None:
         column_config={"Measured on": st.column_config.TextColumn(width=300)},  # else cut: it shares evenly
         alt="Accuracy, ROC AUC and fakes found, by what the detector was measured on",
     )
-    confidence = f"{100 * evaluations[0].confidence:.0f} %"
+    confidence = f"{evaluations[0].confidence:.0%}"
     st.caption(
         f"In brackets: {confidence} intervals. Forced-choice accuracy: images called correctly where each "
         "must be called fake or real at one threshold; 50% is guessing where as many are fake as real. "

@@ -13,7 +13,7 @@ from ui.page import plain, show_tabs, start_page
 from ui.robustness.measure import show_form, show_last_run, show_progress
 from ui.robustness.results import show_attacks, show_map, show_perturbation
 
-FEW = 200  # below it the 95 % interval of an accuracy is wider than some 10 points
+FEW = 200  # below it the 95% interval of an accuracy is wider than some 10 points
 
 
 def main() -> None:

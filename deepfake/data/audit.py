@@ -50,7 +50,7 @@ class Shortcut:
         n_fake, n_real: images used.
         auc: ROC AUC of the classifier on images that it was not fitted to, the mean of the folds; 0.5 is
             chance, 1 is certainty.
-        interval: 95 % interval of ``auc``.
+        interval: 95% interval of ``auc``.
         file_auc: the same from facts of the file alone (``FROM_FILE``).
         single: AUC of each feature alone, found in the same way, strongest first.
     """
@@ -117,7 +117,7 @@ def check_shortcut(split: str, facts: pd.DataFrame, contents: NDArray[Any], seed
 
 
 def auc_interval(auc: float, n_fake: int, n_real: int) -> tuple[float, float]:
-    """95 % interval of a ROC AUC (Hanley and McNeil, 1982), inside 0 to 1."""
+    """95% interval of a ROC AUC (Hanley and McNeil, 1982), inside 0 to 1."""
     twice = auc / (2 - auc) - auc**2
     square = 2 * auc**2 / (1 + auc) - auc**2
     variance = (auc * (1 - auc) + (n_fake - 1) * twice + (n_real - 1) * square) / (n_fake * n_real)

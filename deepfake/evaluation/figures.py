@@ -352,13 +352,13 @@ def _add_reliability(figure: go.Figure, name: str, table: pd.DataFrame, *, last:
         marker={"color": colour, "size": 9 if last else 7, "symbol": "circle" if last else "square-open"},
         name=name,
         hovertemplate="mean score %{x:.1%}<br>fake in truth %{y:.1%} "
-        "(95 % interval %{customdata[1]:.1%} to %{customdata[2]:.1%})<br>%{customdata[0]:,} pictures"
+        "(95% interval %{customdata[1]:.1%} to %{customdata[2]:.1%})<br>%{customdata[0]:,} pictures"
         "<extra></extra>",
     )
 
 
 def dot_figure(table: pd.DataFrame, metric: str) -> go.Figure:
-    """A row a part, with a dot at its number and a line for its 95 % interval.
+    """A row a part, with a dot at its number and a line for its 95% interval.
 
     Args:
         table: from ``breakdown.breakdown_table``.
@@ -383,7 +383,7 @@ def dot_figure(table: pd.DataFrame, metric: str) -> go.Figure:
         mode="markers",
         marker={"color": ACCENT_COLOUR, "size": 11},
         showlegend=False,
-        hovertemplate=f"%{{y}}<br>%{{x:{shown}}} (95 % interval %{{customdata[1]:{shown}}} to "
+        hovertemplate=f"%{{y}}<br>%{{x:{shown}}} (95% interval %{{customdata[1]:{shown}}} to "
         f"%{{customdata[2]:{shown}}})<br>%{{customdata[0]:,}} pictures<extra></extra>",
     )
     if metric in ("accuracy", "auc"):
@@ -493,7 +493,7 @@ def differences_figure(found: Mapping[str, Estimate], titles: Mapping[str, str],
         mode="markers",
         marker={"color": ACCENT_COLOUR, "size": 11},
         showlegend=False,
-        hovertemplate="%{y}<br>%{x:+.4f} (95 % interval %{customdata[0]:+.4f} to %{customdata[1]:+.4f})"
+        hovertemplate="%{y}<br>%{x:+.4f} (95% interval %{customdata[0]:+.4f} to %{customdata[1]:+.4f})"
         "<extra></extra>",
     )
     figure.add_vline(x=0, line={"color": NEUTRAL_COLOUR, "dash": "dot", "width": 1.5})

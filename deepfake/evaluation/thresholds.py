@@ -37,7 +37,7 @@ class SortedScores:
 
 @dataclass(frozen=True)
 class Rate:
-    """A share k / n with its 95 % Wilson interval (Wilson, 1927); all None where n is 0."""
+    """A share k / n with its 95% Wilson interval (Wilson, 1927); all None where n is 0."""
 
     k: int
     n: int
@@ -158,7 +158,7 @@ def _share(k: int, n: int) -> float:
 
 
 def auc_with_interval(scores: SortedScores) -> tuple[float, float, float] | None:
-    """ROC AUC and its 95 % interval by DeLong's variance (DeLong et al., 1988), on the logit scale.
+    """ROC AUC and its 95% interval by DeLong's variance (DeLong et al., 1988), on the logit scale.
 
     Returns:
         (auc, low, high); None with one class. With a class of one image, or perfect separation, the variance
@@ -192,7 +192,7 @@ PER = 1000
 
 @dataclass(frozen=True)
 class Expected:
-    """An expected number, and its bounds at the ends of 95 % intervals."""
+    """An expected number, and its bounds at the ends of 95% intervals."""
 
     value: float
     low: float
@@ -368,7 +368,7 @@ class CallWorth:
         called: of all pictures, the share called fake.
         precision: of those called fake, the share that is; None where none is called fake.
         low, high: of precision, when catch rate and false alarms lie at the bad and at the good ends of
-            their 95 % intervals: wider than a 95 % interval of precision itself.
+            their 95% intervals: wider than a 95% interval of precision itself.
     """
 
     share_fake: float
@@ -422,10 +422,10 @@ def worth_sentence(worth: CallWorth) -> str:
     """The answer as counts of 100 and of 10,000 pictures.
 
     >>> print(worth_sentence(CallWorth(0.01, 0.0148, 0.338, 0.3, 0.4)))
-    If 1 % of pictures are fake, 34 of 100 pictures called fake are fake and 66 are real (30 to 40 fake, \
+    If 1% of pictures are fake, 34 of 100 pictures called fake are fake and 66 are real (30 to 40 fake, \
 as far as the measurement goes). Of 10,000 pictures 148 would be called fake.
     """
-    head = f"If {100 * worth.share_fake:g} % of pictures are fake, "
+    head = f"If {100 * worth.share_fake:g}% of pictures are fake, "
     if worth.precision is None:
         return f"{head}none would be called fake."
     of_100 = round(100 * worth.precision)

@@ -110,8 +110,8 @@ def show_shortcuts(result: Audit) -> None:
                 "split": "Split",
                 "clue": "Clue",
                 "auc": st.column_config.NumberColumn("ROC AUC", format="%.3f"),
-                "low": st.column_config.NumberColumn("95 % from", format="%.3f"),
-                "high": st.column_config.NumberColumn("95 % to", format="%.3f"),
+                "low": st.column_config.NumberColumn("95% from", format="%.3f"),
+                "high": st.column_config.NumberColumn("95% to", format="%.3f"),
             },
             alt="ROC AUC of each clue in each split",
         )

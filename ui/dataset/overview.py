@@ -152,7 +152,7 @@ def show_counts(counts: pd.DataFrame, by: str) -> None:
             "Fake": st.column_config.NumberColumn(format="localized"),
             "Real": st.column_config.NumberColumn(format="localized"),
             "images": st.column_config.NumberColumn("Pictures", format="localized"),
-            "share_fake": st.column_config.NumberColumn("Share fake", format="%.1f %%"),
+            "share_fake": st.column_config.NumberColumn("Share fake", format="%.1f%%"),
             "n_bytes": st.column_config.NumberColumn("Size in MB", format="%.1f"),
         },
         alt=f"Pictures of each {by}",

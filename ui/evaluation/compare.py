@@ -331,7 +331,7 @@ def show_numbers(found: Comparison, pair: PairComparison) -> None:
     st.subheader("Side by side", anchor=False)
     st.table(text.side_by_side(found).set_index("Metric"), width="content")
     st.caption(
-        f"{found.n:,} pictures ({found.n_fake:,} fake, {found.n_real:,} real); 95 % intervals by stratified "
+        f"{found.n:,} pictures ({found.n_fake:,} fake, {found.n_real:,} real); 95% intervals by stratified "
         f"bootstrap, {found.n_bootstrap:,} resamples. Accuracies at the thresholds above."
     )
     download("Metrics as CSV", text.metrics_table(found), "compared metrics")

@@ -88,7 +88,7 @@ def show_det(
 
 
 def show_calibration(evaluation: OpenedEvaluation, metrics: ThresholdMetrics, card: Card) -> None:
-    """Whether a score of 80 % means that 80 % are fake, before and after the temperature."""
+    """Whether a score of 80% means that 80% are fake, before and after the temperature."""
     recorded = evaluation.recorded
     before, after = evaluation.calibration(card)
     ask_for_format()
@@ -107,11 +107,11 @@ def show_calibration(evaluation: OpenedEvaluation, metrics: ThresholdMetrics, ca
     with right:
         st.subheader("Before and after", anchor=False)
         show_quality(before, after, card)
-        share = f"{100 * recorded.n_fake / recorded.n:.0f} % of these pictures are fake."
+        share = f"{100 * recorded.n_fake / recorded.n:.0f}% of these pictures are fake."
         st.markdown(
             "Each dot holds the pictures of one range of scores. On the dotted line a score can be taken "
             "at its "
-            "word: of the pictures scored 80 %, 80 % are fake. Below the line the detector cries fake too "
+            "word: of the pictures scored 80%, 80% are fake. Below the line the detector cries fake too "
             "easily, above it too seldom. Long lines rest on few pictures. It holds for this mix: "
             + plain(share)
         )
@@ -189,9 +189,10 @@ def show_operating_point(evaluation: OpenedEvaluation) -> None:
     st.button("Use this threshold", key="use-threshold", on_click=use_threshold, args=(threshold,))
     st.subheader("Of 1,000 pictures that will come", anchor=False)
     rows = outcome_rows(point)
-    st.table(rows.drop(columns=["value", "low", "high"]).set_index("Outcome"), width="content")
+    table = rows.drop(columns=["value", "low", "high"]).rename(columns={"95 % interval": "95% interval"})
+    st.table(table.set_index("Outcome"), width="content")
     st.caption(
-        "Expected numbers with 95 % intervals. They suppose that the pictures are like those of this "
+        "Expected numbers with 95% intervals. They suppose that the pictures are like those of this "
         "evaluation; "
         "only the share of fakes is yours. The threshold was chosen on these very pictures, which "
         "flatters it a "

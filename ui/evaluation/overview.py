@@ -60,7 +60,7 @@ def _opened(recorded: Recorded, version: tuple[int, int] | None) -> OpenedEvalua
 
 
 def strict_numbers(evaluation: OpenedEvaluation) -> StrictMetrics | None:
-    """EER and fakes found at 0.1 % false alarms with intervals, computed once."""
+    """EER and fakes found at 0.1% false alarms with intervals, computed once."""
     return _strict(str(evaluation.recorded.scores), version(evaluation.recorded), evaluation)
 
 
@@ -230,10 +230,10 @@ def part_columns() -> dict[str, Any]:
     return {
         "part": st.column_config.TextColumn("Evaluated on", width="medium"),
         "images": number("Pictures", format="localized"),
-        "accuracy": number("Forced-choice accuracy", format="%.1f %%"),
+        "accuracy": number("Forced-choice accuracy", format="%.1f%%"),
         "auc": number("ROC AUC", format="%.3f"),
-        "recall": number("Fakes found", format="%.1f %%"),
-        "false_alarm_rate": number("False alarms", format="%.1f %%"),
+        "recall": number("Fakes found", format="%.1f%%"),
+        "false_alarm_rate": number("False alarms", format="%.1f%%"),
     }
 
 
