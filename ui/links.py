@@ -1,4 +1,4 @@
-"""The picture that another page opens on the page Check an image: one of an evaluation, or of a batch."""
+"""Links that open one picture of an evaluation or a batch on the page Check an image; and that picture."""
 
 from __future__ import annotations
 

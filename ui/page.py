@@ -1,4 +1,5 @@
-"""What pages share: their set-up, text that is never markup, the detector's choice and its limits.
+"""What pages share: set-up, tabs, the warm-up, text that is never markup, what a link sets, and the choice of
+threshold and detector with the detector's limits.
 
 A deep link on a fresh server runs a file of ``pages/`` without ``streamlit_app.py``, so each page sets
 itself up through this module.

@@ -32,7 +32,7 @@ STYLES = {
 PAIRS_SHOWN, SHOWN = 6, 14
 
 
-def show_audit(inventory: Inventory) -> None:
+def show(inventory: Inventory) -> None:
     """A button that starts it, its progress, and what it found."""
     st.write(
         "Reads every picture once and looks for what makes results false: copies, leaks between splits, "

@@ -42,7 +42,7 @@ VERDICTS: dict[str, CallName | None] = {
 }
 
 
-def show_pictures(inventory: Inventory) -> None:
+def show(inventory: Inventory) -> None:
     """The gallery, or the one picture that the address names."""
     card, scores = ask_for_scores(inventory)
     table = gallery_table(inventory, measures_of(inventory), scores)

@@ -1,4 +1,4 @@
-"""The page Dataset: the choice of a data set, its overview, and work that takes longer than a moment."""
+"""The page Dataset: its data set and what is kept of it, the overview, and how training varies a picture."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def show_notes(inventory: Inventory) -> None:
         st.warning(plain(note), icon=":material/info:")
 
 
-def show_overview(inventory: Inventory) -> None:
+def show(inventory: Inventory) -> None:
     """Counts, balance, sizes, and nine pictures of each class."""
     table = inventory.table
     n_fake = int((table["label"] == 1).sum())

@@ -43,7 +43,7 @@ JOB = "training-estimate"
 """Key in the session's state: that of the job which estimates."""
 
 
-def show_form() -> None:
+def show() -> None:
     """All choices with sound defaults, what they will take on request, and the start."""
     try:
         runs.check_allowed()

@@ -1,4 +1,4 @@
-"""The page Training's live part: one run, how far it is, what can be done with it, and its views."""
+"""One run on the page Training: how far it is, its views, and what to do with it: stop, resume, publish."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ VIEWS: dict[str, tuple[Drawer | None, Drawer | None]] = {
 """What a view draws again every few seconds, and what only a new epoch changes."""
 
 
-def show_run(name: str) -> None:
+def show(name: str) -> None:
     """One run. State, progress and what follows the steps are drawn again every few seconds while a process
     works on it; the rest of the page only when an epoch ends or the state changes."""
     run = open_run(name)

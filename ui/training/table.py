@@ -36,7 +36,7 @@ OVERLAYS = {
 }
 
 
-def show_runs(found: list[Run]) -> None:
+def show(found: list[Run]) -> None:
     """The table; picked rows are compared, one picked row can be renamed or deleted."""
     table = runs_table(found)
     shares = st.column_config.NumberColumn(format="%.3f")
