@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 import streamlit as st
 
+from ui.page import NAVIGATED, PAGES
+
 # No icons here: Streamlit fetches a page's Material icon for the browser's tab from fonts.gstatic.com.
-PAGES = [
-    st.Page("pages/check.py", title="Check an image", url_path="home", default=True),
-    st.Page("pages/batch.py", title="Check many", url_path="batch"),
-    st.Page("pages/video.py", title="Check a video", url_path="video"),
-    st.Page("pages/dataset.py", title="Dataset", url_path="dataset"),
-    st.Page("pages/training.py", title="Training", url_path="training"),
-    st.Page("pages/evaluation.py", title="Evaluation", url_path="evaluation"),
-    st.Page("pages/robustness.py", title="Robustness", url_path="robustness"),
-    st.Page("pages/about.py", title="About", url_path="about"),
+FIRST, *OTHERS = PAGES.items()
+SHOWN = [
+    st.Page(FIRST[0], title=FIRST[1], url_path="home", default=True),
+    *(st.Page(path, title=title, url_path=PurePath(path).stem) for path, title in OTHERS),
 ]
 # The first page lives at /; this keeps its deep link /check alive.
-ALIASES = [st.Page("pages/check.py", title="Check an image", url_path="check", visibility="hidden")]
+ALIASES = [st.Page(FIRST[0], title=FIRST[1], url_path="check", visibility="hidden")]
 
-st.session_state["navigated"] = True  # see ui.start_page
-st.navigation([*PAGES, *ALIASES], position="top").run()
+st.session_state[NAVIGATED] = True
+st.navigation([*SHOWN, *ALIASES], position="top").run()

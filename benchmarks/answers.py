@@ -25,7 +25,8 @@ from typing import Any
 
 IMAGES = 24
 ALTERNATING = re.compile(
-    r"\b[0-9a-f]{40}\b|\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?|\d+(\.\d+)? (s|seconds|minutes)\b"
+    r"\b[0-9a-f]{40}\b|\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?"
+    r"|\d+(\.\d+)? (s|seconds|minutes|a second)\b"
 )
 """Commits, dates and times."""
 
@@ -142,7 +143,7 @@ def openapi(checkout: Path, temporary: Path) -> str:
         stderr=subprocess.DEVNULL,
     )
     try:
-        for _ in range(300):
+        for _ in range(1500):
             try:
                 with urllib.request.urlopen(
                     f"http://127.0.0.1:{port}/api/v1/openapi.json", timeout=5

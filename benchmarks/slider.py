@@ -70,11 +70,11 @@ def write_detector(folder: Path, images: int) -> None:
 
 def numbers_alone(models: Path) -> float:
     """Milliseconds for the confusion matrix, its rates and intervals, and the report."""
-    from deepfake.evaluation.breakdown import sorted_scores
     from deepfake.evaluation.scores import read_scores
-    from deepfake.evaluation.thresholds import at_threshold, report_table
+    from deepfake.evaluation.thresholds import at_threshold, report_table, sort_scores
 
-    scores = sorted_scores(read_scores(models / "drawn" / "scores.csv"))
+    table = read_scores(models / "drawn" / "scores.csv")
+    scores = sort_scores(table["label"], table["p_fake"])
     times = []
     for threshold in np.linspace(0.1, 0.9, 50):
         start = time.perf_counter()

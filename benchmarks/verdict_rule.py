@@ -11,9 +11,8 @@ import argparse
 from typing import Any
 
 from deepfake.detection.card import Card, load_card, model_names
-from deepfake.evaluation.breakdown import sorted_scores
 from deepfake.evaluation.scores import read_scores
-from deepfake.evaluation.thresholds import Rate, RuleMetrics, at_every_point, rules_to_dict
+from deepfake.evaluation.thresholds import Rate, RuleMetrics, at_every_point, rules_to_dict, sort_scores
 from deepfake.util.files import write_json
 
 
@@ -41,7 +40,8 @@ def main() -> None:
 
 def with_rule(card: Card, entry: dict[str, Any]) -> tuple[dict[str, Any], RuleMetrics]:
     """An entry of a card with its ``verdict_rule``, and that of the operating point Balanced."""
-    rules = at_every_point(sorted_scores(read_scores(card.folder / entry["scores"])), card.thresholds)
+    table = read_scores(card.folder / entry["scores"])
+    rules = at_every_point(sort_scores(table["label"], table["p_fake"]), card.thresholds)
     return {**entry, "verdict_rule": rules_to_dict(rules)}, rules["balanced"]
 
 

@@ -7,16 +7,10 @@ import streamlit as st
 from deepfake.detection.card import Card, default_name, load_card, model_names
 from deepfake.errors import UserError
 from deepfake.evaluation.records import Recorded, recorded_evaluations, validation_scores
-from deepfake.evaluation.text import context_example
-from deepfake.evaluation.thresholds import (
-    at_threshold,
-    call_worth,
-    meaning_sentence,
-    rates_sentence,
-    worth_sentence,
-)
+from deepfake.evaluation.text import context_example, meaning_sentence, rates_sentence, worth_sentence
+from deepfake.evaluation.thresholds import expect
 from deepfake.report import card_text
-from ui.evaluation.overview import ask_for_evaluation, opened
+from ui.evaluation.overview import ask_for_evaluation, loaded
 from ui.page import ask_for_detector, ask_for_threshold, bullets, plain, show_card, start_page
 
 SHARES = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 50, 70, 90]
@@ -76,18 +70,19 @@ def show_base_rates(card: Card, evaluations: list[Recorded]) -> None:
         like = ask_for_evaluation("Pictures like those of", evaluations)
     with answered:
         try:
-            metrics = at_threshold(opened(like).scores, card.thresholds.fake_from(point))
-            worth = call_worth(metrics.recall, metrics.false_alarm_rate, share / 100)
+            worth = expect(loaded(like).scores, card.thresholds.fake_from(point), share / 100)
         except UserError as error:
             st.error(plain(error.message), icon=":material/error:")
             return
         if worth.precision is not None:
             st.metric(
-                "Of 100 pictures called fake, this many are fake", f"{100 * worth.precision:.0f}", border=True
+                "Of 100 pictures called fake, this many are fake",
+                f"{100 * worth.precision.value:.0f}",
+                border=True,
             )
         st.markdown(plain(worth_sentence(worth)))
         st.markdown(plain(meaning_sentence(worth)))
-        st.caption(plain(rates_sentence(metrics)))
+        st.caption(plain(rates_sentence(worth.metrics)))
 
 
 def show_making(card: Card) -> None:

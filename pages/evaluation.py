@@ -7,18 +7,18 @@ import streamlit as st
 from deepfake.detection.card import Card, default_name, load_card, model_names
 from deepfake.errors import UserError
 from deepfake.evaluation.kept import known_evaluations
-from deepfake.evaluation.loaded import OpenedEvaluation
+from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.text import shown_rate, threshold_sentence
 from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold
 from ui.evaluation.compare import show_comparison
 from ui.evaluation.curves import show_calibration, show_curves, show_operating_point
-from ui.evaluation.gallery import show_images
+from ui.evaluation.gallery import first_page, show_images
 from ui.evaluation.kept import show_kept
 from ui.evaluation.measure import show_measuring
 from ui.evaluation.overview import (
     ask_for_evaluation,
-    opened,
+    loaded,
     show_gap_alarms,
     show_overview,
     show_parts,
@@ -40,7 +40,7 @@ def main() -> None:
         return
     view = st.segmented_control(
         "View", VIEWS, default=VIEWS[0], key="view", bind="query-params", required=True,
-        label_visibility="collapsed", on_change=lambda: st.session_state.pop("page", None),
+        label_visibility="collapsed", on_change=first_page,
     )  # fmt: skip
     if view == VIEWS[1]:
         show_comparison(sound_cards(names))
@@ -77,7 +77,7 @@ def show_one_detector(names: list[str], first: str) -> None:
         show_empty_state(card)
         return
     with which if len(names) > 1 else chooser:
-        recorded = ask_for_evaluation("Evaluated on", evaluations, lambda: st.session_state.pop("page", None))
+        recorded = ask_for_evaluation("Evaluated on", evaluations, first_page)
     show_evaluation(card, evaluations, recorded)
 
 
@@ -112,7 +112,7 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
             icon=":material/info:",
         )
     try:
-        evaluation = opened(recorded)
+        evaluation = loaded(recorded)
     except UserError as error:
         st.error(plain(error.message), icon=":material/error:")
         st.write("The numbers below are those that stand in the detector's card.")
@@ -130,16 +130,21 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
     show_tabs(
         {
             "Overview": show_first,
-            "Curves": lambda: show_curves(evaluation, metrics, card),
+            "Curves": lambda: show_curves(
+                {card.name: evaluation},
+                {card.name: metrics.threshold},
+                recorded.title,
+                evaluation.thresholds(card),
+            ),
             "Operating point": lambda: show_operating_point(evaluation),
             "Calibration": lambda: show_calibration(evaluation, metrics, card),
             "By source": lambda: show_parts(evaluations, metrics),
-            "Images": lambda: show_images(evaluation, metrics, card.name),
+            "Images": lambda: show_images(evaluation, recorded, metrics.threshold, card.name),
         }
     )
 
 
-def ask_for_threshold(card: Card, evaluation: OpenedEvaluation) -> float:
+def ask_for_threshold(card: Card, evaluation: LoadedEvaluation) -> float:
     """The slider, kept in the address, and buttons that set it."""
     # Another detector has other scores: its own threshold is the one to start from.
     start = min(card.thresholds.balanced, 1.0)

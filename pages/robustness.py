@@ -6,7 +6,7 @@ import streamlit as st
 
 from deepfake.detection.card import default_name, load_card, model_names
 from deepfake.errors import UserError
-from deepfake.robustness.job import RUNNER
+from deepfake.robustness.job import results
 from deepfake.robustness.record import read_robustness
 from deepfake.robustness.text import Entry, attack_sentence, headline, rule_sentence
 from ui.page import plain, show_tabs, start_page
@@ -28,9 +28,7 @@ def main() -> None:
     except UserError as error:
         st.error(plain(error.message), icon=":material/error:")
         return
-    run = RUNNER.current()
-    if run is not None and run.active:
-        show_progress()
+    show_progress()
     entries = all_entries(names)
     if not entries:
         show_empty_state()
@@ -55,9 +53,7 @@ def all_entries(names: list[str]) -> list[Entry]:
             continue
         if recorded is not None:
             entries.append(Entry(name, recorded.result, recorded.command))
-    entries += [
-        Entry(f"{result.model} on {result.data}, measured here", result) for result in RUNNER.results()
-    ]
+    entries += [Entry(f"{result.model} on {result.data}, measured here", result) for result in results()]
     return entries
 
 

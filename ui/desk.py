@@ -33,7 +33,7 @@ class Desk:
     @property
     def running(self) -> bool:
         """Whether pictures are being judged."""
-        return self.job is not None and self.job.state == "running"
+        return self.job is not None and self.job.running
 
     def start(self, uploads: Sequence[tuple[str, bytes]], detector: str, warmed: threading.Thread) -> None:
         """Begins a batch in place of the last one; raises UserError."""

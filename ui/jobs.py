@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 import streamlit as st
 
-from deepfake.util.jobs import find_job, forget_job, job_line
+from deepfake.util.jobs import find_job, forget_job
 from ui.page import plain
+
+LEAVE = "It goes on when you leave or reload this page."
 
 
 def show_job(key: str, unit: str, *, can_stop: bool = True) -> None:
@@ -13,8 +18,8 @@ def show_job(key: str, unit: str, *, can_stop: bool = True) -> None:
     job = find_job(key)
     if job is None:
         return
-    if job.state == "running":
-        follow_job(key, unit, can_stop)
+    if job.running:
+        follow_job(key, unit, verb="Stop" if can_stop else None)
     elif job.state == "failed":
         st.error(plain(job.message), icon=":material/error:")
     elif job.state == "stopped":
@@ -22,15 +27,40 @@ def show_job(key: str, unit: str, *, can_stop: bool = True) -> None:
             f"Stopped after {job.done:,} of {job.total:,} {unit}. What was done is kept: start again.",
             icon=":material/info:",
         )
+    else:
+        forget_job(key)
 
 
 @st.fragment(run_every=1.0)
-def follow_job(key: str, unit: str, can_stop: bool) -> None:
+def follow_job(
+    key: str,
+    unit: str,
+    *,
+    verb: Literal["Stop", "Cancel"] | None = "Cancel",
+    note: str = "",
+    beside: Callable[[], None] | None = None,
+) -> None:
+    """How far work under way is, and only this part of the page; the page is drawn anew when it is over.
+
+    Args:
+        key: the job's.
+        unit: what is counted, in the plural.
+        verb: on the button that ends it: ``Stop`` keeps what is done, ``Cancel`` drops it.
+        note: a sentence below.
+        beside: draws further buttons.
+    """
     job = find_job(key)
-    if job is None or job.state != "running":
-        if job is not None and job.state == "finished":
-            forget_job(key)
+    if job is None or not job.running:
         st.rerun()
-    st.progress(job.done / job.total if job.total else 0.0, text=job_line(job, unit))
-    if can_stop:
-        st.button("Stop", icon=":material/stop_circle:", key=f"stop-{key}", on_click=job.stop)
+    st.progress(min(job.done / job.total, 1.0) if job.total else 0.0, text=plain(job.line(unit)))
+    if note:
+        st.caption(note)
+    with st.container(horizontal=True):
+        if verb is not None:
+            st.button(
+                verb, key=f"stop-{key}", on_click=job.stop, disabled=job.stopping,
+                icon=":material/close:" if verb == "Cancel" else ":material/stop_circle:",
+                help="What is done is kept" if verb == "Stop" else None,
+            )  # fmt: skip
+        if beside is not None:
+            beside()

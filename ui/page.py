@@ -14,7 +14,6 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import streamlit as st
 from PIL import Image, ImageDraw
 from starlette.formparsers import MultiPartParser
@@ -67,7 +66,7 @@ ABOUT = (
 
 NAVIGATED = "navigated"
 """Key in the session's state: this run has come through the navigation."""
-LINKS = {
+PAGES = {
     "pages/check.py": "Check an image",
     "pages/batch.py": "Check many",
     "pages/video.py": "Check a video",
@@ -77,7 +76,7 @@ LINKS = {
     "pages/robustness.py": "Robustness",
     "pages/about.py": "About",
 }
-"""The pages in their order, by file."""
+"""The pages in their order, by file; the address is the file's name."""
 
 logger = logging.getLogger("deepfake.pages")
 CALL_STYLES: dict[CallName, tuple[str, str]] = {
@@ -105,7 +104,7 @@ def start_page(title: str) -> None:
 def show_links() -> None:
     """Links to all pages, where a deep link ran this one without the navigation of ``streamlit_app.py``."""
     with contextlib.suppress(StreamlitPageNotFoundError), st.container(horizontal=True):
-        for path, title in LINKS.items():  # none where a page was itself given to `streamlit run`
+        for path, title in PAGES.items():  # none where a page was itself given to `streamlit run`
             st.page_link(path, label=title)
 
 
@@ -209,12 +208,9 @@ def warm_up() -> threading.Thread:
 
 def load_everything() -> None:
     try:
-        from deepfake.detection.detector import get_detector
-        from deepfake.faces.finder import find_faces
+        from deepfake.detection import detector
 
-        blank = np.full((64, 64, 3), 128, np.uint8)
-        find_faces(blank)
-        get_detector().judge([blank])
+        detector.warm_up()
         # After each run of a page Streamlit collects garbage twice, which goes through every object of
         # TensorFlow's and holds up all visitors for half a second: from now on it passes over those.
         gc.collect()

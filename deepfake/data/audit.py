@@ -15,7 +15,8 @@ from deepfake.data.image_stats import Measures, measure_images
 from deepfake.data.index import splits_in_order
 from deepfake.data.inventory import Inventory, cache_name
 from deepfake.images.hashing import near_pairs
-from deepfake.util.cache import DAMAGED, cache_folder, changed, prune, write_whole
+from deepfake.util.cache import DAMAGED, cache_folder, changed, prune
+from deepfake.util.files import write_whole
 
 FEATURES: dict[str, str] = {
     "width": "width",

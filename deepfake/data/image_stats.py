@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from deepfake.data.inventory import Inventory, cache_name, file_states
 from deepfake.images.hashing import perceptual_hash
 from deepfake.images.load import ImageRefused, load_image
-from deepfake.util.cache import DAMAGED, cache_folder, changed, prune, write_whole
+from deepfake.util.cache import DAMAGED, cache_folder, changed, prune
+from deepfake.util.files import write_whole
 from deepfake.util.jobs import Stopped
 
 MOST_CACHED_BYTES = 512_000_000

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from deepfake.data.index import DatasetIndex, index_dataset
 from deepfake.images.headers import HEAD_BYTES, LONG_HEAD_BYTES, HeaderFacts, header_facts
 from deepfake.images.walk import walk_images
-from deepfake.util.cache import DAMAGED, cache_folder, prune, write_whole
+from deepfake.util.cache import DAMAGED, cache_folder, prune
+from deepfake.util.files import write_whole
 
 MOST_CACHED_BYTES = 256_000_000
 TEXTS = ("split", "source", "generator", "format")

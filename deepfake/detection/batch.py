@@ -32,7 +32,6 @@ THUMBNAIL_SIDE = 96
 """Longest side of a thumbnail, in pixels; some 2 kB each."""
 KEPT_BYTES = 64 * 2**20
 """Bytes of a batch's pictures that stay to be looked at again; later ones are let go once judged."""
-_turn = threading.Lock()  # several batches share the processor picture by picture
 
 
 @dataclass(frozen=True)
@@ -118,6 +117,7 @@ def judge_source(
     *,
     stress: bool = False,
     thumbnail: bool = False,
+    background: bool = False,
 ) -> Judged:
     """One file's verdict, by the way that a single picture goes; never raises for what the file holds.
 
@@ -127,14 +127,18 @@ def judge_source(
         point: which thresholds decide.
         stress: whether to score each face changed as well (``Detector.stressed``).
         thumbnail: whether to make one.
+        background: see ``BoundedQueue.slot``.
     """
+    from deepfake.detection.detector import JUDGING
+
     if source.content is None:
         return Judged(source.name, problem=source.refusal)
     try:
-        image = load_image(source.content)
-        verdict = detector.check(image, point)
-        if stress:
-            verdict = detector.stressed(image, verdict)
+        with JUDGING.slot(background=background):
+            image = load_image(source.content)
+            verdict = detector.check(image, point)
+            if stress:
+                verdict = detector.stressed(image, verdict)
         small = jpeg_bytes(shrink(image.pixels, THUMBNAIL_SIDE), quality=75) if thumbnail else None
     except UserError as refusal:
         return Judged(source.name, problem=refusal)
@@ -193,8 +197,7 @@ class Batch:
             for source in self._sources():
                 if stopped() or self._over.is_set():
                     raise Stopped
-                with _turn:
-                    row = judge_source(detector, source, thumbnail=True)
+                row = judge_source(detector, source, thumbnail=True, background=True)
                 self.rows.append(self._keep(row, source))
                 report(len(self.rows), self.total)
         finally:

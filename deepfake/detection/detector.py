@@ -22,12 +22,13 @@ from deepfake.images.pixels import centre_square, to_batch
 from deepfake.networks.scoring import compiled_reader, compiled_scorer
 from deepfake.settings import capped
 from deepfake.types import Box, OperatingPoint, Pixels
-from deepfake.util.jobs import Admission
+from deepfake.util.jobs import BoundedQueue
 
 logger = logging.getLogger(__name__)
 
-JUDGING = Admission(at_once=2, waiting=capped(30, 10))
-"""Of the whole process: the networks use all cores by themselves, and each picture at work holds memory."""
+JUDGING = BoundedQueue(at_once=2, waiting=capped(30, 10))
+"""The one queue of the whole process, for pages, batches and HTTP: the networks use all cores by themselves,
+and each picture at work holds memory."""
 
 
 class Detector:
@@ -88,7 +89,7 @@ class Detector:
         Raises:
             Busy: too many pictures wait already.
         """
-        with JUDGING.turn():
+        with JUDGING.slot():
             return self._check(image, whole and self.card.whole_pictures).at(point, self.card.thresholds)
 
     def _check(self, image: LoadedImage, judge_whole: bool) -> Verdict:
@@ -295,3 +296,14 @@ def get_detector(name: str | None = None) -> Detector:
         if key not in _loaded:
             _loaded[key] = Detector(card)
         return _loaded[key]
+
+
+def warm_up() -> None:
+    """Loads TensorFlow, the face finder and the default detector, and lets them judge a grey square.
+
+    Raises:
+        ModelError: there is no detector, or it is damaged.
+    """
+    blank = np.full((64, 64, 3), 128, np.uint8)
+    find_faces(blank)
+    get_detector().judge([blank])

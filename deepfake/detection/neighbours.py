@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from deepfake.detection.card import Card
 from deepfake.errors import UserError
+from deepfake.util.files import write_whole
 from deepfake.util.text import percent
 
 IN_SCOPE = 0.95
@@ -155,9 +156,7 @@ def write_index(index: LookalikeIndex, file: Path) -> None:
     text = np.frombuffer(json.dumps(words).encode(), np.uint8)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, text=text, **arrays)
-    part = file.with_suffix(".part")
-    part.write_bytes(buffer.getvalue())
-    part.replace(file)
+    write_whole(file, buffer.getvalue())
 
 
 def load_index(card: Card) -> LookalikeIndex:

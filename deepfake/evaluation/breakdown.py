@@ -34,18 +34,18 @@ def parts_of(title: str, table: pd.DataFrame) -> list[Part]:
         title: the evaluation's.
         table: a score table (``score_table.read_scores``).
     """
-    parts = [Part(title, sorted_scores(table))]
+    parts = [Part(title, sort_scores(table["label"], table["p_fake"]))]
     for column in GROUPS:
         if column not in table.columns or table[column].nunique() < 2:
             continue
         for value, group in table.groupby(column, sort=True):
-            parts.append(Part(f"{title}: {column} {str(value) or 'not named'}", sorted_scores(group)))
+            parts.append(
+                Part(
+                    f"{title}: {column} {str(value) or 'not named'}",
+                    sort_scores(group["label"], group["p_fake"]),
+                )
+            )
     return parts
-
-
-def sorted_scores(table: pd.DataFrame) -> SortedScores:
-    """The sorted scores of a sound score table."""
-    return sort_scores(table["label"], table["p_fake"])
 
 
 def breakdown_table(parts: Sequence[Part], threshold: float) -> pd.DataFrame:

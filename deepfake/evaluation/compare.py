@@ -142,6 +142,25 @@ class PreparedComparison:
             (*self.common.notes, *_notes(labels, pairs)),
         )
 
+    def differing(self, a: str, b: str, thresholds: Mapping[str, float]) -> pd.DataFrame:
+        """The images with the scores of two detectors, those on which they differ most first.
+
+        Returns:
+            image_id, split, source, label (1 = Fake), p_fake_a, p_fake_b, difference (p_fake_a - p_fake_b,
+            -1 to 1), right_a, right_b (called rightly at their thresholds); sorted by the size of the
+            difference, equal ones in the order of the first table.
+        """
+        fake = self.common.images["label"].to_numpy() == 1
+        p_a, p_b = (self.common.scores[self.names.index(name)] for name in (a, b))
+        table = self.common.images.assign(
+            p_fake_a=p_a,
+            p_fake_b=p_b,
+            difference=p_a - p_b,
+            right_a=(p_a >= _threshold(a, thresholds)) == fake,
+            right_b=(p_b >= _threshold(b, thresholds)) == fake,
+        )
+        return table.iloc[np.argsort(-np.abs(p_a - p_b), kind="stable")].reset_index(drop=True)
+
 
 def prepare(tables: Mapping[str, pd.DataFrame], n_bootstrap: int = 1000, seed: int = 0) -> PreparedComparison:
     """Matches score tables by image and draws the resamples; the slow part of `compare`.
@@ -178,31 +197,46 @@ def compare(
     return prepare(tables, n_bootstrap, seed).at(thresholds)
 
 
-def differing_images(
-    a: pd.DataFrame, b: pd.DataFrame, thresholds: tuple[float, float] = (0.5, 0.5)
-) -> pd.DataFrame:
-    """The common images of two score tables, those on which the scores differ most first.
+def agreement_table(differing: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
+    """How many images both, only one, or neither called rightly.
+
+    Args:
+        differing: from ``PreparedComparison.differing``.
+        a, b: names of the two.
 
     Returns:
-        image_id, split, source, label (1 = Fake), p_fake_a, p_fake_b, difference (p_fake_a - p_fake_b, -1 to
-        1), right_a, right_b (called rightly at the thresholds of A and B); sorted by the size of the
-        difference, equal ones in the order of A.
-
-    Raises:
-        ComparisonError: as `compare`.
+        four rows; columns outcome, images, fake, real.
     """
-    common = common_images({"A": a, "B": b})
-    p_a, p_b = common.scores
-    cuts = dict(zip("AB", thresholds, strict=True))
-    fake = common.images["label"].to_numpy() == 1
-    table = common.images.assign(
-        p_fake_a=p_a,
-        p_fake_b=p_b,
-        difference=p_a - p_b,
-        right_a=(p_a >= _threshold("A", cuts)) == fake,
-        right_b=(p_b >= _threshold("B", cuts)) == fake,
-    )
-    return table.iloc[np.argsort(-np.abs(p_a - p_b), kind="stable")].reset_index(drop=True)
+    rows = []
+    for title, outcome in outcomes(a, b).items():
+        labels = differing.loc[_of_outcome(differing, outcome), "label"]
+        fake = int(labels.sum())
+        rows.append({"outcome": title, "images": len(labels), "fake": fake, "real": len(labels) - fake})
+    return pd.DataFrame(rows)
+
+
+def outcomes(a: str, b: str) -> dict[str, tuple[bool, bool]]:
+    """What can become of an image: whether A and whether B is right, by a title."""
+    return {
+        "Both right": (True, True),
+        f"Only {a} right": (True, False),
+        f"Only {b} right": (False, True),
+        "Both wrong": (False, False),
+    }
+
+
+def outcome_images(differing: pd.DataFrame, outcome: tuple[bool, bool]) -> pd.DataFrame:
+    """The images of an outcome, those on which the scores differ most first; where both are wrong, those
+    most wrong first."""
+    rows = differing[_of_outcome(differing, outcome)]
+    if any(outcome):
+        return rows
+    error = np.abs(rows["p_fake_a"] + rows["p_fake_b"] - 2 * rows["label"])
+    return rows.loc[error.sort_values(ascending=False, kind="stable").index]
+
+
+def _of_outcome(differing: pd.DataFrame, outcome: tuple[bool, bool]) -> pd.Series:
+    return (differing["right_a"] == outcome[0]) & (differing["right_b"] == outcome[1])
 
 
 def _threshold(name: str, thresholds: Mapping[str, float]) -> float:

@@ -1,16 +1,20 @@
-"""Curves over all thresholds: ROC, precision-recall, DET, and what abstaining buys."""
+"""Figures of an evaluation: curves over all thresholds, confusion matrix, histogram, reliability, intervals.
+
+A curve's figure takes any number of detectors by name; of a single one it shows further thresholds too.
+"""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 from scipy.special import ndtri
 
 from deepfake.evaluation.compare import Estimate
-from deepfake.evaluation.curves import thin
+from deepfake.evaluation.metrics import Confusion
 from deepfake.evaluation.thresholds import ThresholdMetrics
 from deepfake.plotting import (
     ACCENT_COLOUR,
@@ -25,97 +29,85 @@ from deepfake.plotting import (
 MARK_SYMBOLS = ("circle-open", "square-open", "diamond-open", "triangle-up-open")
 DET_TICKS = (0.0001, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
 CURVE_HEIGHT = 430
-_HOVER = {
-    "recall": "fakes found %{y:.1%}",
-    "false_alarm_rate": "false alarms %{x:.2%}",
-}
+
+Curves = Mapping[str, pd.DataFrame]
+"""Points of a curve by the detector's name."""
+AtThreshold = Mapping[str, ThresholdMetrics]
+"""Metrics at a threshold by the detector's name, or by what the threshold is."""
+Point = tuple[float | None, float | None]
+"""x and y; None where an axis cannot show the value."""
 
 
-def roc_figure(
-    points: pd.DataFrame, now: ThresholdMetrics, marks: Mapping[str, ThresholdMetrics] | None = None
-) -> go.Figure:
-    """Fakes found against false alarms.
+def roc_figure(curves: Curves, now: AtThreshold, marks: AtThreshold | None = None) -> go.Figure:
+    """Fakes found against false alarms, a curve for each detector; the dotted line is guessing.
 
     Args:
-        points: from ``curves.operating_points``.
-        now: the threshold chosen, drawn as a filled mark.
-        marks: further thresholds by name, drawn as open marks.
+        curves: the points that are drawn of each detector's curve, by its name (``LoadedEvaluation.roc``).
+        now: each detector's threshold, drawn as a filled mark on its curve.
+        marks: further thresholds of the first detector by what they are, drawn as open marks.
     """
     figure = base_figure("Real pictures called fake (% of Real)", "Fakes found (% of Fake)", CURVE_HEIGHT)
-    add_guessing(figure, 0, 1)
-    drawn = thin(points, "false_alarm_rate", "recall")
-    _add_curve(figure, drawn["false_alarm_rate"], drawn["recall"], drawn["threshold"], *_HOVER.values())
-    _add_marks(figure, now, marks, lambda m: (m.false_alarm_rate.share, m.recall.share))
+    _add_guessing(figure, 0, 1)
+    hover = ("fakes found %{y:.1%}", "false alarms %{x:.2%}")
+    _add_curves(
+        figure,
+        curves,
+        now,
+        marks,
+        columns=("false_alarm_rate", "recall"),
+        hover=hover,
+        position=lambda m: (m.false_alarm_rate.share, m.recall.share),
+    )
     figure.update_xaxes(**share_axis())
     figure.update_yaxes(**share_axis())
     return figure
 
 
-def precision_recall_figure(
-    points: pd.DataFrame, now: ThresholdMetrics, marks: Mapping[str, ThresholdMetrics] | None = None
-) -> go.Figure:
+def precision_recall_figure(curves: Curves, now: AtThreshold, marks: AtThreshold | None = None) -> go.Figure:
     """How many of the pictures called fake are fake, against how many fakes are found.
 
-    Args: as for ``roc_figure``.
+    Args:
+        curves: ``LoadedEvaluation.precision_recall`` by the detector's name.
+        now, marks: as for ``roc_figure``.
     """
     figure = base_figure("Fakes found (% of Fake)", "Fakes among those called fake (%)", CURVE_HEIGHT)
-    last = points.iloc[-1]
-    base = float(last["precision"])
-    add_guessing(figure, base, base)
-    drawn = thin(points, "recall", "precision")
-    _add_curve(
+    base = float(next(iter(curves.values()))["precision"].iloc[-1])  # all called fake: the share of Fake
+    _add_guessing(figure, base, base)
+    hover = ("fakes found %{x:.1%}", "of those called fake, %{y:.1%} are")
+    _add_curves(
         figure,
-        drawn["recall"],
-        drawn["precision"],
-        drawn["threshold"],
-        "fakes found %{x:.1%}",
-        "of those called fake, %{y:.1%} are",
+        curves,
+        now,
+        marks,
+        columns=("recall", "precision"),
+        hover=hover,
+        position=lambda m: (m.recall.share, m.precision.share),
     )
-    _add_marks(figure, now, marks, lambda m: (m.recall.share, m.precision.share))
-    lowest = float(points["precision"].min())
+    lowest = min(float(points["precision"].min()) for points in curves.values())
     figure.update_xaxes(**share_axis())
     figure.update_yaxes(**share_axis(max(0.0, min(lowest, base) // 0.1 / 10)))
     return figure
 
 
-def det_figure(
-    kept: pd.DataFrame, now: ThresholdMetrics, marks: Mapping[str, ThresholdMetrics] | None = None
-) -> go.Figure | None:
+def det_figure(curves: Curves, now: AtThreshold, marks: AtThreshold | None = None) -> go.Figure | None:
     """Fakes missed against false alarms on normal-deviate axes (Martin et al., 1997).
 
     Args:
-        kept: from ``curves.det_points``.
+        curves: ``LoadedEvaluation.det`` by the detector's name.
         now, marks: as for ``roc_figure``.
 
     Returns:
-        None where the classes are told apart without an error: both errors are then never above 0.
+        None where no detector makes both errors at two thresholds or more: there is then no line.
     """
-    if len(kept) < 2:
+    curves = {name: points for name, points in curves.items() if len(points) > 1}
+    if not curves:
         return None
     figure = base_figure("Real pictures called fake (% of Real)", "Fakes missed (% of Fake)", CURVE_HEIGHT)
-    drawn = thin(kept, "x", "y")
-    customdata = drawn[["threshold", "false_alarm_rate", "miss_rate"]].to_numpy()
-    figure.add_scatter(
-        x=drawn["x"],
-        y=drawn["y"],
-        customdata=customdata,
-        mode="lines",
-        line={"color": ACCENT_COLOUR, "width": 2.5, "shape": "linear"},
-        name="All thresholds",
-        showlegend=False,
-        hovertemplate="threshold %{customdata[0]:.3f}<br>false alarms %{customdata[1]:.2%}"
-        "<br>fakes missed %{customdata[2]:.1%}<extra></extra>",
-    )
-
-    _add_marks(figure, now, marks, deviates)
-    set_deviate_axes(figure, kept)
-    return figure
-
-
-def set_deviate_axes(figure: go.Figure, kept: pd.DataFrame) -> None:
-    """Both axes of a DET figure in normal deviates, with shares as ticks, wide enough for the points."""
+    hover = ("false alarms %{customdata[1]:.2%}", "fakes missed %{customdata[2]:.1%}")
+    _add_curves(figure, curves, now, marks, columns=("x", "y"), hover=hover, position=_deviates)
+    every = pd.concat(curves.values())
     for update, column in ((figure.update_xaxes, "x"), (figure.update_yaxes, "y")):
-        low, high = float(kept[column].min()), float(kept[column].max())
+        low, high = float(every[column].min()), float(every[column].max())
         ticks = [tick for tick in DET_TICKS if low - 0.5 <= ndtri(tick) <= high + 0.5]
         update(
             tickmode="array",
@@ -123,6 +115,7 @@ def set_deviate_axes(figure: go.Figure, kept: pd.DataFrame) -> None:
             ticktext=[f"{100 * tick:g}%" for tick in ticks],
             range=[low - 0.2, high + 0.2],
         )
+    return figure
 
 
 def coverage_risk_figure(table: pd.DataFrame) -> go.Figure:
@@ -132,11 +125,10 @@ def coverage_risk_figure(table: pd.DataFrame) -> go.Figure:
         table: columns coverage (share judged, 0..1), risk (share of those judged wrongly) and n.
     """
     figure = base_figure("Pictures judged, the most certain first (%)", "Judged wrongly (% of those judged)")
-    drawn = thin(table, "coverage", "risk")
     figure.add_scatter(
-        x=drawn["coverage"],
-        y=drawn["risk"],
-        customdata=drawn["n"],
+        x=table["coverage"],
+        y=table["risk"],
+        customdata=table["n"],
         mode="lines",
         line={"color": ACCENT_COLOUR, "width": 2.5},
         name="Errors",
@@ -148,7 +140,7 @@ def coverage_risk_figure(table: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def add_guessing(figure: go.Figure, left: float, right: float) -> None:
+def _add_guessing(figure: go.Figure, left: float, right: float) -> None:
     """A dotted line from the left to the right edge of a figure of shares: what guessing gives."""
     line = {"color": NEUTRAL_COLOUR, "dash": "dot", "width": 1.5}
     figure.add_scatter(
@@ -162,69 +154,79 @@ def add_guessing(figure: go.Figure, left: float, right: float) -> None:
     )
 
 
-def _add_curve(figure: go.Figure, x: pd.Series, y: pd.Series, thresholds: pd.Series, *lines: str) -> None:
+def _add_curves(
+    figure: go.Figure,
+    curves: Curves,
+    now: AtThreshold,
+    marks: AtThreshold | None,
+    *,
+    columns: tuple[str, str],
+    hover: tuple[str, str],
+    position: Callable[[ThresholdMetrics], Point],
+) -> None:
+    """A line for each detector in its style, with marks at thresholds where the axes can show them.
+
+    A single detector needs no name: its thresholds stand in the legend; of several, their lines.
+    """
+    alone = len(now) == 1
+    styles = dict(zip(now, DETECTOR_STYLES, strict=False))
+    for name, points in curves.items():
+        colour, dash = styles[name]
+        shown = html.escape(name)
+        extra = [column for column in ("false_alarm_rate", "miss_rate") if column in points]
+        figure.add_scatter(
+            x=points[columns[0]],
+            y=points[columns[1]],
+            customdata=points.assign(threshold=points["threshold"].clip(upper=1))[["threshold", *extra]],
+            mode="lines",
+            line={"color": colour, "width": 2.5, "dash": dash},
+            name=shown,
+            showlegend=not alone,
+            hovertemplate="<br>".join([shown, "threshold %{customdata[0]:.3f}", *hover]) + "<extra></extra>",
+        )
+    for symbol, (title, metrics) in zip(MARK_SYMBOLS, (marks or {}).items(), strict=False):
+        marker = {"symbol": symbol, "color": NEUTRAL_COLOUR, "size": 11, "line": {"width": 2}}
+        # The number that follows on a button stands in the hover text alone.
+        _add_mark(figure, title.rstrip(":"), metrics, position(metrics), marker)
+    for name in curves:
+        marker = {"color": styles[name][0], "size": 14, "line": {"color": "white", "width": 2}}
+        title = "Threshold now" if alone else f"{name}, threshold now"
+        _add_mark(figure, title, now[name], position(now[name]), marker, showlegend=alone)
+
+
+def _add_mark(
+    figure: go.Figure,
+    title: str,
+    metrics: ThresholdMetrics,
+    point: Point,
+    marker: dict[str, Any],
+    *,
+    showlegend: bool = True,
+) -> None:
+    if None in point:
+        return
+    name = html.escape(title)
+    text = f"{name}: {metrics.threshold:.3f}"
+    alarms, recall = metrics.false_alarm_rate.share, metrics.recall.share
+    if alarms is not None and recall is not None:
+        text += f"<br>false alarms {alarms:.2%}<br>fakes found {recall:.1%}"
     figure.add_scatter(
-        x=x,
-        y=y,
-        customdata=thresholds.clip(upper=1),
-        mode="lines",
-        line={"color": ACCENT_COLOUR, "width": 2.5},
-        name="All thresholds",
-        showlegend=False,
-        hovertemplate="<br>".join(["threshold %{customdata:.3f}", *lines]) + "<extra></extra>",
+        x=[point[0]],
+        y=[point[1]],
+        mode="markers",
+        marker=marker,
+        name=name,
+        showlegend=showlegend,
+        hovertemplate=text + "<extra></extra>",
     )
 
 
-Place = tuple[float | None, float | None]
-
-
-def deviates(metrics: ThresholdMetrics) -> Place:
+def _deviates(metrics: ThresholdMetrics) -> Point:
     """Where a threshold lies on DET axes; (None, None) where it makes no error of one kind."""
     alarms, recall = metrics.false_alarm_rate.share, metrics.recall.share
     if alarms is None or recall is None or not (0 < alarms < 1 and 0 < recall < 1):
         return None, None
     return float(ndtri(alarms)), float(ndtri(1 - recall))
-
-
-def _add_marks(
-    figure: go.Figure,
-    now: ThresholdMetrics,
-    marks: Mapping[str, ThresholdMetrics] | None,
-    place: Callable[[ThresholdMetrics], Place],
-) -> None:
-    """Marks at thresholds; one that the axes cannot show is left out."""
-    for symbol, (name, metrics) in zip(MARK_SYMBOLS, (marks or {}).items(), strict=False):
-        _add_mark(
-            figure, name, metrics, place(metrics), {"symbol": symbol, "color": NEUTRAL_COLOUR, "size": 11}
-        )
-    chosen = {
-        "symbol": "circle",
-        "color": ACCENT_COLOUR,
-        "size": 14,
-        "line": {"color": "white", "width": 2},
-    }
-    _add_mark(figure, "Threshold now", now, place(now), chosen)
-
-
-def _add_mark(
-    figure: go.Figure,
-    name: str,
-    metrics: ThresholdMetrics,
-    where: Place,
-    marker: dict[str, object],
-) -> None:
-    if None in where:
-        return
-    x, y = where
-    name = name.rstrip(":")  # the number that follows on a button stands in the hover text alone
-    alarms, recall = metrics.false_alarm_rate.share, metrics.recall.share
-    text = f"{name}: {metrics.threshold:.3f}"
-    if alarms is not None and recall is not None:
-        text += f"<br>false alarms {alarms:.2%}<br>fakes found {recall:.1%}"
-    marker = {"line": {"width": 2}, **marker}
-    figure.add_scatter(
-        x=[x], y=[y], mode="markers", marker=marker, name=name, hovertemplate=text + "<extra></extra>"
-    )
 
 
 DOT_TITLES = {
@@ -235,16 +237,16 @@ DOT_TITLES = {
 }
 
 
-def confusion_figure(metrics: ThresholdMetrics) -> go.Figure:
+def confusion_figure(counts: Confusion) -> go.Figure:
     """The confusion matrix: counts and shares of the true class, a row each in the class's colour."""
     figure = base_figure("", "True class", height=300)
     rows = (
-        (0, REAL_COLOUR, (metrics.false_alarms, metrics.passed)),
-        (1, FAKE_COLOUR, (metrics.found, metrics.missed)),
+        (0, REAL_COLOUR, (counts.false_alarms, counts.passed)),
+        (1, FAKE_COLOUR, (counts.found, counts.missed)),
     )
-    for row, colour, counts in rows:
-        total = sum(counts)
-        for column, count in enumerate(counts):
+    for row, colour, cells in rows:
+        total = sum(cells)
+        for column, count in enumerate(cells):
             share = count / total if total else 0.0
             # Rectangles and not Plotly's heat map, which has one scale of colours for all cells. They are
             # opaque, so that the words are read alike in light and dark.
@@ -338,14 +340,7 @@ def _add_reliability(figure: go.Figure, name: str, table: pd.DataFrame, *, last:
     figure.add_scatter(
         x=filled["mean_p_fake"],
         y=filled["share_fake"],
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": filled["share_high"] - filled["share_fake"],
-            "arrayminus": filled["share_fake"] - filled["share_low"],
-            "color": colour,
-            "thickness": 1.5,
-        },
+        error_y=_error_bars(filled["share_fake"], filled["share_low"], filled["share_high"], colour),
         customdata=filled[["n", "share_low", "share_high"]],
         mode="lines+markers",
         line={"color": colour, "width": 1.5, "dash": "solid" if last else "dash"},
@@ -358,38 +353,18 @@ def _add_reliability(figure: go.Figure, name: str, table: pd.DataFrame, *, last:
 
 
 def dot_figure(table: pd.DataFrame, metric: str) -> go.Figure:
-    """A row a part, with a dot at its number and a line for its 95% interval.
+    """A row a subset, with a dot at its number and a line for its 95% interval.
 
     Args:
         table: from ``breakdown.breakdown_table``.
-        metric: ``accuracy``, ``auc``, ``recall`` or ``false_alarm_rate``. Parts without it are left out.
+        metric: ``accuracy``, ``auc``, ``recall`` or ``false_alarm_rate``. Subsets without it are left out.
     """
-    rows = table[table[metric].notna()]
-    names = [_wrapped(name) for name in rows["part"]]
-    figure = base_figure(DOT_TITLES[metric], "", height=110 + 46 * max(1, len(rows)))
-    shown = ".3f" if metric == "auc" else ".1%"
-    figure.add_scatter(
-        x=rows[metric],
-        y=names,
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": rows[f"{metric}_high"] - rows[metric],
-            "arrayminus": rows[metric] - rows[f"{metric}_low"],
-            "color": ACCENT_COLOUR,
-            "thickness": 2,
-        },
-        customdata=rows[["images", f"{metric}_low", f"{metric}_high"]],
-        mode="markers",
-        marker={"color": ACCENT_COLOUR, "size": 11},
-        showlegend=False,
-        hovertemplate=f"%{{y}}<br>%{{x:{shown}}} (95% interval %{{customdata[1]:{shown}}} to "
-        f"%{{customdata[2]:{shown}}})<br>%{{customdata[0]:,}} pictures<extra></extra>",
-    )
+    rows = table[table[metric].notna()].assign(row=lambda rows: rows["part"].map(_wrapped))
+    rows = rows.rename(columns={metric: "value", f"{metric}_low": "low", f"{metric}_high": "high"})
+    figure = _interval_figure(DOT_TITLES[metric], rows, ".3f" if metric == "auc" else ".1%")
     if metric in ("accuracy", "auc"):
         figure.add_vline(x=0.5, line={"color": NEUTRAL_COLOUR, "dash": "dot", "width": 1.5})
     figure.update_xaxes(**{**share_axis(), **({"tickformat": ".1f"} if metric == "auc" else {})})
-    figure.update_yaxes(autorange="reversed", title=None, showgrid=True)
     return figure
 
 
@@ -404,64 +379,6 @@ def _wrapped(name: str, width: int = 22) -> str:
     return "<br>".join(html.escape(line, quote=False) for line in lines)  # Plotly reads a few tags
 
 
-Curves = Mapping[str, pd.DataFrame]
-Marks = Mapping[str, ThresholdMetrics]
-
-
-def roc_curves_figure(curves: Curves, now: Marks) -> go.Figure:
-    """Fakes found against false alarms, a curve for each detector.
-
-    Args:
-        curves: from ``curves.operating_points``, by detector.
-        now: each detector's threshold, drawn as a filled mark on its curve.
-    """
-    figure = base_figure("Real pictures called fake (% of Real)", "Fakes found (% of Fake)", CURVE_HEIGHT)
-    add_guessing(figure, 0, 1)
-    hover = ("fakes found %{y:.1%}", "false alarms %{x:.2%}")
-    _add_curves(
-        figure, curves, now, columns=("false_alarm_rate", "recall"), hover=hover, place=_alarms_and_recall
-    )
-    figure.update_xaxes(**share_axis())
-    figure.update_yaxes(**share_axis())
-    return figure
-
-
-def precision_recall_curves_figure(curves: Curves, now: Marks) -> go.Figure:
-    """How many of the pictures called fake are fake, against how many fakes are found; args as above."""
-    figure = base_figure("Fakes found (% of Fake)", "Fakes among those called fake (%)", CURVE_HEIGHT)
-    base = float(
-        next(iter(curves.values())).iloc[-1]["precision"]
-    )  # everything called fake: the share of Fake
-    add_guessing(figure, base, base)
-    hover = ("fakes found %{x:.1%}", "of those called fake, %{y:.1%} are")
-    _add_curves(
-        figure, curves, now, columns=("recall", "precision"), hover=hover, place=_recall_and_precision
-    )
-    lowest = min(float(points["precision"].min()) for points in curves.values())
-    figure.update_xaxes(**share_axis())
-    figure.update_yaxes(**share_axis(max(0.0, min(lowest, base) // 0.1 / 10)))
-    return figure
-
-
-def det_curves_figure(curves: Curves, now: Marks) -> go.Figure | None:
-    """Fakes missed against false alarms on normal-deviate axes (Martin et al., 1997).
-
-    Args:
-        curves: from ``curves.det_points``, two or more points each.
-        now: as above.
-
-    Returns:
-        None without a curve.
-    """
-    if not curves:
-        return None
-    figure = base_figure("Real pictures called fake (% of Real)", "Fakes missed (% of Fake)", CURVE_HEIGHT)
-    hover = ("false alarms %{customdata[1]:.2%}", "fakes missed %{customdata[2]:.1%}")
-    _add_curves(figure, curves, now, columns=("x", "y"), hover=hover, place=deviates)
-    set_deviate_axes(figure, pd.concat(curves.values()))
-    return figure
-
-
 def differences_figure(found: Mapping[str, Estimate], titles: Mapping[str, str], a: str) -> go.Figure:
     """A row a metric: its difference with a line for the interval; right of 0 the metric is higher for A.
 
@@ -470,77 +387,51 @@ def differences_figure(found: Mapping[str, Estimate], titles: Mapping[str, str],
         titles: of the metrics.
         a: name of the first of the two.
     """
-    rows = [(titles[key], one.value, one.interval) for key, one in found.items() if one.value is not None]
-    figure = base_figure(
-        f"Difference; right of 0: higher for {html.escape(a)}",
-        "",
-        110 + 44 * max(1, len(rows)),
+    rows = [
+        (titles[key].replace(", ", ",<br>"), one.value, *(one.interval or (one.value, one.value)))
+        for key, one in found.items()
+        if one.value is not None
+    ]
+    table = pd.DataFrame(rows, columns=["row", "value", "low", "high"])
+    figure = _interval_figure(f"Difference; right of 0: higher for {html.escape(a)}", table, "+.4f")
+    figure.add_vline(x=0, line={"color": NEUTRAL_COLOUR, "dash": "dot", "width": 1.5})
+    figure.update_xaxes(tickformat="+.2~f")
+    return figure
+
+
+def _interval_figure(x_title: str, rows: pd.DataFrame, number: str) -> go.Figure:
+    """A dot and a line for its 95% interval in each row, the first row on top.
+
+    Args:
+        x_title: of the axis of numbers.
+        rows: columns row (its name, as Plotly shows it), value, low, high, and perhaps images (a count).
+        number: Plotly's format of the numbers in the hover text.
+    """
+    figure = base_figure(x_title, "", height=110 + 45 * max(1, len(rows)))
+    hover = (
+        f"%{{y}}<br>%{{x:{number}}} (95% interval %{{customdata[0]:{number}}} to %{{customdata[1]:{number}}})"
     )
-    values = [value for _, value, _ in rows]
-    pairs = [pair or (value, value) for _, value, pair in rows]
+    extra = ["images"] if "images" in rows else []
     figure.add_scatter(
-        x=values,
-        y=[title.replace(", ", ",<br>") for title, _, _ in rows],
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [high - value for (_, high), value in zip(pairs, values, strict=True)],
-            "arrayminus": [value - low for (low, _), value in zip(pairs, values, strict=True)],
-            "color": ACCENT_COLOUR,
-            "thickness": 2,
-        },
-        customdata=pairs,
+        x=rows["value"],
+        y=rows["row"],
+        error_x=_error_bars(rows["value"], rows["low"], rows["high"], ACCENT_COLOUR),
+        customdata=rows[["low", "high", *extra]],
         mode="markers",
         marker={"color": ACCENT_COLOUR, "size": 11},
         showlegend=False,
-        hovertemplate="%{y}<br>%{x:+.4f} (95% interval %{customdata[0]:+.4f} to %{customdata[1]:+.4f})"
-        "<extra></extra>",
+        hovertemplate=hover + "<br>%{customdata[2]:,} pictures" * len(extra) + "<extra></extra>",
     )
-    figure.add_vline(x=0, line={"color": NEUTRAL_COLOUR, "dash": "dot", "width": 1.5})
-    figure.update_xaxes(tickformat="+.2~f")
     figure.update_yaxes(autorange="reversed", title=None, showgrid=True)
     return figure
 
 
-def _alarms_and_recall(metrics: ThresholdMetrics) -> Place:
-    return metrics.false_alarm_rate.share, metrics.recall.share
-
-
-def _recall_and_precision(metrics: ThresholdMetrics) -> Place:
-    return metrics.recall.share, metrics.precision.share
-
-
-def _add_curves(
-    figure: go.Figure,
-    curves: Curves,
-    now: Marks,
-    *,
-    columns: tuple[str, str],
-    hover: tuple[str, ...],
-    place: Callable[[ThresholdMetrics], Place],
-) -> None:
-    """A line for each detector, and a mark at its threshold where the axes can show it."""
-    styles = dict(zip(now, DETECTOR_STYLES, strict=False))
-    for name, points in curves.items():
-        colour, dash = styles[name]
-        shown = html.escape(name)
-        extra = [column for column in ("false_alarm_rate", "miss_rate") if column in points]
-        figure.add_scatter(
-            x=points[columns[0]],
-            y=points[columns[1]],
-            customdata=points.assign(threshold=points["threshold"].clip(upper=1))[["threshold", *extra]],
-            mode="lines",
-            line={"color": colour, "width": 2.5, "dash": dash},
-            name=shown,
-            hovertemplate="<br>".join([shown, "threshold %{customdata[0]:.3f}", *hover]) + "<extra></extra>",
-        )
-        x, y = place(now[name])
-        if x is not None and y is not None:
-            figure.add_scatter(
-                x=[x],
-                y=[y],
-                mode="markers",
-                marker={"color": colour, "size": 13, "line": {"color": "white", "width": 2}},
-                showlegend=False,
-                hovertemplate=f"{shown} now: threshold {now[name].threshold:.3f}<extra></extra>",
-            )
+def _error_bars(value: pd.Series, low: pd.Series, high: pd.Series, colour: str) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": high - value,
+        "arrayminus": value - low,
+        "color": colour,
+        "thickness": 1.5,
+    }

@@ -1,4 +1,5 @@
-"""All that a view of a recorded evaluation draws from, prepared once for every threshold."""
+"""All that a view of evaluations draws from, computed once for every threshold: the scores of one detector,
+and of several on the same images."""
 
 from __future__ import annotations
 
@@ -7,11 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from deepfake.detection.card import Card
-from deepfake.evaluation.breakdown import Part, parts_of, sorted_scores
+from deepfake.evaluation.breakdown import Part, parts_of
 from deepfake.evaluation.calibration import (
     CalibrationQuality,
     before_and_after,
@@ -21,62 +21,75 @@ from deepfake.evaluation.calibration import (
 from deepfake.evaluation.compare import (
     ENSEMBLE,
     PreparedComparison,
-    differing_images,
     ensemble_threshold,
     mean_of_logits,
     prepare,
 )
 from deepfake.evaluation.curves import det_points, operating_points, score_histogram, thin
-from deepfake.evaluation.metrics import StrictMetrics, strict_metrics
-from deepfake.evaluation.records import Recorded, SortedTable, read_recorded_scores, sort_table
-from deepfake.evaluation.thresholds import RuleMetrics, SortedScores, at_every_point
+from deepfake.evaluation.metrics import LowFprMetrics, low_fpr_metrics
+from deepfake.evaluation.records import Recorded, read_recorded_scores
+from deepfake.evaluation.thresholds import (
+    RuleMetrics,
+    SortedScores,
+    SortedTable,
+    at_every_point,
+    sort_scores,
+    sort_table,
+)
 from deepfake.types import OPERATING_POINTS, OperatingPoint
 
-LARGE = 50_000
-"""Above this many images 200 resamples are drawn rather than 1,000, lest a person wait."""
+MAX_FULLY_RESAMPLED = 50_000
+"""Images; of more, 200 resamples are drawn rather than 1,000, lest a person wait."""
+SAME_RATE = "1% false alarms here"
+"""Name of the threshold at which any detector raises equally many false alarms on these images."""
+
+
+def resamples_for(n_images: int) -> int:
+    """How many bootstrap resamples a person waits for."""
+    return 1000 if n_images <= MAX_FULLY_RESAMPLED else 200
 
 
 @dataclass(frozen=True)
-class OpenedEvaluation:
-    """A recorded evaluation with its scores.
+class LoadedEvaluation:
+    """The scores of one detector, and all that is computed of them once for every threshold.
 
     Attributes:
-        recorded: what the card says.
-        table: the score table (``score_table.read_scores``).
+        title: of the images scored.
+        table: the score table (``scores.read_scores``).
     """
 
-    recorded: Recorded
+    title: str
     table: pd.DataFrame
 
     @cached_property
     def scores(self) -> SortedScores:
         """Sorted scores of each class."""
-        return sorted_scores(self.table)
+        return sort_scores(self.table["label"], self.table["p_fake"])
 
     @cached_property
     def by_class(self) -> SortedTable:
-        """The rows sorted, for ``cells.cell_images``."""
+        """The rows sorted, for ``thresholds.cell_images``."""
         return sort_table(self.table)
 
     @cached_property
-    def points(self) -> pd.DataFrame:
-        """``curves.operating_points``; raises OneClassError where they are undefined."""
+    def _points(self) -> pd.DataFrame:
         return operating_points(self.scores)
 
     @cached_property
     def roc(self) -> pd.DataFrame:
-        """The points of the ROC curve that are drawn."""
-        return thin(self.points, "false_alarm_rate", "recall")
+        """The points of ``curves.operating_points`` that are drawn as ROC curve; raises OneClassError."""
+        return thin(self._points, "false_alarm_rate", "recall")
 
     @cached_property
     def precision_recall(self) -> pd.DataFrame:
-        """The points of the precision-recall curve that are drawn."""
-        return thin(self.points, "recall", "precision")
+        """Those that are drawn as precision-recall curve; raises OneClassError."""
+        return thin(self._points, "recall", "precision")
 
     @cached_property
     def det(self) -> pd.DataFrame:
-        """The points of the DET curve that are drawn; none where no threshold makes both errors."""
-        return thin(det_points(self.points), "x", "y")
+        """Those of ``curves.det_points`` that are drawn, none where no threshold makes both errors; raises
+        OneClassError."""
+        return thin(det_points(self._points), "x", "y")
 
     @cached_property
     def histogram(self) -> pd.DataFrame:
@@ -86,7 +99,7 @@ class OpenedEvaluation:
     @cached_property
     def parts(self) -> list[Part]:
         """``breakdown.parts_of``."""
-        return parts_of(self.recorded.title, self.table)
+        return parts_of(self.title, self.table)
 
     @cached_property
     def _calibrations(self) -> dict[object, tuple[CalibrationQuality, CalibrationQuality]]:
@@ -100,7 +113,7 @@ class OpenedEvaluation:
         if self.scores.fake.size and self.scores.real.size:
             found["Best balance here"] = min(threshold_balanced(labels, p_fake), 1.0)
         if self.scores.real.size:
-            found["1% false alarms here"] = min(threshold_at_fpr(labels, p_fake, 0.01), 1.0)
+            found[SAME_RATE] = min(threshold_at_fpr(labels, p_fake, 0.01), 1.0)
         return found
 
     def calibration(self, card: Card) -> tuple[CalibrationQuality, CalibrationQuality]:
@@ -110,10 +123,11 @@ class OpenedEvaluation:
             self._calibrations[key] = before_and_after(self.table, card)
         return self._calibrations[key]
 
-    def strict(self) -> StrictMetrics | None:
-        """``strict_metrics`` of these scores; takes a second or more."""
-        resamples = 1000 if len(self.table) <= LARGE else 200
-        return strict_metrics(self.table["label"], self.table["p_fake"], n_bootstrap=resamples)
+    @cached_property
+    def low_fpr(self) -> LowFprMetrics | None:
+        """``metrics.low_fpr_metrics`` of these scores; takes a second or more, once."""
+        resamples = resamples_for(len(self.table))
+        return low_fpr_metrics(self.table["label"], self.table["p_fake"], n_bootstrap=resamples)
 
     def thresholds(self, card: Card) -> dict[str, float]:
         """The thresholds to jump to, by what each is: of the verdicts, of the card's forced choice, and those
@@ -132,25 +146,23 @@ class OpenedEvaluation:
         return at_every_point(self.scores, card.thresholds)
 
 
-def open_evaluation(recorded: Recorded) -> OpenedEvaluation:
+def load_evaluation(recorded: Recorded) -> LoadedEvaluation:
     """Reads the scores of a recorded evaluation.
 
     Raises:
         EvaluationError, RecordError: the score file is missing, unsound or another evaluation's.
     """
-    return OpenedEvaluation(recorded, read_recorded_scores(recorded))
+    return LoadedEvaluation(recorded.title, read_recorded_scores(recorded))
 
 
 CardThreshold = OperatingPoint | Literal["forced_choice"]
-SAME_RATE = 0.01
-"""False-alarm rate of the thresholds at which all detectors raise equally many."""
 
 
 def shared_evaluations(recorded: Mapping[str, Sequence[Recorded]]) -> dict[str, dict[str, Recorded]]:
     """The evaluations of the same pictures that two or more detectors have, by title and then by detector.
 
     The same: recorded under one title, or on the same split, source and form of one folder under whatever
-    title, of which the first is taken. ``comparison.prepare`` matches the pictures themselves.
+    title, of which the first is taken. ``compare.prepare`` matches the pictures themselves.
 
     Args:
         recorded: the evaluations of each detector, by its name.
@@ -167,78 +179,37 @@ def shared_evaluations(recorded: Mapping[str, Sequence[Recorded]]) -> dict[str, 
 
 
 @dataclass(frozen=True)
-class OpenedComparison:
+class LoadedComparison:
     """Detectors, and perhaps an ensemble of some, on the images that all of them scored.
 
     Attributes:
         prepared: the matched scores and their resamples.
+        evaluations: of each detector on the common images, by name; an ensemble comes last.
         card_thresholds: of every detector, in [0, 1]: of its forced choice, and from where its verdicts say
             fake at each operating point; the ensemble's are the means of its members' logits.
     """
 
     prepared: PreparedComparison
+    evaluations: dict[str, LoadedEvaluation]
     card_thresholds: dict[CardThreshold, dict[str, float]]
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the detectors; the ensemble comes last."""
-        return self.prepared.names
-
     @cached_property
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """The score table of each on the common images."""
-        common = self.prepared.common
-        return {
-            name: common.images.assign(p_fake=p) for name, p in zip(self.names, common.scores, strict=True)
-        }
-
-    @cached_property
-    def scores(self) -> dict[str, SortedScores]:
-        """Sorted scores of each."""
-        return {name: sorted_scores(table) for name, table in self.tables.items()}
-
-    @cached_property
-    def _points(self) -> dict[str, pd.DataFrame]:
-        return {name: operating_points(scores) for name, scores in self.scores.items()}
-
-    @cached_property
-    def roc(self) -> dict[str, pd.DataFrame]:
-        """The points of each ROC curve that are drawn; raises OneClassError where they are undefined."""
-        return {name: thin(points, "false_alarm_rate", "recall") for name, points in self._points.items()}
-
-    @cached_property
-    def precision_recall(self) -> dict[str, pd.DataFrame]:
-        """The points of each precision-recall curve that are drawn; raises OneClassError."""
-        return {name: thin(points, "recall", "precision") for name, points in self._points.items()}
-
-    @cached_property
-    def det(self) -> dict[str, pd.DataFrame]:
-        """The points of each DET curve that are drawn, where there are two or more; raises OneClassError."""
-        found = {name: thin(det_points(points), "x", "y") for name, points in self._points.items()}
-        return {name: points for name, points in found.items() if len(points) > 1}
-
     def presets(self) -> dict[str, dict[str, float]]:
-        """Thresholds to jump to, by what they are."""
+        """Thresholds to jump to, by what they are and by detector."""
         found = {
             "Forced choice of each card": self.card_thresholds["forced_choice"],
             "Verdicts: fake from": self.card_thresholds["balanced"],
             "Verdicts, few false alarms: fake from": self.card_thresholds["few_false_alarms"],
         }
-        if all(scores.real.size for scores in self.scores.values()):
-            found[f"{SAME_RATE:.0%} false alarms here"] = {
-                name: min(threshold_at_fpr(table["label"], table["p_fake"], SAME_RATE), 1.0)
-                for name, table in self.tables.items()
-            }
+        own = {name: each.own_thresholds for name, each in self.evaluations.items()}
+        if all(SAME_RATE in each for each in own.values()):
+            found[SAME_RATE] = {name: each[SAME_RATE] for name, each in own.items()}
         return found
 
-    def differing(self, a: str, b: str, thresholds: Mapping[str, float]) -> pd.DataFrame:
-        """``comparison.differing_images`` of two of them."""
-        return differing_images(self.tables[a], self.tables[b], (thresholds[a], thresholds[b]))
 
-
-def open_comparison(
+def load_comparison(
     tables: Mapping[str, pd.DataFrame], cards: Mapping[str, Card], members: Sequence[str] = ()
-) -> OpenedComparison:
+) -> LoadedComparison:
     """Matches score tables and resamples them; takes seconds for 10,000 images.
 
     Args:
@@ -247,7 +218,7 @@ def open_comparison(
         members: two or more of them for an ensemble; none for no ensemble.
 
     Raises:
-        ComparisonError: as ``comparison.compare``, and ``too_few`` for an ensemble of one.
+        ComparisonError: as ``compare.compare``, and ``too_few`` for an ensemble of one.
     """
     thresholds: dict[CardThreshold, dict[str, float]] = {
         "forced_choice": {name: min(cards[name].thresholds.balanced, 1.0) for name in tables},
@@ -262,44 +233,10 @@ def open_comparison(
         for by_name in thresholds.values():
             by_name[ENSEMBLE] = ensemble_threshold([by_name[name] for name in members])
     largest = max((len(table) for table in compared.values()), default=0)
-    return OpenedComparison(prepare(compared, 1000 if largest <= LARGE else 200), thresholds)
-
-
-def agreement_table(differing: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
-    """How many images both, only one, or neither called rightly.
-
-    Args:
-        differing: from ``comparison.differing_images``.
-        a, b: names of the two.
-
-    Returns:
-        four rows; columns outcome, images, fake, real.
-    """
-    rows = []
-    for title, right_a, right_b in outcomes(a, b):
-        of_outcome = differing[(differing["right_a"] == right_a) & (differing["right_b"] == right_b)]
-        fake = int(of_outcome["label"].sum())
-        rows.append(
-            {"outcome": title, "images": len(of_outcome), "fake": fake, "real": len(of_outcome) - fake}
-        )
-    return pd.DataFrame(rows)
-
-
-def outcomes(a: str, b: str) -> list[tuple[str, bool, bool]]:
-    """What can become of an image: a title, whether A is right, whether B is right."""
-    return [
-        ("Both right", True, True),
-        (f"Only {a} right", True, False),
-        (f"Only {b} right", False, True),
-        ("Both wrong", False, False),
-    ]
-
-
-def outcome_images(differing: pd.DataFrame, right_a: bool, right_b: bool) -> pd.DataFrame:
-    """The images of an outcome, those on which the scores differ most first; where both are wrong, those
-    most wrong first."""
-    rows = differing[(differing["right_a"] == right_a) & (differing["right_b"] == right_b)]
-    if right_a or right_b:
-        return rows
-    error = np.abs(rows["p_fake_a"] + rows["p_fake_b"] - 2 * rows["label"])
-    return rows.loc[error.sort_values(ascending=False, kind="stable").index]
+    prepared = prepare(compared, resamples_for(largest))
+    images = prepared.common.images
+    evaluations = {
+        name: LoadedEvaluation(name, images.assign(p_fake=p_fake))
+        for name, p_fake in zip(prepared.names, prepared.common.scores, strict=True)
+    }
+    return LoadedComparison(prepared, evaluations, thresholds)

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import io
-import json
-import os
-import shutil
-import subprocess
-import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,16 +18,17 @@ from deepfake.data.index import CLASS_NAMES, DatasetError, DatasetIndex
 from deepfake.data.inventory import Inventory
 from deepfake.detection.card import Card
 from deepfake.detection.detector import Detector
-from deepfake.errors import EvaluationError, UserError
+from deepfake.errors import EvaluationError
 from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.metrics import Evaluation, evaluate_scores
+from deepfake.evaluation.records import describe
 from deepfake.evaluation.scores import read_scores
 from deepfake.evaluation.thresholds import RuleMetrics, at_every_point, rules_to_dict, sort_scores
 from deepfake.networks.scoring import score_files
 from deepfake.types import OperatingPoint
-from deepfake.util.cache import DAMAGED, cache_folder, prune, write_whole
-from deepfake.util.files import ROOT
-from deepfake.util.jobs import Stopped
+from deepfake.util.cache import DAMAGED, cache_folder, prune
+from deepfake.util.files import write_whole
+from deepfake.util.jobs import Job, Report, Stopped, follow_process, start_job
 
 
 @dataclass(frozen=True)
@@ -215,13 +208,8 @@ def _name(inventory: Inventory, card: Card) -> str:
     return f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
 
 
-State = Literal["running", "kept", "not_kept", "failed", "cancelled"]
-PATIENCE = 10.0
-"""Seconds that a cancelled process has to end before it is killed."""
-
-
-class JobError(UserError):
-    """An evaluation cannot be started; code ``busy``, ``no_title`` or ``bad_title``."""
+JOB = "evaluation"
+"""The key of the one evaluation at a time, see ``util.jobs``."""
 
 
 @dataclass(frozen=True)
@@ -243,6 +231,11 @@ class EvaluationRequest:
     source: str | None = None
     perturbed: bool = False
 
+    @property
+    def name(self) -> str:
+        """Its title with the part measured, as the page Evaluation lists it."""
+        return describe(self.title, self.split or "all", self.perturbed, self.source or "")
+
     def arguments(self, folder: Path) -> list[str]:
         """Of ``python -m deepfake``; values are joined to their names, so that none is taken for
         an option."""
@@ -253,7 +246,6 @@ class EvaluationRequest:
             f"--keep={self.title}",
             f"--scores={folder / 'scores.csv'}",
             f"--json={folder / 'numbers.json'}",
-            f"--progress={folder / 'progress.json'}",
         ]
         words += [f"--split={self.split}"] if self.split else []
         words += [f"--source={self.source}"] if self.source else []
@@ -261,158 +253,46 @@ class EvaluationRequest:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where an evaluation stands.
+class Evaluated:
+    """What came of an evaluation.
 
     Attributes:
-        state: ``running``; ``kept``: see ``kept_evaluations``; ``not_kept``: measured, but the cache folder
-            could not be written; ``failed``; ``cancelled``.
-        done, total: images scored so far, and all; 0 and 0 until the network is loaded.
-        seconds: since the start, until the end.
-        message: what went wrong, in a sentence; empty while nothing did.
+        scores: the score table as CSV.
         left_out: images that could not be read, as ``path: why``.
+        not_kept: why the cache folder could not be written; empty where it is kept, see ``kept_evaluations``.
     """
 
-    state: State
-    done: int
-    total: int
-    seconds: float
-    message: str
+    scores: bytes
     left_out: tuple[str, ...]
+    not_kept: str = ""
 
 
-class EvaluationJob:
-    """A started evaluation; see ``start``."""
-
-    def __init__(self, request: EvaluationRequest, folder: Path) -> None:
-        self.request = request
-        self.folder = folder
-        self._started = time.monotonic()
-        self._ended: float | None = None
-        self._cancelled = False
-        # Not a working directory: DEEPFAKE_MODELS and DEEPFAKE_DATA may be relative to the server's.
-        python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        with (folder / "said").open("wb") as said:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "deepfake", *request.arguments(folder)],
-                env={**os.environ, "PYTHONPATH": python_path, "PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=said,
-            )
-
-    @property
-    def running(self) -> bool:
-        """Whether the process is still at work."""
-        return self._process.poll() is None
-
-    def progress(self) -> Progress:
-        """Where it stands now; reads two small files."""
-        status = self._process.poll()
-        if status is not None and self._ended is None:
-            self._ended = time.monotonic()
-        done, total = self._counts()
-        said = (self.folder / "said").read_text(encoding="utf-8", errors="replace").splitlines()
-        left_out = tuple(line.removeprefix("left out ") for line in said if line.startswith("left out "))
-        state, message = self._outcome(status, said)
-        seconds = (self._ended or time.monotonic()) - self._started
-        return Progress(state, done, total, seconds, message, left_out)
-
-    def cancel(self) -> None:
-        """Ends the process; nothing is kept."""
-        if self.running:
-            self._cancelled = True
-            self._process.terminate()
-            try:
-                self._process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-
-    def scores(self) -> bytes | None:
-        """The score table as CSV, once there is one."""
-        file = self.folder / "scores.csv"
-        return file.read_bytes() if file.is_file() else None
-
-    def _counts(self) -> tuple[int, int]:
-        try:
-            counts = json.loads((self.folder / "progress.json").read_text(encoding="utf-8"))
-            return int(counts["done"]), int(counts["total"])
-        except (OSError, ValueError, KeyError, TypeError):  # not begun yet
-            return 0, 0
-
-    def _outcome(self, status: int | None, said: list[str]) -> tuple[State, str]:
-        if status is None:
-            return "running", ""
-        if status == 0:
-            return "kept", ""
-        if self._cancelled:
-            return "cancelled", ""
-        if status < 0:
-            return "failed", (
-                f"The system ended the evaluation (signal {-status}), most likely because memory ran out. "
-                "Nothing was kept."
-            )
-        refusals = [line.removeprefix("deepfake: ") for line in said if line.startswith("deepfake: ")]
-        if refusals:
-            state: State = "not_kept" if (self.folder / "scores.csv").is_file() else "failed"
-            return state, refusals[-1]
-        last = said[-1] if said else "it said nothing"
-        return "failed", f"The evaluation ended with a fault in the program: {last}. Nothing was kept."
-
-
-_lock = threading.Lock()
-_current: list[EvaluationJob] = []
-
-
-def current() -> EvaluationJob | None:
-    """The evaluation under way or the last one of this server; None before the first."""
-    return _current[-1] if _current else None
-
-
-def start(request: EvaluationRequest) -> EvaluationJob:
-    """Starts an evaluation; the last one's scores are dropped.
+def start(request: EvaluationRequest) -> Job:
+    """Starts an evaluation in a process of its own; its result is an ``Evaluated``, ``about`` the request.
 
     Raises:
-        JobError: ``busy``: another one is under way; ``no_title``; ``bad_title``: a title with characters
-            that cannot be shown, or of more than 80.
+        EvaluationError: ``no_title``; ``bad_title``: a title with characters that cannot be shown, or of
+            more than 80.
+        UserError: ``busy``: another one is under way.
     """
     title = request.title.strip()
     if not title:
-        raise JobError("no_title", "Give the evaluation a title, such as the name of the data set.")
+        raise EvaluationError("no_title", "Give the evaluation a title, such as the name of the data set.")
     if not title.isprintable() or len(title) > 80:
-        raise JobError("bad_title", f"A title has up to 80 letters in one line. Received {len(title)}.")
-    with _lock:
-        last = current()
-        if last is not None and last.running:
-            raise JobError(
-                "busy",
-                f"An evaluation of {last.request.detector} ({last.request.title}) is under way; one runs at "
-                "a time. Wait for it or cancel it.",
-            )
-        _drop()
-        folder = Path(tempfile.mkdtemp(prefix="deepfake-evaluation-"))
-        _current.append(EvaluationJob(request, folder))
-        return _current[-1]
+        raise EvaluationError("bad_title", f"A title has up to 80 letters in a line. Received {len(title)}.")
 
+    def work(report: Report, stopped: Callable[[], bool]) -> Evaluated:
+        with tempfile.TemporaryDirectory(prefix="deepfake-evaluation-") as place:
+            folder = Path(place)
+            ended = follow_process(request.arguments(folder), folder, report, stopped)
+            scores = folder / "scores.csv"
+            if ended.status and not (ended.refusal and scores.is_file()):
+                lost = "" if ended.refusal else " Nothing was kept."
+                raise EvaluationError("failed", ended.failure("evaluation") + lost)
+            left_out = tuple(line[9:] for line in ended.errors if line.startswith("left out "))
+            return Evaluated(scores.read_bytes(), left_out, ended.refusal if ended.status else "")
 
-def forget() -> None:
-    """Drops the last evaluation and its scores from the page; one under way stays."""
-    with _lock:
-        last = current()
-        if last is not None and not last.running:
-            _drop()
-
-
-def _drop() -> None:
-    while _current:
-        shutil.rmtree(_current.pop().folder, ignore_errors=True)
-
-
-@atexit.register
-def _end() -> None:
-    """A server that ends takes its evaluation with it."""
-    last = current()
-    if last is not None:
-        last.cancel()
-        _drop()
+    return start_job(
+        JOB, f"Evaluating {request.detector} on {request.name}", work,
+        opening="loading the network", about=request, alone=True,
+    )  # fmt: skip

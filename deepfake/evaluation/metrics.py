@@ -4,11 +4,11 @@ Everything is computed from scores that are already there; no network runs. The 
 """
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import average_precision_score, classification_report, log_loss, roc_auc_score
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from deepfake.errors import EvaluationError
 from deepfake.evaluation.bootstrap import (
@@ -22,6 +22,57 @@ from deepfake.evaluation.bootstrap import (
 from deepfake.evaluation.scores import check_scores, check_share, wilson_interval
 
 CLASS_ORDER = ("Fake", "Real")
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """The confusion matrix of images called fake or real at one threshold, as counts.
+
+    Attributes:
+        found, missed: Fake images called fake, and called real (true positives, false negatives).
+        false_alarms, passed: Real images called fake, and called real (false positives, true negatives).
+    """
+
+    found: int
+    missed: int
+    false_alarms: int
+    passed: int
+
+    def report(self) -> dict[str, Any]:
+        """scikit-learn's classification report as a dict, number for number.
+
+        Returns:
+            'Fake', 'Real', 'macro avg' and 'weighted avg', each with precision, recall, f1-score and support
+            (images); and 'accuracy'. A share of nothing is 0.
+        """
+        fake = _class_report(self.found, self.false_alarms, self.missed)
+        real = _class_report(self.passed, self.missed, self.false_alarms)
+        n = fake["support"] + real["support"]
+        rows: dict[str, Any] = {"Fake": fake, "Real": real, "accuracy": (self.found + self.passed) / n}
+        for name, (of_fake, of_real) in (
+            ("macro avg", (1, 1)),
+            ("weighted avg", (fake["support"], real["support"])),
+        ):
+            means = {
+                key: (of_fake * fake[key] + of_real * real[key]) / (of_fake + of_real)
+                for key in ("precision", "recall", "f1-score")
+            }
+            rows[name] = {**means, "support": n}
+        return rows
+
+
+def _class_report(right: int, wrong: int, lost: int) -> dict[str, float]:
+    """Of images called so: `right` and `wrong` ones; `lost`, those of the class called otherwise."""
+
+    def share(k: int, n: int) -> float:
+        return k / n if n else 0.0
+
+    return {
+        "precision": share(right, right + wrong),
+        "recall": share(right, right + lost),
+        "f1-score": share(2 * right, 2 * right + wrong + lost),
+        "support": right + lost,
+    }
 
 
 @dataclass(frozen=True)
@@ -65,8 +116,7 @@ class Evaluation:
             2.2e-16, as in scikit-learn.
         confusion_matrix: counts; rows are the true class, columns the predicted class, both in the order
             Fake, Real: ((fakes called fake, fakes called real), (reals called fake, reals called real)).
-        report: scikit-learn's classification report as a dict: 'Fake', 'Real', 'macro avg', 'weighted avg',
-            each with precision, recall, f1-score, support; and 'accuracy'. 0 where a share is of nothing.
+        report: scikit-learn's classification report, see `Confusion.report`.
         seed_protocol: see `SeedProtocol`.
         intervals: (low, high) by stratified bootstrap for each of `bootstrap.METRICS`, None
             where it is undefined; empty when n_bootstrap was 0. They show how much the numbers would move
@@ -151,9 +201,9 @@ def evaluate_scores(
     counts = count_scores(truth, p)
     metrics = weighted_metrics(counts.scores, counts.fake[None], counts.real[None], threshold)
     values = {name: None if np.isnan(value[0]) else float(value[0]) for name, value in metrics.items()}
-    called = (p >= threshold).astype(np.int64)
-    n_fake, n_real = int(truth.sum()), int((1 - truth).sum())
-    hits, alarms = int(called[truth == 1].sum()), int(called[truth == 0].sum())
+    called, n_fake, n_real = p >= threshold, int(counts.fake.sum()), int(counts.real.sum())
+    found, alarms = int(called[truth == 1].sum()), int(called[truth == 0].sum())
+    confusion = Confusion(found, n_fake - found, alarms, n_real - alarms)
     intervals = bootstrap_intervals(counts, threshold, n_bootstrap, confidence, seed) if n_bootstrap else {}
     return Evaluation(
         **values,  # pyright: ignore[reportArgumentType]  # accuracy, ece and brier are never undefined
@@ -161,40 +211,16 @@ def evaluate_scores(
         n_fake=n_fake,
         n_real=n_real,
         threshold=float(threshold),
-        eer=_equal_error_rate(counts.fake, counts.real),
+        eer=_low_fpr(counts.fake[None], counts.real[None])["eer"].item() if n_fake and n_real else None,
         log_loss=float(log_loss(truth, p, labels=[0, 1])),
-        confusion_matrix=((hits, n_fake - hits), (alarms, n_real - alarms)),
-        report=_report(truth, called),
+        confusion_matrix=((confusion.found, confusion.missed), (confusion.false_alarms, confusion.passed)),
+        report=confusion.report(),
         seed_protocol=_seed_protocol(truth, p),
         intervals=intervals,
         confidence=float(confidence),
         n_bootstrap=int(n_bootstrap),
         notes=_notes(n_fake, n_real, values["accuracy"], intervals, confidence),
     )
-
-
-def _equal_error_rate(fake: NDArray[np.int64], real: NDArray[np.int64]) -> float | None:
-    """From (U,) counts at rising scores; None unless both classes have images."""
-    if fake.sum() == 0 or real.sum() == 0:
-        return None
-    return float(equal_error_rates(*error_curves(fake[None], real[None]))[0])
-
-
-def _report(truth: NDArray[np.int64], called: NDArray[np.int64]) -> dict[str, Any]:
-    raw = classification_report(
-        truth,
-        called,
-        labels=[1, 0],
-        target_names=list(CLASS_ORDER),
-        output_dict=True,
-        zero_division=0,  # pyright: ignore[reportArgumentType]  # typed as str from its default, "warn"
-    )
-
-    def plain(row: dict[str, Any]) -> dict[str, float | int]:
-        return {key: int(value) if key == "support" else float(value) for key, value in row.items()}
-
-    rows = cast(dict[str, Any], raw).items()
-    return {name: plain(row) if isinstance(row, dict) else float(row) for name, row in rows}
 
 
 def _seed_protocol(truth: NDArray[np.int64], p: NDArray[np.float64]) -> SeedProtocol:
@@ -240,17 +266,17 @@ def _notes(
     return tuple(notes)
 
 
-MAX_FPR = 0.001
+LOW_FPR = 0.001
 
 
 @dataclass(frozen=True)
-class StrictMetrics:
-    """Numbers with (low, high) 95% intervals by stratified percentile bootstrap.
+class LowFprMetrics:
+    """What `Evaluation` lacks where false alarms must be few, with 95% bootstrap intervals.
 
     Attributes:
         tpr_at_fpr_0_1pct: highest share of Fake found at a threshold that calls at most 0.1% of Real fake.
-        eer: equal error rate, as in ``evaluation.Evaluation``.
-        intervals: of both, by name.
+        eer: equal error rate, as in `Evaluation`.
+        intervals: (low, high) of both by name, by stratified percentile bootstrap.
         n_bootstrap: resamples used.
     """
 
@@ -260,10 +286,10 @@ class StrictMetrics:
     n_bootstrap: int
 
 
-def strict_metrics(
+def low_fpr_metrics(
     labels: ArrayLike, p_fake: ArrayLike, *, n_bootstrap: int = 1000, seed: int = 0
-) -> StrictMetrics | None:
-    """Both numbers with their intervals; None with one class.
+) -> LowFprMetrics | None:
+    """Recall at 0.1% false alarms and equal error rate with their intervals; None with one class.
 
     Args:
         labels: (N,) 1 = Fake, 0 = Real.
@@ -278,21 +304,20 @@ def strict_metrics(
     if truth.min() == truth.max():
         return None
     counts = count_scores(truth, p)
-    observed = _numbers(counts.fake[None], counts.real[None])
-    resampled = resampled_metrics(counts, _numbers, n_bootstrap, seed)
+    observed = _low_fpr(counts.fake[None], counts.real[None])
+    resampled = resampled_metrics(counts, _low_fpr, n_bootstrap, seed)
     bounds = {name: np.quantile(values, [0.025, 0.975]) for name, values in resampled.items()}
-    return StrictMetrics(
-        tpr_at_fpr_0_1pct=float(observed["tpr_at_fpr_0_1pct"][0]),
-        eer=float(observed["eer"][0]),
+    return LowFprMetrics(
+        **{name: value.item() for name, value in observed.items()},
         intervals={name: (float(low), float(high)) for name, (low, high) in bounds.items()},
         n_bootstrap=n_bootstrap,
     )
 
 
-def _numbers(fake: NDArray[np.int64], real: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    """(B,) of each, from (B, U) counts at rising scores."""
+def _low_fpr(fake: NDArray[np.int64], real: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """(B,) of each, from (B, U) counts at rising scores of both classes."""
     missed, alarms = error_curves(fake, real)
     return {
-        "tpr_at_fpr_0_1pct": np.where(alarms <= MAX_FPR, 1 - missed, 0).max(axis=1),
+        "tpr_at_fpr_0_1pct": np.where(alarms <= LOW_FPR, 1 - missed, 0).max(axis=1),
         "eer": equal_error_rates(missed, alarms),
     }

@@ -9,9 +9,8 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from deepfake.detection.card import Card, load_card
@@ -21,10 +20,6 @@ from deepfake.evaluation.thresholds import RuleMetrics, rules_from_dict
 from deepfake.settings import allowed_roots
 from deepfake.types import OperatingPoint
 from deepfake.util.files import write_json
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 RUN_HERE = "run here"
 CALIBRATION_SCORES = "scores-calibration.csv"
@@ -248,12 +243,15 @@ def read_recorded_scores(recorded: Recorded) -> pd.DataFrame:
 
 
 def _scores(path: Path) -> pd.DataFrame:
-    """The table in a file, parsed once for as long as it stays as it is: every verdict asks for one."""
+    """The table in a file, parsed once for as long as it stays as it is: every verdict asks for one.
+
+    All get the same table; whoever changes it copies it first.
+    """
     try:
         status = path.stat()
     except OSError:
         return read_scores(path)  # which says what is wrong
-    return _parsed(path, status.st_mtime_ns, status.st_size).copy()
+    return _parsed(path, status.st_mtime_ns, status.st_size)
 
 
 @functools.lru_cache(maxsize=4)
@@ -312,47 +310,3 @@ def record_entry(card: Card, entry: dict[str, Any], table: pd.DataFrame) -> Path
             f"({error.strerror}). Make the folder writable, or keep the scores elsewhere with --scores.",
         ) from error
     return scores
-
-
-CellName = Literal["missed", "false_alarms", "found", "passed"]
-CELLS: dict[CellName, str] = {
-    "missed": "Fakes missed",
-    "false_alarms": "Real called fake",
-    "found": "Fakes found",
-    "passed": "Real let pass",
-}
-CELL_MEANINGS: dict[CellName, str] = {
-    "missed": "Fake pictures that score below the threshold (false negatives), the most real-looking first.",
-    "false_alarms": "Real pictures that score at or above it (false positives), the most fake-looking first.",
-    "found": "Fake pictures that score at or above the threshold (true positives), the surest first.",
-    "passed": "Real pictures that score below the threshold (true negatives), the surest first.",
-}
-
-
-@dataclass(frozen=True)
-class SortedTable:
-    """A score table split by class, each part in rising order of p_fake."""
-
-    fake: pd.DataFrame
-    real: pd.DataFrame
-
-
-def sort_table(table: pd.DataFrame) -> SortedTable:
-    """Splits and sorts a score table once; images of the same score in the order of their names."""
-    ordered = table.sort_values(["p_fake", "image_id"], kind="stable")
-    return SortedTable(ordered[ordered["label"] == 1], ordered[ordered["label"] == 0])
-
-
-def cell_images(table: SortedTable, threshold: float, cell: CellName) -> pd.DataFrame:
-    """The images of a cell: rows of the score table, surest first.
-
-    Args:
-        table: from ``sort_table``.
-        threshold: fake when p_fake >= threshold.
-        cell: see ``CELLS``.
-    """
-    rows = table.fake if cell in ("missed", "found") else table.real
-    cut = int(np.searchsorted(rows["p_fake"].to_numpy(), threshold, side="left"))
-    if cell in ("missed", "passed"):
-        return rows.iloc[:cut]
-    return rows.iloc[cut:][::-1]

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from deepfake.errors import EvaluationError
+from deepfake.util.files import replacing
 
 SCORE_COLUMNS = ("image_id", "split", "source", "label", "p_fake")
 LABEL_CODES = {"Fake": 1, "Real": 0}
@@ -177,7 +178,7 @@ def verdict_context(
         EvaluationError: an unsound table, score or window.
     """
     table = check_table(scores)
-    labels, p = check_scores(table["label"], table["p_fake"])
+    labels, p = table["label"].to_numpy(), table["p_fake"].to_numpy()
     check_scores([0], [p_fake])
     if window < 1:
         raise EvaluationError("bad_setting", f"The window must be at least 1 image. Received {window}.")
@@ -226,14 +227,15 @@ def check_table(table: pd.DataFrame) -> pd.DataFrame:
             f"{len(repeated)} image_id values appear more than once: {named}. Keep one row for each image.",
         )
     known = {**LABEL_CODES, 1: 1, 0: 0}
-    odd = [row for row, value in enumerate(table["label"]) if value not in known]
-    if odd:
+    labels = table["label"].map(known)
+    unknown = np.flatnonzero(labels.isna())
+    if unknown.size:
         raise EvaluationError(
             "bad_labels",
-            f"{len(odd)} rows of the score table have an unknown label; the first is "
-            f"{str(table['label'].iloc[odd[0]])!r} in row {odd[0]}. Expected Fake or Real.",
+            f"{unknown.size} rows of the score table have an unknown label; the first is "
+            f"{str(table['label'].iloc[unknown[0]])!r} in row {unknown[0]}. Expected Fake or Real.",
         )
-    labels, p_fake = check_scores([known[value] for value in table["label"]], table["p_fake"].to_numpy())
+    labels, p_fake = check_scores(labels, table["p_fake"].to_numpy())
     others = [name for name in table.columns if name not in SCORE_COLUMNS]
     return table[[*SCORE_COLUMNS, *others]].assign(label=labels, p_fake=p_fake).reset_index(drop=True)
 
@@ -270,12 +272,9 @@ def write_scores(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """
     checked = check_table(table)
     words = {code: word for word, code in LABEL_CODES.items()}
-    target = Path(path)
-    partial = target.with_name(target.name + ".partial")
-    checked.assign(label=[words[code] for code in checked["label"]]).to_csv(
-        partial, index=False, encoding="utf-8"
-    )
-    partial.replace(target)
+    labelled = checked.assign(label=[words[code] for code in checked["label"]])
+    with replacing(Path(path)) as partial:
+        labelled.to_csv(partial, index=False, encoding="utf-8")
 
 
 class ComparisonError(EvaluationError):
@@ -303,9 +302,7 @@ class CommonImages:
     notes: tuple[str, ...]
 
 
-def common_images(
-    tables: Mapping[str, pd.DataFrame],
-) -> CommonImages:
+def common_images(tables: Mapping[str, pd.DataFrame]) -> CommonImages:
     """Match the rows of two or more score tables, given by the detector's name, by image_id.
 
     Raises:

@@ -12,10 +12,12 @@ from deepfake.detection.text import POINT_WORDS
 from deepfake.evaluation.bootstrap import PAIRED_METRICS
 from deepfake.evaluation.breakdown import ALARM_POINTS, Gap, GapKind
 from deepfake.evaluation.compare import Comparison, PairComparison
-from deepfake.evaluation.metrics import StrictMetrics
+from deepfake.evaluation.metrics import Confusion, LowFprMetrics
 from deepfake.evaluation.records import Recorded, StartingDocument
+from deepfake.evaluation.scores import verdict_context
 from deepfake.evaluation.thresholds import (
     PER,
+    ConfusionCell,
     Expected,
     ExpectedOutcomes,
     Rate,
@@ -26,8 +28,6 @@ from deepfake.types import OperatingPoint
 from deepfake.util.text import Unit, percent, shown, shown_interval
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
-    import pandas as pd
-
     from deepfake.detection.rules import Rules
     from deepfake.detection.verdict import Verdict
 
@@ -43,8 +43,6 @@ def context_sentence(scores: pd.DataFrame | None, verdict: Verdict, rules: Rules
         verdict: any.
         rules: of the detector, for what it said of other whole images.
     """
-    from deepfake.evaluation.scores import verdict_context
-
     if verdict.p_fake is None:
         return ""
     if verdict.basis == "whole":
@@ -71,8 +69,6 @@ def context_sentence(scores: pd.DataFrame | None, verdict: Verdict, rules: Rules
 
 def context_example(scores: pd.DataFrame | None, p_fake: float = 0.8) -> str:
     """How images that scored about this turned out; empty without a table."""
-    from deepfake.evaluation.scores import verdict_context
-
     if scores is None:
         return ""
     context = verdict_context(scores, p_fake)
@@ -227,7 +223,7 @@ def rate_cell(found: Rate) -> str:
     return f"{100 * found.share:.1f}% ({100 * found.low:.1f} to {100 * found.high:.1f})"
 
 
-def headline_table(recorded: Recorded, strict: StrictMetrics | None) -> pd.DataFrame:
+def headline_table(recorded: Recorded, strict: LowFprMetrics | None) -> pd.DataFrame:
     """Every headline metric of an evaluation.
 
     Args:
@@ -258,7 +254,7 @@ def headline_table(recorded: Recorded, strict: StrictMetrics | None) -> pd.DataF
     return pd.DataFrame(rows).astype({"value": object, "low": object, "high": object})
 
 
-def interval_sentence(recorded: Recorded, strict: StrictMetrics | None) -> str:
+def interval_sentence(recorded: Recorded, strict: LowFprMetrics | None) -> str:
     """How the intervals were made, and what they do not cover."""
     if not recorded.intervals and strict is None:
         return "No intervals were recorded."
@@ -322,6 +318,28 @@ def threshold_sentence(metrics: ThresholdMetrics) -> str:
     if metrics.false_alarm_rate.n:
         parts.append(f"calls {metrics.false_alarms:,} of {metrics.false_alarm_rate.n:,} real pictures fake")
     return f"A forced choice at {metrics.threshold:.3f} {' and '.join(parts)}."
+
+
+CELLS: dict[ConfusionCell, str] = {
+    "missed": "Fakes missed",
+    "false_alarms": "Real called fake",
+    "found": "Fakes found",
+    "passed": "Real let pass",
+}
+CELL_MEANINGS: dict[ConfusionCell, str] = {
+    "missed": "Fake pictures that score below the threshold (false negatives), the most real-looking first.",
+    "false_alarms": "Real pictures that score at or above it (false positives), the most fake-looking first.",
+    "found": "Fake pictures that score at or above the threshold (true positives), the surest first.",
+    "passed": "Real pictures that score below the threshold (true negatives), the surest first.",
+}
+
+
+def confusion_sentence(counts: Confusion) -> str:
+    """The confusion matrix for those who cannot see it drawn."""
+    return (
+        f"{counts.found:,} fakes found, {counts.missed:,} missed, {counts.false_alarms:,} real pictures "
+        f"called fake, {counts.passed:,} let pass"
+    )
 
 
 GAP_TITLES: dict[GapKind, str] = {
@@ -499,3 +517,42 @@ def _outcome_row(
         "low": expected.low,
         "high": expected.high,
     }
+
+
+def rates_sentence(metrics: ThresholdMetrics) -> str:
+    """Catch rate and false-alarm rate at a threshold, in counts."""
+    recall, alarms = metrics.recall, metrics.false_alarm_rate
+    return (
+        f"Of {recall.n:,} fakes {metrics.found:,} were called fake: a catch rate of "
+        f"{shown(recall.share, 'share')}. Of {alarms.n:,} real pictures {metrics.false_alarms:,} were: a "
+        f"false-alarm rate of {shown(alarms.share, 'share')}."
+    )
+
+
+def worth_sentence(point: ExpectedOutcomes) -> str:
+    """Of 100 pictures called fake, how many are; and how many of 10,000 are called so."""
+    head = f"If {100 * point.base_rate:g}% of pictures are fake, "
+    if point.precision is None or point.found is None or point.false_alarms is None:
+        return f"{head}none would be called fake."
+    of_100, low, high = (
+        round(100 * share) for share in (point.precision.value, point.precision.low, point.precision.high)
+    )
+    are, others = ("is" if of_100 == 1 else "are"), ("is" if of_100 == 99 else "are")
+    called = round(10_000 * (point.found.value + point.false_alarms.value) / PER)
+    return (
+        f"{head}{of_100} of 100 pictures called fake {are} fake and {100 - of_100} {others} real "
+        f"({low} to {high} fake, as far as the measurement goes). "
+        f"Of 10,000 pictures {called:,} would be called fake."
+    )
+
+
+def meaning_sentence(point: ExpectedOutcomes) -> str:
+    """What to make of being called fake; empty where nothing is."""
+    if point.precision is None:
+        return ""
+    if point.precision.value < 0.5:
+        return "A picture called fake is then more likely real: most alarms are false."
+    if point.precision.value - point.base_rate < 0.05:
+        return "Being called fake then says next to nothing: the share is about that of all pictures."
+    before, after = shown(point.base_rate, "share"), shown(point.precision.value, "share")
+    return f"Being called fake then raises the share of fakes from {before} to {after}."

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, ndtri
 
-from deepfake.errors import UserError
 from deepfake.evaluation.calibration import threshold_at_fpr
+from deepfake.evaluation.metrics import CLASS_ORDER, Confusion
 from deepfake.evaluation.scores import check_scores, check_share, wilson_interval
 from deepfake.types import OPERATING_POINTS, OperatingPoint, Thresholds
-from deepfake.util.text import shown
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,11 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class ThresholdMetrics:
-    """Everything that depends on the threshold.
+class ThresholdMetrics(Confusion):
+    """The confusion matrix at a threshold, and everything that follows from it.
 
     Attributes:
         threshold: fake when p_fake >= threshold.
-        found, missed: Fake images called fake, and called real (true positives, false negatives).
-        false_alarms, passed: Real images called fake, and called real (false positives, true negatives).
         accuracy: images called rightly, of all.
         recall: fakes found, of all Fake.
         false_alarm_rate: Real images called fake, of all Real.
@@ -63,10 +60,6 @@ class ThresholdMetrics:
     """
 
     threshold: float
-    found: int
-    missed: int
-    false_alarms: int
-    passed: int
     accuracy: Rate
     recall: Rate
     false_alarm_rate: Rate
@@ -121,40 +114,52 @@ def at_threshold(scores: SortedScores, threshold: float) -> ThresholdMetrics:
     )
 
 
-def report_table(metrics: ThresholdMetrics) -> pd.DataFrame:
-    """scikit-learn's classification report.
+def report_table(confusion: Confusion) -> pd.DataFrame:
+    """scikit-learn's classification report as a table.
 
     Returns:
         a row each for Fake, Real and, where there are both, their plain and their weighted mean; columns
         class, precision, recall, f1, images. A share of nothing is 0, as in scikit-learn.
     """
-    rows = []
-    for name, right, wrong, lost in (
-        ("Fake", metrics.found, metrics.false_alarms, metrics.missed),
-        ("Real", metrics.passed, metrics.missed, metrics.false_alarms),
-    ):
-        rows.append(
-            {
-                "class": name,
-                "precision": _share(right, right + wrong),
-                "recall": _share(right, right + lost),
-                "f1": _share(2 * right, 2 * right + wrong + lost),
-                "images": right + lost,
-            }
-        )
-    fake, real = rows
-    total = fake["images"] + real["images"]
-    if fake["images"] and real["images"]:
-        for name, weight in (("Mean of both", 0.5), ("Mean, by images", fake["images"] / total)):
-            means = {
-                key: weight * fake[key] + (1 - weight) * real[key] for key in ("precision", "recall", "f1")
-            }
-            rows.append({"class": name, **means, "images": total})
-    return pd.DataFrame(rows)
+    report = confusion.report()
+    titles = {name: name for name in CLASS_ORDER}
+    if all(report[name]["support"] for name in CLASS_ORDER):
+        titles |= {"macro avg": "Mean of both", "weighted avg": "Mean, by images"}
+    table = pd.DataFrame([{"class": title, **report[name]} for name, title in titles.items()])
+    return table.rename(columns={"f1-score": "f1", "support": "images"})
 
 
-def _share(k: int, n: int) -> float:
-    return k / n if n else 0.0
+ConfusionCell = Literal["missed", "false_alarms", "found", "passed"]
+"""A field of ``Confusion``."""
+
+
+@dataclass(frozen=True)
+class SortedTable:
+    """A score table split by class, each part in rising order of p_fake."""
+
+    fake: pd.DataFrame
+    real: pd.DataFrame
+
+
+def sort_table(table: pd.DataFrame) -> SortedTable:
+    """Splits and sorts a score table once; images of the same score in the order of their names."""
+    ordered = table.sort_values(["p_fake", "image_id"], kind="stable")
+    return SortedTable(ordered[ordered["label"] == 1], ordered[ordered["label"] == 0])
+
+
+def cell_images(table: SortedTable, threshold: float, cell: ConfusionCell) -> pd.DataFrame:
+    """The images of a cell of the confusion matrix: rows of the score table, surest first.
+
+    Args:
+        table: from ``sort_table``.
+        threshold: fake when p_fake >= threshold.
+        cell: see ``Confusion``.
+    """
+    rows = table.fake if cell in ("missed", "found") else table.real
+    cut = int(np.searchsorted(rows["p_fake"].to_numpy(), threshold, side="left"))
+    if cell in ("missed", "passed"):
+        return rows.iloc[:cut]
+    return rows.iloc[cut:][::-1]
 
 
 def auc_with_interval(scores: SortedScores) -> tuple[float, float, float] | None:
@@ -357,97 +362,3 @@ def rules_from_dict(contents: Any) -> dict[OperatingPoint, RuleMetrics]:
             rates = ("decided", "correct", "false_positive_rate", "recall", "missed")
             found[point] = RuleMetrics(**{**told, **{name: Rate(**told[name]) for name in rates}})
     return found
-
-
-@dataclass(frozen=True)
-class CallWorth:
-    """Of pictures called fake, how many are.
-
-    Attributes:
-        share_fake: of all pictures, 0..1.
-        called: of all pictures, the share called fake.
-        precision: of those called fake, the share that is; None where none is called fake.
-        low, high: of precision, when catch rate and false alarms lie at the bad and at the good ends of
-            their 95% intervals: wider than a 95% interval of precision itself.
-    """
-
-    share_fake: float
-    called: float
-    precision: float | None
-    low: float | None
-    high: float | None
-
-
-def call_worth(recall: Rate, false_alarms: Rate, share_fake: float) -> CallWorth:
-    """Bayes' rule.
-
-    Args:
-        recall: fakes called fake, of all fakes.
-        false_alarms: real pictures called fake, of all real ones.
-        share_fake: of all pictures, 0..1.
-
-    Raises:
-        UserError: ``one_class``: a rate is of nothing; ``bad_share``.
-    """
-    if not 0 <= share_fake <= 1:
-        raise UserError("bad_share", f"The share of fakes must lie in 0 to 1. Received {share_fake}.")
-    if None in (recall.share, false_alarms.share):
-        raise UserError("one_class", "Fake and real pictures are both needed. Choose another evaluation.")
-
-    def precision(caught: float, alarms: float) -> float | None:
-        called = share_fake * caught + (1 - share_fake) * alarms
-        return share_fake * caught / called if called else None
-
-    caught, alarms = float(recall.share or 0), float(false_alarms.share or 0)
-    return CallWorth(
-        share_fake,
-        share_fake * caught + (1 - share_fake) * alarms,
-        precision(caught, alarms),
-        precision(float(recall.low or 0), float(false_alarms.high or 0)),
-        precision(float(recall.high or 0), float(false_alarms.low or 0)),
-    )
-
-
-def rates_sentence(metrics: ThresholdMetrics) -> str:
-    """Catch rate and false-alarm rate at a threshold, in counts."""
-    recall, alarms = metrics.recall, metrics.false_alarm_rate
-    return (
-        f"Of {recall.n:,} fakes {metrics.found:,} were called fake: a catch rate of "
-        f"{shown(recall.share, 'share')}. Of {alarms.n:,} real pictures {metrics.false_alarms:,} were: a "
-        f"false-alarm rate of {shown(alarms.share, 'share')}."
-    )
-
-
-def worth_sentence(worth: CallWorth) -> str:
-    """The answer as counts of 100 and of 10,000 pictures.
-
-    >>> print(worth_sentence(CallWorth(0.01, 0.0148, 0.338, 0.3, 0.4)))
-    If 1% of pictures are fake, 34 of 100 pictures called fake are fake and 66 are real (30 to 40 fake, \
-as far as the measurement goes). Of 10,000 pictures 148 would be called fake.
-    """
-    head = f"If {100 * worth.share_fake:g}% of pictures are fake, "
-    if worth.precision is None:
-        return f"{head}none would be called fake."
-    of_100 = round(100 * worth.precision)
-    are, others = ("is" if of_100 == 1 else "are"), ("is" if of_100 == 99 else "are")
-    interval = ""
-    if worth.low is not None and worth.high is not None:
-        interval = (
-            f" ({round(100 * worth.low)} to {round(100 * worth.high)} fake, as far as the measurement goes)"
-        )
-    return (
-        f"{head}{of_100} of 100 pictures called fake {are} fake and {100 - of_100} {others} real{interval}. "
-        f"Of 10,000 pictures {round(10_000 * worth.called):,} would be called fake."
-    )
-
-
-def meaning_sentence(worth: CallWorth) -> str:
-    """What to make of it; empty where nothing is called fake."""
-    if worth.precision is None:
-        return ""
-    if worth.precision < 0.5:
-        return "A picture called fake is then more likely real: most alarms are false."
-    if worth.precision - worth.share_fake < 0.05:
-        return "Being called fake then says next to nothing: the share is about that of all pictures."
-    before, after = shown(worth.share_fake, "share"), shown(worth.precision, "share")
-    return f"Being called fake then raises the share of fakes from {before} to {after}."

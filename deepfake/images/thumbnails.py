@@ -9,7 +9,8 @@ from pathlib import Path
 
 from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.images.load import ImageRefused, load_image
-from deepfake.util.cache import cache_folder, prune, write_whole
+from deepfake.util.cache import cache_folder, prune
+from deepfake.util.files import write_whole
 
 SIDE = 300
 """Longest side in pixels: twice what is shown, for sharp screens."""

@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from deepfake.util.cache import write_whole
+from deepfake.util.files import write_whole
 
 WEIGHTS = "model.weights.h5"
 
@@ -80,7 +80,7 @@ def restored(file: Path, target: Path) -> None:
         return values.astype(np.float32) * scale
 
     contents[WEIGHTS] = _copied(contents[WEIGHTS], lambda item, made: made(table(item)))
-    _write(contents, target)
+    write_archive(contents, target)
 
 
 def _rounded(values: Any) -> tuple[Any, Any]:
@@ -102,14 +102,15 @@ def _rewrite(file: Path, stored: Callable[[Any, Callable[..., Any]], None]) -> N
             made(values)
 
     contents[WEIGHTS] = _copied(contents[WEIGHTS], put)
-    _write(contents, file)
+    write_archive(contents, file)
 
 
-def _write(contents: dict[str, bytes], file: Path) -> None:
+def write_archive(contents: dict[str, bytes], file: Path) -> None:
+    """Writes a ``.keras`` file of its members; without dates, so that the same network is the same file."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for name, content in contents.items():
-            archive.writestr(zipfile.ZipInfo(name), content)  # no date: the same network, the same file
+            archive.writestr(zipfile.ZipInfo(name), content)
     write_whole(file, out.getvalue())
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,20 +15,14 @@ from deepfake.data.index import DatasetIndex
 from deepfake.errors import UserError
 from deepfake.runs.runs import check_allowed
 from deepfake.training.recipe import Recipe
-from deepfake.util.files import ROOT
-from deepfake.util.jobs import Stopped
+from deepfake.util.jobs import Report, follow_process
 
 _WARM_UP_STEPS = 5
 _MEASURED_STEPS = 8
 _MOST_SECONDS = 15.0
 _MEASURED_IMAGES = 128
 _LONGEST_MEASUREMENT = 600
-_POLL_SECONDS = 0.5
-_PATIENCE = 10.0
-"""Seconds that a cancelled process has to end before it is killed."""
 _STEPS = _WARM_UP_STEPS + _MEASURED_STEPS + 1
-Report = Callable[[int, int], None]
-"""Told (done, total): steps that were tried and validation images that were scored, each form as one."""
 
 
 def _tell_nobody(done: int, total: int) -> None:
@@ -73,7 +65,8 @@ def estimate(data: DatasetIndex, recipe: Recipe, *, on_progress: Report = _tell_
     Args:
         data: the data set.
         recipe: the settings of the run to come.
-        on_progress: see ``Report``.
+        on_progress: told (done, total): steps that were tried and validation images that were scored, each
+            form as one.
 
     Raises:
         UserError: whatever ``training.train`` would refuse.
@@ -130,64 +123,28 @@ def measure_elsewhere(
     Args:
         data: the data set's folder.
         options: further words of ``python -m deepfake train``.
-        on_progress: see ``Report``.
-        stopped: asked twice a second whether to give up.
+        on_progress: see ``estimate``.
+        stopped: asked now and then whether to give up.
 
     Raises:
         UserError: codes ``training_off``; ``not_measured`` with the process's own words.
         Stopped: ``stopped`` said so; the process is ended.
     """
     check_allowed()
+    late = time.monotonic() + _LONGEST_MEASUREMENT
+
+    def give_up() -> bool:
+        if time.monotonic() > late:
+            took = f"A few steps took more than {_LONGEST_MEASUREMENT} seconds."
+            raise UserError("not_measured", f"{took} Choose smaller images or batches.")
+        return stopped()
+
     with tempfile.TemporaryDirectory(prefix="deepfake-estimate-") as folder:
-        far = Path(folder) / "progress.json"
-        words = ["train", str(data), "--run", "estimate", *options, "--estimate", f"--progress={far}"]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "deepfake", *words],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        end = time.monotonic() + _LONGEST_MEASUREMENT
-        try:
-            while True:
-                try:
-                    out, said = process.communicate(timeout=_POLL_SECONDS)
-                    break
-                except subprocess.TimeoutExpired:
-                    _wait_on(far, on_progress, stopped, end)
-        finally:
-            _end(process)
-    if process.returncode != 0:
-        lines = [line for line in said.splitlines() if line.startswith("deepfake: ")]
-        reason = lines[-1].removeprefix("deepfake: ") if lines else "The measurement failed or was killed."
-        raise UserError("not_measured", reason)
-    return Estimate(**json.loads(out[out.index("{") :]))
-
-
-def _wait_on(far: Path, on_progress: Report, stopped: Callable[[], bool], end: float) -> None:
-    """Hands on how far it is; raises where it must not go on."""
-    with contextlib.suppress(OSError, ValueError, KeyError):  # not there yet, or half written
-        facts = json.loads(far.read_text(encoding="utf-8"))
-        on_progress(facts["done"], facts["total"])
-    if stopped():
-        raise Stopped
-    if time.monotonic() > end:
-        raise UserError(
-            "not_measured",
-            f"A few steps took more than {_LONGEST_MEASUREMENT} seconds. Choose smaller images or batches.",
-        )
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.communicate(timeout=_PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+        words = ["train", str(data), "--run", "estimate", *options, "--estimate"]
+        ended = follow_process(words, Path(folder), on_progress, give_up)
+    if ended.status:
+        raise UserError("not_measured", ended.failure("measurement"))
+    return Estimate(**json.loads(ended.output[ended.output.index("{") :]))
 
 
 def _seconds_per_step(model: Any, batches: Any, on_step: Callable[[int], None]) -> float:

@@ -1,9 +1,8 @@
-"""What a person chooses for a run on the page -> words of the command line, and what there is to choose."""
+"""What there is to choose for a run on this machine: data sets, starts, names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from deepfake.data.index import SPLITS, DatasetIndex, split_name
@@ -14,38 +13,6 @@ from deepfake.training.recipe import Recipe
 
 AUGMENTATIONS = (None, 0.0, 0.25, 0.45, 0.65, 0.85)
 """Shares of perturbed training images to choose from; None leaves every image as it is."""
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """What the form holds; see ``recipes.Recipe``.
-
-    Attributes:
-        recipe: its name.
-        weights: ``none``, ``imagenet`` or a detector's name.
-        tensorboard: write TensorBoard event files too.
-    """
-
-    recipe: str
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    image_size: int
-    perturbed: float | None
-    weights: str
-    seed: int
-    patience: int | None
-    tensorboard: bool = False
-
-    def words(self) -> list[str]:
-        """For ``python -m deepfake train DATA --run NAME``."""
-        words = ["--recipe", self.recipe, "--epochs", str(self.epochs), "--batch-size", str(self.batch_size)]
-        words += ["--learning-rate", repr(self.learning_rate), "--image-size", str(self.image_size)]
-        words += ["--perturbed", "none" if self.perturbed is None else repr(self.perturbed)]
-        words += ["--weights", self.weights, "--seed", str(self.seed)]
-        if self.patience is not None:
-            words += ["--patience", str(self.patience)]
-        return words + (["--tensorboard"] if self.tensorboard else [])
 
 
 def weight_choices(recipe: Recipe) -> list[str]:

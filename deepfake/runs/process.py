@@ -20,7 +20,7 @@ from typing import Any
 from deepfake.errors import UserError
 from deepfake.training.failures import explained
 from deepfake.training.recipe import Recipe
-from deepfake.util.files import held, hold, read_json, write_json
+from deepfake.util.files import held, hold, read_json, remove_partials, write_json
 from deepfake.util.process import boot_and_kills
 
 RUN_LOCK = "run.lock"
@@ -54,6 +54,7 @@ def attended(
         owner = owner_words(read_json(folder / PROCESS_FILE))
         raise UserError("run_active", f"The run {folder.name} is active ({owner}). Stop it first.")
     turn = None
+    remove_partials(folder)
     (folder / STOP_FILE).unlink(missing_ok=True)
     facts = _facts(recipe, data)
     try:

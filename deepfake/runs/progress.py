@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake.runs.history import History, number
+from deepfake.util.text import duration_words
 
 _PATIENCE = 2
 """Epochs without a better one before two curves count as parted."""
@@ -161,17 +162,3 @@ def parted_curves(history: History) -> tuple[str, ...]:
 
 def _auc(epoch: dict, part: str) -> float:
     return number((epoch["validation"].get(part) or {}).get("roc_auc"))
-
-
-def duration_words(seconds: float) -> str:
-    """Whole units that suit the length.
-
-    >>> duration_words(42), duration_words(190), duration_words(7380)
-    ('42 s', '3 min', '2 h 3 min')
-    """
-    if math.isnan(seconds):
-        return "unknown"
-    if seconds < 90:
-        return f"{max(0, seconds):.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -11,6 +11,7 @@ import numpy as np
 
 from deepfake.training.callbacks import WeightAverage
 from deepfake.training.samples import TrainingError
+from deepfake.util.files import replacing
 
 
 def write_checkpoint(path: Path, model: Any, average: WeightAverage, counts: dict[str, Any]) -> None:
@@ -22,13 +23,12 @@ def write_checkpoint(path: Path, model: Any, average: WeightAverage, counts: dic
         average: of its weights.
         counts: what else the run must know, as JSON takes it.
     """
-    waiting = path.with_name("state.part.npz")
     variables = [*model.variables, *model.optimizer.variables]
     arrays = {f"variable_{place}": np.asarray(value) for place, value in enumerate(variables)}
     arrays |= {f"average_{place}": value for place, value in enumerate(average.averages)}
     arrays["kept"] = np.array(json.dumps({**counts, "steps": average.steps}))
-    np.savez(waiting, **arrays)  # pyright: ignore[reportArgumentType] - names never clash with allow_pickle
-    waiting.replace(path)
+    with replacing(path) as partial:
+        np.savez(partial, **arrays)  # pyright: ignore[reportArgumentType] - no name clashes with allow_pickle
 
 
 def read_checkpoint(path: Path, model: Any, average: WeightAverage) -> dict[str, Any]:

@@ -23,9 +23,8 @@ from keras import layers
 
 from deepfake.detection.card import BESIDE, Card, load_card, load_model
 from deepfake.errors import UserError
-from deepfake.networks.int8_weights import WEIGHTS
+from deepfake.networks.int8_weights import WEIGHTS, write_archive
 from deepfake.training.recipe import Recipe
-from deepfake.util.cache import write_whole
 from deepfake.util.files import write_json
 
 
@@ -41,11 +40,7 @@ def halve(file: Path) -> None:
     with zipfile.ZipFile(file) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
     contents[WEIGHTS] = _halved(contents[WEIGHTS])
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in contents.items():
-            archive.writestr(zipfile.ZipInfo(name), content)  # no date: the same network, the same file
-    write_whole(file, out.getvalue())
+    write_archive(contents, file)
 
 
 def _halved(weights: bytes) -> bytes:

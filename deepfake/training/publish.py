@@ -37,7 +37,7 @@ from deepfake.training.log import read_settings
 from deepfake.training.recipe import Recipe
 from deepfake.training.samples import augmentation_of
 from deepfake.types import Thresholds
-from deepfake.util.files import ROOT, write_json
+from deepfake.util.files import ROOT, replacing, write_json
 
 RELIABILITY = 0.95
 """Outside the uncertain band at least this share of verdicts is right, on the images calibrated on."""
@@ -206,9 +206,8 @@ def publish(
     for old in folder.glob("scores-*.csv"):
         old.unlink()
     write_scores(calibration.scores, folder / CALIBRATION_SCORES)
-    waiting = folder / "model.part"
-    shutil.copyfile(kept, waiting)
-    waiting.replace(folder / "model.keras")
+    with replacing(folder / "model.keras") as partial:
+        shutil.copyfile(kept, partial)
     write_json(
         folder / "card.json",
         {

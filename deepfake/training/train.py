@@ -47,7 +47,7 @@ from deepfake.training.samples import (
     images_per_epoch,
     prepared,
 )
-from deepfake.util.files import write_json
+from deepfake.util.files import replacing, write_json
 from deepfake.util.process import Requests, held_back, remembered
 
 
@@ -428,9 +428,8 @@ class _Run:
     def keep_best(self) -> None:
         """Writes the network as it would be served."""
         self.served.set_weights(self.average.weights())
-        waiting = self.folder / "best.part.keras"
-        self.served.save(waiting)
-        waiting.replace(self.folder / "best.keras")
+        with replacing(self.folder / "best.keras") as partial:
+            self.served.save(partial)
 
     def save_state(self) -> None:
         """Writes what ``load_state`` reads, all or nothing."""

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import sys
-import threading
 import zipfile
 from pathlib import Path
 
@@ -59,22 +58,6 @@ def _home() -> Path:
         return Path.home()
     except RuntimeError as error:
         raise OSError(errno.ENOENT, f"this user has no home folder, and {VARIABLE} names none") from error
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that no reader ever sees half of it; on a full disk the old one stays.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    waiting = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        waiting.write_bytes(content)
-        waiting.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            waiting.unlink(missing_ok=True)
-        raise
 
 
 def prune(folder: Path, most_bytes: int) -> int:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import threading
 import time
+from collections.abc import Iterator
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -57,11 +61,46 @@ def held(path: Path) -> bool:
     return False
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write to, which takes its place at the end of the block.
+
+    No reader ever sees half a file, and where the block fails, as on a full disk, the old one stays. The path
+    keeps the suffix, which libraries go by, and is of this thread alone.
+    """
+    partial = _partial(path)
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}.part{path.suffix}")
+
+
+def remove_partials(folder: Path) -> None:
+    """Removes what killed processes left of ``replacing``, in a folder that nobody else writes to."""
+    for path in folder.glob(".*.part*"):
+        path.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that no reader ever sees half of it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON so that a reader sees the old file or the new one, never half of one."""
-    waiting = path.with_suffix(".part")
-    waiting.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    waiting.replace(path)
+    write_whole(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -1,112 +1,154 @@
-"""Long work beside a page: one thread a job, its progress, and a way to stop it."""
+"""Long work beside a page: a thread a job, and where need be a process that it follows.
+
+A job belongs to the server, not to a visitor: closing or reloading a page does not touch it.
+"""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from deepfake.errors import UserError
+from deepfake.util.files import read_json
+from deepfake.util.process import end, start
+from deepfake.util.text import duration_words
 
 
 class Stopped(Exception):
-    """The person who waited has had enough; what was measured is kept."""
+    """The person who waited has had enough."""
 
 
 logger = logging.getLogger(__name__)
 JobState = Literal["running", "finished", "stopped", "failed"]
 Report = Callable[[int, int], None]
+"""Told (done, total)."""
 Work = Callable[[Report, Callable[[], bool]], Any]
-"""Takes a function to report (done, total) to, and one that says whether to stop; raises ``Stopped`` then."""
+"""Takes a function to report to, and one that says whether to stop; raises ``Stopped`` then."""
+_POLL_SECONDS = 0.2
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """Work under way or over.
 
     Attributes:
         title: what is done, for a person.
+        opening: what it does before the first is done, for a person.
+        about: what it was asked for.
         state: how it stands.
         done, total: how far it is; ``total`` is 0 while unknown.
-        started: ``time.monotonic()`` at the start.
+        started, ended: ``time.monotonic()``; ``ended`` is None before.
         message: why it failed, in a sentence.
         result: what the work returned.
     """
 
     title: str
+    opening: str = ""
+    about: Any = None
     state: JobState = "running"
     done: int = 0
     total: int = 0
     started: float = field(default_factory=time.monotonic)
+    ended: float | None = None
     message: str = ""
     result: Any = None
+    _first: tuple[float, int] = field(default=(0.0, 0), repr=False)
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    @property
+    def running(self) -> bool:
+        """Whether it is still at work."""
+        return self.state == "running"
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop and has not yet."""
+        return self.running and self._stop.is_set()
+
+    @property
+    def seconds(self) -> float:
+        """Since the start, until the end."""
+        return (self.ended or time.monotonic()) - self.started
 
     def stop(self) -> None:
         """Asks the work to stop; it does so within moments."""
         self._stop.set()
 
-    def seconds_left(self) -> float | None:
-        """About how long it still takes; None before there is anything to go by."""
-        if self.state != "running" or not self.total or self.done < 1:
-            return None
-        return (time.monotonic() - self.started) * (self.total - self.done) / self.done
+    def line(self, unit: str) -> str:
+        """How far it is, in words.
+
+        Args:
+            unit: what is counted, in the plural.
+        """
+        if self.stopping:
+            return f"{self.title}: stopping"
+        if not self.done or not self.total:
+            opening = f": {self.opening}, {duration_words(self.seconds)} so far" if self.opening else " ..."
+            return self.title + opening
+        line, (then, first) = f"{self.title}: {self.done:,} of {self.total:,} {unit}", self._first
+        if self.done == first:
+            return line
+        left = (time.monotonic() - then) * (self.total - self.done) / (self.done - first)
+        return f"{line}, about {duration_words(left)} left"
 
     def _report(self, done: int, total: int) -> None:
+        if done and not self.done:  # what came before, such as loading a network, says nothing of the pace
+            self._first = time.monotonic(), done
         self.done, self.total = done, total
 
     def _run(self, work: Work) -> None:
+        state: JobState = "failed"
         try:
             self.result = work(self._report, self._stop.is_set)
-            self.state = "finished"
+            state = "finished"
         except Stopped:
-            self.state = "stopped"
+            state = "stopped"
         except UserError as error:
-            self.message, self.state = error.message, "failed"
+            self.message = error.message
         except Exception:  # shown in words, told to the log in full
             logger.exception("%s failed", self.title)
             self.message = (
                 "It ended with an error that is not the data's fault; the server's log has the details."
             )
-            self.state = "failed"
-
-
-def job_line(job: Job, unit: str) -> str:
-    """Progress in words.
-
-    Args:
-        job: under way.
-        unit: what is counted, in the plural.
-    """
-    if not job.total:
-        return f"{job.title} ..."
-    left, time = job.seconds_left(), ""
-    if left is not None:
-        time = f", about {left / 60:.0f} min left" if left > 90 else f", about {left:.0f} s left"
-    return f"{job.title}: {job.done:,} of {job.total:,} {unit}{time}"
+        self.ended = time.monotonic()
+        self.state = state
 
 
 _jobs: dict[str, Job] = {}
 _lock = threading.Lock()
 
 
-def start_job(key: str, title: str, work: Work) -> Job:
+def start_job(
+    key: str, title: str, work: Work, *, opening: str = "", about: Any = None, alone: bool = False
+) -> Job:
     """Starts work in a thread; what already runs under this key is returned as it is.
 
     Args:
         key: one job at a time has it.
-        title: for a person.
+        title, opening, about: see ``Job``.
         work: see ``Work``.
+        alone: refuse where one runs already.
+
+    Raises:
+        UserError: code ``busy``.
     """
     with _lock:
         running = _jobs.get(key)
-        if running is not None and running.state == "running":
+        if running is not None and running.running:
+            if alone:
+                raise UserError(
+                    "busy", f"{running.title} is under way; one runs at a time. Wait for it or cancel it."
+                )
             return running
-        job = _jobs[key] = Job(title)
+        job = _jobs[key] = Job(title, opening, about)
     threading.Thread(target=job._run, args=(work,), name=key, daemon=True).start()
     return job
 
@@ -120,15 +162,90 @@ def forget_job(key: str) -> None:
     """Drops a job that is over."""
     with _lock:
         job = _jobs.get(key)
-        if job is not None and job.state != "running":
+        if job is not None and not job.running:
             del _jobs[key]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended.
+
+    Attributes:
+        status: its exit status; the negative number of the signal that ended it.
+        output: its standard output.
+        errors: the lines of its standard error.
+    """
+
+    status: int
+    output: str
+    errors: tuple[str, ...]
+
+    @property
+    def refusal(self) -> str:
+        """Its own sentence for the person; empty where it had none."""
+        lines = [line.removeprefix("deepfake: ") for line in self.errors if line.startswith("deepfake: ")]
+        return lines[-1] if lines else ""
+
+    def failure(self, what: str) -> str:
+        """Why ``what`` failed, in a sentence."""
+        if self.status < 0:
+            return f"The system ended the {what} (signal {-self.status}), most likely because memory ran out."
+        last = self.errors[-1] if self.errors else "it said nothing"
+        return self.refusal or f"The {what} ended with a fault in the program: {last}."
+
+
+_processes: set[subprocess.Popen[bytes]] = set()
+
+
+def follow_process(words: Sequence[str], folder: Path, report: Report, stopped: Callable[[], bool]) -> Ended:
+    """Runs ``python -m deepfake WORDS --progress=FILE`` to its end; the work of a job, or a part of it.
+
+    Args:
+        words: of the command line.
+        folder: an empty one, for the files that this process and that one share.
+        report, stopped: see ``Work``.
+
+    Raises:
+        Stopped: ``stopped`` said so; the process is ended.
+    """
+    progress, output, errors = (folder / name for name in ("progress.json", "output", "errors"))
+    with output.open("wb") as out, errors.open("wb") as err:
+        process = start([*words, f"--progress={progress}"], out, err)
+    _processes.add(process)
+
+    def tell() -> None:
+        if (far := read_json(progress)).keys() >= {"done", "total"}:
+            report(far["done"], far["total"])
+
+    try:
+        while process.poll() is None:
+            tell()
+            if stopped():
+                end(process)
+                if process.returncode:
+                    raise Stopped
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_POLL_SECONDS)
+    finally:
+        end(process)
+        _processes.discard(process)
+    tell()
+    said, lines = (file.read_text(encoding="utf-8", errors="replace") for file in (output, errors))
+    return Ended(process.returncode, said, tuple(lines.splitlines()))
+
+
+@atexit.register
+def _end_processes() -> None:
+    """A server that ends takes its work with it."""
+    for process in list(_processes):
+        end(process)
 
 
 class Busy(UserError):
     """Too many already wait; code ``busy``."""
 
 
-class Admission:
+class BoundedQueue:
     """A queue with an end. Safe to share between threads."""
 
     def __init__(self, at_once: int, waiting: int) -> None:
@@ -142,25 +259,36 @@ class Admission:
         self._inside = 0
         self._count = threading.Lock()
         self._work = threading.Semaphore(at_once)
+        self._background = threading.Lock()
+        self._mine = threading.local()
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        """Waits for a turn and holds it.
+    def slot(self, *, background: bool = False) -> Iterator[None]:
+        """Waits for a turn and holds it; a thread that holds one already goes on with it.
+
+        Args:
+            background: one of a row of many. They take turns, so that all of them fill one place at most.
 
         Raises:
             Busy: too many wait already; at once.
         """
-        with self._count:
-            if self._inside >= self.most:
-                raise Busy(
-                    "busy",
-                    f"{self._inside} pictures are being judged or wait for it: as many as this server takes. "
-                    "Wait a few seconds and upload the picture again.",
-                )
-            self._inside += 1
-        try:
-            with self._work:
-                yield
-        finally:
+        if getattr(self._mine, "held", False):
+            yield
+            return
+        with self._background if background else contextlib.nullcontext():
             with self._count:
-                self._inside -= 1
+                if self._inside >= self.most:
+                    raise Busy(
+                        "busy",
+                        f"{self._inside} pictures are being judged or wait for it: as many as this server "
+                        "takes. Wait a few seconds and upload the picture again.",
+                    )
+                self._inside += 1
+            try:
+                with self._work:
+                    self._mine.held = True
+                    yield
+            finally:
+                self._mine.held = False
+                with self._count:
+                    self._inside -= 1

@@ -1,4 +1,4 @@
-"""Requests to stop: Ctrl-C and SIGTERM cut no work in two that must stay whole, and none is lost."""
+"""Processes: requests to stop this one, further ones of ours, what they use and what they said."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 from deepfake.util.files import ROOT
 from deepfake.util.tensorflow import is_note
@@ -82,20 +82,43 @@ def _handled(handler: Any, numbers: Any = _NUMBERS) -> Iterator[dict[int, Any]]:
             signal.signal(number, earlier)
 
 
+def start(
+    words: Sequence[str],
+    output: IO[bytes],
+    errors: IO[bytes] | int = subprocess.STDOUT,
+    *,
+    detached: bool = False,
+) -> subprocess.Popen[bytes]:
+    """``python -m deepfake WORDS`` with its streams in files; ``detached``: in a session of its own."""
+    # The working directory stays: DEEPFAKE_MODELS and DEEPFAKE_DATA may be relative to it.
+    python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return subprocess.Popen(
+        [sys.executable, "-m", "deepfake", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=errors,
+        start_new_session=detached,
+        env={**os.environ, "PYTHONPATH": python_path, "PYTHONUNBUFFERED": "1"},
+    )
+
+
 def spawn(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    """``python -m deepfake WORDS`` in its own session, both streams appended to a log."""
+    """``python -m deepfake WORDS`` that outlives this process, both streams appended to a log."""
     with log.open("ab") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "deepfake", *words],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+        process = start(words, file, detached=True)
     threading.Thread(target=process.wait, name=f"wait for {process.pid}", daemon=True).start()
     return process
+
+
+def end(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
+    """Terminates a process, and kills it after ``patience`` seconds; nothing where it has ended."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def log_tail(path: Path, lines: int = 40, most: int = 20_000) -> str:

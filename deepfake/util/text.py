@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from deepfake.errors import UserError
@@ -51,6 +52,20 @@ def file_size(n_bytes: int) -> str:
     if n_bytes < 1000:
         return f"{n_bytes} bytes"
     return f"{n_bytes / 1e3:.0f} kB" if n_bytes < 999_500 else f"{n_bytes / 1e6:.1f} MB"
+
+
+def duration_words(seconds: float) -> str:
+    """Whole units that suit the length.
+
+    >>> duration_words(42), duration_words(190), duration_words(7380)
+    ('42 s', '3 min', '2 h 3 min')
+    """
+    if math.isnan(seconds):
+        return "unknown"
+    if seconds < 90:
+        return f"{max(0, seconds):.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 Unit = Literal["share", "number"]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import videos
 from tests.support.browser import WAIT_MS, idle, photograph, sync_api, upload, verdict
-from ui.page import LINKS
+from ui.page import PAGES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -49,12 +49,12 @@ def barriers(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("file", LINKS)
+@pytest.mark.parametrize("file", PAGES)
 def test_a_page_has_no_serious_barrier(page, address, file):
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.goto(f"{address}/{re.sub(r'pages/|.py', '', file)}")
-        page.get_by_role("heading", name=LINKS[file], exact=True).wait_for()
+        page.get_by_role("heading", name=PAGES[file], exact=True).wait_for()
         idle(page)
         assert barriers(page) == [], f"{file}, {scheme}"
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from deepfake.data.synthesis.stylegan import SIDE, RandomFacesError, make_faces
+from deepfake.images.walk import list_image_files
 
 
 def mapping(noise: Any) -> Any:
@@ -49,13 +50,13 @@ def test_what_is_there_stays_and_a_face_cut_short_is_made_anew(tmp_path: Path) -
     whole = (tmp_path / "0-00001.png").read_bytes()
     (tmp_path / "0-00000.png").write_bytes(b"kept")
     (tmp_path / "0-00001.png").unlink()
-    (tmp_path / "0-00001.part.png").write_bytes(whole[:100])
+    (tmp_path / ".0-00001.1-2.part.png").write_bytes(whole[:100])
     told: list[int] = []
     assert make_faces(tmp_path, 3, networks=(mapping, synthesis), on_progress=told.append) == 2
     assert (tmp_path / "0-00000.png").read_bytes() == b"kept"
     assert (tmp_path / "0-00001.png").read_bytes() == whole
     assert told == [1, 2, 3]
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list_image_files(tmp_path)) == 3
 
 
 def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

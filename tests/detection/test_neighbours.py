@@ -140,7 +140,7 @@ def test_a_training_picture_finds_itself(indexed: Path, tiny_dataset: Path) -> N
     first = index.nearest(vector)[0]
     assert (first.path, first.label) == (path, 1)
     assert first.similarity == pytest.approx(1, abs=2e-3)
-    assert not list((indexed / "tiny").glob("*.part"))
+    assert not list((indexed / "tiny").glob("*.part*"))
 
 
 def test_an_index_that_does_not_belong_is_refused(indexed: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from scipy.stats import binomtest, chi2, norm
 from sklearn import metrics as sk
 
 from deepfake.evaluation.bootstrap import CHI_SQUARE, EXACT, PAIRED_METRICS, draw_resamples, mcnemar
-from deepfake.evaluation.compare import compare, differing_images, ensemble_threshold, mean_of_logits, prepare
+from deepfake.evaluation.compare import compare, ensemble_threshold, mean_of_logits, prepare
 from deepfake.evaluation.loaded import shared_evaluations
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.scores import ComparisonError
@@ -270,7 +270,7 @@ def test_what_is_refused() -> None:
 def test_differing_images_come_first() -> None:
     a = table([1, 0, 1, 0], [0.9, 0.2, 0.5, 0.6])
     b = table([1, 0, 1, 0], [0.8, 0.9, 0.5, 0.5]).iloc[::-1]
-    found = differing_images(a, b, (0.5, 0.55))
+    found = prepare({"a": a, "b": b}, 0).differing("a", "b", {"a": 0.5, "b": 0.55})
     assert found["image_id"].tolist() == ["00001.jpg", "00000.jpg", "00003.jpg", "00002.jpg"]
     assert found["difference"].to_numpy() == pytest.approx([-0.7, 0.1, 0.1, 0.0])
     assert found["right_a"].tolist() == [True, True, False, True]

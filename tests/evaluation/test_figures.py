@@ -1,4 +1,4 @@
-"""The curves' numbers are scikit-learn's; the figures show them and fit a screen."""
+"""Curves pass through scikit-learn's points, of one detector and of several; figures fit a screen."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from scipy.special import ndtr
+from scipy.special import expit, ndtr, ndtri
+from sklearn import metrics as sk
 from sklearn.metrics import det_curve, precision_recall_curve, roc_curve
 
 from deepfake.evaluation.breakdown import breakdown_table, parts_of
+from deepfake.evaluation.compare import Estimate
 from deepfake.evaluation.curves import (
     MAX_POINTS,
     OneClassError,
@@ -27,6 +29,7 @@ from deepfake.evaluation.figures import (
     confusion_figure,
     coverage_risk_figure,
     det_figure,
+    differences_figure,
     dot_figure,
     histogram_figure,
     precision_recall_figure,
@@ -36,6 +39,15 @@ from deepfake.evaluation.figures import (
 from deepfake.evaluation.reliability import reliability_table
 from deepfake.evaluation.thresholds import at_threshold, sort_scores
 from deepfake.plotting import FAKE_COLOUR, REAL_COLOUR, plot_config
+
+LABELS = np.arange(120) % 2
+SCORES = {
+    name: expit(np.random.default_rng(seed).normal(0, 1.2, 120) + lift * (2 * LABELS - 1)).round(2)
+    for seed, (name, lift) in enumerate((("<b>a", 0.6), ("b", 1.4)))
+}
+SORTED = {name: sort_scores(LABELS, p) for name, p in SCORES.items()}
+POINTS = {name: operating_points(scores) for name, scores in SORTED.items()}
+NOW = {name: at_threshold(scores, 0.5) for name, scores in SORTED.items()}
 
 
 def scores(n: int = 3000, step: float = 1e-9) -> tuple[np.ndarray, np.ndarray]:
@@ -100,9 +112,10 @@ def figures() -> Iterator[tuple[str, go.Figure]]:
             "p_fake": p_fake,
         }
     )
-    yield "roc", roc_figure(points, now, marks)
-    yield "precision", precision_recall_figure(points, now, marks)
-    det = det_figure(det_points(points), now, marks)
+    one, at_now = {"A": thin(points, "false_alarm_rate", "recall")}, {"A": now}
+    yield "roc", roc_figure(one, at_now, marks)
+    yield "precision", precision_recall_figure(one, at_now, marks)
+    det = det_figure({"A": thin(det_points(points), "x", "y")}, at_now, marks)
     assert det
     yield "det", det
     yield "coverage", coverage_risk_figure(coverage_risk(labels, p_fake, 0.7))
@@ -142,12 +155,21 @@ def test_what_the_axes_cannot_show_is_left_out():
     sorted_ = sort_scores(*scores())
     points, nothing = operating_points(sorted_), at_threshold(sorted_, 1.0)
     assert nothing.precision.share is None
-    assert "Threshold now" not in drawn(precision_recall_figure(points, nothing))
-    figure = det_figure(det_points(points), nothing)
+    assert "Threshold now" not in drawn(precision_recall_figure({"A": points}, {"A": nothing}))
+    figure = det_figure({"A": det_points(points)}, {"A": nothing})
     assert figure
     assert "Threshold now" not in drawn(figure)
     perfect = sort_scores([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9])
-    assert det_figure(det_points(operating_points(perfect)), at_threshold(perfect, 0.5)) is None
+    assert det_figure({"A": det_points(operating_points(perfect))}, {"A": at_threshold(perfect, 0.5)}) is None
+
+
+def test_the_legend_names_the_thresholds_of_one_detector_and_the_lines_of_several():
+    made = dict(figures())
+    for figure, names in (
+        (made["roc"], {"Balanced", "Threshold now"}),
+        (roc_figure(POINTS, NOW), {"&lt;b&gt;a", "b"}),
+    ):
+        assert {name for name, trace in drawn(figure).items() if trace.get("showlegend", True)} == names
 
 
 def test_classes_have_their_colours():
@@ -184,3 +206,66 @@ def test_saved_in_the_browser():
     config = plot_config("ROC, Test", "svg")
     assert config["toImageButtonOptions"] == {"format": "svg", "filename": "roc-test", "scale": 2}
     assert config["modeBarButtons"] == [["toImage"]]
+
+
+def lines(figure: Any) -> list[Any]:
+    """The detectors' lines, without the line of guessing."""
+    return [trace for trace in figure.data if trace.mode == "lines" and trace.name != "Guessing"]
+
+
+def dots(figure: Any) -> list[tuple[float, float]]:
+    return [(trace.x[0], trace.y[0]) for trace in figure.data if trace.mode == "markers"]
+
+
+def test_roc_of_two() -> None:
+    figure = roc_figure(POINTS, NOW)
+    for line, p in zip(lines(figure), SCORES.values(), strict=True):
+        alarms, found, _ = sk.roc_curve(LABELS, p, drop_intermediate=False)
+        assert np.asarray(line.x) == pytest.approx(alarms)
+        assert np.asarray(line.y) == pytest.approx(found)
+    for (x, y), p in zip(dots(figure), SCORES.values(), strict=True):
+        assert y == pytest.approx(sk.recall_score(LABELS, p >= 0.5))
+        assert x == pytest.approx(1 - sk.recall_score(LABELS, p >= 0.5, pos_label=0))
+    first, second = lines(figure)
+    assert (first.name, second.name) == ("&lt;b&gt;a", "b")
+    assert first.line.color != second.line.color
+    assert first.line.dash != second.line.dash
+
+
+def test_precision_recall_of_two() -> None:
+    figure = precision_recall_figure(POINTS, NOW)
+    for line, p in zip(lines(figure), SCORES.values(), strict=True):
+        precision, recall, _ = sk.precision_recall_curve(LABELS, p)
+        assert np.asarray(line.x) == pytest.approx(recall[::-1])
+        assert np.asarray(line.y) == pytest.approx(precision[::-1])
+    for (x, y), p in zip(dots(figure), SCORES.values(), strict=True):
+        assert (x, y) == pytest.approx(
+            (sk.recall_score(LABELS, p >= 0.5), sk.precision_score(LABELS, p >= 0.5))
+        )
+
+
+def test_det_of_two() -> None:
+    kept = {name: det_points(points) for name, points in POINTS.items()}
+    figure = det_figure(kept, NOW)
+    for line, p in zip(lines(figure), SCORES.values(), strict=True):
+        alarms, found, _ = sk.roc_curve(LABELS, p, drop_intermediate=False)
+        inner = (alarms > 0) & (alarms < 1) & (found > 0) & (found < 1)
+        assert np.asarray(line.x) == pytest.approx(ndtri(alarms[inner]))
+        assert np.asarray(line.y) == pytest.approx(ndtri(1 - found[inner]))
+    assert det_figure({}, {}) is None
+
+
+def test_differences_leave_out_what_is_undefined() -> None:
+    found = {
+        "accuracy": Estimate(0.1, (0.05, 0.2)),
+        "roc_auc": Estimate(None, None),
+        "brier": Estimate(-0.2, None),
+    }
+    titles = {"accuracy": "Accuracy", "roc_auc": "ROC AUC", "brier": "Brier score"}
+    figure: Any = differences_figure(found, titles, "<i>a")
+    (rows,) = figure.data
+    assert list(rows.y) == ["Accuracy", "Brier score"]
+    assert list(rows.x) == [0.1, -0.2]
+    assert list(rows.error_x.array) == pytest.approx([0.1, 0.0])
+    assert list(rows.error_x.arrayminus) == pytest.approx([0.05, 0.0])
+    assert pd.Series(rows.x).notna().all()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from deepfake.detection.card import load_card
 from deepfake.errors import UserError
 from deepfake.evaluation import measure
 from deepfake.evaluation.kept import add_to_card, kept_evaluations
+from deepfake.util.jobs import find_job, forget_job
 
 PATIENCE = 300
 
@@ -31,10 +34,11 @@ def models(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     yield
-    job = measure.current()
+    job = find_job(measure.JOB)
     if job is not None:
-        job.cancel()
-        measure.forget()
+        job.stop()
+        until(lambda: not job.running)
+        forget_job(measure.JOB)
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -48,40 +52,41 @@ def test_kept_apart_as_the_command_line_does(
     tiny_dataset: Path, models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DEEPFAKE_DATA", str(tiny_dataset.parent))
-    broken = models / "set"
+    broken, temporary = models / "set", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     shutil.copytree(tiny_dataset / "Test", broken / "Test")
     (broken / "Test" / "Fake" / "broken.png").write_bytes(b"broken")
     job = measure.start(measure.EvaluationRequest("tiny", broken, "--odd title", "Test", perturbed=True))
     with pytest.raises(UserError, match="one runs at a") as caught:
         measure.start(measure.EvaluationRequest("tiny", tiny_dataset, "other"))
     assert caught.value.code == "busy"
-    assert job.progress().state == "running"
+    assert job.state == "running"
+    assert job.line("pictures").startswith(
+        "Evaluating tiny on --odd title, Test, altered copies: loading the net"
+    )
     until(lambda: not job.running)
-    progress = job.progress()
-    assert (progress.state, progress.done, progress.total, progress.message) == ("kept", 33, 33, "")
-    assert len(progress.left_out) == 1
-    assert progress.left_out[0].startswith("Test/Fake/broken.png: ")
+    result = job.result
+    assert (job.state, job.done, job.total, job.message, result.not_kept) == ("finished", 33, 33, "", "")
+    assert len(result.left_out) == 1
+    assert result.left_out[0].startswith("Test/Fake/broken.png: ")
     ((one,), complaints) = kept_evaluations(load_card("tiny"))
     assert (one.title, one.n) == ("--odd title, Test, altered copies, run here", 32)
     assert complaints == ()
     assert one.verdict_rule["balanced"].decided.n == 32
-    scores = job.scores()
-    assert scores == one.scores.read_bytes()
-    assert job.progress().seconds == progress.seconds
+    assert result.scores == one.scores.read_bytes()
+    seconds = job.seconds
+    assert job.seconds == seconds
 
     # A cache that cannot be written: the scores are there all the same.
-    folder = job.folder
     shutil.rmtree(tmp_path / "cache")
     (tmp_path / "cache").write_bytes(b"no folder")
     again = measure.start(measure.EvaluationRequest("tiny", broken, "--odd title", "Test", perturbed=True))
-    assert not folder.exists()
     until(lambda: not again.running)
-    progress = again.progress()
-    assert progress.state == "not_kept"
-    assert "cannot be written" in progress.message
-    kept = again.scores()
-    assert kept
-    assert len(pd.read_csv(again.folder / "scores.csv")) == 32
+    assert again.state == "finished"
+    assert "cannot be written" in again.result.not_kept
+    assert len(pd.read_csv(io.BytesIO(again.result.scores))) == 32
+    assert not list(temporary.iterdir())
     assert kept_evaluations(load_card("tiny")) == ((), ())
 
 
@@ -98,7 +103,7 @@ def test_git_sees_nothing_of_an_evaluation_from_the_page(tiny_dataset: Path, mod
     git("commit", "-qm", "As shipped")
     job = measure.start(measure.EvaluationRequest("tiny", tiny_dataset, "Set", "Test"))
     until(lambda: not job.running)
-    assert job.progress().state == "kept"
+    assert (job.state, job.result.not_kept) == ("finished", "")
     assert git("status", "--porcelain", "--ignored") == ""
     ((one,), _) = kept_evaluations(load_card("tiny"))
     assert add_to_card(load_card("tiny"), one) == "Set, Test"
@@ -107,15 +112,15 @@ def test_git_sees_nothing_of_an_evaluation_from_the_page(tiny_dataset: Path, mod
 
 def test_cancelled_and_failed(tiny_dataset: Path, models: Path) -> None:
     job = measure.start(measure.EvaluationRequest("tiny", tiny_dataset, "t"))
-    job.cancel()
-    assert job.progress().state == "cancelled"
-    assert job.scores() is None
-    measure.forget()
-    assert measure.current() is None
+    job.stop()
+    until(lambda: not job.running)
+    assert (job.state, job.result) == ("stopped", None)
+    forget_job(measure.JOB)
+    assert find_job(measure.JOB) is None
     job = measure.start(measure.EvaluationRequest("none", tiny_dataset, "t"))
     until(lambda: not job.running)
-    assert job.progress().state == "failed"
-    assert "There is no detector called 'none'" in job.progress().message
+    assert job.state == "failed"
+    assert "There is no detector called 'none'" in job.message
     assert json.loads((models / "tiny" / "card.json").read_text())["evaluations"] == []
 
 
@@ -126,4 +131,4 @@ def test_titles(title: str, code: str, tiny_dataset: Path) -> None:
     with pytest.raises(UserError) as caught:
         measure.start(measure.EvaluationRequest("tiny", tiny_dataset, title))
     assert caught.value.code == code
-    assert measure.current() is None
+    assert find_job(measure.JOB) is None

@@ -21,10 +21,18 @@ from sklearn.metrics import (
 
 from deepfake.data.sets import image_file
 from deepfake.evaluation.bootstrap import bootstrap_intervals, count_scores
-from deepfake.evaluation.breakdown import breakdown_table, gaps, parts_of, sorted_scores
-from deepfake.evaluation.metrics import evaluate_scores, strict_metrics
-from deepfake.evaluation.records import CELLS, Recorded, cell_images, sort_table
-from deepfake.evaluation.thresholds import at_threshold, auc_with_interval, report_table, sort_scores
+from deepfake.evaluation.breakdown import breakdown_table, gaps, parts_of
+from deepfake.evaluation.metrics import evaluate_scores, low_fpr_metrics
+from deepfake.evaluation.records import Recorded
+from deepfake.evaluation.text import CELLS
+from deepfake.evaluation.thresholds import (
+    at_threshold,
+    auc_with_interval,
+    cell_images,
+    report_table,
+    sort_scores,
+    sort_table,
+)
 
 
 def scores(
@@ -100,9 +108,9 @@ def test_perfect_separation_is_not_certainty():
     assert 0.6 < found[1] < 0.8
 
 
-def test_strict_metrics():
+def test_low_fpr_metrics():
     labels, p_fake = scores(3000, step=1e-6)
-    strict = strict_metrics(labels, p_fake, n_bootstrap=200)
+    strict = low_fpr_metrics(labels, p_fake, n_bootstrap=200)
     assert strict
     assert strict.eer == pytest.approx(evaluate_scores(labels, p_fake, n_bootstrap=0).eer)
     real = p_fake[labels == 0]
@@ -112,12 +120,12 @@ def test_strict_metrics():
     for name, (low, high) in strict.intervals.items():
         assert 0 <= low <= getattr(strict, name) <= high <= 1
         assert low < high
-    assert strict_metrics([1, 1], [0.2, 0.3]) is None
+    assert low_fpr_metrics([1, 1], [0.2, 0.3]) is None
 
 
-def test_strict_metrics_equal_scikit_learn():
+def test_low_fpr_metrics_equal_scikit_learn():
     labels, p_fake = scores(3000, step=1e-6)
-    strict = strict_metrics(labels, p_fake, n_bootstrap=2)
+    strict = low_fpr_metrics(labels, p_fake, n_bootstrap=2)
     assert strict
     alarms, found, _ = roc_curve(labels, p_fake, drop_intermediate=False)
     assert strict.tpr_at_fpr_0_1pct == pytest.approx(found[alarms <= 0.001].max())
@@ -132,7 +140,7 @@ def test_the_interval_of_the_equal_error_rate_covers_as_often_as_it_says():
     for seed in range(200):
         rng = np.random.default_rng(seed)
         labels = np.repeat([1, 0], 200)
-        found = strict_metrics(labels, expit(rng.normal(2.5 * labels - 1.25)), n_bootstrap=200, seed=seed)
+        found = low_fpr_metrics(labels, expit(rng.normal(2.5 * labels - 1.25)), n_bootstrap=200, seed=seed)
         assert found
         low, high = found.intervals["eer"]
         inside += low <= truth <= high
@@ -164,7 +172,7 @@ def recorded(split: str, perturbed: bool, data: str = "Set") -> Recorded:
 
 def test_gaps_raise_an_alarm_only_where_large_and_sure():
     good, bad, few = scores(4000, lift=3), scores(4000, seed=1, lift=1), scores(12, seed=2, lift=1)
-    tables = [sorted_scores(score_table(*each)) for each in (good, bad, few)]
+    tables = [sort_scores(*each) for each in (good, bad, few)]
     clean, altered, test = (
         recorded("Validation", False),
         recorded("Validation", True),
@@ -183,7 +191,7 @@ def test_gaps_raise_an_alarm_only_where_large_and_sure():
     assert same[0].fall == 0
     assert not same[0].alarm
     assert gaps([(clean, tables[0]), (recorded("Test", False, "Other"), tables[1])], 0.5) == []
-    one_class = sorted_scores(score_table(np.ones(5, int), np.full(5, 0.5)))
+    one_class = sort_scores(np.ones(5, int), np.full(5, 0.5))
     assert gaps([(clean, tables[0]), (altered, one_class)], 0.5) == []
 
 
@@ -191,7 +199,7 @@ def test_gap_interval_covers_as_often_as_it_says():
     """Two samples of the same population: the true fall is 0."""
     inside = 0
     for seed in range(300):
-        pair = [sorted_scores(score_table(*scores(200, seed=2 * seed + more))) for more in (0, 1)]
+        pair = [sort_scores(*scores(200, seed=2 * seed + more)) for more in (0, 1)]
         gap = gaps([(recorded("Validation", False), pair[0]), (recorded("Test", False), pair[1])], 0.5)[0]
         inside += gap.low <= 0 <= gap.high
     assert 0.92 <= inside / 300 <= 0.99

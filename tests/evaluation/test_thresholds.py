@@ -14,7 +14,7 @@ from sklearn import metrics as sk
 from deepfake.detection.card import Card
 from deepfake.errors import UserError
 from deepfake.evaluation.calibration import before_and_after, uncalibrated
-from deepfake.evaluation.loaded import OpenedEvaluation
+from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.scores import wilson_interval
 from deepfake.evaluation.text import outcome_rows, rate_sentence
 from deepfake.evaluation.thresholds import expect, sort_scores, threshold_for
@@ -124,7 +124,7 @@ def test_before_and_after_equal_scikit_learn() -> None:
 
 
 def test_calibration_is_computed_once_for_all_thresholds() -> None:
-    opened = OpenedEvaluation(None, table())  # pyright: ignore[reportArgumentType] - what it is of is not asked
+    opened = LoadedEvaluation("Set", table())
     found = opened.calibration(CARD)
     assert opened.calibration(replace(CARD, name="same numbers")) is found
     assert opened.calibration(replace(CARD, temperature=2.0))[0].nll != found[0].nll

@@ -23,6 +23,8 @@ from deepfake.evaluation.scores import read_scores, write_scores
 from deepfake.evaluation.thresholds import at_every_point, sort_scores
 from deepfake.perturbations.mix import perturbed_copy
 from deepfake.training.publish import evaluation_entry
+from deepfake.util import jobs
+from deepfake.util.jobs import Job
 from tests.pages.test_evaluation import ROOT
 from tests.support.comparisons import press, scored, tables
 from tests.support.evaluations import change_card
@@ -109,7 +111,7 @@ def test_pictures_on_which_they_differ(two):
     assert f"Only zebra right: {len(rows)}." in shown(app)
     frame = app.dataframe[0].value
     assert set(frame["Picture"]) <= set(rows["image_id"])
-    assert (frame["a"] - frame["b"]).abs().is_monotonic_decreasing
+    assert (frame["p_fake_a"] - frame["p_fake_b"]).abs().is_monotonic_decreasing
 
 
 def test_what_cannot_be_compared_is_a_sentence(two):
@@ -269,44 +271,28 @@ def test_an_evaluation_from_the_page(two, tiny_dataset, monkeypatch):
     assert asked == [measure.EvaluationRequest("tiny", tiny_dataset, tiny_dataset.name, "Test", None, False)]
 
 
-class Finished:
-    """What a page sees of an evaluation that has ended."""
-
-    running = False
-    folder = Path()
-
-    def __init__(self, progress: measure.Progress, scores: bytes | None) -> None:
-        self.request = measure.EvaluationRequest("tiny", Path(), "Set", "Test")
-        self._progress, self._scores = progress, scores
-
-    def progress(self) -> measure.Progress:
-        return self._progress
-
-    def scores(self) -> bytes | None:
-        return self._scores
-
-    def cancel(self) -> None:
-        """Nothing to end."""
-
-
 @pytest.mark.parametrize(
     ("state", "message", "words", "downloads"),
     [
-        ("kept", "", "Measured 9 images in 2 s. The result is kept on this server", 1),
-        ("not_kept", "It cannot be written.", "not kept. It cannot be written. The scores are", 1),
+        ("finished", "", "Measured 9 images in 2 s. The result is kept on this server", 1),
+        ("finished", "It cannot be written.", "not kept. It cannot be written. The scores are", 1),
         ("failed", "There is no detector.", "There is no detector.", 0),
-        ("cancelled", "", "Cancelled. Nothing was kept.", 0),
+        ("stopped", "", "Cancelled. Nothing was kept.", 0),
     ],
 )
 def test_what_came_of_it(two, tmp_path, monkeypatch, state, message, words, downloads):  # noqa: PLR0917
-    job: Any = Finished(measure.Progress(state, 9, 9, 2.0, message, ("a.png: broken",)), b"image_id\n")
-    monkeypatch.setattr(measure, "_current", [job])
+    request = measure.EvaluationRequest("tiny", Path(), "Set", "Test")
+    result = measure.Evaluated(b"image_id\n", ("a.png: broken",), message) if downloads else None
+    job = Job(
+        "", about=request, state=state, done=9, total=9, started=1, ended=3, message=message, result=result
+    )
+    monkeypatch.setitem(jobs._jobs, measure.JOB, job)
     app = page(view=RUN)
     assert not app.exception
     said = shown(app) + "\n".join(element.value.replace("\\", "") for element in app.success)
     assert words in said
     assert len(app.get("download_button")) == downloads
-    if state == "kept":
+    if state == "finished" and not message:
         keep_one(tmp_path, monkeypatch)
         press(app, "Show it")
         assert not app.exception

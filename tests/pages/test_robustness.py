@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from deepfake.errors import UserError
 from deepfake.perturbations.graded import KINDS
 from deepfake.robustness import job
 from deepfake.robustness.figures import curve_figure, map_figure, scores_figure
-from deepfake.robustness.job import Runner
 from deepfake.robustness.sweep import Robustness
 from deepfake.robustness.text import (
     attack_sentence,
@@ -33,6 +33,7 @@ from deepfake.robustness.text import (
     summary_table,
 )
 from deepfake.util.files import ROOT
+from deepfake.util.jobs import Job, find_job, forget_job
 from tests.support.sweeps import CUTS, made_result, publish_two
 
 
@@ -44,14 +45,16 @@ def models(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return folder
 
 
-@pytest.fixture
-def runner(monkeypatch: pytest.MonkeyPatch) -> Runner:
-    """A runner of the test's own, with sweeps that wait for ``gate``."""
-    fresh = Runner()
-    for module in ("deepfake.robustness.job", "ui.robustness.measure"):
-        __import__(module)
-        monkeypatch.setattr(sys.modules[module], "RUNNER", fresh)
-    return fresh
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """No measurement of another test, and none left for the next."""
+    yield
+    left = find_job(job.JOB)
+    if left is not None:
+        left.stop()
+        wait_until_over()
+        forget_job(job.JOB)
+    job._results.clear()
 
 
 def page(path: str = "pages/robustness.py", **address: str) -> AppTest:
@@ -75,10 +78,10 @@ def shown(app: AppTest) -> str:
     return "\n".join(str(element.value).replace("\\", "") for kind in kinds for element in kind)
 
 
-def wait_until_over(runner: Runner) -> job.Run:
+def wait_until_over() -> Job:
     for _ in range(1200):
-        run = runner.current()
-        if run is not None and not run.active:
+        run = find_job(job.JOB)
+        if run is not None and not run.running:
             return run
         time.sleep(0.1)
     raise AssertionError("the measurement did not end")
@@ -152,7 +155,7 @@ def test_figures_hold_the_numbers(entries):
     np.testing.assert_array_equal(scores[0].y, curves["one"]["mean_fake"])
 
 
-def test_page_shows_the_shipped_results(models, runner):
+def test_page_shows_the_shipped_results(models):
     app = page()
     assert not app.exception
     assert app.markdown[0].value.startswith("What breaks a detector?")  # nothing above it
@@ -170,7 +173,7 @@ def test_page_shows_the_shipped_results(models, runner):
 
 
 @pytest.mark.parametrize("tab", ["All perturbations", "One perturbation", "Attacks", "Measure"])
-def test_every_tab_from_its_address(models, runner, tab):
+def test_every_tab_from_its_address(models, tab):
     app = page(tab=tab, perturbation="Noise", detectors="weak")
     assert not app.exception
     assert not app.error
@@ -185,7 +188,7 @@ def test_every_tab_from_its_address(models, runner, tab):
         assert "DEEPFAKE_DATA" in shown(app)
 
 
-def test_another_perturbation_can_be_chosen(models, runner):
+def test_another_perturbation_can_be_chosen(models):
     app = page(tab="One perturbation")
     assert app.selectbox[0].options == [kind.title for kind in KINDS]
     app.selectbox[0].set_value("rain").run()
@@ -193,13 +196,13 @@ def test_another_perturbation_can_be_chosen(models, runner):
     assert "Streaks of rain" in shown(app)
 
 
-def test_without_results_the_page_says_how_to_get_them(use_tiny_models, runner):
+def test_without_results_the_page_says_how_to_get_them(use_tiny_models):
     app = page()
     assert not app.exception
     assert "There are no robustness results to show yet" in shown(app)
 
 
-def test_results_of_another_version_are_not_shown(models, runner):
+def test_results_of_another_version_are_not_shown(models):
     card = json.loads((models / "weak" / "card.json").read_text())
     card["thresholds"]["balanced"] = 0.3
     (models / "weak" / "card.json").write_text(json.dumps(card))
@@ -209,7 +212,7 @@ def test_results_of_another_version_are_not_shown(models, runner):
     assert "weak loses" not in shown(app)
 
 
-def test_no_detector_is_a_sentence(tmp_path, monkeypatch, runner):
+def test_no_detector_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
     app = page()
     assert not app.exception
@@ -233,7 +236,7 @@ def test_first_paint_imports_no_tensorflow(models):
     assert done.stdout.strip() == "False", done.stderr
 
 
-def test_measured_from_the_page_and_kept_over_a_reload(models, runner, tiny_dataset, monkeypatch):
+def test_measured_from_the_page_and_kept_over_a_reload(models, tiny_dataset, monkeypatch):
     monkeypatch.setenv("DEEPFAKE_DATA", str(tiny_dataset))
     monkeypatch.setattr(job, "sweep", short_sweep)
     app = page(tab="Measure")
@@ -241,11 +244,11 @@ def test_measured_from_the_page_and_kept_over_a_reload(models, runner, tiny_data
     app.number_input(key="measure-images").set_value(4).run()
     app.button(key="start-run").click().run()
     assert not app.exception
-    run = wait_until_over(runner)
+    run = wait_until_over()
     assert (run.state, run.done, run.total) == ("finished", 4, 4), run.message
     again = page(tab="Measure")  # another visitor, or the same after a reload
     assert "Measured tiny on " in shown(again)
-    label = f"tiny on {run.data}, measured here"
+    label = f"tiny on {run.about.data}, measured here"
     assert label in again.multiselect[0].options
     again.multiselect[0].set_value([label]).run()
     assert not again.exception
@@ -258,7 +261,7 @@ def short_sweep(subjects: Any, data: Any, **options: Any) -> Any:
     return sweep(subjects, data, kinds=KINDS[:2], epsilons=(1,), n_bootstrap=0, **options)
 
 
-def test_one_measurement_at_a_time_and_cancelling(use_tiny_models, runner, tiny_dataset, monkeypatch):
+def test_one_measurement_at_a_time_and_cancelling(use_tiny_models, tiny_dataset, monkeypatch):
     began = threading.Event()
 
     def endless(subjects: Any, data: Any, *, title: str, on_progress: Any) -> Any:
@@ -269,37 +272,36 @@ def test_one_measurement_at_a_time_and_cancelling(use_tiny_models, runner, tiny_
 
     monkeypatch.setattr(job, "sweep", endless)
     data = index_dataset(tiny_dataset)
-    runner.start(["tiny"], data, "Tiny", 8)
+    job.start(["tiny"], data, "Tiny", 8)
     with pytest.raises(UserError, match="under way"):
-        runner.start(["tiny"], data, "Tiny", 8)
+        job.start(["tiny"], data, "Tiny", 8)
     assert began.wait(120)
     app = page()
     assert not app.exception
-    app.button(key="cancel-run").click().run()
+    app.button(key="stop-robustness").click().run()
     assert not app.exception
-    run = wait_until_over(runner)
-    assert (run.state, run.total) == ("cancelled", 8)
-    assert runner.results() == ()
-    runner.start(["tiny"], data, "Tiny", 8)  # free again
-    runner.cancel()
-    assert wait_until_over(runner).state == "cancelled"
+    run = wait_until_over()
+    assert (run.state, run.total) == ("stopped", 8)
+    assert job.results() == ()
+    job.start(["tiny"], data, "Tiny", 8).stop()  # free again
+    assert wait_until_over().state == "stopped"
 
 
 @pytest.mark.parametrize("fault", [UserError("x", "Said plainly."), RuntimeError("odd")])
-def test_a_failed_measurement_says_so(use_tiny_models, runner, tiny_dataset, monkeypatch, fault):
+def test_a_failed_measurement_says_so(use_tiny_models, tiny_dataset, monkeypatch, fault):
     def fail(*arguments: Any, **options: Any) -> Any:
         raise fault
 
     monkeypatch.setattr(job, "sweep", fail)
-    runner.start(["tiny"], index_dataset(tiny_dataset), "Tiny", 4)
-    run = wait_until_over(runner)
+    job.start(["tiny"], index_dataset(tiny_dataset), "Tiny", 4)
+    run = wait_until_over()
     assert run.state == "failed"
-    said = "Said plainly." if isinstance(fault, UserError) else "log says"
+    said = "Said plainly." if isinstance(fault, UserError) else "server's log"
     assert said in run.message
     assert said in shown(page())
 
 
-def test_folder_outside_the_roots_is_refused_on_the_page(models, runner, tiny_dataset, monkeypatch):
+def test_folder_outside_the_roots_is_refused_on_the_page(models, tiny_dataset, monkeypatch):
     monkeypatch.setenv("DEEPFAKE_DATA", str(tiny_dataset))
     for typed, words in (
         ("../..", "lies outside"),

@@ -220,7 +220,7 @@ def test_an_estimate_shows_how_far_it_is_and_can_be_cancelled(
     assert job is not None
     assert job.state == "running"
     assert "Start training" in labels(app), "nobody has to wait for it"
-    app.button(key="cancel-measure").click()
+    app.button(key=f"stop-{app.session_state['training-estimate']}").click()
     again(app)
     late = time.monotonic() + 30
     while job.state == "running" and time.monotonic() < late:
@@ -258,14 +258,14 @@ def test_form_says_what_it_takes_then_starts(
 
 def test_the_numbers_offered_fit_the_data_set(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def offered(recipe: str) -> tuple[object, ...]:
-        names = (f"new-{name}-{recipe}" for name in ("epochs", "batch", "rate"))
+        names = (f"new-{name}-{recipe}" for name in ("epochs", "batch_size", "learning_rate"))
         return tuple(app.number_input(key=name).value for name in names)
 
     app = form(tiny_dataset, monkeypatch)
     suited = fitted(RECIPES["compact"], 32)
     assert offered("compact") == (suited.epochs, suited.batch_size, suited.learning_rate)
     assert "set for 32 training images" in text(app)
-    app.number_input(key="new-batch-compact").set_value(4)
+    app.number_input(key="new-batch_size-compact").set_value(4)
     again(app)
     assert offered("compact")[1] == 4, "what was typed stays"
     app.selectbox(key="new-recipe").set_value("faces")
@@ -283,8 +283,8 @@ def test_starting_document_is_one_choice(tiny_dataset: Path, monkeypatch: pytest
     app.selectbox(key="new-recipe").set_value("seed")
     again(app)
     assert app.number_input(key="new-epochs-seed").value == 2
-    assert app.number_input(key="new-size-seed").value == 128
-    assert app.selectbox(key="new-augmentation-seed").value is None
+    assert app.number_input(key="new-image_size-seed").value == 128
+    assert app.selectbox(key="new-perturbed-seed").value is None
     assert app.selectbox(key="new-weights-seed").options == ["None, from scratch", "ImageNet"]
 
 

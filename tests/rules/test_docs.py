@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import tomllib
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from deepfake.api.app import Service
 from deepfake.cli.reference import commands, reference
 from deepfake.util.files import ROOT
+from ui.page import PAGES
 
 README = ROOT / "README.md"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
@@ -73,16 +73,8 @@ def test_every_environment_variable_is_explained() -> None:
 
 
 def test_every_page_is_in_the_readme() -> None:
-    tree = ast.parse(text(ROOT / "streamlit_app.py"))
-    titles = {
-        str(keyword.value.value)
-        for call in ast.walk(tree)
-        if isinstance(call, ast.Call)
-        for keyword in call.keywords
-        if keyword.arg == "title" and isinstance(keyword.value, ast.Constant)
-    }
-    assert len(titles) >= 6
-    assert sorted(title for title in titles if f"| {title} |" not in text(README)) == []
+    assert len(PAGES) >= 6
+    assert sorted(title for title in PAGES.values() if f"| {title} |" not in text(README)) == []
 
 
 def test_every_route_is_explained() -> None:

@@ -19,8 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from deepfake.cli import main
 from deepfake.detection.card import default_name, load_card
-from deepfake.util import cache
-from deepfake.util.files import ROOT
+from deepfake.util.files import ROOT, write_whole
 from tests.support.browser import wait_until_up
 
 FULL = Path("/dev/full")
@@ -78,10 +77,10 @@ def test_a_cache_that_cannot_be_written_keeps_the_old_file(
     code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = tmp_path / "kept"
-    cache.write_whole(kept, b"old")
+    write_whole(kept, b"old")
     monkeypatch.setattr(Path, "open", refusing(code, tmp_path, Path.open))
     with pytest.raises(OSError, match=r"."):
-        cache.write_whole(kept, b"new")
+        write_whole(kept, b"new")
     monkeypatch.undo()
     assert kept.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]

@@ -22,8 +22,9 @@ from deepfake.runs.figures import (
     thinned,
 )
 from deepfake.runs.history import History, HistoryReader
-from deepfake.runs.progress import duration_words, parted_curves, progress, step_rates
+from deepfake.runs.progress import parted_curves, progress, step_rates
 from deepfake.training.log import RunLog
+from deepfake.util.text import duration_words
 from tests.support.runs import STEP, epoch, start, step, write
 
 

@@ -26,6 +26,7 @@ from deepfake.runs.history import HistoryReader
 from deepfake.runs.process import attended
 from deepfake.training import train as training
 from deepfake.training.train import train
+from deepfake.util import files
 from deepfake.util.files import ROOT
 from deepfake.util.jobs import Stopped
 from tests.support.training import TINY, events, quiet, recipe
@@ -91,11 +92,12 @@ def test_no_patience_no_early_end(data: DatasetIndex, folder: Path, monkeypatch:
     assert "early" not in events(folder / "a")[-1]
 
 
-def test_full_disk(data: DatasetIndex, folder: Path) -> None:
+def test_full_disk(data: DatasetIndex, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
-    (folder / "a").mkdir()
-    (folder / "a" / "state.part.npz").symlink_to("/dev/full")  # writing the state finds no room
+    full, usual = folder / "full.npz", files._partial
+    full.symlink_to("/dev/full")  # writing the state finds no room
+    monkeypatch.setattr(files, "_partial", lambda path: full if path.name == "state.npz" else usual(path))
     with pytest.raises(UserError) as caught:
         attend(data, folder / "a")
     assert caught.value.code == "disk_full"

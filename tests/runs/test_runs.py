@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -21,14 +22,15 @@ from deepfake.data.sets import list_sets
 from deepfake.errors import UserError
 from deepfake.runs import process as run_process
 from deepfake.runs import runs
-from deepfake.runs.options import RunSettings, can_train, free_name, image_counts
+from deepfake.runs.options import can_train, free_name, image_counts
 from deepfake.runs.process import attended
 from deepfake.runs.runs import publishing, publishing_state
 from deepfake.runs.state import process_alive
 from deepfake.runs.table import differing_settings, runs_table
 from deepfake.settings import allowed_roots, resolve_in_roots
 from deepfake.training.failures import explained
-from deepfake.training.recipe import RECIPES
+from deepfake.training.options import OPTIONS, to_arguments
+from deepfake.training.recipe import RECIPES, Recipe
 from deepfake.util.files import ROOT, held, hold, read_json, write_json
 from deepfake.util.process import log_tail, spawn
 from tests.support.runs import a_run, end, epoch, start, step
@@ -447,12 +449,23 @@ def test_data_sets_to_train_on(tiny_dataset: Path, tmp_path: Path, monkeypatch: 
         assert caught.value.code == code
 
 
+def test_every_option_is_a_flag_and_a_field_of_recipes() -> None:
+    from deepfake.cli import command_parser
+
+    options = vars(command_parser().parse_args(["train", "DATA", "--run", "a"]))
+    assert {option.name for option in OPTIONS} <= options.keys()
+    own = {field.name for field in dataclasses.fields(Recipe)} | {"image_size", "tensorboard"}
+    assert {option.name for option in OPTIONS} <= own
+
+
 def test_settings_become_words_that_the_command_takes(tmp_path: Path) -> None:
     from deepfake.cli import command_parser
     from deepfake.cli.train import chosen_recipe
 
-    settings = RunSettings("compact", 3, 16, 1e-3, 96, None, "none", 7, 2, tensorboard=True)
-    options = command_parser().parse_args(["train", "DATA", "--run", "a", *settings.words()])
+    values = {"epochs": 3, "batch_size": 16, "learning_rate": 1e-3, "image_size": 96, "perturbed": None}
+    values |= {"weights": "none", "seed": 7, "patience": 2, "tensorboard": True}
+    assert values.keys() == {option.name for option in OPTIONS if option.title}, "all that the form asks"
+    options = command_parser().parse_args(["train", "DATA", "--run", "a", *to_arguments("compact", values)])
     recipe = chosen_recipe(options, tmp_path)
     assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.seed) == (3, 16, 1e-3, 7)
     assert (recipe.train_input.size, recipe.serve_input.size) == (96, 115)

@@ -216,7 +216,7 @@ def test_sources_under_one_title_are_kept_apart(run: Path, data: DatasetIndex) -
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(run: Path, data: DatasetIndex) -> None:
     card = published(run, data)
-    (card.folder / "scores-t-test.csv.partial").mkdir()
+    (card.folder / "scores-t-test.csv").mkdir()
     with pytest.raises(UserError, match="cannot be written") as caught:
         record(card, measured(card, data), data="t", split="Test", perturbed=False, command="c")
     assert caught.value.code == "not_written"

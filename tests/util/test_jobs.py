@@ -10,16 +10,16 @@ import pytest
 from deepfake.api.app import judge
 from deepfake.api.uploads import Upload
 from deepfake.detection import detector
-from deepfake.util.jobs import Admission, Busy
+from deepfake.util.jobs import BoundedQueue, Busy
 from tests.support.images import encoded, noise_image
 
 
 def test_more_than_it_holds_are_told_at_once_and_places_are_freed() -> None:
-    queue = Admission(at_once=2, waiting=3)
+    queue = BoundedQueue(at_once=2, waiting=3)
     gate, working, most = threading.Event(), [], []
 
     def work(number: int) -> int:
-        with queue.turn():
+        with queue.slot():
             working.append(number)
             most.append(len(working))
             gate.wait(20)
@@ -30,27 +30,27 @@ def test_more_than_it_holds_are_told_at_once_and_places_are_freed() -> None:
         tasks = [threads.submit(work, number) for number in range(5)]
         while queue._inside < 5 or len(working) < 2:
             pass
-        with pytest.raises(Busy, match="5 pictures") as caught, queue.turn():
+        with pytest.raises(Busy, match="5 pictures") as caught, queue.slot():
             pass
         assert caught.value.code == "busy"
         gate.set()
         assert sorted(task.result(20) for task in tasks) == list(range(5))
     assert max(most) == 2
-    with queue.turn():
+    with queue.slot():
         assert queue._inside == 1
 
 
 def test_a_failure_frees_its_place() -> None:
-    queue = Admission(at_once=1, waiting=0)
+    queue = BoundedQueue(at_once=1, waiting=0)
     for _ in range(3):
-        with pytest.raises(ValueError, match="x"), queue.turn():
+        with pytest.raises(ValueError, match="x"), queue.slot():
             raise ValueError("x")
 
 
 def test_a_full_queue_is_a_sentence_beside_the_picture(
     use_tiny_models: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detector, "JUDGING", Admission(0, 0))
+    monkeypatch.setattr(detector, "JUDGING", BoundedQueue(0, 0))
     got = judge(Upload("a.png", encoded(noise_image(1))), "tiny", "balanced")
     assert got["error"]["code"] == "busy"
     assert "upload the picture again" in got["error"]["message"]

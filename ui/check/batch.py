@@ -18,9 +18,9 @@ from deepfake.detection.text import CALL_WORDS, NO_FACE
 from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import load_image
 from deepfake.types import OperatingPoint
-from deepfake.util.jobs import job_line
 from deepfake.util.text import percent
 from ui.desk import IN_BATCH, desk
+from ui.jobs import follow_job
 from ui.links import link_to_check
 from ui.page import CALL_STYLES, plain
 
@@ -28,17 +28,15 @@ ALL, NOT_JUDGED = "All", "Not judged"
 WORDS = (CALL_WORDS["fake"], CALL_WORDS["uncertain"], CALL_WORDS["real"], NO_FACE, NOT_JUDGED)
 
 
-@st.fragment(run_every=1.0)
 def follow() -> None:
     """Progress and a way to stop; the whole page is drawn anew when the work is over."""
-    job, batch = desk().job, desk().batch
-    if job is None or batch is None or job.state != "running":
+    follow_job(desk().key, "files", verb="Stop", beside=show_refresh)
+
+
+def show_refresh() -> None:
+    batch = desk().batch
+    if batch is not None and batch.rows and st.button("Show what is done", icon=":material/refresh:"):
         st.rerun()
-    st.progress(job.done / job.total if job.total else 0.0, text=job_line(job, "files"))
-    with st.container(horizontal=True):
-        st.button("Stop", icon=":material/stop_circle:", on_click=job.stop, help="What is done is kept")
-        if batch.rows and st.button("Show what is done", icon=":material/refresh:"):
-            st.rerun()
 
 
 def show_results(batch: Batch, card: Card, point: OperatingPoint) -> None:

@@ -4,90 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import pandas as pd
 import streamlit as st
 
 from deepfake.detection.card import Card
 from deepfake.errors import UserError
 from deepfake.evaluation import text
-from deepfake.evaluation.compare import ENSEMBLE, Comparison, PairComparison
-from deepfake.evaluation.curves import OneClassError
-from deepfake.evaluation.figures import (
-    det_curves_figure,
-    differences_figure,
-    precision_recall_curves_figure,
-    roc_curves_figure,
-)
-from deepfake.evaluation.kept import known_evaluations
-from deepfake.evaluation.loaded import (
-    OpenedComparison,
+from deepfake.evaluation.compare import (
+    ENSEMBLE,
+    Comparison,
+    PairComparison,
     agreement_table,
-    open_comparison,
     outcome_images,
     outcomes,
-    shared_evaluations,
 )
+from deepfake.evaluation.figures import differences_figure
+from deepfake.evaluation.kept import known_evaluations
+from deepfake.evaluation.loaded import LoadedComparison, load_comparison, shared_evaluations
 from deepfake.evaluation.records import Recorded, first_shown
-from deepfake.evaluation.thresholds import at_threshold
-from ui.charts import ask_for_format, chart, download, download_later
-from ui.evaluation.gallery import one_page, show_thumbnails, words
-from ui.evaluation.overview import opened, version
+from ui.charts import ask_for_format, chart, download
+from ui.evaluation.curves import show_curves
+from ui.evaluation.gallery import first_page, show_gallery
+from ui.evaluation.overview import loaded, version
 from ui.page import plain, set_value, show_tabs, start_value
 
 
-def show_curves(comparison: OpenedComparison, thresholds: Mapping[str, float], title: str) -> None:
-    """ROC, precision-recall and DET curves of all, laid over each other."""
-    ask_for_format()
-    now = {name: at_threshold(scores, thresholds[name]) for name, scores in comparison.scores.items()}
-    try:
-        roc, precision, det = comparison.roc, comparison.precision_recall, comparison.det
-    except OneClassError as error:
-        st.info(plain(error.message), icon=":material/info:")
-        return
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.subheader("ROC", anchor=False)
-        st.caption(
-            "How many fakes are found against how many real pictures are called fake. Up left is good."
-        )
-        chart(roc_curves_figure(roc, now), f"{title} compared ROC", "ROC curves of the detectors")
-        download_later("ROC curves as CSV", lambda: stacked(roc), f"{title} compared roc")
-    with right:
-        st.subheader("Precision and recall", anchor=False)
-        st.caption("How many of the pictures called fake are fake, against how many fakes are found.")
-        chart(
-            precision_recall_curves_figure(precision, now),
-            f"{title} compared precision",
-            "Precision-recall curves of the detectors",
-        )
-        download_later(
-            "Precision and recall as CSV", lambda: stacked(precision), f"{title} compared precision"
-        )
-    left, _ = st.columns(2, gap="large")
-    with left:
-        st.subheader("Both errors (DET)", anchor=False)
-        st.caption("Fakes missed against false alarms; the axes stretch small rates. Down left is good.")
-        figure = det_curves_figure(det, now)
-        if figure is None:
-            st.info("No detector makes both kinds of errors at enough thresholds to draw a curve.")
-            return
-        chart(figure, f"{title} compared DET", "DET curves of the detectors")
-        download_later("Both errors as CSV", lambda: stacked(det), f"{title} compared det")
-
-
-def stacked(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The points of all curves, with the detector's name."""
-    return pd.concat([points.assign(detector=name) for name, points in curves.items()])
-
-
 def show_differing(
-    comparison: OpenedComparison,
+    comparison: LoadedComparison,
     pair: PairComparison,
     thresholds: Mapping[str, float],
     recorded: Mapping[str, Recorded],
 ) -> None:
     """Who is right where, and the pictures."""
-    table = comparison.differing(pair.a, pair.b, thresholds)
+    table = comparison.prepared.differing(pair.a, pair.b, thresholds)
     counts = agreement_table(table, pair.a, pair.b)
     st.subheader("Agreement", anchor=False)
     st.table(
@@ -97,61 +45,25 @@ def show_differing(
         width="content",
     )
     download("Agreement as CSV", counts, f"{pair.a} {pair.b} agreement")
-    titles = {title: (right_a, right_b) for title, right_a, right_b in outcomes(pair.a, pair.b)}
+    titles = outcomes(pair.a, pair.b)
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="bottom")
     with left:
         outcome = st.segmented_control(
             "Pictures to show", list(titles)[1:], default=list(titles)[1], key="outcome", bind="query-params",
-            required=True, on_change=lambda: st.session_state.pop("page", None),
+            required=True, on_change=first_page,
         )  # fmt: skip
     with right:
         kind = st.segmented_control(
             "In truth", ["All", "Fake", "Real"], default="All", key="truth", bind="query-params",
-            required=True, on_change=lambda: st.session_state.pop("page", None),
+            required=True, on_change=first_page,
         )  # fmt: skip
-    rows = outcome_images(table, *titles.get(outcome, (True, False)))
+    rows = outcome_images(table, titles.get(outcome, (True, False)))
     if kind != "All":
         rows = rows[rows["label"] == (kind == "Fake")]
     st.markdown(f"**{plain(outcome)}: {len(rows):,}.** {text.outcome_order(outcome)}")
-    if rows.empty:
-        st.info("There is none at these thresholds.", icon=":material/info:")
-        return
-    start, shown = one_page(rows)
     first = next(iter(recorded))
-    st.caption(plain(f"The two numbers of a picture: the score of {pair.a} | the score of {pair.b}."))
-    captions = [
-        f"{p_a:.2f} | {p_b:.2f}" for p_a, p_b in zip(shown["p_fake_a"], shown["p_fake_b"], strict=True)
-    ]
-    show_thumbnails(shown, captions, recorded[first], first)
-    show_rows(shown, pair, start, len(rows))
-    name = f"{pair.a} {pair.b} {outcome} {kind}"
-    download_later(f"All {len(rows):,} as CSV", lambda: rows.assign(label=words(rows)), name)
-
-
-def show_rows(shown: pd.DataFrame, pair: PairComparison, start: int, total: int) -> None:
-    st.caption(f"{start + 1:,} to {start + len(shown):,} of {total:,}")
-    number = st.column_config.NumberColumn
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "Rank": range(start + 1, start + len(shown) + 1),
-                "Picture": shown["image_id"].to_numpy(),
-                "In truth": words(shown),
-                "a": shown["p_fake_a"].to_numpy(),
-                "b": shown["p_fake_b"].to_numpy(),
-                "Source": shown["source"].to_numpy(),
-            }
-        ),
-        hide_index=True,
-        height="content",
-        column_config={
-            "Rank": number(width="small"),
-            "Picture": st.column_config.TextColumn(width="medium"),
-            "a": number(f"Score of {pair.a}", format="%.4f"),
-            "b": number(f"Score of {pair.b}", format="%.4f"),
-        },
-        alt="Pictures on which the detectors differ, with both scores",
-    )
+    scores = {"p_fake_a": f"Score of {pair.a}", "p_fake_b": f"Score of {pair.b}"}
+    show_gallery(rows, scores, recorded[first], first, f"{pair.a} {pair.b} {outcome} {kind}")
 
 
 MAX_DETECTORS = 4
@@ -169,7 +81,7 @@ def show_comparison(cards: Mapping[str, Card]) -> None:
         return
     title, names, members = chosen
     try:
-        comparison = opened_comparison(
+        comparison = loaded_comparison(
             {name: shared[title][name] for name in names}, {name: cards[name] for name in names}, members
         )
     except UserError as error:
@@ -184,7 +96,7 @@ def show_comparison(cards: Mapping[str, Card]) -> None:
     show_tabs(
         {
             "Numbers": lambda: show_numbers(found, pair),
-            "Curves": lambda: show_curves(comparison, thresholds, title),
+            "Curves": lambda: show_curves(comparison.evaluations, thresholds, f"{title} compared"),
             "Where they differ": lambda: show_differing(comparison, pair, thresholds, shared[title]),
         },
         key="compare-tab",
@@ -227,7 +139,7 @@ def ask_what(
             index=list(shared).index(first),
             key="compared-on",
             bind="query-params",
-            on_change=lambda: st.session_state.pop("page", None),
+            on_change=first_page,
         )
     there = list(shared.get(title, shared[first]))
     with right:
@@ -258,27 +170,27 @@ def ask_what(
     return title, tuple(names), tuple(members)
 
 
-def opened_comparison(
+def loaded_comparison(
     recorded: Mapping[str, Recorded], cards: Mapping[str, Card], members: tuple[str, ...]
-) -> OpenedComparison:
+) -> LoadedComparison:
     """The comparison with its scores matched and resampled, once for all visitors. Raises UserError."""
     key = tuple(
         (name, str(each.scores), version(each), cards[name].thresholds) for name, each in recorded.items()
     )
-    return _opened_comparison(key, members, recorded, cards)
+    return _loaded_comparison(key, members, recorded, cards)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Matching the pictures and computing intervals")
-def _opened_comparison(
+def _loaded_comparison(
     key: tuple[object, ...],
     members: tuple[str, ...],
     _recorded: Mapping[str, Recorded],
     _cards: Mapping[str, Card],
-) -> OpenedComparison:
-    return open_comparison({name: opened(each).table for name, each in _recorded.items()}, _cards, members)
+) -> LoadedComparison:
+    return load_comparison({name: loaded(each).table for name, each in _recorded.items()}, _cards, members)
 
 
-def ask_for_thresholds(comparison: OpenedComparison) -> dict[str, float]:
+def ask_for_thresholds(comparison: LoadedComparison) -> dict[str, float]:
     """A slider for each detector, and buttons that set all of them."""
     start = comparison.card_thresholds["forced_choice"]
     with st.container(border=True):
@@ -287,7 +199,9 @@ def ask_for_thresholds(comparison: OpenedComparison) -> dict[str, float]:
             "the others real"
         )
         found = {}
-        for column, name in zip(st.columns(len(comparison.names)), comparison.names, strict=True):
+        for column, name in zip(
+            st.columns(len(comparison.prepared.names)), comparison.prepared.names, strict=True
+        ):
             found[name] = float(
                 column.slider(
                     plain(name),
@@ -301,9 +215,9 @@ def ask_for_thresholds(comparison: OpenedComparison) -> dict[str, float]:
                 )
             )
         with st.container(horizontal=True):
-            for number, (title, values) in enumerate(comparison.presets().items()):
+            for number, (title, values) in enumerate(comparison.presets.items()):
                 st.button(title, key=f"preset-{number}", on_click=set_thresholds, args=(values,))
-        if ENSEMBLE in comparison.names:
+        if ENSEMBLE in comparison.prepared.names:
             st.caption(
                 "The ensemble's thresholds at the cards' settings are the means of its members' (as logits); "
                 "no picture was used to choose them."

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from deepfake.detection.card import Card
@@ -17,79 +21,129 @@ from deepfake.evaluation.figures import (
     reliability_figure,
     roc_figure,
 )
-from deepfake.evaluation.loaded import OpenedEvaluation
+from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.text import outcome_rows, rate_sentence
 from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold, expect, threshold_for
-from ui.charts import ask_for_format, chart, download
+from ui.charts import ask_for_format, chart, download, download_later
 from ui.page import plain
 
 
-def show_curves(evaluation: OpenedEvaluation, metrics: ThresholdMetrics, card: Card) -> None:
-    """ROC, precision-recall, DET and the histogram, with marks at the thresholds."""
-    title = evaluation.recorded.title
-    ask_for_format()
-    marks = {
-        name: at_threshold(evaluation.scores, value) for name, value in evaluation.thresholds(card).items()
-    }
-    left, right = st.columns(2, gap="large")
-    try:
-        roc, precision, det = evaluation.roc, evaluation.precision_recall, evaluation.det
-    except OneClassError as error:
-        left.info(plain(error.message), icon=":material/info:")
-    else:
-        with left:
-            st.subheader("ROC", anchor=False)
-            st.caption(
-                "How many fakes are found against how many real pictures are called fake. Up left is good; "
-                "the dotted line is guessing."
-            )
-            chart(
-                roc_figure(roc, metrics, marks),
-                f"{title} ROC",
-                "ROC curve: fakes found against false alarms",
-            )
-            download("ROC as CSV", roc, f"{title} roc")
-        with right:
-            st.subheader("Precision and recall", anchor=False)
-            st.caption("How many of the pictures called fake are fake, against how many fakes are found.")
-            chart(
-                precision_recall_figure(precision, metrics, marks),
-                f"{title} precision recall",
-                "Precision-recall curve: share of fakes among those called fake, against fakes found",
-            )
-            download("Precision and recall as CSV", precision, f"{title} precision")
-        left, right = st.columns(2, gap="large")
-        with left:
-            show_det(det, metrics, marks, title)
-    with right:
-        st.subheader("Scores of each class", anchor=False)
-        st.caption(
-            "Where the scores lie. Fakes left of the threshold are missed; real ones right raise alarms."
-        )
-        chart(
-            histogram_figure(evaluation.histogram, metrics.threshold),
-            f"{title} scores",
-            "Histogram of the scores of fake and of real pictures with the threshold",
-        )
-        download("Scores of each class as CSV", evaluation.histogram, f"{title} histogram")
+@dataclass(frozen=True)
+class Panel:
+    """A chart with what stands around it.
+
+    Attributes:
+        title: above it, and in its file's name.
+        caption: what it shows and which way is good.
+        figure: None where there is nothing to draw.
+        alt: what it is, for those who do not see it.
+        table: the numbers behind it.
+    """
+
+    title: str
+    caption: str
+    figure: go.Figure | None
+    alt: str
+    table: Callable[[], pd.DataFrame]
 
 
-def show_det(
-    points: pd.DataFrame, metrics: ThresholdMetrics, marks: dict[str, ThresholdMetrics], title: str
+def show_curves(
+    evaluations: Mapping[str, LoadedEvaluation],
+    thresholds: Mapping[str, float],
+    title: str,
+    marks: Mapping[str, float] | None = None,
 ) -> None:
-    st.subheader("Both errors (DET)", anchor=False)
-    st.caption("Fakes missed against false alarms; the axes stretch small rates. Down left is good.")
-    figure = det_figure(points, metrics, marks)
-    if figure is None:
+    """ROC, precision-recall and DET curves of one or more detectors; of a single one the histogram too.
+
+    Args:
+        evaluations: of each detector on the same images, by name.
+        thresholds: of each.
+        title: in the names of files.
+        marks: further thresholds of a single detector, by what they are.
+    """
+    ask_for_format()
+    now = {name: at_threshold(each.scores, thresholds[name]) for name, each in evaluations.items()}
+    panels = []
+    try:
+        panels += curve_panels(evaluations, now, marks or {})
+    except OneClassError as error:
+        st.info(plain(error.message), icon=":material/info:")
+    if len(evaluations) == 1:
+        (evaluation,), (metrics,) = evaluations.values(), now.values()
+        panels.append(
+            Panel(
+                "Scores of each class",
+                "Where the scores lie. Fakes left of the threshold are missed; real ones right raise alarms.",
+                histogram_figure(evaluation.histogram, metrics.threshold),
+                "Histogram of the scores of fake and of real pictures with the threshold",
+                lambda: evaluation.histogram,
+            )
+        )
+    for start in range(0, len(panels), 2):
+        for column, panel in zip(st.columns(2, gap="large"), panels[start : start + 2], strict=False):
+            with column:
+                show_panel(panel, title)
+
+
+def curve_panels(
+    evaluations: Mapping[str, LoadedEvaluation],
+    now: Mapping[str, ThresholdMetrics],
+    marks: Mapping[str, float],
+) -> list[Panel]:
+    """The three curves; raises OneClassError where there is none to draw."""
+    first = next(iter(evaluations.values()))
+    drawn = {title: at_threshold(first.scores, value) for title, value in marks.items()}
+    roc = {name: each.roc for name, each in evaluations.items()}
+    precision = {name: each.precision_recall for name, each in evaluations.items()}
+    det = {name: each.det for name, each in evaluations.items()}
+    of = f"of {', '.join(evaluations)}"
+    return [
+        Panel(
+            "ROC",
+            "How many fakes are found against how many real pictures are called fake. Up left is good; the "
+            "dotted line is guessing.",
+            roc_figure(roc, now, drawn),
+            f"ROC curve {of}: fakes found against false alarms",
+            lambda: stacked(roc),
+        ),
+        Panel(
+            "Precision and recall",
+            "How many of the pictures called fake are fake, against how many fakes are found. Up right is "
+            "good; the dotted line is guessing.",
+            precision_recall_figure(precision, now, drawn),
+            f"Precision-recall curve {of}: share of fakes among those called fake, against fakes found",
+            lambda: stacked(precision),
+        ),
+        Panel(
+            "Both errors (DET)",
+            "Fakes missed against false alarms; the axes stretch small rates. Down left is good.",
+            det_figure(det, now, drawn),
+            f"Detection error trade-off {of}: fakes missed against false alarms",
+            lambda: stacked(det),
+        ),
+    ]
+
+
+def stacked(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The points of all curves; of several, with the detector's name."""
+    if len(curves) == 1:
+        return next(iter(curves.values()))
+    return pd.concat([points.assign(detector=name) for name, points in curves.items()])
+
+
+def show_panel(panel: Panel, title: str) -> None:
+    st.subheader(panel.title, anchor=False)
+    st.caption(panel.caption)
+    if panel.figure is None:
         st.info("Too few thresholds make both kinds of errors here to draw a curve.")
         return
-    chart(figure, f"{title} DET", "Detection error trade-off: fakes missed against false alarms")
-    download("Both errors as CSV", points, f"{title} det")
+    chart(panel.figure, f"{title} {panel.title}", panel.alt)
+    download_later(f"{panel.title} as CSV", panel.table, f"{title} {panel.title}")
 
 
-def show_calibration(evaluation: OpenedEvaluation, metrics: ThresholdMetrics, card: Card) -> None:
+def show_calibration(evaluation: LoadedEvaluation, metrics: ThresholdMetrics, card: Card) -> None:
     """Whether a score of 80% means that 80% are fake, before and after the temperature."""
-    recorded = evaluation.recorded
+    labels = evaluation.table["label"]
     before, after = evaluation.calibration(card)
     ask_for_format()
     left, right = st.columns([3, 2], gap="large")
@@ -97,17 +151,17 @@ def show_calibration(evaluation: OpenedEvaluation, metrics: ThresholdMetrics, ca
         st.subheader("Reliability", anchor=False)
         chart(
             reliability_figure({"Before": before.reliability, "After, as used": after.reliability}),
-            f"{recorded.title} reliability",
+            f"{evaluation.title} reliability",
             "Reliability diagram: share of fakes against score, bin by bin, before and after calibration",
         )
         both = pd.concat(
             [before.reliability.assign(calibrated=False), after.reliability.assign(calibrated=True)]
         )
-        download("Reliability as CSV", both, f"{recorded.title} reliability")
+        download("Reliability as CSV", both, f"{evaluation.title} reliability")
     with right:
         st.subheader("Before and after", anchor=False)
         show_quality(before, after, card)
-        share = f"{100 * recorded.n_fake / recorded.n:.0f}% of these pictures are fake."
+        share = f"{100 * labels.mean():.0f}% of these pictures are fake."
         st.markdown(
             "Each dot holds the pictures of one range of scores. On the dotted line a score can be taken "
             "at its "
@@ -150,7 +204,7 @@ def show_quality(before: CalibrationQuality, after: CalibrationQuality, card: Ca
     )
 
 
-def show_abstaining(evaluation: OpenedEvaluation, metrics: ThresholdMetrics) -> None:
+def show_abstaining(evaluation: LoadedEvaluation, metrics: ThresholdMetrics) -> None:
     """Coverage against risk."""
     table = coverage_risk(evaluation.table["label"], evaluation.table["p_fake"], metrics.threshold)
     st.subheader("What abstaining buys", anchor=False)
@@ -160,13 +214,13 @@ def show_abstaining(evaluation: OpenedEvaluation, metrics: ThresholdMetrics) -> 
     )
     chart(
         coverage_risk_figure(table),
-        f"{evaluation.recorded.title} abstaining",
+        f"{evaluation.title} abstaining",
         "Errors among the pictures judged against the share of pictures judged",
     )
-    download("Abstaining as CSV", table, f"{evaluation.recorded.title} abstaining")
+    download("Abstaining as CSV", table, f"{evaluation.title} abstaining")
 
 
-def show_operating_point(evaluation: OpenedEvaluation) -> None:
+def show_operating_point(evaluation: LoadedEvaluation) -> None:
     """The operator names the false alarms and the share of fakes; the page names the threshold."""
     st.subheader("How many false alarms can you live with?", anchor=False)
     left, right = st.columns(2, gap="medium")
@@ -198,7 +252,7 @@ def show_operating_point(evaluation: OpenedEvaluation) -> None:
         "flatters it a "
         "little."
     )
-    download("Expected numbers as CSV", rows, f"{evaluation.recorded.title} operating point")
+    download("Expected numbers as CSV", rows, f"{evaluation.title} operating point")
 
 
 def use_threshold(value: float) -> None:

@@ -1,8 +1,8 @@
-"""The page Evaluation's images: those of one cell of the confusion matrix, surest first."""
+"""The page Evaluation's images: those of a cell of the confusion matrix, and any others a page at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,46 +11,80 @@ import streamlit as st
 from deepfake.data.sets import find_image
 from deepfake.errors import UserError
 from deepfake.evaluation.kept import scored_pixels
-from deepfake.evaluation.loaded import OpenedEvaluation
-from deepfake.evaluation.records import CELL_MEANINGS, CELLS, CellName, Recorded, cell_images
-from deepfake.evaluation.thresholds import ThresholdMetrics
+from deepfake.evaluation.loaded import LoadedEvaluation
+from deepfake.evaluation.records import Recorded
+from deepfake.evaluation.text import CELL_MEANINGS, CELLS
+from deepfake.evaluation.thresholds import ConfusionCell, cell_images
 from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.settings import allowed_roots
 from ui.charts import download_later
 from ui.links import ADDRESS, link_to_check
+from ui.page import plain
 
 PER_PAGE = 24
 THUMBNAIL = 150
 
 
-def show_images(evaluation: OpenedEvaluation, metrics: ThresholdMetrics, detector: str) -> None:
-    """A choice of cell, a page of its images, and all of them as CSV."""
-    counts: dict[CellName, int] = {
-        "missed": metrics.missed,
-        "false_alarms": metrics.false_alarms,
-        "found": metrics.found,
-        "passed": metrics.passed,
-    }
+def show_images(evaluation: LoadedEvaluation, recorded: Recorded, threshold: float, detector: str) -> None:
+    """The images of a cell that the visitor chooses."""
     # The address holds the words, so they stay free of counts.
-    cell: CellName = st.segmented_control(
-        "Pictures to show",
-        list(CELLS),
-        format_func=lambda name: CELLS[name],
-        default="missed",
-        key="cell",
-        bind="query-params",
-        required=True,
-        on_change=lambda: st.session_state.pop("page", None),
+    cell: ConfusionCell = st.segmented_control(
+        "Pictures to show", list(CELLS), format_func=lambda name: CELLS[name], default="missed", key="cell",
+        bind="query-params", required=True, on_change=first_page,
+    )  # fmt: skip
+    rows = cell_images(evaluation.by_class, threshold, cell)
+    st.markdown(f"**{CELLS[cell]}: {len(rows):,}.** {CELL_MEANINGS[cell]}")
+    show_gallery(
+        rows, {"p_fake": "Probability of fake"}, recorded, detector, f"{recorded.title} {CELLS[cell]}"
     )
-    rows = cell_images(evaluation.by_class, metrics.threshold, cell)
-    st.markdown(f"**{CELLS[cell]}: {counts[cell]:,}.** {CELL_MEANINGS[cell]}")
+
+
+def first_page() -> None:
+    """Goes back to the first page of images; for whatever changes which images there are."""
+    st.session_state.pop("page", None)
+
+
+def show_gallery(
+    rows: pd.DataFrame, scores: Mapping[str, str], recorded: Recorded, detector: str, name: str
+) -> None:
+    """A page of images with a table of them, and all of them as CSV.
+
+    Args:
+        rows: of a score table, in the order to show.
+        scores: the columns of scores, with their headings.
+        recorded: an evaluation of these images.
+        detector: whose evaluation it is.
+        name: of the CSV.
+    """
     if rows.empty:
         st.info("There is none at this threshold.", icon=":material/info:")
         return
     start, shown = one_page(rows)
-    show_thumbnails(shown, [f"{p_fake:.3f}" for p_fake in shown["p_fake"]], evaluation.recorded, detector)
-    show_rows(shown, start, len(rows))
-    name = f"{evaluation.recorded.title} {CELLS[cell]}"
+    if len(scores) > 1:
+        st.caption(plain(f"The numbers of a picture: {' | '.join(scores.values())}."))
+    captions = [" | ".join(f"{p_fake:.3f}" for p_fake in row) for row in shown[list(scores)].to_numpy()]
+    show_thumbnails(shown, captions, recorded, detector)
+    st.caption(f"{start + 1:,} to {start + len(shown):,} of {len(rows):,}")
+    columns = {
+        "Rank": range(start + 1, start + len(shown) + 1),
+        "Picture": shown["image_id"],
+        **{column: shown[column] for column in scores},
+        "In truth": words(shown),
+        "Source": shown["source"],
+        "Split": shown["split"],
+    }
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        pd.DataFrame(columns, index=shown.index),
+        hide_index=True,
+        height="content",
+        column_config={
+            "Rank": number(width="small"),
+            "Picture": st.column_config.TextColumn(width="medium"),
+            **{column: number(heading, format="%.4f") for column, heading in scores.items()},
+        },
+        alt="These pictures with their scores",
+    )
     download_later(f"All {len(rows):,} as CSV", lambda: rows.assign(label=words(rows)), name)
 
 
@@ -67,30 +101,6 @@ def one_page(rows: pd.DataFrame) -> tuple[int, pd.DataFrame]:
 def words(rows: pd.DataFrame) -> list[str]:
     """Each image's true class."""
     return ["Fake" if label == 1 else "Real" for label in rows["label"]]
-
-
-def show_rows(shown: pd.DataFrame, start: int, total: int) -> None:
-    st.caption(f"{start + 1:,} to {start + len(shown):,} of {total:,}")
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "Rank": range(start + 1, start + len(shown) + 1),
-                "Picture": shown["image_id"].to_numpy(),
-                "Probability of fake": shown["p_fake"].to_numpy(),
-                "In truth": words(shown),
-                "Source": shown["source"].to_numpy(),
-                "Split": shown["split"].to_numpy(),
-            }
-        ),
-        hide_index=True,
-        height="content",
-        column_config={
-            "Rank": st.column_config.NumberColumn(width="small"),
-            "Picture": st.column_config.TextColumn(width="medium"),
-            "Probability of fake": st.column_config.NumberColumn(format="%.4f"),
-        },
-        alt="Pictures of this cell with their scores",
-    )
 
 
 def show_thumbnails(rows: pd.DataFrame, captions: Sequence[str], recorded: Recorded, detector: str) -> None:

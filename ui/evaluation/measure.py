@@ -9,9 +9,11 @@ import streamlit as st
 from deepfake.detection.card import Card
 from deepfake.errors import UserError
 from deepfake.evaluation import measure
-from deepfake.evaluation.records import RUN_HERE, describe
+from deepfake.evaluation.records import RUN_HERE
 from deepfake.plotting import file_stem
+from deepfake.util.jobs import Job, find_job, forget_job
 from ui import choose
+from ui.jobs import LEAVE, follow_job
 from ui.page import ask_for_detector, plain
 
 MAX_NAMED = 200  # unreadable pictures
@@ -19,44 +21,32 @@ MAX_NAMED = 200  # unreadable pictures
 
 def show_measuring(cards: Mapping[str, Card], first: str) -> None:
     """What is under way or came of the last one, then the form for the next."""
-    job = measure.current()
-    if job is not None and job.running:
-        # Redrawn each second, and only this part of the page. A button in it could not turn the page.
-        st.fragment(show_job, run_every=1.0)()
-        return
-    show_job()
+    job = find_job(measure.JOB)
+    if job is not None:
+        with st.container(border=True):
+            st.markdown(f"**{plain(job.about.detector)} on {plain(job.about.name)}**")
+            if job.running:
+                follow_job(measure.JOB, "pictures", note=LEAVE)
+                return
+            show_outcome(job)
     ask_and_start(cards, first)
 
 
-def show_job() -> None:
-    """The evaluation under way, or what came of the last one."""
-    job = measure.current()
-    if job is None:
-        return
-    request, progress = job.request, job.progress()
-    title = describe(request.title, request.split or "all", request.perturbed, request.source or "")
-    with st.container(border=True):
-        st.markdown(f"**{plain(request.detector)} on {plain(title)}**")
-        if progress.state == "running":
-            st.session_state["watching"] = True
-            share = progress.done / progress.total if progress.total else 0.0
-            text = "Loading the network"
-            if progress.done:
-                text = f"{progress.done:,} of {progress.total:,} pictures, {progress.seconds:.0f} s"
-            st.progress(min(share, 1.0), text)
-            st.caption("It goes on when you leave or reload this page.")
-            st.button("Cancel", icon=":material/close:", on_click=job.cancel)
-            return
-        if st.session_state.pop("watching", False):
-            st.rerun()  # the whole page: the form comes back, and the redrawing stops
-        show_outcome(job, progress, title)
-
-
-def show_outcome(job: measure.EvaluationJob, progress: measure.Progress, title: str) -> None:
+def show_outcome(job: Job) -> None:
     """What came of it, and the scores."""
-    if progress.state == "kept":
+    request, result = job.about, job.result
+    if job.state == "stopped":
+        st.info("Cancelled. Nothing was kept.", icon=":material/info:")
+    elif job.state == "failed":
+        st.error(plain(job.message), icon=":material/error:")
+    elif result.not_kept:
+        st.warning(
+            plain(f"Measured, but not kept. {result.not_kept} The scores are below."),
+            icon=":material/warning:",
+        )
+    else:
         st.success(
-            f"Measured {progress.done:,} images in {progress.seconds:.0f} s. The result is kept on this "
+            f"Measured {job.done:,} images in {job.seconds:.0f} s. The result is kept on this "
             "server, apart from the detector's card.",
             icon=":material/check_circle:",
         )
@@ -64,32 +54,22 @@ def show_outcome(job: measure.EvaluationJob, progress: measure.Progress, title: 
             "Show it",
             type="primary",
             on_click=show_recorded,
-            args=(job.request.detector, f"{title}, {RUN_HERE}"),
+            args=(request.detector, f"{request.name}, {RUN_HERE}"),
         )
-    elif progress.state == "not_kept":
-        st.warning(
-            plain(f"Measured, but not kept. {progress.message} The scores are below."),
-            icon=":material/warning:",
-        )
-    elif progress.state == "cancelled":
-        st.info("Cancelled. Nothing was kept.", icon=":material/info:")
-    else:
-        st.error(plain(progress.message), icon=":material/error:")
-    if progress.left_out:
-        with st.expander(f"{len(progress.left_out):,} pictures could not be read and are in no number"):
-            st.code("\n".join(progress.left_out[:MAX_NAMED]), language=None)
+    if result is not None and result.left_out:
+        with st.expander(f"{len(result.left_out):,} pictures could not be read and are in no number"):
+            st.code("\n".join(result.left_out[:MAX_NAMED]), language=None)
     with st.container(horizontal=True):
-        scores = job.scores() if progress.state in ("kept", "not_kept") else None
-        if scores is not None:
+        if result is not None:
             st.download_button(
                 "Scores as CSV",
-                scores,
-                f"scores-{file_stem(title)}.csv",
+                result.scores,
+                f"scores-{file_stem(request.name)}.csv",
                 "text/csv",
                 on_click="ignore",
                 icon=":material/download:",
             )
-        st.button("Dismiss", on_click=measure.forget)
+        st.button("Dismiss", on_click=forget_job, args=(measure.JOB,))
 
 
 def show_recorded(detector: str, title: str) -> None:

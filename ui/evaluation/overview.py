@@ -11,8 +11,7 @@ from deepfake.errors import UserError
 from deepfake.evaluation import text as texts
 from deepfake.evaluation.breakdown import Part, breakdown_table, comparable, gaps
 from deepfake.evaluation.figures import DOT_TITLES, confusion_figure, dot_figure
-from deepfake.evaluation.loaded import OpenedEvaluation, open_evaluation
-from deepfake.evaluation.metrics import StrictMetrics
+from deepfake.evaluation.loaded import LoadedEvaluation, load_evaluation
 from deepfake.evaluation.records import Recorded, first_shown
 from deepfake.evaluation.thresholds import RuleMetrics, SortedScores, ThresholdMetrics, report_table
 from deepfake.types import OperatingPoint
@@ -24,9 +23,9 @@ ROWS_SHOWN = 30
 """Of the table by source; a longer one scrolls."""
 
 
-def opened(recorded: Recorded) -> OpenedEvaluation:
+def loaded(recorded: Recorded) -> LoadedEvaluation:
     """The evaluation with its scores, read once for all visitors. Raises UserError."""
-    return _opened(recorded, version(recorded))
+    return _loaded(recorded, version(recorded))
 
 
 def ask_for_evaluation(
@@ -55,20 +54,8 @@ def version(recorded: Recorded) -> tuple[int, int] | None:
 
 # Shared, not copied: 100,000 rows would take longer to copy than all numbers to compute. Never changed.
 @st.cache_resource(max_entries=32, show_spinner="Reading scores", hash_funcs={Recorded: repr})
-def _opened(recorded: Recorded, version: tuple[int, int] | None) -> OpenedEvaluation:
-    return open_evaluation(recorded)
-
-
-def strict_numbers(evaluation: OpenedEvaluation) -> StrictMetrics | None:
-    """EER and fakes found at 0.1% false alarms with intervals, computed once."""
-    return _strict(str(evaluation.recorded.scores), version(evaluation.recorded), evaluation)
-
-
-@st.cache_resource(max_entries=64, show_spinner="Computing intervals")
-def _strict(
-    path: str, version: tuple[int, int] | None, _evaluation: OpenedEvaluation
-) -> StrictMetrics | None:
-    return _evaluation.strict()
+def _loaded(recorded: Recorded, version: tuple[int, int] | None) -> LoadedEvaluation:
+    return load_evaluation(recorded)
 
 
 def show_verdict_rule(recorded: Recorded, rules: Mapping[OperatingPoint, RuleMetrics]) -> None:
@@ -82,15 +69,16 @@ def show_verdict_rule(recorded: Recorded, rules: Mapping[OperatingPoint, RuleMet
 
 
 def show_overview(
-    recorded: Recorded, evaluation: OpenedEvaluation | None, metrics: ThresholdMetrics | None
+    recorded: Recorded, evaluation: LoadedEvaluation | None, metrics: ThresholdMetrics | None
 ) -> None:
     """What the threshold does, headline numbers, and the starting document's."""
     if metrics is not None:
         ask_for_format()
         show_confusion(metrics, recorded)
     st.subheader("Headline numbers", anchor=False)
-    strict = strict_numbers(evaluation) if evaluation is not None else None
-    table = texts.headline_table(recorded, strict)
+    with st.spinner("Computing intervals"):
+        low_fpr = evaluation.low_fpr if evaluation is not None else None
+    table = texts.headline_table(recorded, low_fpr)
     st.caption(
         f"Forced choice: every image called fake or real at {recorded.threshold:.3f}, a threshold that no "
         "verdict uses. All others need no threshold. The question marks say what each one means."
@@ -110,7 +98,7 @@ def show_overview(
                 height="stretch",
                 border=True,
             )
-    st.caption(plain(texts.interval_sentence(recorded, strict)))
+    st.caption(plain(texts.interval_sentence(recorded, low_fpr)))
     for note in recorded.notes:
         st.caption(plain(note))
     download("Headline numbers as CSV", table.drop(columns=["key"]), f"{recorded.title} headline")
@@ -130,9 +118,7 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
         chart(
             confusion_figure(metrics),
             f"{recorded.title} confusion matrix",
-            f"Confusion matrix at threshold {metrics.threshold:.3f}: {metrics.found} fakes found, "
-            f"{metrics.missed} missed, {metrics.false_alarms} real pictures called fake, "
-            f"{metrics.passed} let pass",
+            f"Confusion matrix at threshold {metrics.threshold:.3f}: {texts.confusion_sentence(metrics)}",
         )
         st.caption("Counts, and shares of the true class. The tab Images shows the pictures of each cell.")
     with right:
@@ -167,7 +153,7 @@ def show_gap_alarms(recorded: Recorded, evaluations: Sequence[Recorded], metrics
     for each in evaluations:
         if comparable(recorded, each):
             try:
-                scored.append((each, opened(each).scores))
+                scored.append((each, loaded(each).scores))
             except UserError:  # the tab By source says why
                 continue
     for gap in gaps(scored, metrics.threshold):
@@ -182,7 +168,7 @@ def show_parts(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> No
     parts: list[Part] = []
     for recorded in evaluations:
         try:
-            evaluation = opened(recorded)
+            evaluation = loaded(recorded)
         except UserError as error:
             st.warning(plain(f"{recorded.title} is left out: {error.message}"), icon=":material/info:")
             continue

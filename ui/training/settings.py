@@ -6,10 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from deepfake.runs import runs
-from deepfake.runs.progress import duration_words
 from deepfake.runs.runs import Run
 from deepfake.runs.table import run_settings, setting_words
 from deepfake.util.process import log_tail
+from deepfake.util.text import duration_words
 from ui.page import plain
 
 

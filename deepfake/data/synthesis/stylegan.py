@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from deepfake.errors import UserError
+from deepfake.util.files import replacing
 
 STYLE = 512  # numbers that a face is made of
 MEAN_OF = 4096  # styles that the mean style is taken over
@@ -75,9 +76,8 @@ def make_faces(
             small = cv2.resize(
                 np.ascontiguousarray(pixels[:, :, ::-1]), (SIDE, SIDE), interpolation=cv2.INTER_AREA
             )
-            part = file.with_suffix(".part.png")  # a face cut short by a kill would stay
-            cv2.imwrite(str(part), small)
-            part.replace(file)
+            with replacing(file) as partial:  # a face cut short by a kill would stay
+                cv2.imwrite(str(partial), small)
             made += 1
         on_progress(number + 1)
     return made

@@ -7,7 +7,6 @@ was. Rows are known by the SHA-256 of the image's file and by the view of it.
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake.errors import UserError
-from deepfake.util.cache import DAMAGED, write_whole
+from deepfake.util.cache import DAMAGED
+from deepfake.util.files import replacing, write_json
 
 SHARD_ROWS = 256
 
@@ -51,7 +51,7 @@ class FeatureCache:
                     f"{folder} holds files but no features.json, so it is no folder of features. Expected an "
                     "empty or a new folder.",
                 )
-            write_whole(told, (json.dumps(wanted, indent=1) + "\n").encode())
+            write_json(told, wanted)
         try:
             there = json.loads(told.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -99,14 +99,8 @@ class FeatureCache:
             OSError: it cannot be written.
         """
         path = self.folder / f"shard-{uuid.uuid4().hex[:12]}.npz"
-        waiting = path.with_suffix(f".{os.getpid()}.part")
-        try:
-            with waiting.open("wb") as out:
-                np.savez(out, allow_pickle=False, sha256=np.array(sha256), view=np.array(view), **columns)
-            waiting.replace(path)
-        except OSError:
-            waiting.unlink(missing_ok=True)
-            raise
+        with replacing(path) as partial:
+            np.savez(partial, allow_pickle=False, sha256=np.array(sha256), view=np.array(view), **columns)
         self._read.add(path)
         for place, row in enumerate(zip(sha256, view, strict=True)):
             self._rows[row] = (path, place)
