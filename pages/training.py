@@ -6,7 +6,7 @@ import streamlit as st
 
 from deepfake.errors import UserError
 from deepfake.runs.runs import run_names
-from ui.page import plain, show_tabs, start_page
+from ui.page import escape_markdown, show_tabs, start_page
 from ui.training import form, run, table
 
 
@@ -33,7 +33,7 @@ def show_watch(names: list[str]) -> None:
     try:
         run.show(name)
     except UserError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
 
 
 def show_all(names: list[str]) -> None:

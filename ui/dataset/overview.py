@@ -28,7 +28,7 @@ from deepfake.perturbations.mix import KIND_WEIGHTS, PERTURBATIONS
 from deepfake.util.text import file_size
 from ui import choose
 from ui.charts import ask_for_format, chart, download
-from ui.page import plain
+from ui.page import escape_markdown
 
 
 def ask_for_data_set() -> Path | None:
@@ -60,7 +60,7 @@ def open_inventory(folder: Path, *, refresh: bool = False) -> Inventory | None:
         inventory = take_inventory(folder, refresh=refresh, on_progress=report)
     except UserError as error:
         place.empty()
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return None
     place.empty()
     return inventory
@@ -90,7 +90,7 @@ def _audit(fingerprint: str, version: int, _inventory: Inventory) -> Audit | Non
 
 def show_notes(inventory: Inventory) -> None:
     for note in (*inventory.notes, *balance_lines(inventory)):
-        st.warning(plain(note), icon=":material/info:")
+        st.warning(escape_markdown(note), icon=":material/info:")
 
 
 def show(inventory: Inventory) -> None:
@@ -208,7 +208,7 @@ def show_augmentations(inventory: Inventory) -> None:
     try:
         pixels = shrink(load_image(inventory.root / name, min_side=1).pixels, SIDE)
     except ImageRefused as refusal:
-        st.error(plain(refusal.message), icon=":material/error:")
+        st.error(escape_markdown(refusal.message), icon=":material/error:")
         return
     st.subheader("As eight rounds of training see it", anchor=False)
     st.caption(
@@ -230,5 +230,7 @@ def show_augmentations(inventory: Inventory) -> None:
     for place, (function, apply) in enumerate(PERTURBATIONS[kind].items()):
         with columns[place % 2]:
             meaning = (apply.__doc__ or "").strip().split("\n")[0]
-            st.markdown(f"**{plain(function.replace('_', ' ').capitalize())}.** {plain(meaning)}")
+            st.markdown(
+                f"**{escape_markdown(function.replace('_', ' ').capitalize())}.** {escape_markdown(meaning)}"
+            )
             st.image(strengths(pixels, kind, function, seed=draw), alt=f"{function} at rising strength")

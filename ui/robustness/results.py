@@ -29,7 +29,7 @@ from deepfake.robustness.text import (
     title_of,
 )
 from ui.charts import ask_for_format, chart, download
-from ui.page import plain
+from ui.page import escape_markdown
 
 EXAMPLE_WIDTH = 150
 AUC_MEANING = (
@@ -159,8 +159,8 @@ def show_example(name: str) -> None:
             alt = "The drawn picture, clean" if shown == "Clean" else f"{title_of(name)}: {axis} {shown}"
             with st.container(width=EXAMPLE_WIDTH, gap=None):
                 st.image(file, width=EXAMPLE_WIDTH, alt=alt)
-                st.caption(plain(shown))
-    st.caption(f"A drawn picture under each strength. The numbers are: {plain(axis)}.")
+                st.caption(escape_markdown(shown))
+    st.caption(f"A drawn picture under each strength. The numbers are: {escape_markdown(axis)}.")
 
 
 def show_curves(entries: Sequence[Entry], name: str, axis: str) -> None:
