@@ -62,7 +62,7 @@ def main() -> None:
     scores = model.fit(known, truth).predict_proba(seen)[:, 1]
     for label, word in ((1, "Fake"), (0, "Real")):
         shares = np.quantile(seen[labels == label, 0], [0.05, 0.5, 0.95])
-        print(f"face / crop, {word}: median {shares[1]:.2f}, 5 % {shares[0]:.2f}, 95 % {shares[2]:.2f}")
+        print(f"face / crop, {word}: median {shares[1]:.2f}, 5% {shares[0]:.2f}, 95% {shares[2]:.2f}")
     print(evaluation_lines(evaluate_scores(labels, scores)))
 
 

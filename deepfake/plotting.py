@@ -72,7 +72,7 @@ def frame_constant(figure: go.Figure, *, share: bool = False) -> go.Figure:
     """Gives the vertical axis a range where all curves are one and the same number; else leaves it alone.
 
     Plotly would lay an axis one unit above and below it: a learning rate of 0.001 then looks like 0 between
-    -1 and 1, an accuracy of 50 % stands between -50 and 150 %.
+    -1 and 1, an accuracy of 50% stands between -50 and 150%.
 
     Args:
         figure: whose curves are drawn already; changed and returned.

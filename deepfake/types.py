@@ -24,7 +24,7 @@ class Thresholds:
 
     Attributes:
         balanced: maximises balanced accuracy on perturbed validation images.
-        few_false_alarms: at or above it at most 1 % of real validation images lie.
+        few_false_alarms: at or above it at most 1% of real validation images lie.
         uncertain_low, uncertain_high: outside this band verdicts reach the reliability in the card.
     """
 

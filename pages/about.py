@@ -11,7 +11,14 @@ from deepfake.evaluation.text import context_example, meaning_sentence, rates_se
 from deepfake.evaluation.thresholds import expect
 from deepfake.report import card_text
 from ui.evaluation.overview import ask_for_evaluation, loaded
-from ui.page import ask_for_detector, ask_for_threshold, bullets, plain, show_card, start_page
+from ui.page import (
+    ask_for_detector,
+    ask_for_threshold,
+    escape_markdown,
+    markdown_list,
+    show_limits,
+    start_page,
+)
 
 SHARES = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 50, 70, 90]
 
@@ -23,30 +30,30 @@ def main() -> None:
         card = load_card(ask_for_detector(model_names(), default_name()))
         evaluations, complaints = recorded_evaluations(card)
     except UserError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return
-    show_card(card)
+    show_limits(card)
     show_probability(card)
     show_base_rates(card, [each for each in evaluations if not each.one_class])
     show_making(card)
     for complaint in complaints:
-        st.warning(plain(complaint), icon=":material/info:")
+        st.warning(escape_markdown(complaint), icon=":material/info:")
     show_measured(evaluations)
-    show_limits(card, evaluations)
+    show_measured_limits(card, evaluations)
 
 
 def show_probability(card: Card) -> None:
     st.subheader("How to read a probability", anchor=False)
     st.markdown(
-        "A probability of fake of 80 % means: of many pictures that score so, about 80 in 100 are fake, "
+        "A probability of fake of 80% means: of many pictures that score so, about 80 in 100 are fake, "
         "**if** the pictures are like those the detector was set on, and as many of them are fake as there."
     )
     if example := context_example(validation_scores(card)):
-        st.markdown(plain(example))
+        st.markdown(escape_markdown(example))
     cuts = card.thresholds
     st.markdown(
-        f"It says real below {100 * cuts.uncertain_low:.0f} %, fake from {100 * cuts.fake_from():.0f} % "
-        f"(with few false alarms from {100 * cuts.fake_from('few_false_alarms'):.0f} %); between, uncertain."
+        f"It says real below {100 * cuts.uncertain_low:.0f}%, fake from {100 * cuts.fake_from():.0f}% "
+        f"(with few false alarms from {100 * cuts.fake_from('few_false_alarms'):.0f}%); between, uncertain."
     )
 
 
@@ -72,7 +79,7 @@ def show_base_rates(card: Card, evaluations: list[Recorded]) -> None:
         try:
             worth = expect(loaded(like).scores, card.thresholds.fake_from(point), share / 100)
         except UserError as error:
-            st.error(plain(error.message), icon=":material/error:")
+            st.error(escape_markdown(error.message), icon=":material/error:")
             return
         if worth.precision is not None:
             st.metric(
@@ -80,15 +87,15 @@ def show_base_rates(card: Card, evaluations: list[Recorded]) -> None:
                 f"{100 * worth.precision.value:.0f}",
                 border=True,
             )
-        st.markdown(plain(worth_sentence(worth)))
-        st.markdown(plain(meaning_sentence(worth)))
-        st.caption(plain(rates_sentence(worth.metrics)))
+        st.markdown(escape_markdown(worth_sentence(worth)))
+        st.markdown(escape_markdown(meaning_sentence(worth)))
+        st.caption(escape_markdown(rates_sentence(worth.metrics)))
 
 
 def show_making(card: Card) -> None:
     st.subheader("How it was made", anchor=False)
-    st.markdown(bullets(card_text.training_lines(card)))
-    st.markdown(plain(card_text.calibration_sentence(card)))
+    st.markdown(markdown_list(card_text.training_lines(card)))
+    st.markdown(escape_markdown(card_text.calibration_sentence(card)))
 
 
 def show_measured(evaluations: tuple[Recorded, ...]) -> None:
@@ -103,7 +110,7 @@ def show_measured(evaluations: tuple[Recorded, ...]) -> None:
         column_config={"Measured on": st.column_config.TextColumn(width=300)},  # else cut: it shares evenly
         alt="Accuracy, ROC AUC and fakes found, by what the detector was measured on",
     )
-    confidence = f"{100 * evaluations[0].confidence:.0f} %"
+    confidence = f"{evaluations[0].confidence:.0%}"
     st.caption(
         f"In brackets: {confidence} intervals. Forced-choice accuracy: images called correctly where each "
         "must be called fake or real at one threshold; 50% is guessing where as many are fake as real. "
@@ -113,13 +120,13 @@ def show_measured(evaluations: tuple[Recorded, ...]) -> None:
     )
 
 
-def show_limits(card: Card, evaluations: tuple[Recorded, ...]) -> None:
+def show_measured_limits(card: Card, evaluations: tuple[Recorded, ...]) -> None:
     st.subheader("What it cannot do", anchor=False)
     if found := card_text.measured_limits(evaluations):
-        st.markdown("Measured:" + bullets(found))
+        st.markdown("Measured:" + markdown_list(found))
         st.markdown("Of any such detector:")
     st.markdown(
-        bullets(
+        markdown_list(
             (
                 "A verdict is a statistical hint, not a proof, and no ground to accuse anybody.",
                 "It looks at faces, some detectors also at the whole picture; other changes are not noticed.",

@@ -17,7 +17,7 @@ from deepfake.types import OperatingPoint
 from deepfake.util.text import file_size
 from ui.check.batch import follow, show_results
 from ui.desk import desk
-from ui.page import ask_for_detector, ask_for_threshold, forget_uploads, plain, start_page, warm_up
+from ui.page import ask_for_detector, ask_for_threshold, escape_markdown, forget_uploads, start_page, warm_up
 
 MIB = 2**20
 FILES, FOLDER = "Pictures or a zip archive", "A folder"
@@ -29,7 +29,7 @@ def main() -> None:
     try:
         names, first = model_names(), default_name()
     except ModelError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return
     running = chosen = desk().running
     upload_side, option_side = st.columns([3, 2], gap="medium")
@@ -83,7 +83,7 @@ def begin(uploads: Sequence[UploadedFile], detector: str) -> None:
     try:
         desk().start([(upload.name, upload.getvalue()) for upload in uploads], detector, warm_up())
     except UserError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return
     forget_uploads(uploads)
     st.session_state["batch-turn"] += 1
@@ -97,7 +97,7 @@ def show_table(point: OperatingPoint) -> None:
     try:
         card = load_card(batch.detector)
     except ModelError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return
     show_results(batch, card, point)
 

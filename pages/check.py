@@ -9,7 +9,7 @@ from deepfake.images.load import MAX_BYTES, MAX_PIXELS, MIN_SIDE
 from deepfake.images.video import MAX_VIDEO_BYTES
 from ui.check.verdict import MAX_FILES, forget_results, show_results
 from ui.links import linked_pictures
-from ui.page import ask_for_detector, ask_for_threshold, plain, show_card, start_page, warm_up
+from ui.page import ask_for_detector, ask_for_threshold, escape_markdown, show_limits, start_page, warm_up
 from ui.uploads import IMAGES, Upload, link_to_page, own_place, shelf_of, warn_of_weight
 
 MAX_MIB = MAX_BYTES // 2**20
@@ -24,7 +24,7 @@ def main() -> None:
         names = model_names()
         first = default_name()
     except ModelError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return
     upload_side, option_side = st.columns([3, 2], gap="medium")
     with upload_side:
@@ -41,9 +41,9 @@ def main() -> None:
             else:
                 show_empty_state()
     except ModelError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return
-    show_card(card)
+    show_limits(card)
     warm_up()
 
 

@@ -24,7 +24,7 @@ from ui.evaluation.overview import (
     show_parts,
     show_verdict_rule,
 )
-from ui.page import ask_for_detector, plain, set_value, show_tabs, start_page, start_value
+from ui.page import ask_for_detector, escape_markdown, set_value, show_tabs, start_page, start_value
 
 VIEWS = ["One detector", "Compare detectors", "Run an evaluation"]
 
@@ -36,7 +36,7 @@ def main() -> None:
         names = model_names()
         first = default_name()
     except UserError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return
     view = st.segmented_control(
         "View", VIEWS, default=VIEWS[0], key="view", bind="query-params", required=True,
@@ -57,7 +57,7 @@ def sound_cards(names: list[str]) -> dict[str, Card]:
         try:
             cards[name] = load_card(name)
         except UserError as error:
-            st.warning(plain(error.message), icon=":material/info:")
+            st.warning(escape_markdown(error.message), icon=":material/info:")
     return cards
 
 
@@ -68,11 +68,11 @@ def show_one_detector(names: list[str], first: str) -> None:
         with chooser:
             card = load_card(ask_for_detector(names, first))
     except UserError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return
     evaluations, complaints = known_evaluations(card)
     for complaint in complaints:
-        st.warning(plain(complaint), icon=":material/info:")
+        st.warning(escape_markdown(complaint), icon=":material/info:")
     if not evaluations:
         show_empty_state(card)
         return
@@ -83,7 +83,7 @@ def show_one_detector(names: list[str], first: str) -> None:
 
 def show_empty_state(card: Card) -> None:
     with st.container(border=True):
-        st.markdown(f"**No evaluation of {plain(card.name)} is recorded yet.**")
+        st.markdown(f"**No evaluation of {escape_markdown(card.name)} is recorded yet.**")
         st.markdown(
             "Measure it on a folder of labelled face crops (Test/Fake, Test/Real), from the view Run an "
             "evaluation or on the command line; the numbers then stand here:"
@@ -100,8 +100,8 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
     """The scores' numbers where the scores can be read, else the card's alone."""
     kinds = f"{recorded.n_fake:,} fake, {recorded.n_real:,} real"
     st.caption(
-        f"Detector {plain(card.name)}: {plain(card.description)} Evaluated on {plain(recorded.title)}: "
-        f"{recorded.n:,} pictures ({kinds})."
+        f"Detector {escape_markdown(card.name)}: {escape_markdown(card.description)} "
+        f"Evaluated on {escape_markdown(recorded.title)}: {recorded.n:,} pictures ({kinds})."
     )
     if recorded.here:
         show_kept(card, recorded)
@@ -114,7 +114,7 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
     try:
         evaluation = loaded(recorded)
     except UserError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         st.write("The numbers below are those that stand in the detector's card.")
         show_verdict_rule(recorded, recorded.verdict_rule)
         show_overview(recorded, None, None)
@@ -183,9 +183,9 @@ def set_threshold(value: float) -> None:
 
 def show_costs(metrics: ThresholdMetrics) -> None:
     """What the threshold costs, in one sentence and its shares."""
-    st.markdown(f"**{plain(threshold_sentence(metrics))}**")
+    st.markdown(f"**{escape_markdown(threshold_sentence(metrics))}**")
     st.caption(
-        plain(
+        escape_markdown(
             f"Fakes found: {shown_rate(metrics.recall)}. Real pictures called fake: "
             f"{shown_rate(metrics.false_alarm_rate)}. Called correctly: {shown_rate(metrics.accuracy)}."
         )

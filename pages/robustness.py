@@ -9,11 +9,11 @@ from deepfake.errors import UserError
 from deepfake.robustness.job import results
 from deepfake.robustness.record import read_robustness
 from deepfake.robustness.text import Entry, attack_sentence, headline, rule_sentence
-from ui.page import plain, show_tabs, start_page
+from ui.page import escape_markdown, show_tabs, start_page
 from ui.robustness.measure import show_form, show_last_run, show_progress
 from ui.robustness.results import show_attacks, show_map, show_perturbation
 
-FEW = 200  # below it the 95 % interval of an accuracy is wider than some 10 points
+FEW = 200  # below it the 95% interval of an accuracy is wider than some 10 points
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
         names = model_names()
         default_name()
     except UserError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return
     show_progress()
     entries = all_entries(names)
@@ -38,7 +38,9 @@ def main() -> None:
     chosen = ask_for_results(entries)
     for entry in chosen[:3]:
         loses, holds = headline(entry.result)
-        st.markdown(f"**{plain(loses)}** {plain(holds)} {plain(rule_sentence(entry.result))}")
+        st.markdown(
+            f"**{escape_markdown(loses)}** {escape_markdown(f'{holds} {rule_sentence(entry.result)}')}"
+        )
     show_results(chosen, names)
 
 
@@ -49,7 +51,7 @@ def all_entries(names: list[str]) -> list[Entry]:
         try:
             recorded = read_robustness(load_card(name))
         except UserError as error:
-            st.warning(plain(error.message), icon=":material/info:")
+            st.warning(escape_markdown(error.message), icon=":material/info:")
             continue
         if recorded is not None:
             entries.append(Entry(name, recorded.result, recorded.command))
@@ -84,7 +86,7 @@ def show_results(chosen: list[Entry], names: list[str]) -> None:
         f"{entry.result.data}: {entry.result.n_fake:,} fake and {entry.result.n_real:,} real pictures"
         for entry in chosen
     )
-    st.caption(f"Measured on {plain('; '.join(on))}.")
+    st.caption(f"Measured on {escape_markdown('; '.join(on))}.")
     if len(on) > 1:
         st.info(
             "These results come from different pictures; compare their shapes, not their heights.",
@@ -108,7 +110,7 @@ def show_results(chosen: list[Entry], names: list[str]) -> None:
 
 def show_all_attacks(chosen: list[Entry]) -> None:
     for sentence in filter(None, (attack_sentence(entry.result) for entry in chosen)):
-        st.markdown(f"**{plain(sentence)}**")
+        st.markdown(f"**{escape_markdown(sentence)}**")
     show_attacks(chosen)
 
 

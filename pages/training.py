@@ -6,10 +6,8 @@ import streamlit as st
 
 from deepfake.errors import UserError
 from deepfake.runs.runs import run_names
-from ui.page import plain, show_tabs, start_page
-from ui.training.form import show_form
-from ui.training.run import COMPLAINT, show_run
-from ui.training.table import opened_runs, show_runs
+from ui.page import escape_markdown, show_tabs, start_page
+from ui.training import form, run, table
 
 
 def main() -> None:
@@ -20,7 +18,7 @@ def main() -> None:
     )
     names = run_names()
     show_tabs(
-        {"Watch": lambda: show_watch(names), "New run": show_form, "All runs": lambda: show_all(names)},
+        {"Watch": lambda: show_watch(names), "New run": form.show, "All runs": lambda: show_all(names)},
         default="Watch" if names else "New run",
     )
 
@@ -33,14 +31,14 @@ def show_watch(names: list[str]) -> None:
         st.session_state["run"] = names[0]  # renamed or deleted
     name = st.selectbox("Run", names, key="run", bind="query-params", on_change=forget_complaint)
     try:
-        show_run(name)
+        run.show(name)
     except UserError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
 
 
 def show_all(names: list[str]) -> None:
     if names:
-        show_runs(opened_runs())
+        table.show(table.opened_runs())
     else:
         show_empty_state()
 
@@ -52,7 +50,7 @@ def show_empty_state() -> None:
 
 
 def forget_complaint() -> None:
-    st.session_state.pop(COMPLAINT, None)
+    st.session_state.pop(run.COMPLAINT, None)
 
 
 main()

@@ -16,7 +16,7 @@ from deepfake.images.video import MAX_FRAMES, MAX_SECONDS, MAX_VIDEO_BYTES
 from deepfake.types import OperatingPoint
 from deepfake.util.text import percent
 from ui.charts import chart, download
-from ui.page import CALL_STYLES, ask_for_detector, ask_for_threshold, plain, start_page, warm_up
+from ui.page import CALL_STYLES, ask_for_detector, ask_for_threshold, escape_markdown, start_page, warm_up
 from ui.uploads import (
     LET_GO,
     VIDEO,
@@ -59,7 +59,7 @@ def main() -> None:
     try:
         names, first = model_names(), default_name()
     except ModelError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return
     upload_side, option_side = st.columns([3, 2], gap="medium")
     with upload_side:
@@ -76,7 +76,7 @@ def main() -> None:
             else:
                 show_video(upload, card, point)
     except ModelError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
     warm_up()
 
 
@@ -116,7 +116,7 @@ def show_video(upload: Upload, card: Card, point: OperatingPoint) -> None:
     except ModelError:
         raise
     except UserError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         show_right_page(upload)
     except Exception as error:
         logger.error("A video could not be judged.", exc_info=error)
@@ -150,14 +150,15 @@ def show_result(result: VideoVerdict, card: Card) -> None:
         facts = result.facts
         st.caption(
             f"{facts.seconds:.1f} seconds, {facts.width} x {facts.height} pixels, {facts.codec}; "
-            f"{len(result.frames)} of {facts.frames:,} frames judged (detector: {plain(result.model)})"
+            f"{len(result.frames)} of {facts.frames:,} frames judged "
+            f"(detector: {escape_markdown(result.model)})"
         )
         for warning in result.warnings[:-1]:
-            st.warning(plain(warning), icon=":material/info:")
+            st.warning(escape_markdown(warning), icon=":material/info:")
         sound = " The sound track was not listened to." if facts.has_sound else ""
-        st.info(plain(result.warnings[-1] + sound), icon=":material/info:")
-        unknown = plain("; ".join(card.does_not_know))
-        st.caption(f"The detector {plain(card.name)} does not know: {unknown}.")
+        st.info(escape_markdown(result.warnings[-1] + sound), icon=":material/info:")
+        unknown = escape_markdown("; ".join(card.does_not_know))
+        st.caption(f"The detector {escape_markdown(card.name)} does not know: {unknown}.")
     table = video_table(result)
     with right:
         chart(video_figure(result), "video timeline", "Probability of fake of each frame over the video")

@@ -15,7 +15,7 @@ from deepfake.errors import UserError
 from deepfake.settings import DEMO_EXPLANATION, VARIABLE, allowed_roots, is_demo, resolve_in_roots
 from deepfake.util.jobs import start_job
 from ui.jobs import show_job
-from ui.page import plain
+from ui.page import escape_markdown
 
 ALL = "All"
 
@@ -52,7 +52,7 @@ def ask_for_folder(
     try:
         return sets[chosen] if chosen in sets else resolve_in_roots(chosen or "")
     except UserError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return None
 
 
@@ -66,7 +66,7 @@ def ask_for_data(
     try:
         return _index(str(folder), folder.stat().st_mtime_ns)
     except (UserError, OSError) as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(escape_markdown(str(error)), icon=":material/error:")
         return None
 
 
@@ -108,7 +108,7 @@ def show_part(data: DatasetIndex, split: str | None, source: str | None) -> Data
     try:
         part = data.select(split=split, source=source)
     except UserError as error:
-        st.warning(plain(error.message), icon=":material/info:")
+        st.warning(escape_markdown(error.message), icon=":material/info:")
         return None
     n, n_fake = len(part), int(part.table["label"].sum())
     words = f"{n:,} pictures: {n_fake:,} fake, {n - n_fake:,} real."
@@ -123,7 +123,7 @@ def show_part(data: DatasetIndex, split: str | None, source: str | None) -> Data
 def show_empty_state(command: str = "") -> None:
     """Three ways to a first data set."""
     if is_demo():
-        st.info(plain(DEMO_EXPLANATION), icon=":material/info:")
+        st.info(escape_markdown(DEMO_EXPLANATION), icon=":material/info:")
         return
     with st.container(border=True):
         st.markdown("**There is no data set yet.** Three ways to one:")

@@ -8,7 +8,7 @@ from typing import Literal
 import streamlit as st
 
 from deepfake.util.jobs import find_job, forget_job
-from ui.page import plain
+from ui.page import escape_markdown
 
 LEAVE = "It goes on when you leave or reload this page."
 
@@ -21,7 +21,7 @@ def show_job(key: str, unit: str, *, can_stop: bool = True) -> None:
     if job.running:
         follow_job(key, unit, verb="Stop" if can_stop else None)
     elif job.state == "failed":
-        st.error(plain(job.message), icon=":material/error:")
+        st.error(escape_markdown(job.message), icon=":material/error:")
     elif job.state == "stopped":
         st.info(
             f"Stopped after {job.done:,} of {job.total:,} {unit}. What was done is kept: start again.",
@@ -52,7 +52,7 @@ def follow_job(
     job = find_job(key)
     if job is None or not job.running:
         st.rerun()
-    st.progress(min(job.done / job.total, 1.0) if job.total else 0.0, text=plain(job.line(unit)))
+    st.progress(min(job.done / job.total, 1.0) if job.total else 0.0, text=escape_markdown(job.line(unit)))
     if note:
         st.caption(note)
     with st.container(horizontal=True):

@@ -1,4 +1,4 @@
-"""The picture that another page opens on the page Check an image: one of an evaluation, or of a batch."""
+"""Links that open one picture of an evaluation or a batch on the page Check an image; and that picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deepfake.detection.text import POINT_WORDS
 from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
 from ui.desk import IN_BATCH, picture_in_batch
-from ui.page import carry, plain
+from ui.page import carry, escape_markdown
 from ui.uploads import Upload
 
 ADDRESS = ("picture", "picture-of", "scored-by")
@@ -35,7 +35,7 @@ def batch_picture() -> list[Upload]:
         try:
             picture = picture_in_batch(sha256)
         except UserError as error:
-            st.error(plain(error.message), icon=":material/image_not_supported:")
+            st.error(escape_markdown(error.message), icon=":material/image_not_supported:")
         else:
             st.markdown("A picture of your batch on the page Check many.")
         st.button(
@@ -61,10 +61,10 @@ def addressed_picture() -> list[Upload]:
         try:
             picture, sentence = open_linked(detector, title, image_id)
         except UserError as error:
-            st.error(plain(error.message), icon=":material/image_not_supported:")
+            st.error(escape_markdown(error.message), icon=":material/image_not_supported:")
             picture = None
         else:
-            st.markdown(plain(sentence))
+            st.markdown(escape_markdown(sentence))
         st.button("Close this picture", icon=":material/close:", on_click=forget_linked)
     return [picture] if picture else []
 

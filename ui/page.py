@@ -1,4 +1,5 @@
-"""What pages share: their set-up, text that is never markup, the detector's choice and its limits.
+"""What pages share: set-up, tabs, the warm-up, text that is never markup, what a link sets, and the choice of
+threshold and detector with the detector's limits.
 
 A deep link on a fresh server runs a file of ``pages/`` without ``streamlit_app.py``, so each page sets
 itself up through this module.
@@ -129,7 +130,7 @@ def forget_uploads(uploads: Sequence[UploadedFile]) -> None:
             context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
 
 
-def plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """The text with all markup escaped, for elements that take Markdown.
 
     Not for what a stranger typed, such as a file's name: addresses and ``:shortcodes:`` are found after
@@ -159,19 +160,19 @@ def ask_for_detector(names: list[str], first: str) -> str:
     return st.selectbox("Detector", names, index=names.index(first), key="detector", bind="query-params")
 
 
-def show_card(card: Card) -> None:
+def show_limits(card: Card) -> None:
     """What the detector can and cannot tell, and what becomes of the uploads."""
     st.space("small")
     knows, not_known, privacy = st.columns(3, gap="medium")
-    knows.markdown("**What it was trained to notice**\n" + bullets(card.knows))
-    not_known.markdown("**What it does not know**\n" + bullets(card.does_not_know))
+    knows.markdown("**What it was trained to notice**\n" + markdown_list(card.knows))
+    not_known.markdown("**What it does not know**\n" + markdown_list(card.does_not_know))
     privacy.markdown(
         "**Nothing is stored**\n\nPictures stay in this server's memory until you clear them or "
         "close this app; other pages of it do not drop them. They are not written to disk, not sent on "
         "and not used for training."
         + (" One that you leave with an answer to a verdict is kept." if feedback_folder() else "")
     )
-    st.caption(f"Detector {plain(card.name)}: {plain(card.description)}")
+    st.caption(f"Detector {escape_markdown(card.name)}: {escape_markdown(card.description)}")
 
 
 def show_tabs(shows: Mapping[str, Callable[[], None]], key: str = "tab", default: str | None = None) -> None:
@@ -189,9 +190,9 @@ def show_tabs(shows: Mapping[str, Callable[[], None]], key: str = "tab", default
                 show()
 
 
-def bullets(lines: tuple[str, ...]) -> str:
+def markdown_list(lines: tuple[str, ...]) -> str:
     """A Markdown list of plain texts."""
-    return "\n".join(["", *(f"- {plain(line)}" for line in lines)])
+    return "\n".join(["", *(f"- {escape_markdown(line)}" for line in lines)])
 
 
 @st.cache_resource(show_spinner=False)

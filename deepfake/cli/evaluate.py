@@ -106,7 +106,7 @@ _TITLES = {
     "balanced_accuracy": "balanced accuracy",
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
-    "tpr_at_fpr_1pct": "found at 1 % FPR",
+    "tpr_at_fpr_1pct": "found at 1% FPR",
     "brier": "Brier score",
 }
 USUAL_THRESHOLD = 0.5
@@ -225,7 +225,7 @@ def comparison_lines(result: Comparison, origins: Mapping[str, str]) -> str:
         lines += ["", *_pair_lines(pair)]
     if result.n_bootstrap:
         how = f"paired stratified bootstrap, {result.n_bootstrap} resamples"
-        lines += ["", f"[{result.confidence * 100:.0f} % intervals: {how}]"]
+        lines += ["", f"[{result.confidence * 100:.0f}% intervals: {how}]"]
     return _printable([*lines, *result.notes])
 
 
@@ -389,7 +389,7 @@ def _kinds(names: list[str] | None) -> list[Kind]:
 
 
 def robustness_lines(result: Robustness) -> str:
-    """A line a condition: amount; forced-choice accuracy and ROC AUC with 95 % intervals, forced choices that
+    """A line a condition: amount; forced-choice accuracy and ROC AUC with 95% intervals, forced choices that
     changed; of the verdicts the share decided, correct among those, false-positive rate, recall.
     """
     lines = [

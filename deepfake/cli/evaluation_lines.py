@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _FREE = (
     ("ROC AUC", "roc_auc"),
     ("average precision", "average_precision"),
-    ("fakes caught at 1 % false alarms", "tpr_at_fpr_1pct"),
+    ("fakes caught at 1% false alarms", "tpr_at_fpr_1pct"),
     ("ECE", "ece"),
     ("Brier score", "brier"),
 )
@@ -40,7 +40,7 @@ def measurement_lines(measurement: Measurement) -> str:
 
 
 def rule_lines(rule: RuleMetrics) -> list[str]:
-    """The verdicts at an operating point with their 95 % intervals."""
+    """The verdicts at an operating point with their 95% intervals."""
     lines = [
         f"verdict rule {rule.operating_point}: fake from {rule.fake_from:.3f}, real below "
         f"{rule.real_below:.3f}, uncertain between"
@@ -57,7 +57,7 @@ def rule_lines(rule: RuleMetrics) -> list[str]:
 
 
 def evaluation_lines(evaluation: Evaluation) -> str:
-    """All metrics with their 95 % intervals, each group under what it is, the confusion matrix, and the
+    """All metrics with their 95% intervals, each group under what it is, the confusion matrix, and the
     starting document's numbers."""
     lines = [
         f"{evaluation.n} images ({evaluation.n_fake} fake, {evaluation.n_real} real)",

@@ -53,7 +53,7 @@ class Shortcut:
         n_fake, n_real: images used.
         auc: ROC AUC of the classifier on images that it was not fitted to, the mean of the folds; 0.5 is
             chance, 1 is certainty.
-        interval: 95 % interval of ``auc``.
+        interval: 95% interval of ``auc``.
         file_auc: the same from facts of the file alone (``FROM_FILE``).
         single: AUC of each feature alone, found in the same way, strongest first.
     """

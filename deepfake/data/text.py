@@ -119,7 +119,7 @@ def _copies_line(audit: Audit) -> tuple[Level, str]:
 def shortcut_line(shortcut: Shortcut) -> str:
     """How far the label of a split can be told without its pixels."""
     low, high = shortcut.interval
-    number = f"ROC AUC {shortcut.auc:.2f}, 95 % interval {low:.2f} to {high:.2f}"
+    number = f"ROC AUC {shortcut.auc:.2f}, 95% interval {low:.2f} to {high:.2f}"
     best = FEATURES[next(iter(shortcut.single))]
     if shortcut.level == "none":
         return (

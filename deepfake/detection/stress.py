@@ -156,7 +156,7 @@ CHANGES: tuple[Change, ...] = (
 """Done to the square that was scored."""
 
 REFRAMING: tuple[Change, ...] = (
-    Change("Margin", 0.2, "white, 20 %", True),
+    Change("Margin", 0.2, "white, 20%", True),
     Change("Quarter turn", 90, "", True),
 )
 """Done to the picture, in which the face is then looked for again."""

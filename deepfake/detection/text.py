@@ -46,7 +46,7 @@ def judged_by_line(verdict: Verdict, thresholds: Thresholds) -> str:
     return (
         f"Detector {verdict.model}, {POINT_WORDS[point].lower()}: fake from "
         f"{percent(thresholds.fake_from(point))}, real below {percent(thresholds.uncertain_low)}."
-    ).replace(" %", "%")
+    )
 
 
 def short_words(verdict: Verdict) -> str:

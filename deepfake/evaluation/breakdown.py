@@ -53,7 +53,7 @@ def breakdown_table(parts: Sequence[Part], threshold: float) -> pd.DataFrame:
 
     Returns:
         columns part, images, fake, real (counts), then accuracy, auc, recall (fakes found) and
-        false_alarm_rate, each followed by NAME_low and NAME_high of its 95 % interval (Wilson, 1927; for the
+        false_alarm_rate, each followed by NAME_low and NAME_high of its 95% interval (Wilson, 1927; for the
         AUC DeLong et al., 1988). NaN where a class that the number needs has no image.
     """
     rows = []
@@ -93,7 +93,7 @@ class Gap:
         before, after: titles of the two.
         accuracy_before, accuracy_after: balanced accuracy at the same threshold.
         fall: accuracy_before - accuracy_after; below 0 where it rose.
-        low, high: 95 % interval of the fall, from the Wilson intervals of the four shares (MOVER; Zou and
+        low, high: 95% interval of the fall, from the Wilson intervals of the four shares (MOVER; Zou and
             Donner, 2008). The two sets count as independent; copies of the same images are not, which makes
             the interval too wide rather than too narrow.
         alarm: the fall is above ``ALARM_POINTS`` and its interval excludes 0.

@@ -26,7 +26,7 @@ class Estimate:
 
     Attributes:
         value: on these images.
-        interval: 95 % (low, high) by paired stratified bootstrap, percentiles; None also without resamples.
+        interval: 95% (low, high) by paired stratified bootstrap, percentiles; None also without resamples.
     """
 
     value: float | None
@@ -64,7 +64,7 @@ class Comparison:
         n, n_fake, n_real: common images.
         left_out: for each detector, its images that are not in all tables.
         metrics: for each detector, the metrics of `PAIRED_METRICS` on the common images; None: undefined.
-        intervals: of these, 95 % (low, high) by the same resamples; None: undefined, or no resamples.
+        intervals: of these, 95% (low, high) by the same resamples; None: undefined, or no resamples.
         pairs: every two detectors once, the earlier one as A.
         confidence, n_bootstrap: of the intervals.
         notes: sentences for a person: what was left out, what is undefined, what misleads.

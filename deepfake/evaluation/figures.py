@@ -347,13 +347,13 @@ def _add_reliability(figure: go.Figure, name: str, table: pd.DataFrame, *, last:
         marker={"color": colour, "size": 9 if last else 7, "symbol": "circle" if last else "square-open"},
         name=name,
         hovertemplate="mean score %{x:.1%}<br>fake in truth %{y:.1%} "
-        "(95 % interval %{customdata[1]:.1%} to %{customdata[2]:.1%})<br>%{customdata[0]:,} pictures"
+        "(95% interval %{customdata[1]:.1%} to %{customdata[2]:.1%})<br>%{customdata[0]:,} pictures"
         "<extra></extra>",
     )
 
 
 def dot_figure(table: pd.DataFrame, metric: str) -> go.Figure:
-    """A row a subset, with a dot at its number and a line for its 95 % interval.
+    """A row a subset, with a dot at its number and a line for its 95% interval.
 
     Args:
         table: from ``breakdown.breakdown_table``.
@@ -400,7 +400,7 @@ def differences_figure(found: Mapping[str, Estimate], titles: Mapping[str, str],
 
 
 def _interval_figure(x_title: str, rows: pd.DataFrame, number: str) -> go.Figure:
-    """A dot and a line for its 95 % interval in each row, the first row on top.
+    """A dot and a line for its 95% interval in each row, the first row on top.
 
     Args:
         x_title: of the axis of numbers.
@@ -409,8 +409,7 @@ def _interval_figure(x_title: str, rows: pd.DataFrame, number: str) -> go.Figure
     """
     figure = base_figure(x_title, "", height=110 + 45 * max(1, len(rows)))
     hover = (
-        f"%{{y}}<br>%{{x:{number}}} "
-        f"(95 % interval %{{customdata[0]:{number}}} to %{{customdata[1]:{number}}})"
+        f"%{{y}}<br>%{{x:{number}}} (95% interval %{{customdata[0]:{number}}} to %{{customdata[1]:{number}}})"
     )
     extra = ["images"] if "images" in rows else []
     figure.add_scatter(

@@ -103,7 +103,7 @@ class Evaluation:
         roc_auc: chance that a Fake scores above a Real, ties counting half.
         average_precision: sum of precision times step in recall, without interpolation, as in scikit-learn.
         f1: of Fake.
-        tpr_at_fpr_1pct: highest share of Fake found at a threshold that calls at most 1 % of Real fake; no
+        tpr_at_fpr_1pct: highest share of Fake found at a threshold that calls at most 1% of Real fake; no
             interpolation.
         eer: equal error rate, where the share of Real called fake equals the share of Fake missed, on the
             straight line between the two neighbouring thresholds.
@@ -245,13 +245,13 @@ def _notes(
     if n_fake == 0 or n_real == 0:
         only, other = CLASS_ORDER if n_real == 0 else CLASS_ORDER[::-1]
         undefined = (
-            "Balanced accuracy, ROC AUC, average precision, the share of fakes found at 1 % false alarms"
+            "Balanced accuracy, ROC AUC, average precision, the share of fakes found at 1% false alarms"
         )
         undefined += " and the equal error rate" if n_fake else ", the equal error rate and F1"
         notes.append(f"All images are {only}: {undefined} are undefined without images labelled {other}.")
     elif n_real < 100:
         notes.append(
-            f"With {n_real} Real images, 1 % false alarms means none at all: the share of fakes found there "
+            f"With {n_real} Real images, 1% false alarms means none at all: the share of fakes found there "
             "rests on the highest-scoring Real image."
         )
     still = [name for name, pair in intervals.items() if pair is not None and pair[0] == pair[1]]
@@ -271,10 +271,10 @@ LOW_FPR = 0.001
 
 @dataclass(frozen=True)
 class LowFprMetrics:
-    """What `Evaluation` lacks where false alarms must be few, with 95 % bootstrap intervals.
+    """What `Evaluation` lacks where false alarms must be few, with 95% bootstrap intervals.
 
     Attributes:
-        tpr_at_fpr_0_1pct: highest share of Fake found at a threshold that calls at most 0.1 % of Real fake.
+        tpr_at_fpr_0_1pct: highest share of Fake found at a threshold that calls at most 0.1% of Real fake.
         eer: equal error rate, as in `Evaluation`.
         intervals: (low, high) of both by name, by stratified percentile bootstrap.
         n_bootstrap: resamples used.
@@ -289,7 +289,7 @@ class LowFprMetrics:
 def low_fpr_metrics(
     labels: ArrayLike, p_fake: ArrayLike, *, n_bootstrap: int = 1000, seed: int = 0
 ) -> LowFprMetrics | None:
-    """Recall at 0.1 % false alarms and equal error rate with their intervals; None with one class.
+    """Recall at 0.1% false alarms and equal error rate with their intervals; None with one class.
 
     Args:
         labels: (N,) 1 = Fake, 0 = Real.

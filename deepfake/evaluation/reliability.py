@@ -35,7 +35,7 @@ def reliability_table(labels: ArrayLike, p_fake: ArrayLike, n_bins: int = N_BINS
 
     Returns:
         a row per bin, empty ones too: low, high, n, n_fake, mean_p_fake, share_fake, share_low, share_high
-        (95 % Wilson interval of share_fake), gap (mean_p_fake - share_fake: above 0 where scores are higher
+        (95% Wilson interval of share_fake), gap (mean_p_fake - share_fake: above 0 where scores are higher
         than they should be). Means, shares and gap are NaN in empty bins. The sum of n / N * |gap| is the
         expected calibration error.
 

@@ -61,10 +61,10 @@ def context_sentence(scores: pd.DataFrame | None, verdict: Verdict, rules: Rules
     were = "was" if context.n_fake == 1 else "were"
     return (
         f"Of {context.n:,} images kept out of training that scored like this, {context.n_fake:,} {were} fake "
-        f"({context.confidence:.0%} interval: {low} to {high} %). "
+        f"({context.confidence:.0%} interval: {low} to {high}%). "
         f"Of all {len(scores):,} such images {percent(scores['label'].to_numpy().mean())} were fake; "
         "where fakes are rarer or more common, the count would differ."
-    ).replace("95%", "95 %")
+    )
 
 
 def context_example(scores: pd.DataFrame | None, p_fake: float = 0.8) -> str:
@@ -102,7 +102,7 @@ METRIC_TEXTS = (
         "Balanced accuracy, forced choice",
         "share",
         "The mean of two shares: fakes called fake, and real pictures called real. Unlike accuracy it is "
-        "not flattered when one kind is more common. 50 % is guessing.",
+        "not flattered when one kind is more common. 50% is guessing.",
     ),
     MetricText(
         "roc_auc",
@@ -127,35 +127,35 @@ METRIC_TEXTS = (
     ),
     MetricText(
         "tpr_at_fpr_1pct",
-        "Found at 1 % false alarms",
+        "Found at 1% false alarms",
         "share",
-        "TPR at 1 % FPR: the share of fakes found by the best threshold that calls at most 1 in 100 real "
+        "TPR at 1% FPR: the share of fakes found by the best threshold that calls at most 1 in 100 real "
         "pictures fake.",
     ),
     MetricText(
         "tpr_at_fpr_0_1pct",
-        "Found at 0.1 % false alarms",
+        "Found at 0.1% false alarms",
         "share",
-        "TPR at 0.1 % FPR: the same with at most 1 in 1,000 real pictures called fake.",
+        "TPR at 0.1% FPR: the same with at most 1 in 1,000 real pictures called fake.",
     ),
     MetricText(
         "eer",
         "Equal error rate, EER",
         "share",
-        "Where the share of fakes missed equals the share of real pictures called fake. 0 % is perfect.",
+        "Where the share of fakes missed equals the share of real pictures called fake. 0% is perfect.",
     ),
     MetricText(
         "ece",
         "Calibration error, ECE",
         "number",
-        "How far scores are from the truth on average: 0.05 means that of pictures scored 80 %, some 75 or "
-        "85 % are fake. 0 is perfect; chance alone makes it a little higher.",
+        "How far scores are from the truth on average: 0.05 means that of pictures scored 80%, some 75 or "
+        "85% are fake. 0 is perfect; chance alone makes it a little higher.",
     ),
     MetricText(
         "brier",
         "Brier score",
         "number",
-        "Mean squared distance of the score from the truth. 0 is perfect, 0.25 is always saying 50 %.",
+        "Mean squared distance of the score from the truth. 0 is perfect, 0.25 is always saying 50%.",
     ),
 )
 
@@ -180,7 +180,7 @@ def shown_rate(rate: Rate) -> str:
     """A share with its interval in one line."""
     if rate.share is None or rate.low is None or rate.high is None:
         return "undefined"
-    return f"{shown(rate.share, 'share')} (95 % interval {shown_interval((rate.low, rate.high), 'share')})"
+    return f"{shown(rate.share, 'share')} (95% interval {shown_interval((rate.low, rate.high), 'share')})"
 
 
 def rule_table(rules: Mapping[OperatingPoint, RuleMetrics]) -> pd.DataFrame:
@@ -260,12 +260,12 @@ def interval_sentence(recorded: Recorded, strict: LowFprMetrics | None) -> str:
         return "No intervals were recorded."
     resamples = f"{recorded.n_bootstrap:,}"
     if strict is not None and strict.n_bootstrap != recorded.n_bootstrap:
-        resamples += f" (EER and 0.1 %: {strict.n_bootstrap:,})"
+        resamples += f" (EER and 0.1%: {strict.n_bootstrap:,})"
     return (
-        f"Intervals: 95 %, by stratified bootstrap with {resamples} resamples of the {recorded.n:,} "
-        "pictures, Fake and Real each for itself. They show how the numbers would move with "
-        "other pictures of the same kind, not with pictures of another kind."
-    ).replace("95 %", f"{recorded.confidence:.0%}".replace("%", " %"))
+        f"Intervals: {recorded.confidence:.0%}, by stratified bootstrap with {resamples} resamples of "
+        f"the {recorded.n:,} pictures, Fake and Real each for itself. They show how the numbers would move "
+        "with other pictures of the same kind, not with pictures of another kind."
+    )
 
 
 def starting_table(recorded: Recorded, start: StartingDocument | None = None) -> pd.DataFrame:
@@ -350,7 +350,7 @@ GAP_TITLES: dict[GapKind, str] = {
 
 GAP_RULE = (
     f"A warning is raised where balanced accuracy falls by more than {100 * ALARM_POINTS:.0f} points and the "
-    "95 % interval of the fall does not reach 0. Both are called at the same threshold."
+    "95% interval of the fall does not reach 0. Both are called at the same threshold."
 )
 
 
@@ -360,7 +360,7 @@ def gap_sentence(gap: Gap, data: str = "") -> str:
     low, high = (gap.low, gap.high) if gap.fall >= 0 else (-gap.high, -gap.low)
     return (
         f"{GAP_TITLES[gap.kind]}{f' ({data})' if data else ''}: balanced accuracy {way} by "
-        f"{100 * abs(gap.fall):.1f} points (95 % interval {100 * low:.1f} to {100 * high:.1f}), from "
+        f"{100 * abs(gap.fall):.1f} points (95% interval {100 * low:.1f} to {100 * high:.1f}), from "
         f"{shown(gap.accuracy_before, 'share')} to {shown(gap.accuracy_after, 'share')}."
     )
 
@@ -402,7 +402,7 @@ def pair_sentence(found: Comparison, pair: PairComparison) -> str:
     if difference.interval is None:
         return f"{sentence}."
     low, high = difference.interval
-    sentence += f" (95 % interval {100 * low:+.1f} to {100 * high:+.1f})."
+    sentence += f" (95% interval {100 * low:+.1f} to {100 * high:+.1f})."
     if low <= 0 <= high:
         return f"{sentence} It may be chance."
     return sentence
@@ -479,7 +479,7 @@ def rate_sentence(point: ExpectedOutcomes, wanted: float) -> str:
     if high is not None and high > wanted:
         sentence += (
             f" With {metrics.false_alarm_rate.n:,} real pictures to judge by, the rate elsewhere may be "
-            f"up to {100 * high:.2f} % rather than the {100 * wanted:.2f} % asked for."
+            f"up to {100 * high:.2f}% rather than the {100 * wanted:.2f}% asked for."
         )
     return sentence
 
@@ -488,7 +488,8 @@ def outcome_rows(point: ExpectedOutcomes) -> pd.DataFrame:
     """What becomes of 1,000 pictures.
 
     Returns:
-        columns Outcome, Expected, 95 % interval (text), value, low, high (numbers; None where undefined).
+        columns Outcome, Expected, 95 % interval (text; spelled so since the first CSV), value, low,
+        high (numbers; None where undefined).
     """
     fakes = PER * point.base_rate
     rows = [
@@ -496,7 +497,7 @@ def outcome_rows(point: ExpectedOutcomes) -> pd.DataFrame:
         _outcome_row(f"Fakes missed, of {fakes:g}", point.missed),
         _outcome_row(f"Real pictures called fake, of {PER - fakes:g}", point.false_alarms),
         _outcome_row(f"Real pictures let pass, of {PER - fakes:g}", point.passed),
-        _outcome_row("Of those called fake, fake in truth", point.precision, 100.0, " %"),
+        _outcome_row("Of those called fake, fake in truth", point.precision, 100.0, "%"),
     ]
     return pd.DataFrame(rows).astype({"value": object, "low": object, "high": object})
 
@@ -530,7 +531,7 @@ def rates_sentence(metrics: ThresholdMetrics) -> str:
 
 def worth_sentence(point: ExpectedOutcomes) -> str:
     """Of 100 pictures called fake, how many are; and how many of 10,000 are called so."""
-    head = f"If {100 * point.base_rate:g} % of pictures are fake, "
+    head = f"If {100 * point.base_rate:g}% of pictures are fake, "
     if point.precision is None or point.found is None or point.false_alarms is None:
         return f"{head}none would be called fake."
     of_100, low, high = (

@@ -36,7 +36,7 @@ class SortedScores:
 
 @dataclass(frozen=True)
 class Rate:
-    """A share k / n with its 95 % Wilson interval (Wilson, 1927); all None where n is 0."""
+    """A share k / n with its 95% Wilson interval (Wilson, 1927); all None where n is 0."""
 
     k: int
     n: int
@@ -163,7 +163,7 @@ def cell_images(table: SortedTable, threshold: float, cell: ConfusionCell) -> pd
 
 
 def auc_with_interval(scores: SortedScores) -> tuple[float, float, float] | None:
-    """ROC AUC and its 95 % interval by DeLong's variance (DeLong et al., 1988), on the logit scale.
+    """ROC AUC and its 95% interval by DeLong's variance (DeLong et al., 1988), on the logit scale.
 
     Returns:
         (auc, low, high); None with one class. With a class of one image, or perfect separation, the variance
@@ -181,7 +181,7 @@ PER = 1000
 
 @dataclass(frozen=True)
 class Expected:
-    """An expected number, and its bounds at the ends of 95 % intervals."""
+    """An expected number, and its bounds at the ends of 95% intervals."""
 
     value: float
     low: float

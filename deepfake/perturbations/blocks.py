@@ -31,7 +31,7 @@ def large_holes(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pi
 
 
 def dropped_pixels(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Set 5-10 % of the pixels to black, or all of them to one random colour."""
+    """Set 5-10% of the pixels to black, or all of them to one random colour."""
     dropped = pixels.copy(order="C")
     flat = dropped.reshape(-1, 3)
     places = rng.integers(len(flat), size=max(1, round(len(flat) * between(0.05, 0.10, strength))))

@@ -55,7 +55,7 @@ def ringing(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels
 
 
 def superpixels(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Flatten 10-70 % of the Voronoi cells round jittered grid points, 8-22 px apart, to their means."""
+    """Flatten 10-70% of the Voronoi cells round jittered grid points, 8-22 px apart, to their means."""
     height, width = pixels.shape[:2]
     pitch = size(pixels, between(8, 22, strength), at_least=2)
     ys, xs = np.meshgrid(np.arange(0, height, pitch), np.arange(0, width, pitch), indexing="ij")

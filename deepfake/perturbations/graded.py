@@ -43,7 +43,7 @@ class Kind:
 
 
 def messenger(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Send through two apps: shrink to 90-20 % a side, JPEG 75, to 0.8 of that, JPEG 60, enlarge.
+    """Send through two apps: shrink to 90-20% a side, JPEG 75, to 0.8 of that, JPEG 60, enlarge.
 
     Two compressions on different grids leave other traces than one (double compression: Popescu and Farid,
     2004).
@@ -83,13 +83,13 @@ def _contrast(pixels: Pixels, factor: float) -> Pixels:
 
 
 def fade(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Take away 0-100 % of the colour."""
+    """Take away 0-100% of the colour."""
     grey = PERTURBATIONS["colour"]["grey"](pixels, 1.0, rng)
     return as_pixels(cv2.addWeighted(pixels, 1 - strength, grey, strength, 0))
 
 
 def crop(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Keep a random part of 100-40 % of the area, of the same shape, and enlarge it again."""
+    """Keep a random part of 100-40% of the area, of the same shape, and enlarge it again."""
     height, width = pixels.shape[:2]
     side = between(1.0, 0.4, strength) ** 0.5
     kept_height, kept_width = max(1, round(height * side)), max(1, round(width * side))

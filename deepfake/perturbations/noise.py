@@ -54,7 +54,7 @@ def multiplicative(pixels: Pixels, strength: float, rng: np.random.Generator) ->
 
 
 def salt_and_pepper(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Set 1-12 % of the pixels to black or white."""
+    """Set 1-12% of the pixels to black or white."""
     noisy = pixels.copy(order="C")
     flat = noisy.reshape(-1, 3)
     count = max(2, round(len(flat) * between(0.01, 0.12, strength)))

@@ -65,13 +65,13 @@ def snow(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
 
 
 def spatter(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Splash drops of water or of mud over 4-30 % of the image: smoothed noise above a threshold."""
+    """Splash drops of water or of mud over 4-30% of the image: smoothed noise above a threshold."""
     height, width = pixels.shape[:2]
     half_height, half_width = (height + 1) // 2, (width + 1) // 2  # drops are smooth: half the size is enough
     sigma = max(0.6, rng.uniform(1.0, 2.5) * unit(pixels))
     noise = cv2.GaussianBlur(normal_field(rng, half_height, half_width, 1.0, np.float32), (0, 0), sigma)
     spread = max(1e-6, float(noise.std()))
-    threshold = between(1.75, 0.52, strength)  # upper 4 % and 30 % of a normal distribution
+    threshold = between(1.75, 0.52, strength)  # upper 4% and 30% of a normal distribution
     drops = np.clip((noise / spread - threshold) * 3 + 0.5, 0, 1).astype(np.float32)
     water = rng.random() < 0.5
     colour = (238, 238, 175) if water else (63, 42, 20)

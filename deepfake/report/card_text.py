@@ -15,7 +15,7 @@ from deepfake.util.text import Unit, percent, shown, shown_interval
 _COLUMNS: tuple[tuple[str, str, Unit], ...] = (
     ("accuracy", "Forced-choice accuracy", "share"),
     ("roc_auc", "ROC AUC", "number"),
-    ("tpr_at_fpr_1pct", "Found at 1 % false alarms", "share"),
+    ("tpr_at_fpr_1pct", "Found at 1% false alarms", "share"),
 )
 
 _SETS = {
@@ -115,9 +115,7 @@ def calibration_sentence(card: Card) -> str:
         f"{on.get('split', 'not named')}{copies or ','} which it was not trained on."
     )
     if isinstance(reliability := on.get("reliability_outside_band"), (int, float)):
-        sentence += f" There, at least {reliability:.0%} of what it calls fake or real was so.".replace(
-            "%", " %"
-        )
+        sentence += f" There, at least {reliability:.0%} of what it calls fake or real was so."
     return sentence
 
 

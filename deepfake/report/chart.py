@@ -58,7 +58,7 @@ def stress_chart(test: StressTest, thresholds: Thresholds, point: OperatingPoint
     for tenth in range(0, 11, 2):
         x = scale.x(tenth / 10)
         draw.line((x, _TOP, x, bottom), fill=_PALE)
-        draw.text((x, bottom + 8), f"{10 * tenth} %", fill=_INK, font=font, anchor="ma")
+        draw.text((x, bottom + 8), f"{10 * tenth}%", fill=_INK, font=font, anchor="ma")
     draw.text((scale.x(0.5), bottom + 42), "Probability of fake", fill=_INK, font=font, anchor="ma")
     for y in range(_TOP, bottom, 10):
         draw.line(

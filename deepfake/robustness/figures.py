@@ -46,7 +46,7 @@ def map_figure(summary: pd.DataFrame, measure: Measure) -> go.Figure:
 
 
 def curve_figure(curves: Mapping[str, pd.DataFrame], measure: Measure, axis: str) -> go.Figure:
-    """One number against the strength of one perturbation, a line a detector, with 95 % intervals.
+    """One number against the strength of one perturbation, a line a detector, with 95% intervals.
 
     Args:
         curves: by label, from ``robustness_view.curve_table``.
@@ -132,6 +132,6 @@ def _add_line(
         line={"color": colour, "width": 2.5, "dash": dash},
         marker={"color": colour, "size": 9, "symbol": symbol},
         name=label,
-        hovertemplate=f"%{{x}}<br>%{{y:{shown}}} (95 % interval %{{customdata[0]:{shown}}} to "
+        hovertemplate=f"%{{x}}<br>%{{y:{shown}}} (95% interval %{{customdata[0]:{shown}}} to "
         f"%{{customdata[1]:{shown}}})<br>%{{customdata[2]:,}} pictures",
     )

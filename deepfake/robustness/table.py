@@ -16,7 +16,7 @@ from deepfake.types import Thresholds
 
 RULE_MEASURES = ("decided", "correct", "false_positive_rate", "recall")
 MEASURES = ("accuracy", "balanced_accuracy", "roc_auc", "mean_real", "mean_fake", "flipped", *RULE_MEASURES)
-"""Each is a column, with ``_low`` and ``_high`` for its 95 % interval; NaN where undefined.
+"""Each is a column, with ``_low`` and ``_high`` for its 95% interval; NaN where undefined.
 
 accuracy: of a forced choice at the balanced threshold, share of pictures called rightly (interval: Wilson,
 1927).

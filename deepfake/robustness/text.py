@@ -171,10 +171,10 @@ def attack_sentence(result: Robustness) -> str:
     parts = []
     for name in found:
         mildest = table.loc[[name]].iloc[0]
-        parts.append(f"{100 * mildest['accuracy']:.0f} % under {ATTACK_WORDS[name]}")
+        parts.append(f"{100 * mildest['accuracy']:.0f}% under {ATTACK_WORDS[name]}")
     reach = float(table.loc[[found[0]], "amount"].iloc[0])
     return (
-        f"Forced to choose, {result.model} calls {100 * clean:.0f} % of the clean pictures rightly. Changes "
+        f"Forced to choose, {result.model} calls {100 * clean:.0f}% of the clean pictures rightly. Changes "
         f"of {reach:g} of 255, which no eye sees, leave {_listed(parts)}."
     )
 

@@ -35,13 +35,13 @@ def percent(share: float) -> str:
     """A probability or share in 0..1 in whole percent; never a 0 or 100 that it is not.
 
     >>> percent(0.934), percent(0.003), percent(0.998), percent(0.0), percent(1.0)
-    ('93 %', 'under 1 %', 'over 99 %', '0 %', '100 %')
+    ('93%', 'under 1%', 'over 99%', '0%', '100%')
     """
     if 0 < share < 0.01:
-        return "under 1 %"
+        return "under 1%"
     if 0.99 < share < 1:
-        return "over 99 %"
-    return f"{share:.0%}".replace("%", " %")
+        return "over 99%"
+    return f"{share:.0%}"
 
 
 def file_size(n_bytes: int) -> str:
@@ -76,23 +76,23 @@ def shown(value: float | None, unit: Unit) -> str:
     """A number as it stands on the page.
 
     >>> shown(0.9473, "share"), shown(0.9473, "number"), shown(None, "share")
-    ('94.7 %', '0.947', 'undefined')
+    ('94.7%', '0.947', 'undefined')
     """
     if value is None:
         return "undefined"
-    return f"{100 * value:.1f} %" if unit == "share" else f"{value:.3f}"
+    return f"{100 * value:.1f}%" if unit == "share" else f"{value:.3f}"
 
 
 def shown_interval(pair: tuple[float, float] | None, unit: Unit) -> str:
     """An interval as it stands on the page; empty without one.
 
     >>> shown_interval((0.9, 0.95), "share"), shown_interval(None, "number")
-    ('90.0 to 95.0 %', '')
+    ('90.0 to 95.0%', '')
     """
     if pair is None:
         return ""
     low, high = pair
-    return f"{100 * low:.1f} to {100 * high:.1f} %" if unit == "share" else f"{low:.3f} to {high:.3f}"
+    return f"{100 * low:.1f} to {100 * high:.1f}%" if unit == "share" else f"{low:.3f} to {high:.3f}"
 
 
 def printable(text: str, instead: str = "?") -> str:

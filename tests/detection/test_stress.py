@@ -77,7 +77,7 @@ def test_text_over_a_face_that_looks_fake_only_then_leaves_the_verdict_real() ->
 
     text = stress_test(lambda _: scores("Text"), detailed(), THRESHOLDS)
     assert text.stable
-    assert "flips only at strong ones: text 25 % opaque, text 50 % opaque." in text.sentence()
+    assert "flips only at strong ones: text 25% opaque, text 50% opaque." in text.sentence()
     for kind in ("Shift", "Turn"):
         assert not stress_test(lambda _, kind=kind: scores(kind), detailed(), THRESHOLDS).stable
 
@@ -95,7 +95,7 @@ def test_a_margin_and_a_quarter_turn_of_the_picture_are_mild() -> None:
     assert [point.change for point in result.points] == [*CHANGES, *REFRAMING]
     assert np.array_equal(seen[-1], crop[10:])
     assert not result.stable
-    assert result.sentence() == "Not stable: the verdict flips at margin white, 20 %."
+    assert result.sentence() == "Not stable: the verdict flips at margin white, 20%."
 
 
 @pytest.mark.parametrize(("score", "call"), [(0.95, "fake"), (0.05, "real"), (0.5, "uncertain")])
@@ -116,7 +116,7 @@ def test_uncertain_is_no_flip_and_strong_changes_leave_it_stable() -> None:
     assert strong.stable
     assert len(strong.flips) == sum(not change.mild for change in CHANGES)
     assert (
-        "flips only at strong ones: JPEG quality 50, JPEG quality 30, resize to 50 % and back and "
+        "flips only at strong ones: JPEG quality 50, JPEG quality 30, resize to 50% and back and "
         in strong.sentence()
     )
 

@@ -54,15 +54,15 @@ def test_examples():
 
 def test_percent_never_claims_certainty():
     for share in (1e-9, 0.004, 0.9951, 1 - 1e-9):
-        assert util_text.percent(share) not in ("0 %", "100 %")
+        assert util_text.percent(share) not in ("0%", "100%")
 
 
 def test_context_counts_the_nearest_images():
     sentence = context_sentence(score_table(), VERDICT)
     assert sentence.startswith(
-        "Of 80 images kept out of training that scored like this, 80 were fake (95 % interval: 95 to 100 %)."
+        "Of 80 images kept out of training that scored like this, 80 were fake (95% interval: 95 to 100%)."
     )
-    assert "Of all 400 such images 50 % were fake" in sentence
+    assert "Of all 400 such images 50% were fake" in sentence
     assert "80 images kept out of training that scored like this, 0 were" in context_sentence(
         score_table(), replace(VERDICT, p_fake=0.1)
     )
@@ -138,7 +138,7 @@ def test_rows_say_why_a_score_does_not_decide():
     rows = presentation.part_rows(replace(VERDICT, faces=faces), Thresholds(0.5, 0.9, 0.2, 0.7))
     assert [row.words for row in rows] == [
         "Uncertain: too small to analyze",
-        "Uncertain: a face this small is called fake only from 93 %",
+        "Uncertain: a face this small is called fake only from 93%",
         "Uncertain",
         "Likely fake",
     ]
@@ -164,7 +164,7 @@ def test_scope_line(changes, words):
     ("counts", "words"),
     [
         (False, "The whole image was checked as well: no sign of AI generation."),
-        (True, "The verdict rests on the whole image (the square in the picture), 97 % fake: "),
+        (True, "The verdict rests on the whole image (the square in the picture), 97% fake: "),
     ],
 )
 def test_scope_line_tells_of_the_whole_picture(counts, words):

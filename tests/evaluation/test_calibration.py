@@ -205,7 +205,7 @@ def test_threshold_at_fpr_when_nothing_may_pass_or_nothing_is_real():
 
 
 def one_sided_low(k: int, n: int) -> float:
-    return wilson_interval(k, n, 0.90)[0]  # 5 % on each side
+    return wilson_interval(k, n, 0.90)[0]  # 5% on each side
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -239,7 +239,7 @@ def test_band_widens_with_the_target(seed):
 
 
 def test_verdicts_outside_the_band_are_as_reliable_as_promised():
-    """On new images, the true reliability of either verdict falls short of 95 % in few of 100 repetitions."""
+    """On new images, the true reliability of either verdict falls short of 95% in few of 100 repetitions."""
     new_labels, new_p = simulated(10_000, 200_000)
     low, high = uncertain_band(new_labels, new_p, 0.95)  # with as good as all the knowledge there is
     best = ((new_p >= high) | (new_p < low)).mean()

@@ -73,7 +73,7 @@ def test_words_say_how_sure_the_rate_is() -> None:
     scores = table(60)
     point = expect(sort_scores(scores["label"], scores["p_fake"]), threshold_for(scores, 0.001), 0.5)
     assert "up to" in rate_sentence(point, 0.001)
-    assert "rather than the 0.10 % asked for" in rate_sentence(point, 0.001)
+    assert "rather than the 0.10% asked for" in rate_sentence(point, 0.001)
     rows = outcome_rows(point).set_index("Outcome")
     assert rows.loc["Fakes found, of 500", "value"] == point.found.value if point.found else False
     everything = expect(sort_scores(scores["label"], scores["p_fake"]), 0.0, 0.5)

@@ -163,7 +163,7 @@ def test_fused_normalisation_trains_as_keras_does() -> None:
     """Same outputs, gradients and running mean.
 
     Keras' running variance is that of the batch; the fused kernel's is the unbiased estimate, larger by
-    n / (n - 1) for n values a channel: 0.01 % for a batch of training.
+    n / (n - 1) for n values a channel: 0.01% for a batch of training.
     """
     rng = np.random.default_rng(0)
     batch = tf.constant(rng.normal(3, 2, (4, 5, 6, 7)).astype(np.float32))

@@ -42,7 +42,7 @@ def test_base_rates_follow_share_and_threshold(models: Path) -> None:
             assert not app.exception
             number = expected(models, cut, share / 100)
             assert app.metric[0].value == str(number)
-            assert f"If {share:g} % of pictures are fake, {number} of 100" in shown(app)
+            assert f"If {share:g}% of pictures are fake, {number} of 100" in shown(app)
             seen.add(number)
     assert len(seen) > 3
 
@@ -71,12 +71,12 @@ def test_the_card_in_words(models: Path) -> None:
         "7 epochs of all",
         "free <b>",
     ]
-    wanted += ["2,222 pictures of the part Validation, 50 % of them altered copies", "Calls hats fake."]
+    wanted += ["2,222 pictures of the part Validation, 50% of them altered copies", "Calls hats fake."]
     assert [each for each in wanted if each not in words] == []
     table = app.dataframe[0].value
     entries = json.loads((models / "card.json").read_text())["evaluations"]
     assert list(table["Measured on"]) == ["Fakes", "Set, Test, altered copies", "Set, Test"]
-    assert table["Forced-choice accuracy"].iloc[2].startswith(f"{100 * entries[2]['accuracy']:.1f} % (")
+    assert table["Forced-choice accuracy"].iloc[2].startswith(f"{100 * entries[2]['accuracy']:.1f}% (")
     assert table["ROC AUC"].iloc[0] == "-"
 
 
@@ -88,10 +88,10 @@ def test_limits_are_read_from_what_was_measured(models: Path) -> None:
     blind = replace(fakes, numbers={**fakes.numbers, "accuracy": 0.168})
     assert measured_limits((guessing, able, blind, replace(fakes, numbers={"accuracy": 0.5}))) == (
         "Set, Test, altered copies: no better than guessing (ROC AUC 0.410 to 0.520; 0.5 is guessing)",
-        f"Fakes: called only 16.8 % of {fakes.n:,} fake pictures rightly",
+        f"Fakes: called only 16.8% of {fakes.n:,} fake pictures rightly",
     )
     (named,) = measured_limits([replace(blind, source="sdfd")])
-    assert named.startswith("Fakes, sdfd (faces by Stable Diffusion 2.1): called only 16.8 %")
+    assert named.startswith("Fakes, sdfd (faces by Stable Diffusion 2.1): called only 16.8%")
     entries = json.loads((models / "card.json").read_text())["evaluations"]
     entries[2]["intervals"]["roc_auc"] = [0.4, 0.6]
     change_card(models, evaluations=entries)
@@ -114,7 +114,7 @@ def test_making_tells_of_each_network(use_tiny_models: Path) -> None:
     alone = {"recipe": drawn, "result": {"epochs": 6}}
     assert (
         "Started from an earlier tiny, 6 epochs of 18,000 of its training pictures, "
-        "20 % to 65 % of them altered at random each time, by kind of source"
+        "20% to 65% of them altered at random each time, by kind of source"
     ) in training_lines(replace(card, contents=alone))
     first = {"architecture": "lite", "weight": 2.0, **alone}
     second = {"architecture": "compact", "recipe": {"weights": None, "epochs": 3, "perturbed": 0.5}}
@@ -122,7 +122,7 @@ def test_making_tells_of_each_network(use_tiny_models: Path) -> None:
     assert "lite, 2 of 3 parts of the mean: started from an earlier tiny, 6 epochs of 18,000" in lines[-2]
     assert lines[-1] == (
         "compact, 1 of 3 parts of the mean: started from random weights, "
-        "3 epochs of all its training pictures, 50 % of them altered at random each time"
+        "3 epochs of all its training pictures, 50% of them altered at random each time"
     )
 
 
@@ -155,7 +155,7 @@ def test_bayes_by_hand() -> None:
     assert "48 of 100 pictures called fake are fake and 52 are real" in worth_sentence(rare)
     assert "189 would be called fake" in worth_sentence(rare)
     assert "more likely real" in meaning_sentence(rare)
-    assert "raises the share of fakes from 50.0 % to 98.9 %" in meaning_sentence(worth(90, 100, 1, 100, 0.5))
+    assert "raises the share of fakes from 50.0% to 98.9%" in meaning_sentence(worth(90, 100, 1, 100, 0.5))
     assert "next to nothing" in meaning_sentence(worth(50, 100, 50, 100, 0.9))
     nothing = worth(0, 10, 0, 10, 0.5)
     assert nothing.precision is None

@@ -165,7 +165,7 @@ def test_the_whole_picture_has_a_row_of_its_own(tiny_models, tmp_path, monkeypat
     app = upload(page().run(), ("a.png", PNG))
     assert not app.exception
     assert ("Likely fake: the whole image" in headings(app)[0]) == (whole > 0.9)
-    assert ("Probability that the whole image is fake: **97 %**" in shown(app)) == (whole > 0.9)
+    assert ("Probability that the whole image is fake: **97%**" in shown(app)) == (whole > 0.9)
     rows = [line for line in shown(app).splitlines() if line.startswith(("Face 1:", "Whole picture:"))]
     assert [line.split(":")[0] for line in rows] == ["Face 1", "Whole picture"]
     assert ("material/warning" if whole > 0.9 else "no sign of AI generation") in rows[1]
@@ -188,7 +188,7 @@ def test_each_face_has_its_own_words_and_the_worst_decides(fixed):
     assert "Likely fake" in headings(app)[0]
     faces = [element.value for element in app.markdown if element.value.startswith("Face ")]
     assert ["Likely real" in faces[0], "Likely fake" in faces[1], "Uncertain" in faces[2]] == [True] * 3
-    assert ["2 %" in faces[0], "95 %" in faces[1], "50 %" in faces[2]] == [True] * 3
+    assert ["2%" in faces[0], "95%" in faces[1], "50%" in faces[2]] == [True] * 3
 
 
 def test_one_broken_file_spoils_nothing(fixed):

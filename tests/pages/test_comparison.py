@@ -45,12 +45,12 @@ def test_side_by_side_equals_scikit_learn(two):
         column = table[name]
         assert column["Threshold"] == f"{cut:.3f}"
         assert column["Forced-choice accuracy"].startswith(
-            f"{100 * sk.accuracy_score(labels, p >= cut):.1f} % ("
+            f"{100 * sk.accuracy_score(labels, p >= cut):.1f}% ("
         )
         assert column["ROC AUC"].startswith(f"{sk.roc_auc_score(labels, p):.3f} (")
         assert column["Average precision"].startswith(f"{sk.average_precision_score(labels, p):.3f} (")
         assert column["Brier score"].startswith(f"{sk.brier_score_loss(labels, p):.3f} (")
-    assert "points (95 % interval" in shown(app)
+    assert "points (95% interval" in shown(app)
     assert "McNemar's test looks only at the" in shown(app)
 
 
@@ -60,7 +60,7 @@ def test_thresholds_move_the_accuracy_and_presets_set_them(two):
     assert not app.exception
     scores = tables(two)[0]
     accuracy = sk.accuracy_score(scores["label"], scores["p_fake"] >= 0.8)
-    assert app.table[0].value["tiny"]["Forced-choice accuracy"].startswith(f"{100 * accuracy:.1f} %")
+    assert app.table[0].value["tiny"]["Forced-choice accuracy"].startswith(f"{100 * accuracy:.1f}%")
     press(app, "1% false alarms here")
     for name, table in zip(("tiny", "zebra"), tables(two), strict=True):
         real = table.loc[table["label"] == 0, "p_fake"]

@@ -30,9 +30,9 @@ def test_headline_numbers_stand_beside_the_starting_document(models):
     assert not app.error
     card = json.loads((models / "card.json").read_text())["evaluations"][-1]
     numbers = metrics(app)
-    assert numbers["Forced-choice accuracy"] == f"{100 * card['accuracy']:.1f} %"
+    assert numbers["Forced-choice accuracy"] == f"{100 * card['accuracy']:.1f}%"
     assert numbers["ROC AUC"] == f"{card['roc_auc']:.3f}"
-    assert numbers["Equal error rate, EER"] == f"{100 * card['eer']:.1f} %"
+    assert numbers["Equal error rate, EER"] == f"{100 * card['eer']:.1f}%"
     assert numbers["Pictures"] == "300"
     assert len(numbers) == 11
     low, high = card["intervals"]["roc_auc"]
@@ -96,7 +96,7 @@ def test_buttons_set_the_threshold(models):
     real = table.loc[table["label"] == "Real", "p_fake"]
     value: Any = app.slider[0].value
     assert value > 0.5
-    assert (real >= value).sum() == 1  # at most 1 % of 150, exactly and not as rounded
+    assert (real >= value).sum() == 1  # at most 1% of 150, exactly and not as rounded
     assert "calls 1 of 150 real pictures fake" in shown(app)
 
 

@@ -105,7 +105,7 @@ def test_headline_names_what_costs_and_what_does_not(entries):
 
 def test_attack_sentence_is_of_the_mildest(entries):
     table = entries[0].result.table.set_index(["perturbation", "amount"])
-    found = f"{100 * float(table.loc[('pgd', 1), 'accuracy']):.0f} % under PGD"
+    found = f"{100 * float(table.loc[('pgd', 1), 'accuracy']):.0f}% under PGD"
     assert found in attack_sentence(entries[0].result)
     assert "Changes of 1 of 255" in attack_sentence(entries[0].result)
     rows = entries[0].result.table

@@ -44,7 +44,7 @@ def test_a_fake_stretch_is_the_headline(use_tiny_models: Path, monkeypatch: pyte
     monkeypatch.setattr("deepfake.detection.detector.Detector.p_fake", lambda self, crops: [next(scores)])
     app = upload("pages/video.py", "a.mp4", clip(0.4))
     assert "Likely fake: 0.2 to 0.4 s looks fake" in app.subheader[0].value
-    numbers = "in this stretch, median of 4 frames: **90 %**; of all 10 frames: 10 %"
+    numbers = "in this stretch, median of 4 frames: **90%**; of all 10 frames: 10%"
     assert numbers in shown(app).replace("\\", "")
 
 

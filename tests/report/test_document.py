@@ -82,7 +82,7 @@ def test_everything_is_in_it(use_tiny_models: Path) -> None:
     content = camera_file()
     words = Tags(report_html(report(content))).words
     card, facts = load_card("tiny"), load_image(content).facts
-    wanted = ["Likely fake", "88 %", "0.8765", "Face 1", "Face 2", "0.1230", "10, 10, 60, 60", facts.sha256]
+    wanted = ["Likely fake", "88%", "0.8765", "Face 1", "Face 2", "0.1230", "10, 10, 60, 60", facts.sha256]
     wanted += [
         card.sha256,
         "300 x 200 pixels, JPEG",
@@ -188,7 +188,7 @@ def test_the_chart_shows_each_score_at_its_place(use_tiny_models: Path) -> None:
 
 
 def test_no_word_of_the_chart_is_cut_off(use_tiny_models: Path) -> None:
-    """The longest words there are, 'over 99 %' and the changes' names, end within the picture."""
+    """The longest words there are, 'over 99%' and the changes' names, end within the picture."""
     thresholds = load_card("tiny").thresholds
     for score in (0.001, 0.5, 0.999):
         chart = Image.open(io.BytesIO(stress_chart(stressed(score, score), thresholds))).convert("L")

@@ -22,7 +22,7 @@ from deepfake.util.text import percent
 from ui.desk import IN_BATCH, desk
 from ui.jobs import follow_job
 from ui.links import link_to_check
-from ui.page import CALL_STYLES, plain
+from ui.page import CALL_STYLES, escape_markdown
 
 ALL, NOT_JUDGED = "All", "Not judged"
 WORDS = (CALL_WORDS["fake"], CALL_WORDS["uncertain"], CALL_WORDS["real"], NO_FACE, NOT_JUDGED)
@@ -68,14 +68,14 @@ def show_end(batch: Batch) -> None:
     """How the work stands or ended, and the button that forgets it."""
     job = desk().job
     if job is not None and job.state == "failed":
-        st.error(plain(job.message), icon=":material/error:")
+        st.error(escape_markdown(job.message), icon=":material/error:")
     done, total = len(batch.rows), batch.total
     if done < total and job is not None and job.state == "stopped":
         st.info(f"Stopped after {done:,} of {total:,} files. The others were let go.", icon=":material/info:")
     if desk().running and not done:
         return  # the bar above says so
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{done:,} of {total:,} files done** (detector: {plain(batch.detector)})")
+        st.markdown(f"**{done:,} of {total:,} files done** (detector: {escape_markdown(batch.detector)})")
         if not desk().running:
             st.button("Clear results", icon=":material/delete:", on_click=desk().clear)
 
@@ -160,23 +160,23 @@ def show_picture(row: Judged, card: Card, point: OperatingPoint) -> None:
     with st.container(border=True):
         st.text(row.name)  # as text: a name may hold markup
         if row.verdict is None:
-            st.error(plain(notes(row)), icon=":material/image_not_supported:")
+            st.error(escape_markdown(notes(row)), icon=":material/image_not_supported:")
             return
         left, right = st.columns([2, 3], gap="medium")
         left.image(large_picture(row), alt="The picture with the faces marked")
-        left.caption(plain(text.judged_by_line(row.verdict, card.thresholds)))
+        left.caption(escape_markdown(text.judged_by_line(row.verdict, card.thresholds)))
         with right:
             colour, icon = CALL_STYLES[row.verdict.verdict]
             st.subheader(f":{colour}[{icon} {text.headline(row.verdict)}]", anchor=False)
             if number := text.number_line(row.verdict):
                 st.markdown(number)
             if row.verdict.scope != "no_face":  # a warning says it
-                st.caption(plain(text.scope_line(row.verdict)))
+                st.caption(escape_markdown(text.scope_line(row.verdict)))
             for warning in row.verdict.warnings:
-                st.warning(plain(warning), icon=":material/info:")
+                st.warning(escape_markdown(warning), icon=":material/info:")
             if len(row.verdict.faces) > 1:
                 lines = [
-                    f"- {part.name}: {plain(part.words)}"
+                    f"- {part.name}: {escape_markdown(part.words)}"
                     + ("" if part.p_fake is None else f", {percent(part.p_fake)}")
                     for part in text.part_rows(row.verdict, card.thresholds)
                 ]

@@ -13,7 +13,7 @@ from deepfake.detection.figures import draw_heat
 from deepfake.detection.text import left_out_line
 from ui.check.checked import BY_KEY, Checked
 from ui.check.neighbours import show_lookalikes
-from ui.page import plain
+from ui.page import escape_markdown
 from ui.uploads import own_place
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def show_parts(checked: Checked) -> None:
             if tab.open:
                 with tab, own_place(f"{name}-{file_id}", owner):
                     if why and tab is not alike:
-                        st.info(plain(why), icon=":material/info:")
+                        st.info(escape_markdown(why), icon=":material/info:")
                     else:
                         show(checked, number)
     except Exception as error:
@@ -176,12 +176,12 @@ def show_stress(checked: Checked, number: int) -> None:
         return
     result = verdict.stress[number]
     if result.stable:
-        st.markdown(plain(result.sentence()))
+        st.markdown(escape_markdown(result.sentence()))
     else:
         words = (
             f"{result.sentence()} That makes the verdict on {verdict.parts[number].name.lower()} uncertain."
         )
-        st.warning(plain(words), icon=":material/help:")
+        st.warning(escape_markdown(words), icon=":material/help:")
     st.plotly_chart(
         stress_figure(result, checked.card.thresholds, verdict.operating_point),
         width="stretch",

@@ -8,7 +8,7 @@ import streamlit as st
 from deepfake.errors import UserError
 from deepfake.forensics.credentials import Credentials, read_credentials, reader_installed
 from deepfake.forensics.pixels import Forensics, PixelMap, examine
-from ui.page import plain
+from ui.page import escape_markdown
 from ui.uploads import Upload
 
 TABS = [
@@ -61,7 +61,7 @@ def show_forensics(upload: Upload) -> None:
         try:
             found = examined(file_id, content, with_place=False)
         except UserError as error:
-            st.error(plain(error.message), icon=":material/error:")
+            st.error(escape_markdown(error.message), icon=":material/error:")
             return
         st.caption("Hints for an expert eye. None of them changes the verdict.")
         error_level, noise, spectrum, camera, compression, preview, prints, credentials = st.tabs(TABS)
@@ -85,7 +85,7 @@ def show_forensics(upload: Upload) -> None:
             st.caption(found.hashes.meaning)
         with credentials:
             show_rows(found.credentials.rows)
-            st.caption(plain(found.credentials.meaning))
+            st.caption(escape_markdown(found.credentials.meaning))
 
 
 def show_map(shown: PixelMap, what: str) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from deepfake.errors import UserError
 from deepfake.types import class_name
 from ui.check.checked import BY_KEY, Checked
-from ui.page import plain
+from ui.page import escape_markdown
 
 if TYPE_CHECKING:
     from deepfake.detection.neighbours import Lookalike, Unlikeness
@@ -41,10 +41,10 @@ def show_lookalikes(checked: Checked, number: int) -> None:
             found, unlikeness = lookalikes_of(checked, number)
             index = load_index(checked.card)
     except UserError as error:
-        st.info(plain(error.message), icon=":material/info:")
+        st.info(escape_markdown(error.message), icon=":material/info:")
         return
-    st.markdown(plain(share_words(found, index)))
-    st.markdown(plain(unlikeness_words(unlikeness, index)))
+    st.markdown(escape_markdown(share_words(found, index)))
+    st.markdown(escape_markdown(unlikeness_words(unlikeness, index)))
     st.caption(SIMILARITY_MEANS)
     show_pictures(found, index.folder)
     table = pd.DataFrame(

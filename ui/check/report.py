@@ -12,7 +12,7 @@ from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
 from ui.check.checked import BY_KEY, Checked
 from ui.check.explanation import FAULT, ask_for_stress, maps_of, put_to_stress
-from ui.page import plain
+from ui.page import escape_markdown
 
 logger = logging.getLogger("deepfake.pages.report")
 
@@ -140,7 +140,7 @@ def show_feedback(checked: Checked) -> None:
     try:
         keep_feedback(verdict, card, TRUTHS[truth], checked.upload.getvalue() if leave else None)
     except UserError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return
     with_picture = " with the picture" if leave else ", without the picture"
     given[mark] = f"Thank you. Your answer was kept{with_picture}."

@@ -33,7 +33,7 @@ from ui.check.explanation import (
 from ui.check.forensics import examined, show_forensics, show_signed_record, signed_record
 from ui.check.neighbours import lookalikes_of
 from ui.check.report import forget_reports, show_feedback, show_report
-from ui.page import CALL_STYLES, plain, warm_up
+from ui.page import CALL_STYLES, escape_markdown, warm_up
 from ui.uploads import LET_GO, Upload, link_to_page, own_place, show_name, show_right_page
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def show_refusal(place: DeltaGenerator, name: str, error: Exception) -> Outcome:
     else:
         logger.error("A picture could not be judged.", exc_info=error)
         reason = UserError("fault", PICTURE_FAULT)
-    place.error(plain(reason.message), icon=":material/image_not_supported:")
+    place.error(escape_markdown(reason.message), icon=":material/image_not_supported:")
     return Outcome(name, error=reason)
 
 
@@ -181,21 +181,21 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint, decoder: Decoder
         if number := text.number_line(verdict):
             st.markdown(number)
         if why := text.stress_line(verdict):
-            st.markdown(plain(why))
+            st.markdown(escape_markdown(why))
         if meaning:
             st.markdown(meaning)
         if verdict.scope != "no_face":  # a warning says it
-            st.caption(plain(text.scope_line(verdict)))
+            st.caption(escape_markdown(text.scope_line(verdict)))
         for warning in verdict.warnings:
-            st.warning(plain(warning), icon=":material/info:")
+            st.warning(escape_markdown(warning), icon=":material/info:")
         if raw := text.raw_line(verdict):
-            st.caption(plain(raw))
+            st.caption(escape_markdown(raw))
         if upload.content is not None:
             show_signed_record(upload, slot.facts.format)
         if verdict.scope == "faces":
             show_faces(verdict, card, faces)
         show_cautions(verdict, card)
-        st.caption(plain(text.judged_by_line(verdict, card.thresholds)))
+        st.caption(escape_markdown(text.judged_by_line(verdict, card.thresholds)))
         show_more(checked)
     try:
         mark_faces(slot, verdict)
@@ -220,9 +220,9 @@ def show_cautions(verdict: Verdict, card: Card) -> None:
     if over := text.overlay_line(verdict, card.rules):
         st.caption(over)
     if verdict.verdict == "fake" and card.false_alarms:
-        st.caption(plain(card.false_alarms))
+        st.caption(escape_markdown(card.false_alarms))
     if verdict.verdict == "real":
-        unknown = plain("; ".join(card.does_not_know))
+        unknown = escape_markdown("; ".join(card.does_not_know))
         st.caption(f"This does not rule out what the detector does not know: {unknown}.")
 
 
@@ -245,7 +245,7 @@ def show_faces(verdict: Verdict, card: Card, thumbnails: list[bytes]) -> None:
                 continue
             colour, icon = CALL_STYLES[row.call] if row.call else ("gray", "")
             number = f"Probability of fake {percent(row.p_fake)}" if row.p_fake is not None else ""
-            st.markdown(f"{row.name}: :{colour}[{icon} {plain(row.words)}]  \n{number}")
+            st.markdown(f"{row.name}: :{colour}[{icon} {escape_markdown(row.words)}]  \n{number}")
 
 
 def show_downloads(place: DeltaGenerator, outcomes: list[Outcome]) -> None:

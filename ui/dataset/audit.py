@@ -23,7 +23,7 @@ from ui.charts import chart, download
 from ui.dataset.gallery import SIDE, show_picture_button
 from ui.dataset.overview import audit_of, open_inventory
 from ui.jobs import show_job
-from ui.page import plain
+from ui.page import escape_markdown
 
 STYLES = {
     "bad": (":material/error:", "red"),
@@ -33,7 +33,7 @@ STYLES = {
 PAIRS_SHOWN, SHOWN = 6, 14
 
 
-def show_audit(inventory: Inventory) -> None:
+def show(inventory: Inventory) -> None:
     """A button that starts it, its progress, and what it found."""
     st.write(
         "Reads every picture once and looks for what makes results false: copies, leaks between splits, "
@@ -78,7 +78,7 @@ def show_findings(result: Audit) -> None:
     st.caption(f"Of {result.images:,} pictures.")
     for level, text in audit_lines(result):
         icon, colour = STYLES[level]
-        st.markdown(f":{colour}[{icon}] {plain(text)}")
+        st.markdown(f":{colour}[{icon}] {escape_markdown(text)}")
 
 
 def show_shortcuts(result: Audit) -> None:
@@ -111,8 +111,8 @@ def show_shortcuts(result: Audit) -> None:
                 "split": "Split",
                 "clue": "Clue",
                 "auc": st.column_config.NumberColumn("ROC AUC", format="%.3f"),
-                "low": st.column_config.NumberColumn("95 % from", format="%.3f"),
-                "high": st.column_config.NumberColumn("95 % to", format="%.3f"),
+                "low": st.column_config.NumberColumn("95% from", format="%.3f"),
+                "high": st.column_config.NumberColumn("95% to", format="%.3f"),
             },
             alt="ROC AUC of each clue in each split",
         )
@@ -164,19 +164,20 @@ def show_suspects(inventory: Inventory) -> None:
     try:
         card = load_card()
     except UserError as error:
-        st.caption(plain(error.message))
+        st.caption(escape_markdown(error.message))
         return
     scores = known_scores(inventory, card)
     if scores is None:
         st.caption(
-            f"Pictures on which a detector is surest and wrong may be labelled wrongly. {plain(card.name)} "
-            "has no scores of this data set yet: choose it under Pictures and score them."
+            "Pictures on which a detector is surest and wrong may be labelled wrongly. "
+            f"{escape_markdown(card.name)} has no scores of this data set yet: choose it under Pictures "
+            "and score them."
         )
         return
     table = suspects(inventory.table, scores)
     st.caption(
-        f"Where {plain(card.name)} is surest and wrong (score at least {SUSPECT:g} for a Real, at most "
-        f"{1 - SUSPECT:g} for a Fake): {len(table):,} of {int((~np.isnan(scores)).sum()):,} scored. "
+        f"Where {escape_markdown(card.name)} is surest and wrong (score at least {SUSPECT:g} for a Real, "
+        f"at most {1 - SUSPECT:g} for a Fake): {len(table):,} of {int((~np.isnan(scores)).sum()):,} scored. "
         "Some are wrong labels, most are the detector's own mistakes: look at them."
     )
     if table.empty:

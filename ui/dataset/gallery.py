@@ -26,7 +26,7 @@ from ui.charts import download_later
 from ui.choose import ALL, ask_for_source, ask_for_split
 from ui.dataset.overview import measures_of
 from ui.jobs import show_job
-from ui.page import plain
+from ui.page import escape_markdown
 
 PER_PAGE = 24
 SIDE = 150
@@ -41,7 +41,7 @@ VERDICTS: dict[str, CallName | None] = {
 }
 
 
-def show_pictures(inventory: Inventory) -> None:
+def show(inventory: Inventory) -> None:
     """The gallery, or the one picture that the address names."""
     card, scores = ask_for_scores(inventory)
     table = gallery_table(inventory, measures_of(inventory), scores)
@@ -117,7 +117,7 @@ def ask_for_scores(inventory: Inventory) -> tuple[Card | None, Scores | None]:
     try:
         card = load_card(name)
     except UserError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return None, None
     scores = kept_scores(inventory, card)
     if scores is not None:
@@ -161,7 +161,7 @@ def open_picture(path: str | None) -> None:
 def show_picture_button(path: str, said: str, key: str) -> None:
     """Below a thumbnail: what is said of it, and a press opens it in full."""
     st.button(
-        plain(said), key=key, type="tertiary", icon=":material/open_in_full:",
+        escape_markdown(said), key=key, type="tertiary", icon=":material/open_in_full:",
         on_click=open_picture, args=(path,),
     )  # fmt: skip
 
@@ -193,7 +193,7 @@ def show_picture(inventory: Inventory, table: pd.DataFrame, row: int, card: Card
         image = load_image(inventory.root / path, min_side=1)
     except ImageRefused as refusal:
         image = None
-        left.error(plain(refusal.message), icon=":material/error:")
+        left.error(escape_markdown(refusal.message), icon=":material/error:")
     if image is not None:
         left.image(
             shrink(image.pixels, PREVIEW_SIDE), alt=f"{class_name(item['label'])} picture at full size"

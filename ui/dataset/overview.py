@@ -1,4 +1,4 @@
-"""The page Dataset: the choice of a data set, its overview, and work that takes longer than a moment."""
+"""The page Dataset: its data set and what is kept of it, the overview, and how training varies a picture."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from deepfake.types import class_name
 from deepfake.util.text import file_size
 from ui import choose
 from ui.charts import ask_for_format, chart, download
-from ui.page import plain
+from ui.page import escape_markdown
 
 
 def ask_for_data_set() -> Path | None:
@@ -61,7 +61,7 @@ def open_inventory(folder: Path, *, refresh: bool = False) -> Inventory | None:
         inventory = take_inventory(folder, refresh=refresh, on_progress=report)
     except UserError as error:
         place.empty()
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return None
     place.empty()
     return inventory
@@ -91,10 +91,10 @@ def _audit(fingerprint: str, version: int, _inventory: Inventory) -> Audit | Non
 
 def show_notes(inventory: Inventory) -> None:
     for note in (*inventory.notes, *balance_lines(inventory)):
-        st.warning(plain(note), icon=":material/info:")
+        st.warning(escape_markdown(note), icon=":material/info:")
 
 
-def show_overview(inventory: Inventory) -> None:
+def show(inventory: Inventory) -> None:
     """Counts, balance, sizes, and nine pictures of each class."""
     table = inventory.table
     n_fake = int((table["label"] == 1).sum())
@@ -153,7 +153,7 @@ def show_counts(counts: pd.DataFrame, by: str) -> None:
             "Fake": st.column_config.NumberColumn(format="localized"),
             "Real": st.column_config.NumberColumn(format="localized"),
             "images": st.column_config.NumberColumn("Pictures", format="localized"),
-            "share_fake": st.column_config.NumberColumn("Share fake", format="%.1f %%"),
+            "share_fake": st.column_config.NumberColumn("Share fake", format="%.1f%%"),
             "n_bytes": st.column_config.NumberColumn("Size in MB", format="%.1f"),
         },
         alt=f"Pictures of each {by}",
@@ -209,7 +209,7 @@ def show_augmentations(inventory: Inventory) -> None:
     try:
         pixels = shrink(load_image(inventory.root / name, min_side=1).pixels, SIDE)
     except ImageRefused as refusal:
-        st.error(plain(refusal.message), icon=":material/error:")
+        st.error(escape_markdown(refusal.message), icon=":material/error:")
         return
     st.subheader("As eight rounds of training see it", anchor=False)
     st.caption(
@@ -231,5 +231,7 @@ def show_augmentations(inventory: Inventory) -> None:
     for place, (function, apply) in enumerate(PERTURBATIONS[kind].items()):
         with columns[place % 2]:
             meaning = (apply.__doc__ or "").strip().split("\n")[0]
-            st.markdown(f"**{plain(function.replace('_', ' ').capitalize())}.** {plain(meaning)}")
+            st.markdown(
+                f"**{escape_markdown(function.replace('_', ' ').capitalize())}.** {escape_markdown(meaning)}"
+            )
             st.image(strengths(pixels, kind, function, seed=draw), alt=f"{function} at rising strength")

@@ -25,7 +25,7 @@ from ui.charts import ask_for_format, chart, download
 from ui.evaluation.curves import show_curves
 from ui.evaluation.gallery import first_page, show_gallery
 from ui.evaluation.overview import loaded, version
-from ui.page import plain, set_value, show_tabs, start_value
+from ui.page import escape_markdown, set_value, show_tabs, start_value
 
 
 def show_differing(
@@ -60,7 +60,7 @@ def show_differing(
     rows = outcome_images(table, titles.get(outcome, (True, False)))
     if kind != "All":
         rows = rows[rows["label"] == (kind == "Fake")]
-    st.markdown(f"**{plain(outcome)}: {len(rows):,}.** {text.outcome_order(outcome)}")
+    st.markdown(f"**{escape_markdown(outcome)}: {len(rows):,}.** {text.outcome_order(outcome)}")
     first = next(iter(recorded))
     scores = {"p_fake_a": f"Score of {pair.a}", "p_fake_b": f"Score of {pair.b}"}
     show_gallery(rows, scores, recorded[first], first, f"{pair.a} {pair.b} {outcome} {kind}")
@@ -85,14 +85,14 @@ def show_comparison(cards: Mapping[str, Card]) -> None:
             {name: shared[title][name] for name in names}, {name: cards[name] for name in names}, members
         )
     except UserError as error:
-        st.error(plain(error.message), icon=":material/error:")
+        st.error(escape_markdown(error.message), icon=":material/error:")
         return
     thresholds = ask_for_thresholds(comparison)
     found = comparison.prepared.at(thresholds)
     for note in found.notes:
-        st.caption(plain(note))
+        st.caption(escape_markdown(note))
     pair = ask_for_pair(found)
-    st.markdown(f"**{plain(text.pair_sentence(found, pair))}**")
+    st.markdown(f"**{escape_markdown(text.pair_sentence(found, pair))}**")
     show_tabs(
         {
             "Numbers": lambda: show_numbers(found, pair),
@@ -107,8 +107,8 @@ def show_nothing_shared(cards: Mapping[str, Card]) -> None:
     with st.container(border=True):
         if len(cards) < 2:
             st.markdown(
-                f"**There is one detector here, {plain(next(iter(cards)))}; a comparison takes two.** Train "
-                "and publish another one:"
+                f"**There is one detector here, {escape_markdown(next(iter(cards)))}; a comparison takes "
+                "two.** Train and publish another one:"
             )
             st.code("python -m deepfake train DATA --run NAME --publish NAME", language="bash")
             return
@@ -204,7 +204,7 @@ def ask_for_thresholds(comparison: LoadedComparison) -> dict[str, float]:
         ):
             found[name] = float(
                 column.slider(
-                    plain(name),
+                    escape_markdown(name),
                     0.0,
                     1.0,
                     start_value(f"t-{name}", start[name]),
@@ -245,11 +245,11 @@ def show_numbers(found: Comparison, pair: PairComparison) -> None:
     st.subheader("Side by side", anchor=False)
     st.table(text.side_by_side(found).set_index("Metric"), width="content")
     st.caption(
-        f"{found.n:,} pictures ({found.n_fake:,} fake, {found.n_real:,} real); 95 % intervals by stratified "
+        f"{found.n:,} pictures ({found.n_fake:,} fake, {found.n_real:,} real); 95% intervals by stratified "
         f"bootstrap, {found.n_bootstrap:,} resamples. Accuracies at the thresholds above."
     )
     download("Metrics as CSV", text.metrics_table(found), "compared metrics")
-    st.subheader(f"{plain(pair.a)} minus {plain(pair.b)}", anchor=False)
+    st.subheader(f"{escape_markdown(pair.a)} minus {escape_markdown(pair.b)}", anchor=False)
     left, right = st.columns([3, 2], gap="large")
     with left:
         chart(
@@ -264,5 +264,5 @@ def show_numbers(found: Comparison, pair: PairComparison) -> None:
             "cancels: each resample draws the same pictures for both (paired bootstrap). A line that does "
             "not reach 0 is a difference that other pictures of the same kind would most likely show too. "
             "Of the Brier "
-            "score, less is better.\n\n" + plain(text.mcnemar_sentence(pair))
+            "score, less is better.\n\n" + escape_markdown(text.mcnemar_sentence(pair))
         )

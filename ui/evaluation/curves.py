@@ -25,7 +25,7 @@ from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.text import outcome_rows, rate_sentence
 from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold, expect, threshold_for
 from ui.charts import ask_for_format, chart, download, download_later
-from ui.page import plain
+from ui.page import escape_markdown
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def show_curves(
     try:
         panels += curve_panels(evaluations, now, marks or {})
     except OneClassError as error:
-        st.info(plain(error.message), icon=":material/info:")
+        st.info(escape_markdown(error.message), icon=":material/info:")
     if len(evaluations) == 1:
         (evaluation,), (metrics,) = evaluations.values(), now.values()
         panels.append(
@@ -142,7 +142,7 @@ def show_panel(panel: Panel, title: str) -> None:
 
 
 def show_calibration(evaluation: LoadedEvaluation, metrics: ThresholdMetrics, card: Card) -> None:
-    """Whether a score of 80 % means that 80 % are fake, before and after the temperature."""
+    """Whether a score of 80% means that 80% are fake, before and after the temperature."""
     labels = evaluation.table["label"]
     before, after = evaluation.calibration(card)
     ask_for_format()
@@ -161,13 +161,13 @@ def show_calibration(evaluation: LoadedEvaluation, metrics: ThresholdMetrics, ca
     with right:
         st.subheader("Before and after", anchor=False)
         show_quality(before, after, card)
-        share = f"{100 * labels.mean():.0f} % of these pictures are fake."
+        share = f"{100 * labels.mean():.0f}% of these pictures are fake."
         st.markdown(
             "Each dot holds the pictures of one range of scores. On the dotted line a score can be taken "
             "at its "
-            "word: of the pictures scored 80 %, 80 % are fake. Below the line the detector cries fake too "
+            "word: of the pictures scored 80%, 80% are fake. Below the line the detector cries fake too "
             "easily, above it too seldom. Long lines rest on few pictures. It holds for this mix: "
-            + plain(share)
+            + escape_markdown(share)
         )
     left, _ = st.columns([3, 2], gap="large")
     with left:
@@ -199,8 +199,14 @@ def show_quality(before: CalibrationQuality, after: CalibrationQuality, card: Ca
     bias = card.bias
     st.markdown(
         f"Temperature: **{card.temperature:.2f}**{f', bias: **{bias:+.2f}**' if bias else ''}, fitted on "
-        + plain("validation pictures; a temperature above 1 tones the detector's certainty down, below 1 up.")
-        + (plain(" A bias above 0 moves all scores towards fake, below 0 towards real.") if bias else "")
+        + escape_markdown(
+            "validation pictures; a temperature above 1 tones the detector's certainty down, below 1 up."
+        )
+        + (
+            escape_markdown(" A bias above 0 moves all scores towards fake, below 0 towards real.")
+            if bias
+            else ""
+        )
     )
 
 
@@ -236,16 +242,17 @@ def show_operating_point(evaluation: LoadedEvaluation) -> None:
         threshold = threshold_for(evaluation.table, alarms / 100)
         point = expect(evaluation.scores, threshold, base / 100)
     except UserError as error:
-        st.info(plain(error.message), icon=":material/info:")
+        st.info(escape_markdown(error.message), icon=":material/info:")
         return
     st.metric("Threshold", f"{threshold:.4f}", border=True, width="content")
-    st.markdown(plain(rate_sentence(point, alarms / 100)))
+    st.markdown(escape_markdown(rate_sentence(point, alarms / 100)))
     st.button("Use this threshold", key="use-threshold", on_click=use_threshold, args=(threshold,))
     st.subheader("Of 1,000 pictures that will come", anchor=False)
     rows = outcome_rows(point)
-    st.table(rows.drop(columns=["value", "low", "high"]).set_index("Outcome"), width="content")
+    table = rows.drop(columns=["value", "low", "high"]).rename(columns={"95 % interval": "95% interval"})
+    st.table(table.set_index("Outcome"), width="content")
     st.caption(
-        "Expected numbers with 95 % intervals. They suppose that the pictures are like those of this "
+        "Expected numbers with 95% intervals. They suppose that the pictures are like those of this "
         "evaluation; "
         "only the share of fakes is yours. The threshold was chosen on these very pictures, which "
         "flatters it a "

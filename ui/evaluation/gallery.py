@@ -20,7 +20,7 @@ from deepfake.settings import allowed_roots
 from deepfake.types import class_name
 from ui.charts import download_later
 from ui.links import ADDRESS, link_to_check
-from ui.page import plain
+from ui.page import escape_markdown
 
 PER_PAGE = 24
 THUMBNAIL = 150
@@ -62,7 +62,7 @@ def show_gallery(
         return
     start, shown = one_page(rows)
     if len(scores) > 1:
-        st.caption(plain(f"The numbers of a picture: {' | '.join(scores.values())}."))
+        st.caption(escape_markdown(f"The numbers of a picture: {' | '.join(scores.values())}."))
     captions = [" | ".join(f"{p_fake:.3f}" for p_fake in row) for row in shown[list(scores)].to_numpy()]
     show_thumbnails(shown, captions, recorded, detector)
     st.caption(f"{start + 1:,} to {start + len(shown):,} of {len(rows):,}")

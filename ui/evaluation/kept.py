@@ -9,7 +9,7 @@ from deepfake.errors import UserError
 from deepfake.evaluation.kept import add_to_card, remove
 from deepfake.evaluation.records import Recorded
 from deepfake.settings import is_demo
-from ui.page import plain
+from ui.page import escape_markdown
 
 FAULT = "kept-fault"
 """Key in the session's state: why the last step was not possible."""
@@ -29,7 +29,7 @@ def show_kept(card: Card, recorded: Recorded) -> None:
             )
         st.button("Remove", icon=":material/delete:", on_click=removed, args=(recorded,))
     if fault := st.session_state.pop(FAULT, None):
-        st.error(plain(fault), icon=":material/error:")
+        st.error(escape_markdown(fault), icon=":material/error:")
 
 
 def added(card: Card, recorded: Recorded) -> None:

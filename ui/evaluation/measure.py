@@ -14,7 +14,7 @@ from deepfake.plotting import file_stem
 from deepfake.util.jobs import Job, find_job, forget_job
 from ui import choose
 from ui.jobs import LEAVE, follow_job
-from ui.page import ask_for_detector, plain
+from ui.page import ask_for_detector, escape_markdown
 
 MAX_NAMED = 200  # unreadable pictures
 
@@ -24,7 +24,7 @@ def show_measuring(cards: Mapping[str, Card], first: str) -> None:
     job = find_job(measure.JOB)
     if job is not None:
         with st.container(border=True):
-            st.markdown(f"**{plain(job.about.detector)} on {plain(job.about.name)}**")
+            st.markdown(f"**{escape_markdown(job.about.detector)} on {escape_markdown(job.about.name)}**")
             if job.running:
                 follow_job(measure.JOB, "pictures", note=LEAVE)
                 return
@@ -38,10 +38,10 @@ def show_outcome(job: Job) -> None:
     if job.state == "stopped":
         st.info("Cancelled. Nothing was kept.", icon=":material/info:")
     elif job.state == "failed":
-        st.error(plain(job.message), icon=":material/error:")
+        st.error(escape_markdown(job.message), icon=":material/error:")
     elif result.not_kept:
         st.warning(
-            plain(f"Measured, but not kept. {result.not_kept} The scores are below."),
+            escape_markdown(f"Measured, but not kept. {result.not_kept} The scores are below."),
             icon=":material/warning:",
         )
     else:
@@ -106,6 +106,6 @@ def ask_and_start(cards: Mapping[str, Card], first: str) -> None:
                 measure.EvaluationRequest(name, data.root, (title or "").strip(), split, source, perturbed)
             )
         except UserError as error:
-            st.error(plain(error.message), icon=":material/error:")
+            st.error(escape_markdown(error.message), icon=":material/error:")
         else:
             st.rerun()

@@ -16,7 +16,7 @@ from deepfake.evaluation.records import Recorded, first_shown
 from deepfake.evaluation.thresholds import RuleMetrics, SortedScores, ThresholdMetrics, report_table
 from deepfake.types import OperatingPoint
 from ui.charts import ask_for_format, chart, download
-from ui.page import plain
+from ui.page import escape_markdown
 
 SHARES = ("precision", "recall", "f1")
 ROWS_SHOWN = 30
@@ -64,7 +64,7 @@ def show_verdict_rule(recorded: Recorded, rules: Mapping[OperatingPoint, RuleMet
         return
     st.subheader("What the verdicts are", anchor=False)
     st.table(texts.rule_table(rules).set_index("Verdicts at"), width="content")
-    st.caption(plain(f"In brackets: 95% intervals. {texts.RULE_MEANING}"))
+    st.caption(escape_markdown(f"In brackets: 95% intervals. {texts.RULE_MEANING}"))
     download("Verdicts as CSV", texts.rule_numbers(rules), f"{recorded.title} verdicts")
 
 
@@ -98,13 +98,13 @@ def show_overview(
                 height="stretch",
                 border=True,
             )
-    st.caption(plain(texts.interval_sentence(recorded, low_fpr)))
+    st.caption(escape_markdown(texts.interval_sentence(recorded, low_fpr)))
     for note in recorded.notes:
-        st.caption(plain(note))
+        st.caption(escape_markdown(note))
     download("Headline numbers as CSV", table.drop(columns=["key"]), f"{recorded.title} headline")
     st.subheader("Beside the starting document", anchor=False)
     st.table(texts.starting_table(recorded).set_index("Computed its way"), width="content")
-    st.caption(plain(texts.difference_sentence(recorded)))
+    st.caption(escape_markdown(texts.difference_sentence(recorded)))
     if recorded.command:
         with st.expander("How to make these numbers again"):
             st.code(recorded.command, language="bash", wrap_lines=True)
@@ -159,7 +159,7 @@ def show_gap_alarms(recorded: Recorded, evaluations: Sequence[Recorded], metrics
     for gap in gaps(scored, metrics.threshold):
         if gap.alarm and recorded.title in (gap.before, gap.after):
             sentence = texts.gap_sentence(gap, f"{gap.before} to {gap.after}")
-            st.warning(plain(sentence), icon=":material/trending_down:")
+            st.warning(escape_markdown(sentence), icon=":material/trending_down:")
 
 
 def show_parts(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> None:
@@ -170,7 +170,9 @@ def show_parts(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> No
         try:
             evaluation = loaded(recorded)
         except UserError as error:
-            st.warning(plain(f"{recorded.title} is left out: {error.message}"), icon=":material/info:")
+            st.warning(
+                escape_markdown(f"{recorded.title} is left out: {error.message}"), icon=":material/info:"
+            )
             continue
         good.append((recorded, evaluation.scores))
         parts += evaluation.parts
@@ -195,7 +197,7 @@ def show_parts(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> No
     )
     left_out = table[table[metric].isna()]["part"].tolist()
     if left_out:
-        st.caption(plain(f"Undefined, as one class is missing: {'; '.join(left_out)}."))
+        st.caption(escape_markdown(f"Undefined, as one class is missing: {'; '.join(left_out)}."))
     st.dataframe(
         table[["part", "images", "accuracy", "auc", "recall", "false_alarm_rate"]].assign(
             **{name: 100 * table[name] for name in ("accuracy", "recall", "false_alarm_rate")}
@@ -216,10 +218,10 @@ def part_columns() -> dict[str, Any]:
     return {
         "part": st.column_config.TextColumn("Evaluated on", width="medium"),
         "images": number("Pictures", format="localized"),
-        "accuracy": number("Forced-choice accuracy", format="%.1f %%"),
+        "accuracy": number("Forced-choice accuracy", format="%.1f%%"),
         "auc": number("ROC AUC", format="%.3f"),
-        "recall": number("Fakes found", format="%.1f %%"),
-        "false_alarm_rate": number("False alarms", format="%.1f %%"),
+        "recall": number("Fakes found", format="%.1f%%"),
+        "false_alarm_rate": number("False alarms", format="%.1f%%"),
     }
 
 
@@ -234,10 +236,10 @@ def show_gaps(good: Sequence[tuple[Recorded, SortedScores]], metrics: ThresholdM
         )
         return
     for gap in found:
-        sentence = plain(texts.gap_sentence(gap, f"{gap.before} to {gap.after}"))
+        sentence = escape_markdown(texts.gap_sentence(gap, f"{gap.before} to {gap.after}"))
         if gap.alarm:
             st.warning(sentence, icon=":material/trending_down:")
         else:
             st.markdown(f"- {sentence}")
-    st.caption(plain(texts.GAP_RULE))
+    st.caption(escape_markdown(texts.GAP_RULE))
     download("Gaps as CSV", texts.gaps_table(found), "gaps")

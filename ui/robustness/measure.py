@@ -16,7 +16,7 @@ from deepfake.util.jobs import find_job
 from deepfake.util.text import duration_words
 from ui import choose
 from ui.jobs import LEAVE, follow_job
-from ui.page import plain
+from ui.page import escape_markdown
 
 MOST_IMAGES = 2000
 
@@ -39,11 +39,11 @@ def show_last_run() -> None:
     job = find_job(JOB)
     if job is None or job.running:
         return
-    names, data = plain(", ".join(job.about.models)), job.about.data
+    names, data = escape_markdown(", ".join(job.about.models)), job.about.data
     if job.state == "finished":
         st.success(
-            f"Measured {names} on {plain(data)}: {job.total:,} pictures in {duration_words(job.seconds)}. "
-            "The results stand under Detectors until this server stops.",
+            f"Measured {names} on {escape_markdown(data)}: {job.total:,} pictures in "
+            f"{duration_words(job.seconds)}. The results stand under Detectors until this server stops.",
             icon=":material/check_circle:",
         )
         st.download_button(
@@ -100,6 +100,6 @@ def begin(models: list[str], data: DatasetIndex, title: str, images: int) -> Non
     try:
         start(models, data, title, images)
     except UserError as error:
-        st.warning(plain(error.message), icon=":material/info:")
+        st.warning(escape_markdown(error.message), icon=":material/info:")
         return
     st.rerun()

@@ -29,7 +29,7 @@ from deepfake.robustness.text import (
     title_of,
 )
 from ui.charts import ask_for_format, chart, download
-from ui.page import plain
+from ui.page import escape_markdown
 
 EXAMPLE_WIDTH = 150
 AUC_MEANING = (
@@ -76,7 +76,7 @@ def show_map(entries: Sequence[Entry]) -> None:
         f"Map of {MEASURE_WORDS[measure]} by perturbation and detector; the table below holds its numbers",
     )
     st.caption(f"The darker, the more is lost; the darkest is guessing (0.5) or worse. {AUC_MEANING}")
-    with st.expander("All numbers with their 95 % intervals"):
+    with st.expander("All numbers with their 95% intervals"):
         show_table(entries)
         st.caption(
             "Intervals: Wilson for shares, DeLong for ROC AUC, stratified bootstrap for balanced accuracy, "
@@ -121,7 +121,7 @@ def _with_interval(table: pd.DataFrame, name: str, *, percent: bool = False) -> 
     parts = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
     if percent:
         return [
-            "undefined" if math.isnan(v) else f"{100 * v:.1f} % ({100 * a:.1f} to {100 * b:.1f})"
+            "undefined" if math.isnan(v) else f"{100 * v:.1f}% ({100 * a:.1f} to {100 * b:.1f})"
             for v, a, b in parts
         ]
     return ["undefined" if math.isnan(v) else f"{v:.3f} ({a:.3f} to {b:.3f})" for v, a, b in parts]
@@ -159,8 +159,8 @@ def show_example(name: str) -> None:
             alt = "The drawn picture, clean" if shown == "Clean" else f"{title_of(name)}: {axis} {shown}"
             with st.container(width=EXAMPLE_WIDTH, gap=None):
                 st.image(file, width=EXAMPLE_WIDTH, alt=alt)
-                st.caption(plain(shown))
-    st.caption(f"A drawn picture under each strength. The numbers are: {plain(axis)}.")
+                st.caption(escape_markdown(shown))
+    st.caption(f"A drawn picture under each strength. The numbers are: {escape_markdown(axis)}.")
 
 
 def show_curves(entries: Sequence[Entry], name: str, axis: str) -> None:

@@ -1,4 +1,4 @@
-"""The page Training's curves: per step, per epoch, and of the machine."""
+"""One run's curves, per step, per epoch and of the machine; its confusion matrix and tracked images."""
 
 from __future__ import annotations
 

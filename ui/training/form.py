@@ -30,7 +30,7 @@ from deepfake.util.jobs import Report, find_job, start_job
 from deepfake.util.text import duration_words
 from ui import choose
 from ui.jobs import follow_job
-from ui.page import plain
+from ui.page import escape_markdown
 
 RECIPE_WORDS = {
     "compact": "Small network of ours, learns from scratch on perturbed images",
@@ -45,7 +45,7 @@ JOB = "training-estimate"
 """Key in the session's state: that of the job which estimates."""
 
 
-def show_form() -> None:
+def show() -> None:
     """All choices with sound defaults, what they will take on request, and the start."""
     try:
         runs.check_allowed()
@@ -90,7 +90,7 @@ def counted(data: DatasetIndex) -> dict[str, tuple[int, int]] | None:
     """Images of each split and class, said below the choice; None where a run is not possible."""
     counts = image_counts(data)
     told = [f"{split}: {fake:,} fake, {real:,} real" for split, (fake, real) in counts.items()]
-    st.caption(plain(f"Images. {'; '.join(told) or 'None in Train, Validation or Test'}."))
+    st.caption(escape_markdown(f"Images. {'; '.join(told) or 'None in Train, Validation or Test'}."))
     if any(min(counts.get(split, (0, 0))) == 0 for split in ("Train", "Validation")):
         st.error("Train and Validation need both fake and real images.", icon=":material/error:")
         return None
@@ -164,10 +164,10 @@ def show_plan(
     )  # fmt: skip
     owner = training_owner(runs.runs_folder())
     if owner:
-        st.caption(f"{plain(str(owner.get('run')))} is training now; this run waits until it ends.")
+        st.caption(f"{escape_markdown(str(owner.get('run')))} is training now; this run waits until it ends.")
     complaint = st.session_state.get("start-complaint")
     if complaint:
-        st.error(plain(complaint), icon=":material/error:")
+        st.error(escape_markdown(complaint), icon=":material/error:")
 
 
 def show_measurement(folder: Path, words: list[str]) -> None:
@@ -182,7 +182,7 @@ def show_measurement(folder: Path, words: list[str]) -> None:
             show_estimate(job.result)
             return
         if job.state == "failed":
-            st.error(plain(job.message), icon=":material/error:")
+            st.error(escape_markdown(job.message), icon=":material/error:")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Estimate time and memory", icon=":material/timer:", key="measure",

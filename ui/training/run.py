@@ -1,4 +1,4 @@
-"""The page Training's live part: one run, how far it is, what can be done with it, and its views."""
+"""One run on the page Training: how far it is, its views, and what to do with it: stop, resume, publish."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deepfake.runs.state import StateCode
 from deepfake.runs.table import run_settings
 from deepfake.util.process import log_tail
 from deepfake.util.text import plain_name
-from ui.page import plain
+from ui.page import escape_markdown
 from ui.training.curves import show_confusion, show_epoch_curves, show_machine, show_step_curves, show_strip
 from ui.training.settings import show_log, show_settings
 
@@ -37,10 +37,10 @@ def show_publish_button(run: Run, attempt: Callable[..., None]) -> None:
             plain_name(name)
             sound = True
         except UserError as error:
-            st.error(plain(error.message))
+            st.error(escape_markdown(error.message))
             sound = False
         if name in model_names():
-            st.warning(f"There is a detector {plain(name)} already; it will be replaced.")
+            st.warning(f"There is a detector {escape_markdown(name)} already; it will be replaced.")
         st.button(
             "Publish", type="primary", key="publish", disabled=not sound,
             on_click=attempt, args=(runs.launch_publishing, run.name, name, description),
@@ -52,9 +52,12 @@ def show_publishing(run: Run) -> None:
     state = publishing_state(run.folder)
     if state.code == "going_on":
         tail = log_tail(run.folder / runs.PUBLISH_LOG_FILE, 1)
-        st.info(f"Publishing as {plain(state.detector)}. {plain(tail)}", icon=":material/hourglass_top:")
+        st.info(
+            f"Publishing as {escape_markdown(state.detector)}. {escape_markdown(tail)}",
+            icon=":material/hourglass_top:",
+        )
     elif state.code == "done":
-        words = f"Published as the detector {plain(state.detector)}"
+        words = f"Published as the detector {escape_markdown(state.detector)}"
         later = [epoch for epoch in run.history.epochs if epoch["time"] > state.time]
         if later or run.state.active:
             after = later[0]["epoch"] - 1 if later else len(run.history.epochs)
@@ -62,7 +65,7 @@ def show_publishing(run: Run) -> None:
         else:
             st.success(f"{words}. It can be chosen on every page.", icon=":material/check:")
     elif state.code == "failed":
-        st.error(f"Publishing failed. {plain(state.message)}", icon=":material/error:")
+        st.error(f"Publishing failed. {escape_markdown(state.message)}", icon=":material/error:")
 
 
 EVERY_SECONDS = 2
@@ -93,7 +96,7 @@ VIEWS: dict[str, tuple[Drawer | None, Drawer | None]] = {
 """What a view draws again every few seconds, and what only a new epoch changes."""
 
 
-def show_run(name: str) -> None:
+def show(name: str) -> None:
     """One run. State, progress and what follows the steps are drawn again every few seconds while a process
     works on it; the rest of the page only when an epoch ends or the state changes."""
     run = open_run(name)
@@ -101,7 +104,7 @@ def show_run(name: str) -> None:
     st.fragment(show_live, run_every=every)(name, what_the_page_shows(run))
     show_numbers(run.history)
     for warning in parted_curves(run.history):
-        st.warning(plain(warning), icon=":material/call_split:")
+        st.warning(escape_markdown(warning), icon=":material/call_split:")
     if run.state.code == "combined":  # nothing was trained, so there is nothing to see
         return
     view = st.segmented_control(
@@ -127,7 +130,7 @@ def show_live(name: str, shown: tuple[Any, ...]) -> None:
     try:
         run = open_run(name)
     except UserError as error:  # deleted in another tab
-        st.info(plain(error.message), icon=":material/info:")
+        st.info(escape_markdown(error.message), icon=":material/info:")
         return
     if shown != what_the_page_shows(run):
         st.rerun()
@@ -148,10 +151,10 @@ def show_state(run: Run) -> None:
     state = run.state
     colour, icon = STATE_STYLES[state.code]
     st.badge(state.word, icon=icon, color=colour)  # pyright: ignore[reportArgumentType]
-    st.write(plain(state.sentence))
+    st.write(escape_markdown(state.sentence))
     complaint = st.session_state.get(COMPLAINT)
     if complaint:
-        st.error(plain(complaint), icon=":material/error:")
+        st.error(escape_markdown(complaint), icon=":material/error:")
     if runs.training_allowed():
         with st.container(horizontal=True):
             if state.stoppable or state.code == "stopping":
@@ -182,7 +185,7 @@ def show_progress(run: Run) -> None:
     epochs = run_settings(run.folder).get("epochs")
     far = progress(run.history, epochs if isinstance(epochs, int) else 0, active=run.state.active)
     if far is not None:
-        st.progress(far.share, text=plain(far.sentence()))
+        st.progress(far.share, text=escape_markdown(far.sentence()))
 
 
 def show_numbers(history: History) -> None:

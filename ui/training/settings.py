@@ -10,7 +10,7 @@ from deepfake.runs.runs import Run
 from deepfake.runs.table import run_settings, setting_words
 from deepfake.util.process import log_tail
 from deepfake.util.text import duration_words
-from ui.page import plain
+from ui.page import escape_markdown
 
 
 def show_settings(run: Run) -> None:
@@ -18,9 +18,10 @@ def show_settings(run: Run) -> None:
     start = run.history.start
     if start:
         st.markdown(
-            f"{start.get('parameters', 0):,} parameters, arithmetic in {plain(str(start.get('precision')))}, "
-            f"{start.get('train_images', 0):,} training and {start.get('validation_images', 0):,} validation "
-            f"images, {start.get('steps_per_epoch', 0):,} steps an epoch. Started "
+            f"{start.get('parameters', 0):,} parameters, arithmetic in "
+            f"{escape_markdown(str(start.get('precision')))}, {start.get('train_images', 0):,} training "
+            f"and {start.get('validation_images', 0):,} validation images, "
+            f"{start.get('steps_per_epoch', 0):,} steps an epoch. Started "
             f"{run.history.sessions} {'time' if run.history.sessions == 1 else 'times'}, "
             f"{duration_words(run.history.seconds)} of work."
         )

@@ -11,7 +11,7 @@ from deepfake.runs.figures import overlay_figure
 from deepfake.runs.runs import Run
 from deepfake.runs.table import differing_settings, runs_table
 from ui.charts import chart, download_later
-from ui.page import plain
+from ui.page import escape_markdown
 from ui.training.run import COMPLAINT, attempt
 
 TITLES = {
@@ -36,7 +36,7 @@ OVERLAYS = {
 }
 
 
-def show_runs(found: list[Run]) -> None:
+def show(found: list[Run]) -> None:
     """The table; picked rows are compared, one picked row can be renamed or deleted."""
     table = runs_table(found)
     shares = st.column_config.NumberColumn(format="%.3f")
@@ -58,7 +58,7 @@ def show_runs(found: list[Run]) -> None:
     download_later("All runs as CSV", lambda: table, "runs")
     complaint = st.session_state.get(COMPLAINT)
     if complaint:
-        st.error(plain(complaint), icon=":material/error:")
+        st.error(escape_markdown(complaint), icon=":material/error:")
     if len(picked) == 1:
         show_one(picked[0])
     if picked:
@@ -92,8 +92,8 @@ def rename(name: str, new: str) -> None:
 def ask_before_deleting(name: str) -> None:
     """Asks; nothing is brought back afterwards."""
     st.write(
-        f"The run {plain(name)} with its curves and its kept network will be gone for good. Detectors "
-        "that were published from it stay."
+        f"The run {escape_markdown(name)} with its curves and its kept network will be gone for good. "
+        "Detectors that were published from it stay."
     )
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", key="delete-sure"):
