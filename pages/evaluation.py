@@ -21,7 +21,7 @@ from ui.evaluation.overview import (
     loaded,
     show_gap_alarms,
     show_overview,
-    show_parts,
+    show_subsets,
     show_verdict_rule,
 )
 from ui.page import ask_for_detector, escape_markdown, set_value, show_tabs, start_page, start_value
@@ -138,7 +138,7 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
             ),
             "Operating point": lambda: show_operating_point(evaluation),
             "Calibration": lambda: show_calibration(evaluation, metrics, card),
-            "By source": lambda: show_parts(evaluations, metrics),
+            "By source": lambda: show_subsets(evaluations, metrics),
             "Images": lambda: show_images(evaluation, recorded, metrics.threshold, card.name),
         }
     )
@@ -170,15 +170,11 @@ def ask_for_threshold(card: Card, evaluation: LoadedEvaluation) -> float:
                 st.button(
                     f"{title} {value:.2f}",
                     key=f"jump-{number}",
-                    on_click=set_threshold,
-                    args=(value,),
+                    on_click=set_value,
+                    args=("t", value),
                     help=f"Sets the slider to {value:.4f}",
                 )
     return float(threshold)
-
-
-def set_threshold(value: float) -> None:
-    set_value("t", value)
 
 
 def show_costs(metrics: ThresholdMetrics) -> None:

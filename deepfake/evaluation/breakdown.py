@@ -20,36 +20,32 @@ GapKind = Literal["altered", "test", "altered_to_test"]
 
 
 @dataclass(frozen=True)
-class Part:
+class Subset:
     """Some images of an evaluation: all of them, or those of one source, generator or split."""
 
     name: str
     scores: SortedScores
 
 
-def parts_of(title: str, table: pd.DataFrame) -> list[Part]:
+def subsets_of(title: str, table: pd.DataFrame) -> list[Subset]:
     """All images of a score table, then each source, generator and split where there are several.
 
     Args:
         title: the evaluation's.
-        table: a score table (``score_table.read_scores``).
+        table: a score table (``scores.read_scores``).
     """
-    parts = [Part(title, sort_scores(table["label"], table["p_fake"]))]
+    subsets = [Subset(title, sort_scores(table["label"], table["p_fake"]))]
     for column in GROUPS:
         if column not in table.columns or table[column].nunique() < 2:
             continue
         for value, group in table.groupby(column, sort=True):
-            parts.append(
-                Part(
-                    f"{title}: {column} {str(value) or 'not named'}",
-                    sort_scores(group["label"], group["p_fake"]),
-                )
-            )
-    return parts
+            scores = sort_scores(group["label"], group["p_fake"])
+            subsets.append(Subset(f"{title}: {column} {str(value) or 'not named'}", scores))
+    return subsets
 
 
-def breakdown_table(parts: Sequence[Part], threshold: float) -> pd.DataFrame:
-    """A row for each part at one threshold.
+def breakdown_table(subsets: Sequence[Subset], threshold: float) -> pd.DataFrame:
+    """A row for each subset at one threshold.
 
     Returns:
         columns part, images, fake, real (counts), then accuracy, auc, recall (fakes found) and
@@ -57,15 +53,15 @@ def breakdown_table(parts: Sequence[Part], threshold: float) -> pd.DataFrame:
         AUC DeLong et al., 1988). NaN where a class that the number needs has no image.
     """
     rows = []
-    for part in parts:
-        metrics = at_threshold(part.scores, threshold)
+    for subset in subsets:
+        metrics = at_threshold(subset.scores, threshold)
         row = {
-            "part": part.name,
-            "images": part.scores.n,
-            "fake": part.scores.fake.size,
-            "real": part.scores.real.size,
+            "part": subset.name,
+            "images": subset.scores.n,
+            "fake": subset.scores.fake.size,
+            "real": subset.scores.real.size,
         }
-        area = auc_with_interval(part.scores) or (math.nan, math.nan, math.nan)
+        area = auc_with_interval(subset.scores) or (math.nan, math.nan, math.nan)
         for name, triple in (
             ("accuracy", _triple(metrics.accuracy)),
             ("auc", area),
@@ -78,9 +74,10 @@ def breakdown_table(parts: Sequence[Part], threshold: float) -> pd.DataFrame:
 
 
 def _triple(rate: Rate) -> tuple[float, float, float]:
-    if rate.share is None or rate.low is None or rate.high is None:
+    """Share, low and high; NaN where there are none."""
+    if rate.share is None or rate.interval is None:
         return math.nan, math.nan, math.nan
-    return rate.share, rate.low, rate.high
+    return rate.share, *rate.interval
 
 
 @dataclass(frozen=True)

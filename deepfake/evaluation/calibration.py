@@ -1,4 +1,4 @@
-"""From a raw score to a probability, and from a probability to a decision.
+"""From a raw score to a probability, from a probability to a decision, and how good the probabilities are.
 
 Fit everything here on validation images, never on the images a result is reported for. The decision rule is
 'fake when p_fake >= threshold' throughout.
@@ -193,7 +193,7 @@ class CalibrationQuality:
         ece: expected calibration error, 15 equal-width bins (Guo et al., 2017).
         brier: mean squared distance of the probability from the label.
         nll: mean negative log likelihood in nats (log loss).
-        reliability: ``calibration.reliability_table``.
+        reliability: ``reliability.reliability_table``.
     """
 
     ece: float

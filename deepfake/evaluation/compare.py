@@ -1,4 +1,4 @@
-"""Two or more detectors on the same images: which is better, how surely, and where they differ.
+"""Two or more detectors on the same images: which is better, how surely, where they differ; and an ensemble.
 
 Everything rests on score tables (`evaluation.scores`); no network runs. Fake is the positive class,
 and every difference is A minus B.
@@ -21,7 +21,7 @@ CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MetricEstimate:
     """A metric, or a metric of A minus that of B; None where it is undefined.
 
     Attributes:
@@ -49,7 +49,7 @@ class PairComparison:
 
     a: str
     b: str
-    differences: dict[str, Estimate]
+    differences: dict[str, MetricEstimate]
     agreement: Agreement
     mcnemar: McNemar
 
@@ -252,7 +252,7 @@ def _defined(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _estimates(observed: NDArray[np.float64], resampled: NDArray[np.float64]) -> dict[str, Estimate]:
+def _estimates(observed: NDArray[np.float64], resampled: NDArray[np.float64]) -> dict[str, MetricEstimate]:
     """From (M,) and (M, B) metrics or differences of metrics."""
     found = {}
     for name, value, values in zip(PAIRED_METRICS, observed, resampled, strict=True):
@@ -260,7 +260,7 @@ def _estimates(observed: NDArray[np.float64], resampled: NDArray[np.float64]) ->
         if values.size and not np.isnan(value):
             low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
             interval = (float(low), float(high))
-        found[name] = Estimate(_defined(value), interval)
+        found[name] = MetricEstimate(_defined(value), interval)
     return found
 
 
@@ -308,7 +308,7 @@ def mean_of_logits(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         a score table: image_id, split, source, label (1 = Fake), p_fake, in the order of the first table.
 
     Raises:
-        ComparisonError: as `comparison.compare`.
+        ComparisonError: as `compare.compare`.
     """
     common = common_images(tables)
     return common.images.assign(p_fake=expit(_clipped_logits(common.scores).mean(axis=0)))

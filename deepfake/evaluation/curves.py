@@ -1,4 +1,7 @@
-"""The points of ROC, precision-recall and DET curves, and fewer of them where a screen shows no more."""
+"""Points of the curves over all thresholds: ROC, precision-recall, DET, and errors against images judged.
+
+With the histogram of the scores; of more points than a screen shows, an even selection.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from scipy.special import ndtri
 
-from deepfake.evaluation.compare import Estimate
+from deepfake.evaluation.compare import MetricEstimate
 from deepfake.evaluation.metrics import Confusion
 from deepfake.evaluation.thresholds import ThresholdMetrics
 from deepfake.plotting import (
@@ -320,7 +320,7 @@ def reliability_figure(tables: Mapping[str, pd.DataFrame]) -> go.Figure:
     """What a score says against what was true.
 
     Args:
-        tables: from ``calibration.reliability_table``, by name; the last is drawn in the accent colour.
+        tables: from ``reliability.reliability_table``, by name; the last is drawn in the accent colour.
     """
     figure = base_figure("Score: mean probability of Fake in the bin (%)", "Of these, fake in truth (%)")
     figure.add_scatter(
@@ -379,7 +379,7 @@ def _wrapped(name: str, width: int = 22) -> str:
     return "<br>".join(html.escape(line, quote=False) for line in lines)  # Plotly reads a few tags
 
 
-def differences_figure(found: Mapping[str, Estimate], titles: Mapping[str, str], a: str) -> go.Figure:
+def differences_figure(found: Mapping[str, MetricEstimate], titles: Mapping[str, str], a: str) -> go.Figure:
     """A row a metric: its difference with a line for the interval; right of 0 the metric is higher for A.
 
     Args:

@@ -11,11 +11,10 @@ from typing import Literal
 import pandas as pd
 
 from deepfake.detection.card import Card
-from deepfake.evaluation.breakdown import Part, parts_of
+from deepfake.evaluation.breakdown import Subset, subsets_of
 from deepfake.evaluation.calibration import (
     CalibrationQuality,
     before_and_after,
-    threshold_at_fpr,
     threshold_balanced,
 )
 from deepfake.evaluation.compare import (
@@ -35,6 +34,7 @@ from deepfake.evaluation.thresholds import (
     at_every_point,
     sort_scores,
     sort_table,
+    threshold_for,
 )
 from deepfake.types import OPERATING_POINTS, OperatingPoint
 
@@ -97,9 +97,9 @@ class LoadedEvaluation:
         return score_histogram(self.scores)
 
     @cached_property
-    def parts(self) -> list[Part]:
-        """``breakdown.parts_of``."""
-        return parts_of(self.title, self.table)
+    def subsets(self) -> list[Subset]:
+        """``breakdown.subsets_of``."""
+        return subsets_of(self.title, self.table)
 
     @cached_property
     def _calibrations(self) -> dict[object, tuple[CalibrationQuality, CalibrationQuality]]:
@@ -113,11 +113,11 @@ class LoadedEvaluation:
         if self.scores.fake.size and self.scores.real.size:
             found["Best balance here"] = min(threshold_balanced(labels, p_fake), 1.0)
         if self.scores.real.size:
-            found[SAME_RATE] = min(threshold_at_fpr(labels, p_fake, 0.01), 1.0)
+            found[SAME_RATE] = threshold_for(self.table, 0.01)
         return found
 
     def calibration(self, card: Card) -> tuple[CalibrationQuality, CalibrationQuality]:
-        """``calibration_quality.before_and_after`` of these scores, computed once: no threshold is in it."""
+        """``calibration.before_and_after`` of these scores, computed once: no threshold is in it."""
         key = card.score_version
         if key not in self._calibrations:
             self._calibrations[key] = before_and_after(self.table, card)

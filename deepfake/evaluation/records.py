@@ -51,16 +51,16 @@ class Recorded:
         scores: the score table's file; it may be missing.
         n, n_fake, n_real: images.
         threshold: of the forced choice whose accuracy, balanced_accuracy and f1 these are.
-        numbers: by the names of ``evaluation.Evaluation``; None where undefined or not recorded.
+        numbers: by the names of ``metrics.Evaluation``; None where undefined or not recorded.
         intervals: (low, high) by the same names, where there is one.
         seed_protocol: the numbers as the starting document computed them, by ``SeedProtocol``'s names.
         confidence: of the intervals.
         n_bootstrap: resamples behind them.
         notes: sentences for a person.
         source: the one source of the data set that was measured; empty for all.
-        folder: the data set's folder below one of ``data_roots.allowed_roots``; empty where unknown.
+        folder: the data set's folder below one of ``settings.allowed_roots``; empty where unknown.
         verdict_rule: what the verdicts were at each operating point; empty in older cards.
-        here: it was run on this server and is in no card (``kept_evaluations``).
+        here: it was run on this server and is in no card (``kept.kept_evaluations``).
     """
 
     data: str
@@ -171,7 +171,7 @@ def read_entry(folder: Path, entry: dict[str, Any], *, here: bool = False) -> Re
 
     Args:
         folder: beside whose files the scores lie.
-        entry: as ``publishing.evaluation_entry`` makes it.
+        entry: as ``publish.evaluation_entry`` makes it.
         here: see ``Recorded``.
 
     Raises:
@@ -262,7 +262,7 @@ def _parsed(path: Path, changed: int, size: int) -> pd.DataFrame:
 def validation_scores(card: Card) -> pd.DataFrame | None:
     """The detector's own scores of images with known answers, as a score table.
 
-    Those of the images it was calibrated on, chosen to be like what people upload (``calibrating``);
+    Those of the images it was calibrated on, chosen to be like what people upload (``training.publish``);
     of a detector without such a table, those of perturbed validation images. None where there is neither, or
     it cannot be read.
     """
@@ -280,11 +280,11 @@ def validation_scores(card: Card) -> pd.DataFrame | None:
 def record_entry(card: Card, entry: dict[str, Any], table: pd.DataFrame) -> Path:
     """Writes an evaluation into a detector's card and its scores beside it.
 
-    An earlier one of the same title (``recorded.describe``) is replaced.
+    An earlier one of the same title (``describe``) is replaced.
 
     Args:
         card: the detector's.
-        entry: from ``evaluation_entry``.
+        entry: from ``publish.evaluation_entry``.
         table: the scores.
 
     Returns:

@@ -1,4 +1,9 @@
-"""An evaluation in words and short tables for people who do not know the field."""
+"""An evaluation in words and short tables for people who do not know the field.
+
+What a score meant on known images, metrics with their meanings, verdicts at each operating point, the cells
+of the confusion matrix, gaps between evaluations, detectors side by side, and what a threshold means where
+another share of the pictures is fake.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +44,7 @@ def context_sentence(scores: pd.DataFrame | None, verdict: Verdict, rules: Rules
     highest of many faces is not set beside them.
 
     Args:
-        scores: from ``recorded.validation_scores``.
+        scores: from ``records.validation_scores``.
         verdict: any.
         rules: of the detector, for what it said of other whole images.
     """
@@ -178,9 +183,8 @@ RULE_MEANING = (
 
 def shown_rate(rate: Rate) -> str:
     """A share with its interval in one line."""
-    if rate.share is None or rate.low is None or rate.high is None:
-        return "undefined"
-    return f"{shown(rate.share, 'share')} (95% interval {shown_interval((rate.low, rate.high), 'share')})"
+    interval = shown_interval(rate.interval, "share")
+    return shown(rate.share, "share") + (f" (95% interval {interval})" if interval else "")
 
 
 def rule_table(rules: Mapping[OperatingPoint, RuleMetrics]) -> pd.DataFrame:
@@ -271,31 +275,24 @@ def interval_sentence(recorded: Recorded, strict: LowFprMetrics | None) -> str:
 def starting_table(recorded: Recorded, start: StartingDocument | None = None) -> pd.DataFrame:
     """The starting document's numbers beside those here, computed in its way, as text."""
     start = start or StartingDocument()
-    seed = recorded.seed_protocol
-    return pd.DataFrame(
-        [
-            {
-                "Computed its way": "Accuracy at 0.5",
-                "This evaluation": shown(seed.get("accuracy"), "number"),
-                "Starting document": f"{start.accuracy:.2f}",
-            },
-            {
-                "Computed its way": "ROC AUC of hard labels",
-                "This evaluation": shown(seed.get("roc_auc_hard_labels_real_positive"), "number"),
-                "Starting document": f"{start.roc_auc_hard_labels:.3f}",
-            },
-            {
-                "Computed its way": "Average precision of hard labels",
-                "This evaluation": shown(seed.get("average_precision_hard_labels_real_positive"), "number"),
-                "Starting document": f"{start.average_precision_hard_labels:.3f}",
-            },
-            {
-                "Computed its way": "Pictures",
-                "This evaluation": f"{recorded.n:,}",
-                "Starting document": f"{start.images:,}",
-            },
-        ]
-    )
+    rows = [
+        (title, shown(recorded.seed_protocol.get(key), "number"), theirs)
+        for title, key, theirs in (
+            ("Accuracy at 0.5", "accuracy", f"{start.accuracy:.2f}"),
+            (
+                "ROC AUC of hard labels",
+                "roc_auc_hard_labels_real_positive",
+                f"{start.roc_auc_hard_labels:.3f}",
+            ),
+            (
+                "Average precision of hard labels",
+                "average_precision_hard_labels_real_positive",
+                f"{start.average_precision_hard_labels:.3f}",
+            ),
+        )
+    ]
+    rows.append(("Pictures", f"{recorded.n:,}", f"{start.images:,}"))
+    return pd.DataFrame(rows, columns=["Computed its way", "This evaluation", "Starting document"])
 
 
 def difference_sentence(recorded: Recorded, start: StartingDocument | None = None) -> str:
@@ -354,12 +351,12 @@ GAP_RULE = (
 )
 
 
-def gap_sentence(gap: Gap, data: str = "") -> str:
+def gap_sentence(gap: Gap) -> str:
     """A gap with its interval, in points of balanced accuracy."""
     way = "falls" if gap.fall >= 0 else "rises"
     low, high = (gap.low, gap.high) if gap.fall >= 0 else (-gap.high, -gap.low)
     return (
-        f"{GAP_TITLES[gap.kind]}{f' ({data})' if data else ''}: balanced accuracy {way} by "
+        f"{GAP_TITLES[gap.kind]} ({gap.before} to {gap.after}): balanced accuracy {way} by "
         f"{100 * abs(gap.fall):.1f} points (95% interval {100 * low:.1f} to {100 * high:.1f}), from "
         f"{shown(gap.accuracy_before, 'share')} to {shown(gap.accuracy_after, 'share')}."
     )

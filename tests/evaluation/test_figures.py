@@ -14,8 +14,8 @@ from scipy.special import expit, ndtr, ndtri
 from sklearn import metrics as sk
 from sklearn.metrics import det_curve, precision_recall_curve, roc_curve
 
-from deepfake.evaluation.breakdown import breakdown_table, parts_of
-from deepfake.evaluation.compare import Estimate
+from deepfake.evaluation.breakdown import breakdown_table, subsets_of
+from deepfake.evaluation.compare import MetricEstimate
 from deepfake.evaluation.curves import (
     MAX_POINTS,
     OneClassError,
@@ -122,7 +122,7 @@ def figures() -> Iterator[tuple[str, go.Figure]]:
     yield "confusion", confusion_figure(now)
     yield "histogram", histogram_figure(score_histogram(sorted_), 0.7)
     yield "reliability", reliability_figure({"All": reliability_table(labels, p_fake)})
-    parts = breakdown_table(parts_of("Set", table), 0.7)
+    parts = breakdown_table(subsets_of("Set", table), 0.7)
     for metric in ("accuracy", "auc", "recall", "false_alarm_rate"):
         yield metric, dot_figure(parts, metric)
 
@@ -257,9 +257,9 @@ def test_det_of_two() -> None:
 
 def test_differences_leave_out_what_is_undefined() -> None:
     found = {
-        "accuracy": Estimate(0.1, (0.05, 0.2)),
-        "roc_auc": Estimate(None, None),
-        "brier": Estimate(-0.2, None),
+        "accuracy": MetricEstimate(0.1, (0.05, 0.2)),
+        "roc_auc": MetricEstimate(None, None),
+        "brier": MetricEstimate(-0.2, None),
     }
     titles = {"accuracy": "Accuracy", "roc_auc": "ROC AUC", "brier": "Brier score"}
     figure: Any = differences_figure(found, titles, "<i>a")

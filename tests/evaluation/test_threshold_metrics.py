@@ -21,7 +21,7 @@ from sklearn.metrics import (
 
 from deepfake.data.sets import image_file
 from deepfake.evaluation.bootstrap import bootstrap_intervals, count_scores
-from deepfake.evaluation.breakdown import breakdown_table, gaps, parts_of
+from deepfake.evaluation.breakdown import breakdown_table, gaps, subsets_of
 from deepfake.evaluation.metrics import evaluate_scores, low_fpr_metrics
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.text import CELLS
@@ -151,7 +151,7 @@ def test_parts_by_source_and_generator():
     labels, p_fake = scores(300)
     sources = np.where(np.arange(300) % 3 == 0, "x", "y")
     table = score_table(labels, p_fake, source=sources, generator=np.where(labels == 1, "gan", ""))
-    found = breakdown_table(parts_of("Set", table), 0.4).set_index("part")
+    found = breakdown_table(subsets_of("Set", table), 0.4).set_index("part")
     rows: dict[str, dict[str, float]] = found.to_dict("index")  # pyright: ignore[reportAssignmentType]
     parts = ["source x", "source y", "generator not named", "generator gan"]
     assert list(rows) == ["Set", *(f"Set: {part}" for part in parts)]

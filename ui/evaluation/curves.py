@@ -25,7 +25,7 @@ from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.text import outcome_rows, rate_sentence
 from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold, expect, threshold_for
 from ui.charts import ask_for_format, chart, download, download_later
-from ui.page import escape_markdown
+from ui.page import escape_markdown, set_value
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ def show_operating_point(evaluation: LoadedEvaluation) -> None:
         return
     st.metric("Threshold", f"{threshold:.4f}", border=True, width="content")
     st.markdown(escape_markdown(rate_sentence(point, alarms / 100)))
-    st.button("Use this threshold", key="use-threshold", on_click=use_threshold, args=(threshold,))
+    st.button("Use this threshold", key="use-threshold", on_click=set_value, args=("t", threshold))
     st.subheader("Of 1,000 pictures that will come", anchor=False)
     rows = outcome_rows(point)
     table = rows.drop(columns=["value", "low", "high"]).rename(columns={"95 % interval": "95% interval"})
@@ -259,7 +259,3 @@ def show_operating_point(evaluation: LoadedEvaluation) -> None:
         "little."
     )
     download("Expected numbers as CSV", rows, f"{evaluation.title} operating point")
-
-
-def use_threshold(value: float) -> None:
-    st.session_state["t"] = value

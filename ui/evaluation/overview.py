@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import streamlit as st
 
 from deepfake.errors import UserError
 from deepfake.evaluation import text as texts
-from deepfake.evaluation.breakdown import Part, breakdown_table, comparable, gaps
+from deepfake.evaluation.breakdown import Subset, breakdown_table, comparable, gaps
 from deepfake.evaluation.figures import DOT_TITLES, confusion_figure, dot_figure
 from deepfake.evaluation.loaded import LoadedEvaluation, load_evaluation
 from deepfake.evaluation.records import Recorded, first_shown
@@ -19,8 +18,15 @@ from ui.charts import ask_for_format, chart, download
 from ui.page import escape_markdown
 
 SHARES = ("precision", "recall", "f1")
-ROWS_SHOWN = 30
+MAX_ROWS_SHOWN = 30
 """Of the table by source; a longer one scrolls."""
+SUBSET_METRICS = {
+    "accuracy": "Forced-choice accuracy",
+    "auc": "ROC AUC",
+    "recall": "Fakes found",
+    "false_alarm_rate": "False alarms",
+}
+"""Columns of ``breakdown_table``, with their titles."""
 
 
 def loaded(recorded: Recorded) -> LoadedEvaluation:
@@ -158,14 +164,13 @@ def show_gap_alarms(recorded: Recorded, evaluations: Sequence[Recorded], metrics
                 continue
     for gap in gaps(scored, metrics.threshold):
         if gap.alarm and recorded.title in (gap.before, gap.after):
-            sentence = texts.gap_sentence(gap, f"{gap.before} to {gap.after}")
-            st.warning(escape_markdown(sentence), icon=":material/trending_down:")
+            st.warning(escape_markdown(texts.gap_sentence(gap)), icon=":material/trending_down:")
 
 
-def show_parts(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> None:
+def show_subsets(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> None:
     """Every evaluation of the detector, whole and by source, and the gaps between them."""
     good: list[tuple[Recorded, SortedScores]] = []
-    parts: list[Part] = []
+    subsets: list[Subset] = []
     for recorded in evaluations:
         try:
             evaluation = loaded(recorded)
@@ -175,21 +180,15 @@ def show_parts(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> No
             )
             continue
         good.append((recorded, evaluation.scores))
-        parts += evaluation.parts
+        subsets += evaluation.subsets
     st.subheader("Where it holds and where it does not", anchor=False)
     st.caption(f"All evaluations recorded for this detector, as a forced choice at {metrics.threshold:.3f}.")
     ask_for_format()
-    shown = {
-        "accuracy": "Forced-choice accuracy",
-        "auc": "ROC AUC",
-        "recall": "Fakes found",
-        "false_alarm_rate": "False alarms",
-    }
     metric = st.segmented_control(
-        "Number", list(shown), format_func=shown.__getitem__, default="accuracy", key="number",
-        bind="query-params", required=True,
+        "Number", list(SUBSET_METRICS), format_func=SUBSET_METRICS.__getitem__, default="accuracy",
+        key="number", bind="query-params", required=True,
     )  # fmt: skip
-    table = breakdown_table(parts, metrics.threshold)
+    table = breakdown_table(subsets, metrics.threshold)
     chart(
         dot_figure(table, metric),
         f"parts {metric}",
@@ -198,31 +197,26 @@ def show_parts(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> No
     left_out = table[table[metric].isna()]["part"].tolist()
     if left_out:
         st.caption(escape_markdown(f"Undefined, as one class is missing: {'; '.join(left_out)}."))
+    number = st.column_config.NumberColumn
+    shares = [name for name in SUBSET_METRICS if name != "auc"]
     st.dataframe(
-        table[["part", "images", "accuracy", "auc", "recall", "false_alarm_rate"]].assign(
-            **{name: 100 * table[name] for name in ("accuracy", "recall", "false_alarm_rate")}
-        ),
+        table[["part", "images", *SUBSET_METRICS]].assign(**{name: 100 * table[name] for name in shares}),
         hide_index=True,
-        height="content" if len(table) <= ROWS_SHOWN else 400,
-        column_config=part_columns(),
+        height="content" if len(table) <= MAX_ROWS_SHOWN else 400,
+        column_config={
+            "part": st.column_config.TextColumn("Evaluated on", width="medium"),
+            "images": number("Pictures", format="localized"),
+            **{
+                name: number(title, format="%.1f %%" if name in shares else "%.3f")
+                for name, title in SUBSET_METRICS.items()
+            },
+        },
         alt="The same numbers for every evaluation and source",
         placeholder="",
     )
     st.caption("Empty where a class that the number needs is missing. The CSV holds the intervals too.")
     download("Table as CSV", table, "by source")
     show_gaps(good, metrics)
-
-
-def part_columns() -> dict[str, Any]:
-    number = st.column_config.NumberColumn
-    return {
-        "part": st.column_config.TextColumn("Evaluated on", width="medium"),
-        "images": number("Pictures", format="localized"),
-        "accuracy": number("Forced-choice accuracy", format="%.1f%%"),
-        "auc": number("ROC AUC", format="%.3f"),
-        "recall": number("Fakes found", format="%.1f%%"),
-        "false_alarm_rate": number("False alarms", format="%.1f%%"),
-    }
 
 
 def show_gaps(good: Sequence[tuple[Recorded, SortedScores]], metrics: ThresholdMetrics) -> None:
@@ -236,7 +230,7 @@ def show_gaps(good: Sequence[tuple[Recorded, SortedScores]], metrics: ThresholdM
         )
         return
     for gap in found:
-        sentence = escape_markdown(texts.gap_sentence(gap, f"{gap.before} to {gap.after}"))
+        sentence = escape_markdown(texts.gap_sentence(gap))
         if gap.alarm:
             st.warning(sentence, icon=":material/trending_down:")
         else:
