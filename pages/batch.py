@@ -14,7 +14,7 @@ from deepfake.images.archives import MAX_ARCHIVE_BYTES
 from deepfake.images.formats import IMAGE_EXTENSIONS
 from deepfake.images.load import MAX_BYTES
 from deepfake.types import OperatingPoint
-from deepfake.util.text import file_size
+from deepfake.util.text import format_bytes
 from ui.check.batch import follow, show_results
 from ui.desk import desk
 from ui.page import ask_for_detector, ask_for_threshold, escape_markdown, forget_uploads, start_page, warm_up
@@ -71,7 +71,7 @@ def ask_for_uploads(detector: str) -> bool:
         )
     if not uploads:
         return False
-    weight = file_size(sum(upload.size for upload in uploads))
+    weight = format_bytes(sum(upload.size for upload in uploads))
     count = f"{len(uploads):,} file{'s' * (len(uploads) != 1)}"
     if st.button(f"Judge {count} ({weight})", type="primary", icon=":material/play_arrow:"):
         begin(uploads, detector)

@@ -9,7 +9,7 @@ from deepfake.errors import UserError
 from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.records import Recorded
-from deepfake.evaluation.text import shown_rate, threshold_sentence
+from deepfake.evaluation.text import format_rate, threshold_sentence
 from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold
 from ui.evaluation.compare import show_comparison
 from ui.evaluation.curves import show_calibration, show_curves, show_operating_point
@@ -182,8 +182,8 @@ def show_costs(metrics: ThresholdMetrics) -> None:
     st.markdown(f"**{escape_markdown(threshold_sentence(metrics))}**")
     st.caption(
         escape_markdown(
-            f"Fakes found: {shown_rate(metrics.recall)}. Real pictures called fake: "
-            f"{shown_rate(metrics.false_alarm_rate)}. Called correctly: {shown_rate(metrics.accuracy)}."
+            f"Fakes found: {format_rate(metrics.recall)}. Real pictures called fake: "
+            f"{format_rate(metrics.false_alarm_rate)}. Called correctly: {format_rate(metrics.accuracy)}."
         )
     )
 

@@ -14,7 +14,7 @@ from deepfake.detection.video import VideoVerdict, check_video
 from deepfake.errors import UserError
 from deepfake.images.video import MAX_FRAMES, MAX_SECONDS, MAX_VIDEO_BYTES
 from deepfake.types import OperatingPoint
-from deepfake.util.text import percent
+from deepfake.util.text import format_percent
 from ui.charts import chart, download
 from ui.page import CALL_STYLES, ask_for_detector, ask_for_threshold, escape_markdown, start_page, warm_up
 from ui.uploads import (
@@ -196,7 +196,7 @@ def show_frames(result: VideoVerdict) -> None:
             if verdict.scope == "no_face":
                 found = "no face"
             else:
-                found = "undecided" if verdict.p_fake is None else percent(verdict.p_fake)
+                found = "undecided" if verdict.p_fake is None else format_percent(verdict.p_fake)
             with st.container(width=160, gap=None):
                 st.image(frame.picture, width=160, alt=f"Frame at {frame.second:.1f} seconds")
                 st.caption(f"{frame.second:.1f} s: {found}")

@@ -14,7 +14,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from deepfake.detection.batch import KEPT_BYTES
 from deepfake.errors import UserError
 from deepfake.images.formats import identify
-from deepfake.util.text import file_size
+from deepfake.util.text import format_bytes
 
 SHELVES = "shelves"
 """Key in the session's state: the uploads of each page, by its title."""
@@ -26,7 +26,7 @@ IMAGES, VIDEO = "Check an image", "Check a video"
 """Titles of the pages that keep uploads."""
 LET_GO = (
     "The file itself was let go when you left the page: each page keeps at most "
-    f"{file_size(KEPT_BYTES)} of files. Upload it again to look closer."
+    f"{format_bytes(KEPT_BYTES)} of files. Upload it again to look closer."
 )
 
 
@@ -175,8 +175,8 @@ def warn_of_weight(shelf: Shelf) -> None:
     """Says before the page is left what leaving it costs."""
     if shelf.n_bytes > KEPT_BYTES:
         st.caption(
-            f"These files take {file_size(shelf.n_bytes)}. When you go to another page, verdicts stay, but "
-            f"of the files only the first {file_size(KEPT_BYTES)}."
+            f"These files take {format_bytes(shelf.n_bytes)}. When you go to another page, verdicts stay, "
+            f"but of the files only the first {format_bytes(KEPT_BYTES)}."
         )
 
 

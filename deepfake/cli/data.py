@@ -106,12 +106,12 @@ def facts_lines(inventory: Inventory, result: Audit | None) -> list[str]:
     """The same as lines for a person."""
     from deepfake.data.figures import counts_table, sizes_table
     from deepfake.data.text import audit_lines, balance_lines
-    from deepfake.util.text import file_size
+    from deepfake.util.text import format_bytes
 
     lines = [f"{len(inventory):,} images in {printable(str(inventory.root))}", ""]
     lines.append(f"{'split':16} {'Fake':>9} {'Real':>9} {'share fake':>11} {'size':>10}")
     for row in counts_table(inventory.table).to_dict("records"):
-        split, size = printable(row["split"]), file_size(int(row["n_bytes"]))
+        split, size = printable(row["split"]), format_bytes(int(row["n_bytes"]))
         lines.append(f"{split:16} {row['Fake']:>9,} {row['Real']:>9,} {row['share_fake']:>11.1%} {size:>10}")
     lines.append("")
     for row in sizes_table(inventory.table, most=5).to_dict("records"):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from deepfake.detection.card import Card
 from deepfake.errors import UserError
 from deepfake.util.files import write_whole
-from deepfake.util.text import percent
+from deepfake.util.text import format_percent
 
 IN_SCOPE = 0.95
 """Share of its sound verdicts on validation pictures that a detector keeps; usual for this kind of gate."""
@@ -213,7 +213,7 @@ UNUSUAL = 0.9
 def share_words(found: tuple[Lookalike, ...], index: LookalikeIndex) -> str:
     """How many of at least one look-alike are fakes, and among how many they were looked for."""
     fakes = sum(each.label for each in found)
-    of_all = percent(float(index.labels.mean()))
+    of_all = format_percent(float(index.labels.mean()))
     return (
         f"{fakes} of the {len(found)} training pictures that the detector takes for most alike are fakes. "
         f"They were looked for among {len(index):,} pictures it learnt from, {of_all} of them fakes."
@@ -224,16 +224,16 @@ def unlikeness_words(unlikeness: Unlikeness, index: LookalikeIndex) -> str:
     """How far off it is, and what that means."""
     if unlikeness.distance > index.scope:
         return (
-            f"Too unlike what it was trained on: {percent(IN_SCOPE)} of the pictures kept out of training on "
-            "which it decided resemble what it learnt from more than this does. Its score is no verdict."
+            f"Too unlike what it was trained on: {format_percent(IN_SCOPE)} of the pictures kept out of training "
+            "on which it decided resemble what it learnt from more than this does. Its score is no verdict."
         )
     if unlikeness.share_nearer > UNUSUAL:
         meaning = "Unusual for it: take its score with care"
     else:
         meaning = "Not unusual for it"
     return (
-        f"{meaning}. {percent(unlikeness.share_nearer)} of pictures kept out of training resemble what it "
-        "learnt from more than this does."
+        f"{meaning}. {format_percent(unlikeness.share_nearer)} of pictures kept out of training resemble what "
+        "it learnt from more than this does."
     )
 
 

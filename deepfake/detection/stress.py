@@ -15,7 +15,7 @@ import numpy as np
 from deepfake.perturbations.mix import jpeg
 from deepfake.perturbations.overlay import sticker, watermark
 from deepfake.types import CallName, Pixels, Thresholds
-from deepfake.util.text import percent
+from deepfake.util.text import format_percent
 
 Kind = Literal[
     "JPEG",
@@ -118,9 +118,8 @@ class StressTest:
         """The outcome in words."""
         if self.call == "uncertain":
             low, high = (pick(point.p_fake for point in self.points) for pick in (min, max))
-            return (
-                f"Uncertain to begin with; the probability moves between {percent(low)} and {percent(high)}."
-            )
+            moves = f"{format_percent(low)} and {format_percent(high)}"
+            return f"Uncertain to begin with; the probability moves between {moves}."
         if not self.flips:
             return f"Stable: none of {len(self.points)} changes turns the score from fake to real or back."
         named = ", ".join(point.change.words for point in self.flips[:3])
@@ -134,13 +133,13 @@ class StressTest:
 CHANGES: tuple[Change, ...] = (
     *(Change("JPEG", quality, f"quality {quality}", quality >= 70) for quality in (95, 85, 70, 50, 30)),
     *(
-        Change("Resize", share, f"to {percent(share)} and back", share >= 0.7)
+        Change("Resize", share, f"to {format_percent(share)} and back", share >= 0.7)
         for share in (0.85, 0.7, 0.5, 0.35)
     ),
     *(Change("Blur", sigma, f"{sigma} pixels", sigma <= 0.5) for sigma in (0.5, 1.0, 2.0)),
     *(Change("Noise", sigma, f"{sigma} of 255", sigma <= 2) for sigma in (2, 5, 10)),
     *(
-        Change("Crop", share, f"to the middle {percent(share)}", share >= 0.94)
+        Change("Crop", share, f"to the middle {format_percent(share)}", share >= 0.94)
         for share in (0.94, 0.85, 0.75)
     ),
     Change("Shift", 0.06, "to the left", True),
@@ -150,7 +149,7 @@ CHANGES: tuple[Change, ...] = (
         for degrees in (5, -5, 15, -15)
     ),
     Change("Mirror", 1, "left and right", True),
-    *(Change("Text", share, f"{percent(share)} opaque", False) for share in (0.25, 0.5)),
+    *(Change("Text", share, f"{format_percent(share)} opaque", False) for share in (0.25, 0.5)),
     Change("Sticker", 2, "on the face", False),
 )
 """Done to the square that was scored."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from deepfake.detection.warnings import REASON_WORDS
 from deepfake.types import CallName, OperatingPoint, Thresholds
-from deepfake.util.text import file_size, percent
+from deepfake.util.text import format_bytes, format_percent
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
     from deepfake.detection.rules import Rules
@@ -37,7 +37,7 @@ POINT_MEANINGS: Mapping[OperatingPoint, str] = {
 
 def facts_line(facts: ImageFacts) -> str:
     """Size, format and weight of a picture's file."""
-    return f"{facts.width} x {facts.height} pixels, {facts.format}, {file_size(facts.n_bytes)}"
+    return f"{facts.width} x {facts.height} pixels, {facts.format}, {format_bytes(facts.n_bytes)}"
 
 
 def judged_by_line(verdict: Verdict, thresholds: Thresholds) -> str:
@@ -45,7 +45,8 @@ def judged_by_line(verdict: Verdict, thresholds: Thresholds) -> str:
     point = verdict.operating_point
     return (
         f"Detector {verdict.model}, {POINT_WORDS[point].lower()}: fake from "
-        f"{percent(thresholds.fake_from(point))}, real below {percent(thresholds.uncertain_low)}."
+        f"{format_percent(thresholds.fake_from(point))}, real below "
+        f"{format_percent(thresholds.uncertain_low)}."
     )
 
 
@@ -99,10 +100,10 @@ def video_number_line(result: VideoVerdict) -> str:
         return ""
     n = len(result.deciding)
     if result.stretch is None:
-        return f"Probability of fake, median of {n} frames: **{percent(result.p_fake)}**"
+        return f"Probability of fake, median of {n} frames: **{format_percent(result.p_fake)}**"
     return (
         f"Probability of fake in this stretch, median of {result.stretch.frames} frames: "
-        f"**{percent(result.stretch.p_fake)}**; of all {n} frames: {percent(result.p_fake)}"
+        f"**{format_percent(result.stretch.p_fake)}**; of all {n} frames: {format_percent(result.p_fake)}"
     )
 
 
@@ -111,7 +112,7 @@ def number_line(verdict: Verdict) -> str:
     if verdict.p_fake is None:
         return ""
     of = "Probability that the whole image is fake" if verdict.basis == "whole" else "Probability of fake"
-    return f"{of}: **{percent(verdict.p_fake)}**"
+    return f"{of}: **{format_percent(verdict.p_fake)}**"
 
 
 def raw_line(verdict: Verdict) -> str:
@@ -121,7 +122,7 @@ def raw_line(verdict: Verdict) -> str:
     of = "the face" if len(verdict.faces) == 1 else "the highest of the faces"
     if verdict.scope == "no_face":
         of = "the whole image"
-    return f"Raw score, for the record: {percent(verdict.raw)} ({of}). It is no probability here."
+    return f"Raw score, for the record: {format_percent(verdict.raw)} ({of}). It is no probability here."
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def part_rows(verdict: Verdict, thresholds: Thresholds) -> list[PartRow]:
         if face.reason:
             words = f"{words}: {REASON_WORDS[face.reason]}"
         elif face.verdict == "uncertain" and fake_from <= face.p_fake < face.fake_from:
-            words = f"{words}: a face this small is called fake only from {percent(face.fake_from)}"
+            words = f"{words}: a face this small is called fake only from {format_percent(face.fake_from)}"
         rows.append(PartRow(f"Face {number}", face.verdict, words, None if face.barred else face.p_fake))
     if whole := verdict.whole:
         words = CALL_WORDS[whole.verdict] if whole.counts else "no sign of AI generation"
@@ -184,9 +185,9 @@ def _whole_line(verdict: Verdict) -> str:
         return ""
     if not whole.counts:
         return "The whole image was checked as well: no sign of AI generation."
-    scored = f"The verdict rests on the whole image (the square in the picture), {percent(whole.p_fake)} fake"
+    scored = f"The verdict rests on the whole image (the square in the picture), {format_percent(whole.p_fake)} fake"
     if verdict.basis != "whole":
-        scored = f"The whole image was checked as well, {percent(whole.p_fake)} fake"
+        scored = f"The whole image was checked as well, {format_percent(whole.p_fake)} fake"
     return f"{scored}: fully generated images leave traces outside the face, too."
 
 

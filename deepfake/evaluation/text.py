@@ -30,7 +30,7 @@ from deepfake.evaluation.thresholds import (
     ThresholdMetrics,
 )
 from deepfake.types import OperatingPoint
-from deepfake.util.text import Unit, percent, shown, shown_interval
+from deepfake.util.text import Unit, format_interval, format_metric, format_percent
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
     from deepfake.detection.rules import Rules
@@ -67,7 +67,7 @@ def context_sentence(scores: pd.DataFrame | None, verdict: Verdict, rules: Rules
     return (
         f"Of {context.n:,} images kept out of training that scored like this, {context.n_fake:,} {were} fake "
         f"({context.confidence:.0%} interval: {low} to {high}%). "
-        f"Of all {len(scores):,} such images {percent(scores['label'].to_numpy().mean())} were fake; "
+        f"Of all {len(scores):,} such images {format_percent(scores['label'].to_numpy().mean())} were fake; "
         "where fakes are rarer or more common, the count would differ."
     )
 
@@ -78,9 +78,9 @@ def context_example(scores: pd.DataFrame | None, p_fake: float = 0.8) -> str:
         return ""
     context = verdict_context(scores, p_fake)
     return (
-        f"Of the {context.n:,} images kept out of training that scored nearest to {percent(p_fake)} "
-        f"({percent(context.low)} to {percent(context.high)}), {context.n_fake:,} were fake, "
-        f"that is {percent(context.share_fake)}."
+        f"Of the {context.n:,} images kept out of training that scored nearest to {format_percent(p_fake)} "
+        f"({format_percent(context.low)} to {format_percent(context.high)}), {context.n_fake:,} were fake, "
+        f"that is {format_percent(context.share_fake)}."
     )
 
 
@@ -181,10 +181,10 @@ RULE_MEANING = (
 """What ``rule_table`` shows."""
 
 
-def shown_rate(rate: Rate) -> str:
+def format_rate(rate: Rate) -> str:
     """A share with its interval in one line."""
-    interval = shown_interval(rate.interval, "share")
-    return shown(rate.share, "share") + (f" (95% interval {interval})" if interval else "")
+    interval = format_interval(rate.interval, "share")
+    return format_metric(rate.share, "share") + (f" (95% interval {interval})" if interval else "")
 
 
 def rule_table(rules: Mapping[OperatingPoint, RuleMetrics]) -> pd.DataFrame:
@@ -199,7 +199,7 @@ def rule_table(rules: Mapping[OperatingPoint, RuleMetrics]) -> pd.DataFrame:
             {
                 "Verdicts at": f"{POINT_WORDS[point]}: fake from {rule.fake_from:.3f}, real below "
                 f"{rule.real_below:.3f}",
-                **{title: rate_cell(getattr(rule, name)) for name, title in RULE_TITLES.items()},
+                **{title: format_rate_cell(getattr(rule, name)) for name, title in RULE_TITLES.items()},
             }
             for point, rule in rules.items()
         ]
@@ -220,7 +220,7 @@ def rule_numbers(rules: Mapping[OperatingPoint, RuleMetrics]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def rate_cell(found: Rate) -> str:
+def format_rate_cell(found: Rate) -> str:
     """A share with its 95% interval in one cell of a table."""
     if found.share is None or found.low is None or found.high is None:
         return "undefined"
@@ -251,8 +251,8 @@ def headline_table(recorded: Recorded, strict: LowFprMetrics | None) -> pd.DataF
                 "value": value,
                 "low": pair[0] if pair else None,
                 "high": pair[1] if pair else None,
-                "shown": shown(value, text.unit),
-                "interval": shown_interval(pair, text.unit),
+                "shown": format_metric(value, text.unit),
+                "interval": format_interval(pair, text.unit),
             }
         )
     return pd.DataFrame(rows).astype({"value": object, "low": object, "high": object})
@@ -276,7 +276,7 @@ def starting_table(recorded: Recorded, start: StartingDocument | None = None) ->
     """The starting document's numbers beside those here, computed in its way, as text."""
     start = start or StartingDocument()
     rows = [
-        (title, shown(recorded.seed_protocol.get(key), "number"), theirs)
+        (title, format_metric(recorded.seed_protocol.get(key), "number"), theirs)
         for title, key, theirs in (
             ("Accuracy at 0.5", "accuracy", f"{start.accuracy:.2f}"),
             (
@@ -358,7 +358,7 @@ def gap_sentence(gap: Gap) -> str:
     return (
         f"{GAP_TITLES[gap.kind]} ({gap.before} to {gap.after}): balanced accuracy {way} by "
         f"{100 * abs(gap.fall):.1f} points (95% interval {100 * low:.1f} to {100 * high:.1f}), from "
-        f"{shown(gap.accuracy_before, 'share')} to {shown(gap.accuracy_after, 'share')}."
+        f"{format_metric(gap.accuracy_before, 'share')} to {format_metric(gap.accuracy_after, 'share')}."
     )
 
 
@@ -393,8 +393,8 @@ def pair_sentence(found: Comparison, pair: PairComparison) -> str:
     if a is None or b is None or difference.value is None:
         return "Undefined for these pictures."
     sentence = (
-        f"Of {found.n:,} pictures {pair.a} calls {shown(a, 'share')} rightly and {pair.b} "
-        f"{shown(b, 'share')}: a difference of {100 * difference.value:+.1f} points"
+        f"Of {found.n:,} pictures {pair.a} calls {format_metric(a, 'share')} rightly and {pair.b} "
+        f"{format_metric(b, 'share')}: a difference of {100 * difference.value:+.1f} points"
     )
     if difference.interval is None:
         return f"{sentence}."
@@ -425,8 +425,10 @@ def side_by_side(found: Comparison) -> pd.DataFrame:
         unit: Unit = _TEXTS[key].unit
         cells = {}
         for name in found.names:
-            interval = shown_interval(found.intervals[name][key], unit)
-            cells[name] = shown(found.metrics[name][key], unit) + (f" ({interval})" if interval else "")
+            interval = format_interval(found.intervals[name][key], unit)
+            cells[name] = format_metric(found.metrics[name][key], unit) + (
+                f" ({interval})" if interval else ""
+            )
         rows.append({"Metric": title, **cells})
     return pd.DataFrame(rows)
 
@@ -469,8 +471,8 @@ def rate_sentence(point: ExpectedOutcomes, wanted: float) -> str:
     """
     metrics = point.metrics
     sentence = (
-        f"It calls {shown_rate(metrics.false_alarm_rate)} of the real pictures fake and finds "
-        f"{shown_rate(metrics.recall)} of the fakes."
+        f"It calls {format_rate(metrics.false_alarm_rate)} of the real pictures fake and finds "
+        f"{format_rate(metrics.recall)} of the fakes."
     )
     high = metrics.false_alarm_rate.high
     if high is not None and high > wanted:
@@ -521,8 +523,8 @@ def rates_sentence(metrics: ThresholdMetrics) -> str:
     recall, alarms = metrics.recall, metrics.false_alarm_rate
     return (
         f"Of {recall.n:,} fakes {metrics.found:,} were called fake: a catch rate of "
-        f"{shown(recall.share, 'share')}. Of {alarms.n:,} real pictures {metrics.false_alarms:,} were: a "
-        f"false-alarm rate of {shown(alarms.share, 'share')}."
+        f"{format_metric(recall.share, 'share')}. Of {alarms.n:,} real pictures {metrics.false_alarms:,} were: "
+        f"a false-alarm rate of {format_metric(alarms.share, 'share')}."
     )
 
 
@@ -551,5 +553,5 @@ def meaning_sentence(point: ExpectedOutcomes) -> str:
         return "A picture called fake is then more likely real: most alarms are false."
     if point.precision.value - point.base_rate < 0.05:
         return "Being called fake then says next to nothing: the share is about that of all pictures."
-    before, after = shown(point.base_rate, "share"), shown(point.precision.value, "share")
+    before, after = format_metric(point.base_rate, "share"), format_metric(point.precision.value, "share")
     return f"Being called fake then raises the share of fakes from {before} to {after}."

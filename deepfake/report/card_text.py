@@ -9,8 +9,8 @@ import pandas as pd
 
 from deepfake.detection.card import Card
 from deepfake.evaluation.records import Recorded
-from deepfake.evaluation.text import RULE_TITLES, rate_cell
-from deepfake.util.text import Unit, percent, shown, shown_interval
+from deepfake.evaluation.text import RULE_TITLES, format_rate_cell
+from deepfake.util.text import Unit, format_interval, format_metric, format_percent
 
 _COLUMNS: tuple[tuple[str, str, Unit], ...] = (
     ("accuracy", "Forced-choice accuracy", "share"),
@@ -95,7 +95,7 @@ def _course(recipe: dict[str, Any], result: dict[str, Any]) -> str:
         if altered := recipe.get("perturbed"):
             by_source = recipe.get("source_perturbed") or {}
             shares = sorted({altered, *by_source.values()})
-            span = " to ".join(dict.fromkeys((percent(shares[0]), percent(shares[-1]))))
+            span = " to ".join(dict.fromkeys((format_percent(shares[0]), format_percent(shares[-1]))))
             kinds = ", by kind of source" if len(shares) > 1 else ""
             parts.append(f"{span} of them altered at random each time{kinds}")
     return ", ".join(parts)
@@ -108,7 +108,7 @@ def calibration_sentence(card: Card) -> str:
         return "The card does not say on what its probabilities were calibrated."
     altered = on.get("perturbed")  # a share, or for older cards whether all were
     share = float(altered) if isinstance(altered, (int, float)) else 0.0
-    copies = f", {percent(share)} of them altered copies," if share else ""
+    copies = f", {format_percent(share)} of them altered copies," if share else ""
     images = _count(on.get("images")) or "an unknown number of"
     sentence = (
         f"Its probabilities and thresholds were set on {images} pictures of the part "
@@ -126,11 +126,11 @@ def measured_table(evaluations: Sequence[Recorded]) -> pd.DataFrame:
         row = {"Measured on": each.title, "Which are": in_words(each)}
         for key, title, unit in _COLUMNS:
             value, pair = each.numbers.get(key), each.intervals.get(key)
-            interval = f" ({shown_interval(pair, unit)})" if pair and value is not None else ""
-            row[title] = ("-" if value is None else shown(value, unit)) + interval
+            interval = f" ({format_interval(pair, unit)})" if pair and value is not None else ""
+            row[title] = ("-" if value is None else format_metric(value, unit)) + interval
         rule = each.verdict_rule.get("balanced")
         for name in ("decided", "correct", "false_positive_rate"):
-            row[RULE_TITLES[name]] = rate_cell(getattr(rule, name)) if rule else "-"
+            row[RULE_TITLES[name]] = format_rate_cell(getattr(rule, name)) if rule else "-"
         rows.append({**row, "Fake + real": f"{each.n_fake:,} + {each.n_real:,}"})
     return pd.DataFrame(rows)
 
@@ -142,11 +142,11 @@ def measured_limits(evaluations: Sequence[Recorded]) -> tuple[str, ...]:
         accuracy, auc = each.numbers.get("accuracy"), each.intervals.get("roc_auc")
         title = f"{each.title} ({words})" if (words := in_words(each)) else each.title
         if each.one_class is None and auc is not None and auc[0] <= 0.5:
-            found = shown_interval(auc, "number")
+            found = format_interval(auc, "number")
             lines.append(f"{title}: no better than guessing (ROC AUC {found}; 0.5 is guessing)")
         elif each.one_class is not None and accuracy is not None and accuracy < 0.5:
             what = f"{each.n:,} {each.one_class.lower()} pictures"
-            lines.append(f"{title}: called only {shown(accuracy, 'share')} of {what} rightly")
+            lines.append(f"{title}: called only {format_metric(accuracy, 'share')} of {what} rightly")
     return tuple(lines)
 
 

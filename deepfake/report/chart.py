@@ -11,7 +11,7 @@ from deepfake.detection.stress import StressTest
 from deepfake.detection.text import CALL_WORDS
 from deepfake.plotting import CALL_COLOURS
 from deepfake.types import CallName, OperatingPoint, Thresholds
-from deepfake.util.text import percent
+from deepfake.util.text import format_percent
 
 WIDTH = 840
 _ROW, _TOP, _BOTTOM = 36, 60, 80
@@ -34,7 +34,7 @@ class _Scale:
 
 def _scale(draw: ImageDraw.ImageDraw, font: _Font, rows: list[tuple[str, float, CallName]]) -> _Scale:
     names = max(draw.textlength(name, font=font) for name, _, _ in rows)
-    shares = max(draw.textlength(percent(p_fake), font=font) for _, p_fake, _ in rows)
+    shares = max(draw.textlength(format_percent(p_fake), font=font) for _, p_fake, _ in rows)
     return _Scale(_RIM + names + _GAP, WIDTH - _RIM - shares - _GAP)
 
 
@@ -67,7 +67,7 @@ def stress_chart(test: StressTest, thresholds: Thresholds, point: OperatingPoint
     for number, (name, p_fake, call) in enumerate(rows):
         y = _TOP + _ROW * number + _ROW / 2
         draw.text((scale.zero - _GAP, y), name, fill=_INK, font=font, anchor="rm")
-        draw.text((scale.one + _GAP, y), percent(p_fake), fill=_INK, font=font, anchor="lm")
+        draw.text((scale.one + _GAP, y), format_percent(p_fake), fill=_INK, font=font, anchor="lm")
         _mark(draw, scale.x(p_fake), y, call)
     _legend(draw, font)
     buffer = io.BytesIO()

@@ -42,7 +42,7 @@ from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import LoadedImage
 from deepfake.report.chart import stress_chart
 from deepfake.types import CallName
-from deepfake.util.text import percent, printable
+from deepfake.util.text import format_percent, printable
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,9 @@ def _verdict_blocks(image: LoadedImage, verdict: Verdict, card: Card) -> Iterato
 
 
 def _score_words(row: PartRow) -> str:
-    return "" if row.p_fake is None else f", probability of fake {percent(row.p_fake)} ({row.p_fake:.4f})"
+    return (
+        "" if row.p_fake is None else f", probability of fake {format_percent(row.p_fake)} ({row.p_fake:.4f})"
+    )
 
 
 def _stress_blocks(verdict: Verdict, card: Card) -> Iterator[Block]:

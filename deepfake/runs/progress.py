@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake.runs.history import History, number
-from deepfake.util.text import duration_words
+from deepfake.util.text import format_duration
 
 _PATIENCE = 2
 """Epochs without a better one before two curves count as parted."""
@@ -50,9 +50,9 @@ class Progress:
         parts = [where]
         if not math.isnan(self.images_per_second):
             parts.append(f"{self.images_per_second:.0f} images/s")
-        parts.append(f"{duration_words(self.seconds)} spent")
+        parts.append(f"{format_duration(self.seconds)} spent")
         if not math.isnan(self.seconds_left):
-            parts.append(f"about {duration_words(self.seconds_left)} left")
+            parts.append(f"about {format_duration(self.seconds_left)} left")
         return " · ".join(parts)
 
 

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from deepfake.errors import UserError
 from deepfake.util.files import read_json
 from deepfake.util.process import end, start
-from deepfake.util.text import duration_words
+from deepfake.util.text import format_duration
 
 
 class Stopped(Exception):
@@ -91,13 +91,13 @@ class Job:
         if self.stopping:
             return f"{self.title}: stopping"
         if not self.done or not self.total:
-            opening = f": {self.opening}, {duration_words(self.seconds)} so far" if self.opening else " ..."
+            opening = f": {self.opening}, {format_duration(self.seconds)} so far" if self.opening else " ..."
             return self.title + opening
         line, (then, first) = f"{self.title}: {self.done:,} of {self.total:,} {unit}", self._first
         if self.done == first:
             return line
         left = (time.monotonic() - then) * (self.total - self.done) / (self.done - first)
-        return f"{line}, about {duration_words(left)} left"
+        return f"{line}, about {format_duration(left)} left"
 
     def _report(self, done: int, total: int) -> None:
         # What came before, such as loading a network, says nothing of the pace.

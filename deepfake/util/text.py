@@ -31,11 +31,11 @@ def plain_name(name: str) -> str:
     return name
 
 
-def percent(share: float) -> str:
+def format_percent(share: float) -> str:
     """A probability or share in 0..1 in whole percent; never a 0 or 100 that it is not.
 
-    >>> percent(0.934), percent(0.003), percent(0.998), percent(0.0), percent(1.0)
-    ('93%', 'under 1%', 'over 99%', '0%', '100%')
+    >>> [format_percent(share) for share in (0.934, 0.003, 0.998, 0.0, 1.0)]
+    ['93%', 'under 1%', 'over 99%', '0%', '100%']
     """
     if 0 < share < 0.01:
         return "under 1%"
@@ -44,10 +44,10 @@ def percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def file_size(n_bytes: int) -> str:
+def format_bytes(n_bytes: int) -> str:
     """Bytes in the unit a person expects.
 
-    >>> file_size(900), file_size(182_000), file_size(3_400_000)
+    >>> format_bytes(900), format_bytes(182_000), format_bytes(3_400_000)
     ('900 bytes', '182 kB', '3.4 MB')
     """
     if n_bytes < 1000:
@@ -55,10 +55,10 @@ def file_size(n_bytes: int) -> str:
     return f"{n_bytes / 1e3:.0f} kB" if n_bytes < 999_500 else f"{n_bytes / 1e6:.1f} MB"
 
 
-def duration_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Whole units that suit the length.
 
-    >>> duration_words(42), duration_words(190), duration_words(7380)
+    >>> format_duration(42), format_duration(190), format_duration(7380)
     ('42 s', '3 min', '2 h 3 min')
     """
     if math.isnan(seconds):
@@ -72,10 +72,10 @@ def duration_words(seconds: float) -> str:
 Unit = Literal["share", "number"]
 
 
-def shown(value: float | None, unit: Unit) -> str:
+def format_metric(value: float | None, unit: Unit) -> str:
     """A number as it stands on the page.
 
-    >>> shown(0.9473, "share"), shown(0.9473, "number"), shown(None, "share")
+    >>> format_metric(0.9473, "share"), format_metric(0.9473, "number"), format_metric(None, "share")
     ('94.7%', '0.947', 'undefined')
     """
     if value is None:
@@ -83,10 +83,10 @@ def shown(value: float | None, unit: Unit) -> str:
     return f"{100 * value:.1f}%" if unit == "share" else f"{value:.3f}"
 
 
-def shown_interval(pair: tuple[float, float] | None, unit: Unit) -> str:
+def format_interval(pair: tuple[float, float] | None, unit: Unit) -> str:
     """An interval as it stands on the page; empty without one.
 
-    >>> shown_interval((0.9, 0.95), "share"), shown_interval(None, "number")
+    >>> format_interval((0.9, 0.95), "share"), format_interval(None, "number")
     ('90.0 to 95.0%', '')
     """
     if pair is None:

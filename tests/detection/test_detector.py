@@ -27,7 +27,7 @@ from deepfake.evaluation.text import context_sentence
 from deepfake.faces.finder import Face, FaceScan, crop
 from deepfake.images.load import LoadedImage, load_image
 from deepfake.types import Box
-from deepfake.util.text import percent
+from deepfake.util.text import format_percent
 from tests.support.images import encoded, noise_image
 
 Finder = Callable[..., None]
@@ -302,7 +302,7 @@ def test_no_face_is_never_more_than_uncertain(
     assert (verdict.p_fake, verdict.raw_p_fake, verdict.basis) == (None, score, "nothing")
     assert headline(verdict) == "No face found: not analyzed"
     assert number_line(verdict) == ""
-    assert percent(score) in raw_line(verdict)
+    assert format_percent(score) in raw_line(verdict)
     assert len(verdict.warnings) == 1
     assert "No face was found" in verdict.warnings[0]
 

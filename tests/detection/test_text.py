@@ -54,7 +54,7 @@ def test_examples():
 
 def test_percent_never_claims_certainty():
     for share in (1e-9, 0.004, 0.9951, 1 - 1e-9):
-        assert util_text.percent(share) not in ("0%", "100%")
+        assert util_text.format_percent(share) not in ("0%", "100%")
 
 
 def test_context_counts_the_nearest_images():

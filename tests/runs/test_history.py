@@ -24,7 +24,7 @@ from deepfake.runs.figures import (
 from deepfake.runs.history import History, HistoryReader
 from deepfake.runs.progress import parted_curves, progress, step_rates
 from deepfake.training.log import RunLog
-from deepfake.util.text import duration_words
+from deepfake.util.text import format_duration
 from tests.support.runs import STEP, epoch, start, step, write
 
 
@@ -204,7 +204,7 @@ def test_progress(tmp_path: Path) -> None:
     assert done
     assert (done.epoch, done.step, done.share) == (3, 4, 1.0)
     assert "Epoch 3 of 3" in done.sentence()
-    assert [duration_words(seconds) for seconds in (5, 400, 6000, math.nan)] == [
+    assert [format_duration(seconds) for seconds in (5, 400, 6000, math.nan)] == [
         "5 s", "7 min", "1 h 40 min", "unknown",
     ]  # fmt: skip
 

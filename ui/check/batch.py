@@ -18,7 +18,7 @@ from deepfake.detection.text import CALL_WORDS, NO_FACE
 from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import load_image
 from deepfake.types import OperatingPoint
-from deepfake.util.text import percent
+from deepfake.util.text import format_percent
 from ui.desk import IN_BATCH, desk
 from ui.jobs import follow_job
 from ui.links import link_to_check
@@ -177,7 +177,7 @@ def show_picture(row: Judged, card: Card, point: OperatingPoint) -> None:
             if len(row.verdict.faces) > 1:
                 lines = [
                     f"- {part.name}: {escape_markdown(part.words)}"
-                    + ("" if part.p_fake is None else f", {percent(part.p_fake)}")
+                    + ("" if part.p_fake is None else f", {format_percent(part.p_fake)}")
                     for part in text.part_rows(row.verdict, card.thresholds)
                 ]
                 st.markdown("\n".join(lines))

@@ -19,7 +19,7 @@ from deepfake.evaluation.text import context_sentence
 from deepfake.images.encode import jpeg_bytes, jpeg_pixels, shrink
 from deepfake.images.load import ImageFacts
 from deepfake.types import OperatingPoint
-from deepfake.util.text import percent
+from deepfake.util.text import format_percent
 from ui.check.checked import Checked, Decoder
 from ui.check.explanation import (
     EXPLAINED,
@@ -244,7 +244,7 @@ def show_faces(verdict: Verdict, card: Card, thumbnails: list[bytes]) -> None:
                 st.caption("The part of the picture that was judged")
                 continue
             colour, icon = CALL_STYLES[row.call] if row.call else ("gray", "")
-            number = f"Probability of fake {percent(row.p_fake)}" if row.p_fake is not None else ""
+            number = f"Probability of fake {format_percent(row.p_fake)}" if row.p_fake is not None else ""
             st.markdown(f"{row.name}: :{colour}[{icon} {escape_markdown(row.words)}]  \n{number}")
 
 

@@ -21,7 +21,7 @@ from deepfake.images.load import ImageRefused, load_image
 from deepfake.images.thumbnails import thumbnail
 from deepfake.types import CallName, class_name
 from deepfake.util.jobs import find_job, start_job
-from deepfake.util.text import file_size
+from deepfake.util.text import format_bytes
 from ui.charts import download_later
 from ui.choose import ALL, ask_for_source, ask_for_split
 from ui.dataset.overview import measures_of
@@ -206,7 +206,7 @@ def show_picture(inventory: Inventory, table: pd.DataFrame, row: int, card: Card
             facts.append(facts_line(image.facts))
             facts += list(image.notes)
         else:
-            facts.append(file_size(max(int(item["n_bytes"]), 0)))
+            facts.append(format_bytes(max(int(item["n_bytes"]), 0)))
         if "brightness" in table and not np.isnan(item["brightness"]):
             facts.append(f"Mean grey {item['brightness']:.0f} of 255, sharpness {item['sharpness']:.0f}")
         if card is not None and "p_fake" in table and not np.isnan(item["p_fake"]):

@@ -26,7 +26,7 @@ from deepfake.images.encode import shrink
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.perturbations.mix import KIND_WEIGHTS, PERTURBATIONS
 from deepfake.types import class_name
-from deepfake.util.text import file_size
+from deepfake.util.text import format_bytes
 from ui import choose
 from ui.charts import ask_for_format, chart, download
 from ui.page import escape_markdown
@@ -103,7 +103,7 @@ def show(inventory: Inventory) -> None:
         "Pictures": f"{len(table):,}",
         "Fake": f"{n_fake:,}",
         "Real": f"{len(table) - n_fake:,}",
-        "On disk": file_size(weight) if weight < 1e9 else f"{weight / 1e9:.1f} GB",
+        "On disk": format_bytes(weight) if weight < 1e9 else f"{weight / 1e9:.1f} GB",
     }
     for column, (label, value) in zip(st.columns(len(numbers)), numbers.items(), strict=True):
         column.metric(label, value, border=True)

@@ -13,7 +13,7 @@ from deepfake.robustness.job import JOB, start
 from deepfake.robustness.record import to_dict
 from deepfake.robustness.sweep import data_title
 from deepfake.util.jobs import find_job
-from deepfake.util.text import duration_words
+from deepfake.util.text import format_duration
 from ui import choose
 from ui.jobs import LEAVE, follow_job
 from ui.page import escape_markdown
@@ -43,7 +43,7 @@ def show_last_run() -> None:
     if job.state == "finished":
         st.success(
             f"Measured {names} on {escape_markdown(data)}: {job.total:,} pictures in "
-            f"{duration_words(job.seconds)}. The results stand under Detectors until this server stops.",
+            f"{format_duration(job.seconds)}. The results stand under Detectors until this server stops.",
             icon=":material/check_circle:",
         )
         st.download_button(

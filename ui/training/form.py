@@ -27,7 +27,7 @@ from deepfake.settings import resolve_in_roots
 from deepfake.training.options import OPTIONS, Option, to_arguments
 from deepfake.training.recipe import RECIPES, Recipe, fitted
 from deepfake.util.jobs import Report, find_job, start_job
-from deepfake.util.text import duration_words
+from deepfake.util.text import format_duration
 from ui import choose
 from ui.jobs import follow_job
 from ui.page import escape_markdown
@@ -199,12 +199,12 @@ def show_estimate(found: Estimate) -> None:
         columns = st.columns(4)
         columns[0].metric("Images", f"{found.train_images:,}", help="To train on, exact duplicates left out.")
         columns[1].metric("Steps", f"{found.steps_per_epoch * found.epochs:,}")
-        columns[2].metric("Time, about", duration_words(found.seconds))
+        columns[2].metric("Time, about", format_duration(found.seconds))
         columns[3].metric("Memory", f"{found.memory_mb / 1024:.1f} GB")
         st.caption(
             f"{found.epochs} epochs of {found.steps_per_epoch:,} steps at {found.seconds_per_step:.2f} s, "
             f"each followed by {found.validation_images:,} validation images "
-            f"({duration_words(found.seconds_per_validation)}); {found.parameters:,} parameters; the run's "
+            f"({format_duration(found.seconds_per_validation)}); {found.parameters:,} parameters; the run's "
             f"folder will take {found.disk_mb:,.0f} MB. Measured beside what else the machine does."
         )
 

@@ -9,7 +9,7 @@ from deepfake.runs import runs
 from deepfake.runs.runs import Run
 from deepfake.runs.table import run_settings, setting_words
 from deepfake.util.process import log_tail
-from deepfake.util.text import duration_words
+from deepfake.util.text import format_duration
 from ui.page import escape_markdown
 
 
@@ -23,7 +23,7 @@ def show_settings(run: Run) -> None:
             f"and {start.get('validation_images', 0):,} validation images, "
             f"{start.get('steps_per_epoch', 0):,} steps an epoch. Started "
             f"{run.history.sessions} {'time' if run.history.sessions == 1 else 'times'}, "
-            f"{duration_words(run.history.seconds)} of work."
+            f"{format_duration(run.history.seconds)} of work."
         )
     rows = [(name, setting_words(value)) for name, value in run_settings(run.folder).items()]
     st.dataframe(pd.DataFrame(rows, columns=["Setting", "Value"]), hide_index=True, height="content")
