@@ -48,13 +48,17 @@ class Confusion:
         fake = _class_report(self.found, self.false_alarms, self.missed)
         real = _class_report(self.passed, self.missed, self.false_alarms)
         n = fake["support"] + real["support"]
-        rows: dict[str, Any] = {"Fake": fake, "Real": real, "accuracy": (self.found + self.passed) / n}
+        rows: dict[str, Any] = {
+            "Fake": fake,
+            "Real": real,
+            "accuracy": (self.found + self.passed) / max(1, n),
+        }
         for name, (of_fake, of_real) in (
             ("macro avg", (1, 1)),
             ("weighted avg", (fake["support"], real["support"])),
         ):
             means = {
-                key: (of_fake * fake[key] + of_real * real[key]) / (of_fake + of_real)
+                key: (of_fake * fake[key] + of_real * real[key]) / max(1, of_fake + of_real)
                 for key in ("precision", "recall", "f1-score")
             }
             rows[name] = {**means, "support": n}
