@@ -29,7 +29,7 @@ def auc_and_variance(fake: NDArray[np.float64], real: NDArray[np.float64]) -> tu
 
 
 def auc_interval(auc: float, variance: float, n: int) -> tuple[float, float]:
-    """95 % interval on the logit scale.
+    """95% interval on the logit scale.
 
     Args:
         auc: the area, 0..1.

@@ -207,7 +207,7 @@ def show_subsets(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> 
             "part": st.column_config.TextColumn("Evaluated on", width="medium"),
             "images": number("Pictures", format="localized"),
             **{
-                name: number(title, format="%.1f %%" if name in shares else "%.3f")
+                name: number(title, format="%.1f%%" if name in shares else "%.3f")
                 for name, title in SUBSET_METRICS.items()
             },
         },
