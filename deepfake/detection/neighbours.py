@@ -224,16 +224,16 @@ def unlikeness_words(unlikeness: Unlikeness, index: LookalikeIndex) -> str:
     """How far off it is, and what that means."""
     if unlikeness.distance > index.scope:
         return (
-            f"Too unlike what it was trained on: {format_percent(IN_SCOPE)} of the pictures kept out of training "
-            "on which it decided resemble what it learnt from more than this does. Its score is no verdict."
+            f"Too unlike what it was trained on: {format_percent(IN_SCOPE)} of the pictures kept out of "
+            "training on which it decided resemble what it learnt from more than this does. Its score is no verdict."
         )
     if unlikeness.share_nearer > UNUSUAL:
         meaning = "Unusual for it: take its score with care"
     else:
         meaning = "Not unusual for it"
     return (
-        f"{meaning}. {format_percent(unlikeness.share_nearer)} of pictures kept out of training resemble what "
-        "it learnt from more than this does."
+        f"{meaning}. {format_percent(unlikeness.share_nearer)} of pictures kept out of training resemble "
+        "what it learnt from more than this does."
     )
 
 

@@ -185,7 +185,8 @@ def _whole_line(verdict: Verdict) -> str:
         return ""
     if not whole.counts:
         return "The whole image was checked as well: no sign of AI generation."
-    scored = f"The verdict rests on the whole image (the square in the picture), {format_percent(whole.p_fake)} fake"
+    share = format_percent(whole.p_fake)
+    scored = f"The verdict rests on the whole image (the square in the picture), {share} fake"
     if verdict.basis != "whole":
         scored = f"The whole image was checked as well, {format_percent(whole.p_fake)} fake"
     return f"{scored}: fully generated images leave traces outside the face, too."

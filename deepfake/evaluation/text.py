@@ -523,8 +523,8 @@ def rates_sentence(metrics: ThresholdMetrics) -> str:
     recall, alarms = metrics.recall, metrics.false_alarm_rate
     return (
         f"Of {recall.n:,} fakes {metrics.found:,} were called fake: a catch rate of "
-        f"{format_metric(recall.share, 'share')}. Of {alarms.n:,} real pictures {metrics.false_alarms:,} were: "
-        f"a false-alarm rate of {format_metric(alarms.share, 'share')}."
+        f"{format_metric(recall.share, 'share')}. Of {alarms.n:,} real pictures "
+        f"{metrics.false_alarms:,} were: a false-alarm rate of {format_metric(alarms.share, 'share')}."
     )
 
 
