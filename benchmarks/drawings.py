@@ -16,7 +16,8 @@ from deepfake.data.index import index_dataset
 from deepfake.images.encode import shrink
 from deepfake.images.load import load_image
 from deepfake.images.photographs import looks_drawn
-from deepfake.perturbations.mix import jpeg, perturb
+from deepfake.perturbations.mix import perturb
+from deepfake.perturbations.primitives import jpeg
 
 MOST = 400
 """Images of each class, and drawings of each kind."""

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deepfake.images.load import ImageRefused, load_image
-from deepfake.perturbations.mix import FINAL_QUALITY, PERTURBATIONS, Augmentation, augment, jpeg
+from deepfake.perturbations.mix import FINAL_QUALITY, PERTURBATIONS, Augmentation, augment
+from deepfake.perturbations.primitives import jpeg
 from deepfake.types import Pixels
 
 CELL, GAP = 160, 4

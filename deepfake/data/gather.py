@@ -29,7 +29,7 @@ from deepfake.images.hashing import LIKE_BITS, perceptual_hash
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.images.pixels import centre_part, centre_square, resize
 from deepfake.images.walk import list_image_files
-from deepfake.perturbations.mix import jpeg
+from deepfake.perturbations.primitives import jpeg
 from deepfake.types import Pixels
 
 _BLACK = 10  # what a JPEG pass leaves of black is darker

@@ -11,6 +11,7 @@ Pixels = npt.NDArray[np.uint8]
 Perturbation = Callable[[Pixels, float, np.random.Generator], Pixels]
 
 REFERENCE_SIDE = 256  # px; sizes below are given for images of this shorter side
+LEVELS = np.arange(256, dtype=np.float32)
 
 
 def as_pixels(values: npt.NDArray[Any]) -> Pixels:

@@ -1,4 +1,4 @@
-"""Perturbed copies of images, as photographs meet them on their way: for training and for robustness tests.
+"""Perturbed copies of an image: one to three kinds, each at a random strength, then JPEG; for training.
 
 The kinds, weights and ranges are those of the 'perturbed Validation' that predicts the official Test of
 OpenForensics (Le et al., 2021) well. Everything is numpy and OpenCV on uint8 (H, W, 3) RGB of any size; all
@@ -7,39 +7,21 @@ randomness comes from the generator passed in, so a seed gives the same images a
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from deepfake.images.pixels import resize
 from deepfake.perturbations.blocks import BLOCKS
 from deepfake.perturbations.blur import BLUR
 from deepfake.perturbations.colour import COLOUR
-from deepfake.perturbations.common import Perturbation, as_pixels, between
+from deepfake.perturbations.common import Perturbation, between
 from deepfake.perturbations.edges import EDGES
 from deepfake.perturbations.noise import NOISE
+from deepfake.perturbations.primitives import jpeg
 from deepfake.perturbations.weather import WEATHER
 from deepfake.types import Pixels
 
-__all__ = ["COUNT_SHARES", "FINAL_QUALITY", "KIND_WEIGHTS", "PERTURBATIONS", "draw_kinds", "jpeg", "perturb"]
-
 FINAL_QUALITY = 75  # JPEG quality of every perturbed image
 COUNT_SHARES = (0.50, 0.35, 0.15)  # shares of images with one, two and three kinds
-
-
-def jpeg(pixels: Pixels, quality: int) -> Pixels:
-    """Return `pixels` (uint8, (H, W, 3), RGB) after JPEG at `quality` in 1-100, chroma halved as is usual.
-
-    Raises:
-        ValueError: if `quality` is outside 1-100.
-    """
-    if not 1 <= quality <= 100:
-        raise ValueError(f"JPEG quality must be 1 to 100, got {quality}.")
-    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
-    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-    if decoded is None:
-        raise RuntimeError("OpenCV could not read the JPEG it had just written.")
-    return as_pixels(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))
 
 
 def _jpeg_by_strength(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
@@ -107,7 +89,7 @@ class Augmentation:
     """How a training image is varied.
 
     Attributes:
-        perturbed: share of samples put through ``augmentation.perturb``.
+        perturbed: share of samples put through ``perturb``.
         min_area: smallest share of the image that a random crop keeps; 1 turns cropping off.
         recompressed: share of the samples not perturbed that get one JPEG pass of quality 40-95.
         flip: mirror half of the samples.

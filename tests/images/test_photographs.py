@@ -10,7 +10,7 @@ import numpy as np
 from deepfake.data.demo import SIDE, draw_face
 from deepfake.images.load import load_image
 from deepfake.images.photographs import drawing_score, looks_drawn
-from deepfake.perturbations.mix import jpeg
+from deepfake.perturbations.primitives import jpeg
 
 
 def test_drawn_faces_are_no_photographs() -> None:

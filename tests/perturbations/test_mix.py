@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deepfake.perturbations.common import Perturbation, Pixels
-from deepfake.perturbations.mix import COUNT_SHARES, KIND_WEIGHTS, PERTURBATIONS, draw_kinds, jpeg, perturb
+from deepfake.perturbations.mix import COUNT_SHARES, KIND_WEIGHTS, PERTURBATIONS, draw_kinds, perturb
 
 FUNCTIONS = [(kind, name) for kind, functions in PERTURBATIONS.items() for name in functions]
 SHAPES = [(256, 256), (40, 64)]
@@ -141,18 +141,6 @@ def test_sizes_follow_the_image() -> None:
         for flat in (np.full((64, 64, 3), 128, np.uint8), np.full((256, 256, 3), 128, np.uint8))
     ]
     assert shares[0] == pytest.approx(shares[1], rel=0.35)
-
-
-def test_jpeg_loses_more_at_lower_quality_and_refuses_nonsense() -> None:
-    pixels = picture(128, 128)
-    errors = [np.abs(jpeg(pixels, q).astype(int) - pixels).mean() for q in (95, 75, 40, 15)]
-    assert errors == sorted(errors)
-    red = np.zeros((32, 32, 3), np.uint8)
-    red[..., 0] = 200
-    assert np.abs(jpeg(red, 90).astype(int) - red).max() < 8  # the channels keep their order
-    for quality in (0, 101):
-        with pytest.raises(ValueError, match="quality"):
-            jpeg(pixels, quality)
 
 
 def test_kinds_are_drawn_with_their_shares() -> None:

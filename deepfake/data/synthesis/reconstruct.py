@@ -27,7 +27,7 @@ from deepfake.images.load import load_image
 from deepfake.images.pixels import centre_square, resize
 from deepfake.networks.autoencoder import Autoencoder, round_trip
 from deepfake.perturbations.common import as_pixels
-from deepfake.perturbations.mix import jpeg
+from deepfake.perturbations.primitives import jpeg
 from deepfake.types import Landmarks, Pixels
 
 CAMERA = "remade-camera"
