@@ -1,9 +1,10 @@
-"""Parts of the image covered, dropped or shrunk away."""
+"""Perturbations that cover, drop or shrink away parts of an image."""
 
 import cv2
 import numpy as np
 
 from deepfake.perturbations.common import Perturbation, Pixels, as_pixels, between, size
+from deepfake.perturbations.primitives import rescale
 
 
 def _cut(pixels: Pixels, count: int, sides: tuple[float, float], rng: np.random.Generator) -> Pixels:
@@ -42,13 +43,11 @@ def dropped_pixels(pixels: Pixels, strength: float, rng: np.random.Generator) ->
 def down_up(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """Shrink to 0.6-0.12 of the size and enlarge again, by nearest neighbour or smoothly."""
     height, width = pixels.shape[:2]
-    factor = between(0.6, 0.12, strength)
-    small = max(1, round(width * factor)), max(1, round(height * factor))
     if rng.random() < 0.5:
         down, up = cv2.INTER_NEAREST, cv2.INTER_NEAREST
     else:
         down, up = cv2.INTER_AREA, cv2.INTER_LINEAR
-    shrunk = cv2.resize(pixels, small, interpolation=down)
+    shrunk = rescale(pixels, between(0.6, 0.12, strength), interpolation=down)
     return as_pixels(cv2.resize(shrunk, (width, height), interpolation=up))
 
 

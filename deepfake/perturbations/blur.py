@@ -1,4 +1,4 @@
-"""Blurs of lenses, of motion and of filters."""
+"""Perturbations by blur: of lenses, of motion and of filters."""
 
 import cv2
 import numpy as np
@@ -13,12 +13,12 @@ from deepfake.perturbations.common import (
     uniform_field,
     unit,
 )
+from deepfake.perturbations.primitives import blur, turn
 
 
 def gaussian_blur(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """Blur with a Gaussian of sigma 0.8-3.5 px."""
-    sigma = max(0.4, between(0.8, 3.5, strength) * unit(pixels))
-    return as_pixels(cv2.GaussianBlur(pixels, (0, 0), sigma))
+    return blur(pixels, between(0.8, 3.5, strength))
 
 
 def median(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
@@ -49,12 +49,10 @@ def defocus(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels
 
 def zoom(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """Average eight zooms from 1 to 1.03-1.3; each of three passes doubles the number of zooms."""
-    height, width = pixels.shape[:2]
     step = between(1.03, 1.3, strength) ** (1 / 7)
     blurred = pixels
     for times in (1, 2, 4):
-        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), 0, step**times)
-        larger = cv2.warpAffine(blurred, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        larger = turn(blurred, 0, zoom=step**times, rim=cv2.BORDER_REPLICATE)
         blurred = as_pixels(cv2.addWeighted(blurred, 0.5, larger, 0.5, 0))
     return blurred
 
@@ -62,14 +60,13 @@ def zoom(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
 def glass(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """Blur, take each pixel from up to 1-4 px away, blur: frosted glass (Hendrycks and Dietterich, 2019)."""
     height, width = pixels.shape[:2]
-    reach, sigma = size(pixels, between(1, 4, strength)), max(0.4, 0.7 * unit(pixels))
+    reach = size(pixels, between(1, 4, strength))
     places = uniform_field(rng, height, 2 * width, (-reach, reach + 1), np.int16).reshape(height, width, 2)
     places[..., 0] += np.arange(width, dtype=np.int16)[None, :]
     places[..., 1] += np.arange(height, dtype=np.int16)[:, None]
-    blurred = cv2.GaussianBlur(pixels, (0, 0), sigma)
     none = np.empty(0, np.int16)
-    mixed = cv2.remap(blurred, places, none, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    return as_pixels(cv2.GaussianBlur(mixed, (0, 0), sigma))
+    mixed = cv2.remap(blur(pixels, 0.7), places, none, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    return blur(as_pixels(mixed), 0.7)
 
 
 BLUR: dict[str, Perturbation] = {

@@ -1,9 +1,11 @@
-"""Changes of colour and tone: the image's content and sharpness stay as they are."""
+"""Perturbations of colour and tone: the image's content and sharpness stay as they are."""
 
 import cv2
 import numpy as np
 
+from deepfake.perturbations import primitives
 from deepfake.perturbations.common import (
+    LEVELS,
     Perturbation,
     Pixels,
     as_pixels,
@@ -14,7 +16,6 @@ from deepfake.perturbations.common import (
     two_sided,
 )
 
-LEVELS = np.arange(256, dtype=np.float32)
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, of R, G, B
 
 
@@ -35,7 +36,7 @@ def rgb_shift(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixe
 
 def grey(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """Take all colour away, whatever the strength."""
-    return as_pixels(cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
+    return primitives.fade(pixels, 1.0)
 
 
 def jitter(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
@@ -86,7 +87,7 @@ def clahe(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
 
 def gamma(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """Raise to a power of 0.3-2.5."""
-    return look_up(pixels, 255 * (LEVELS / 255) ** two_sided(0.3, 2.5, strength, rng))
+    return primitives.gamma(pixels, two_sided(0.3, 2.5, strength, rng))
 
 
 def channels(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:

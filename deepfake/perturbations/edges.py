@@ -1,4 +1,4 @@
-"""Edges overdone, rung or replaced by flat patches."""
+"""Perturbations of edges: overdone, ringing or replaced by flat patches."""
 
 from functools import lru_cache
 
@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from deepfake.perturbations.common import Perturbation, Pixels, as_pixels, between, odd, size, unit
+from deepfake.perturbations.common import Perturbation, Pixels, as_pixels, between, odd, size
+from deepfake.perturbations.primitives import blur
 
 IDENTITY = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.float32)
 
@@ -29,8 +30,8 @@ def emboss(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
 
 def unsharp(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """Add 0.5-3 times the difference from a Gaussian blur of sigma 1-3 px."""
-    amount, sigma = between(0.5, 3.0, strength), max(0.5, rng.uniform(1, 3) * unit(pixels))
-    blurred = cv2.GaussianBlur(pixels, (0, 0), sigma)
+    amount = between(0.5, 3.0, strength)
+    blurred = blur(pixels, rng.uniform(1, 3), at_least=0.5)
     return as_pixels(cv2.addWeighted(pixels, 1 + amount, blurred, -amount, 0))
 
 

@@ -1,4 +1,4 @@
-"""Noise of sensors and of transmission."""
+"""Perturbations by noise: of sensors and of transmission."""
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from deepfake.perturbations.common import (
     normal_field,
     uniform_field,
 )
+from deepfake.perturbations.primitives import noise
 
 
 def gaussian_noise(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
@@ -18,10 +19,10 @@ def gaussian_noise(pixels: Pixels, strength: float, rng: np.random.Generator) ->
     height, width = pixels.shape[:2]
     sigma = 255 * between(0.03, 0.3, strength)
     if rng.random() < 0.5:
-        noise = normal_field(rng, height, 3 * width, sigma, np.int16).reshape(height, width, 3)
+        drawn = normal_field(rng, height, 3 * width, sigma, np.int16).reshape(height, width, 3)
     else:
-        noise = cv2.merge([normal_field(rng, height, width, sigma, np.int16)] * 3)
-    return as_pixels(cv2.add(pixels, noise, dtype=cv2.CV_8U))
+        drawn = cv2.merge([normal_field(rng, height, width, sigma, np.int16)] * 3)
+    return noise(pixels, drawn)
 
 
 def camera_iso(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
@@ -70,9 +71,9 @@ def shot(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     Linear light is taken as the value squared, and the Poisson count as its normal limit.
     """
     height, width = pixels.shape[:2]
-    noise = normal_field(rng, height, 3 * width, 255 * between(0.005, 0.2, strength) ** 0.5, np.float32)
+    photons = normal_field(rng, height, 3 * width, 255 * between(0.005, 0.2, strength) ** 0.5, np.float32)
     value = pixels.reshape(height, 3 * width).astype(np.float32)
-    light = cv2.multiply(value, cv2.add(value, noise))  # v^2 + v * noise
+    light = cv2.multiply(value, cv2.add(value, photons))  # v^2 + v * noise
     root = cv2.sqrt(cv2.max(light, 0.0))  # type: ignore[call-overload]
     return as_pixels(cv2.convertScaleAbs(root).reshape(height, width, 3))
 

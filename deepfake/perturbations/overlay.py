@@ -82,23 +82,27 @@ def _ink(rng: np.random.Generator) -> np.ndarray:
 
 def watermark(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """Write translucent text, 15-60% opaque, once across the middle or again and again, at any slant."""
+    return text(pixels, between(0.15, 0.6, strength), rng)
+
+
+def text(pixels: Pixels, opacity: float, rng: np.random.Generator) -> Pixels:
+    """Write text, `opacity` in [0, 1], once across the middle or again and again, at any slant."""
     height, width = pixels.shape[:2]
-    opacity = between(0.15, 0.6, strength)
     letter = max(5.0, rng.uniform(9, 26) * unit(pixels))
-    text = _words(rng, int(rng.integers(1, 3)))
+    words = _words(rng, int(rng.integers(1, 3)))
     reach = int(np.hypot(height, width)) + 2  # a square that covers the image at any slant
     if rng.random() < 0.6:
         step = max(4, round(letter * rng.uniform(2.0, 5.0)))
         gap = "   " * int(rng.integers(1, 4))
-        row = (text + gap) * (2 + int(reach / (letter * 0.8 * (len(text) + len(gap)))))
+        row = (words + gap) * (2 + int(reach / (letter * 0.8 * (len(words) + len(gap)))))
         lines = [
             (row, -round(letter * rng.uniform(0, 6)), baseline)
             for baseline in range(step // 2, reach + step, step)
         ]
     else:
         letter = max(6.0, rng.uniform(18, 44) * unit(pixels))
-        left = round(reach / 2 - 0.4 * letter * len(text))
-        lines = [(text, left, round(reach / 2 + rng.uniform(-0.25, 0.25) * height))]
+        left = round(reach / 2 - 0.4 * letter * len(words))
+        lines = [(words, left, round(reach / 2 + rng.uniform(-0.25, 0.25) * height))]
     mask = _written((reach, reach), lines, letter, rng)
     slant = float(rng.choice([0, 0, 30, 45, -30, -45])) + float(rng.uniform(-5, 5))
     turn = cv2.getRotationMatrix2D((reach / 2, reach / 2), slant, 1.0)

@@ -1,4 +1,4 @@
-"""A face image as people have it: small, turned, off centre, in a margin, written on, sent again and again.
+"""Random copies of a face image as people have it: small, turned, in a margin, written on, sent on and on.
 
 Composed of simple steps, each drawn on its own, so that what is learnt and measured covers their mixtures.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from deepfake.perturbations.common import Pixels, as_pixels, between, look_up
+from deepfake.perturbations.common import Pixels, as_pixels, between
 from deepfake.perturbations.overlay import overlay
+from deepfake.perturbations.primitives import gamma, jpeg, rescale, turn
 
 SMALLEST_FACE, LARGEST_FACE = 48, 256
 """Sides in pixels that a face image is shrunk to."""
@@ -19,27 +20,22 @@ _WAYS = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)
 
 def moved(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Turn by up to 9 degrees, shift by up to 8% and zoom by 0.9-1.25; the rim is mirrored."""
-    height, width = pixels.shape[:2]
     angle, zoom = float(np.clip(rng.normal(0, 4), -9, 9)), float(rng.uniform(0.9, 1.25))
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom)
-    matrix[:, 2] += rng.uniform(-0.08, 0.08, 2) * (width, height)
-    return as_pixels(
-        cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    )
+    across, down = rng.uniform(-0.08, 0.08, 2).tolist()
+    return turn(pixels, angle, zoom=zoom, offset=(across, down))
 
 
 def in_margin(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Shrink to 75-97% and lay on a plain margin, white, black or grey, evenly or to one side."""
-    height, width = pixels.shape[:2]
-    share = float(rng.uniform(0.75, 0.97))
-    inner = max(1, round(height * share)), max(1, round(width * share))
+    small = rescale(pixels, float(rng.uniform(0.75, 0.97)))
+    height, width = small.shape[:2]
     shade = (255, 0, int(rng.integers(256)))[int(rng.integers(3))]
     canvas = np.full_like(pixels, shade, order="C")
     top, left = (
-        round((side - part) * rng.random()) for side, part in zip((height, width), inner, strict=True)
+        round((side - part) * rng.random())
+        for side, part in zip(pixels.shape[:2], small.shape[:2], strict=True)
     )
-    small = cv2.resize(pixels, inner[::-1], interpolation=cv2.INTER_AREA)
-    canvas[top : top + inner[0], left : left + inner[1]] = small
+    canvas[top : top + height, left : left + width] = small
     return canvas
 
 
@@ -47,18 +43,15 @@ def shrunk(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Shrink to a side of 48-256 px, small ones as likely as large ones; never enlarged."""
     side = float(np.exp(rng.uniform(np.log(SMALLEST_FACE), np.log(LARGEST_FACE))))
     factor = min(1.0, side / min(pixels.shape[:2]))
-    size = [max(8, round(length * factor)) for length in pixels.shape[1::-1]]
     way = _WAYS[int(rng.choice(4, p=(0.55, 0.2, 0.2, 0.05)))]
-    return as_pixels(cv2.resize(pixels, size, interpolation=way))
+    return rescale(pixels, factor, at_least=8, interpolation=way)
 
 
 def screenshot(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Show at 0.6-1.6 of the size on a screen: resampled, tones bent a little, sometimes under a grey bar."""
     factor = max(float(rng.uniform(0.6, 1.6)), min(1.0, SMALLEST_FACE / min(pixels.shape[:2])))
-    size = [max(16, round(length * factor)) for length in pixels.shape[1::-1]]
-    shown = cv2.resize(pixels, size, interpolation=_WAYS[int(rng.integers(1, 3))])
-    levels = np.arange(256, dtype=np.float32)
-    shown = look_up(as_pixels(shown), 255 * (levels / 255) ** float(rng.uniform(0.85, 1.15)))
+    shown = rescale(pixels, factor, at_least=16, interpolation=_WAYS[int(rng.integers(1, 3))])
+    shown = gamma(shown, float(rng.uniform(0.85, 1.15)))
     if rng.random() < 0.25:
         bar = max(1, round(shown.shape[0] * rng.uniform(0.03, 0.1)))
         shade = int(rng.integers(20, 250))
@@ -69,13 +62,10 @@ def screenshot(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 
 def posted(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Send one to three times: each time JPEG of quality 45-92, half of the times at 0.7-1.0 of the size."""
-    from deepfake.perturbations.mix import jpeg  # which is made of this folder's modules
-
     for _ in range(1 + int(rng.choice(3, p=(0.5, 0.3, 0.2)))):
         if rng.random() < 0.5 and min(pixels.shape[:2]) > SMALLEST_FACE:
             factor = max(between(0.7, 1.0, float(rng.random())), SMALLEST_FACE / min(pixels.shape[:2]))
-            size = [max(8, round(length * factor)) for length in pixels.shape[1::-1]]
-            pixels = as_pixels(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+            pixels = rescale(pixels, factor, at_least=8)
         pixels = jpeg(pixels, int(rng.integers(45, 93)))
     return pixels
 

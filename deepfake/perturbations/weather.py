@@ -1,9 +1,10 @@
-"""Weather and light between the camera and the face, after albumentations' (Buslaev and others, 2020)."""
+"""Perturbations by weather and light, after albumentations' (Buslaev and others, 2020)."""
 
 import cv2
 import numpy as np
 
 from deepfake.perturbations.common import (
+    LEVELS,
     Perturbation,
     Pixels,
     as_pixels,
@@ -16,8 +17,7 @@ from deepfake.perturbations.common import (
     smooth_field,
     unit,
 )
-
-LEVELS = np.arange(256, dtype=np.float32)
+from deepfake.perturbations.primitives import brightness
 
 
 def fog(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
@@ -44,7 +44,7 @@ def rain(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     streaks = list(np.stack([heads, tails], axis=1).astype(np.int32))
     cv2.polylines(wet, streaks, False, (level, level, level), size(pixels, 1))
     side = size(pixels, between(2, 5, strength))
-    return look_up(as_pixels(cv2.blur(wet, (side, side))), LEVELS * between(0.9, 0.6, strength))
+    return brightness(as_pixels(cv2.blur(wet, (side, side))), between(0.9, 0.6, strength))
 
 
 def snow(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
@@ -88,7 +88,7 @@ def shadow(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     for _ in range(int(rng.integers(1, 4))):
         corners = rng.uniform([0, 0], [width, height], (5, 2)).astype(np.int32)
         cv2.fillPoly(mask, [cv2.convexHull(corners)], 255)  # type: ignore[call-overload]
-    dark = look_up(pixels, LEVELS * between(0.7, 0.25, strength))
+    dark = brightness(pixels, between(0.7, 0.25, strength))
     return as_pixels(cv2.copyTo(dark, mask, pixels.copy(order="C")))
 
 
