@@ -1,17 +1,17 @@
-"""What a picture may go through on its way to the detector, in rising amounts with plain units."""
+"""The robustness sweep's kinds of change: what pictures go through, in rising amounts with plain units."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from deepfake.perturbations.common import Perturbation, Pixels, as_pixels, between, look_up
-from deepfake.perturbations.mix import PERTURBATIONS, jpeg
+from deepfake.perturbations.common import Perturbation, Pixels, as_pixels, between
+from deepfake.perturbations.mix import PERTURBATIONS
 from deepfake.perturbations.overlay import OVERLAY
-
-LEVELS = np.arange(256, dtype=np.float32)
+from deepfake.perturbations.primitives import brightness, contrast, fade, jpeg
 
 
 @dataclass(frozen=True)
@@ -57,38 +57,12 @@ def messenger(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixe
     return as_pixels(cv2.resize(sent, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def darken(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Scale all values by 1 down to 0.2."""
-    return look_up(pixels, LEVELS * between(1.0, 0.2, strength))
+def _by(primitive: Callable[[Pixels, float], Pixels], mildest: float, strongest: float) -> Perturbation:
+    """A primitive by an amount, in its own unit, that is ``strength`` of the way between two."""
+    return lambda pixels, strength, rng: primitive(pixels, between(mildest, strongest, strength))
 
 
-def brighten(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Scale all values by 1 up to 2; what is too bright is cut off."""
-    return look_up(pixels, LEVELS * between(1.0, 2.0, strength))
-
-
-def flatten(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Lower the contrast around the mean value to 1-0.2 of it."""
-    return _contrast(pixels, between(1.0, 0.2, strength))
-
-
-def harden(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Raise the contrast around the mean value to 1-3 times."""
-    return _contrast(pixels, between(1.0, 3.0, strength))
-
-
-def _contrast(pixels: Pixels, factor: float) -> Pixels:
-    middle = float(pixels.mean())
-    return look_up(pixels, (LEVELS - middle) * factor + middle)
-
-
-def fade(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Take away 0-100% of the colour."""
-    grey = PERTURBATIONS["colour"]["grey"](pixels, 1.0, rng)
-    return as_pixels(cv2.addWeighted(pixels, 1 - strength, grey, strength, 0))
-
-
-def crop(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
+def enlarged_part(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """Keep a random part of 100-40% of the area, of the same shape, and enlarge it again."""
     height, width = pixels.shape[:2]
     side = between(1.0, 0.4, strength) ** 0.5
@@ -112,15 +86,17 @@ KINDS: tuple[Kind, ...] = (
          (60, 45, 30, 20, 12), _BLOCKS["down_up"]),
     Kind("noise", "Noise", "Noise (standard deviation, % of full brightness)", 3, 30, (3, 6, 12, 20, 30),
          _NOISE["gaussian_noise"]),
-    Kind("darker", "Darkening", "Brightness (% of the original)", 100, 20, (80, 60, 40, 20), darken),
+    Kind("darker", "Darkening", "Brightness (% of the original)", 100, 20, (80, 60, 40, 20),
+         _by(brightness, 1.0, 0.2)),
     Kind("brighter", "Brightening", "Brightness (% of the original)", 100, 200, (125, 150, 175, 200),
-         brighten),
+         _by(brightness, 1.0, 2.0)),
     Kind("lower_contrast", "Lower contrast", "Contrast (% of the original)", 100, 20, (80, 60, 40, 20),
-         flatten),
+         _by(contrast, 1.0, 0.2)),
     Kind("higher_contrast", "Higher contrast", "Contrast (% of the original)", 100, 300,
-         (150, 200, 250, 300), harden),
-    Kind("crop", "Cropping", "Area kept (%)", 100, 40, (90, 75, 60, 40), crop),
-    Kind("grey", "Loss of colour", "Colour taken away (%)", 0, 100, (25, 50, 75, 100), fade),
+         (150, 200, 250, 300), _by(contrast, 1.0, 3.0)),
+    Kind("crop", "Cropping", "Area kept (%)", 100, 40, (90, 75, 60, 40), enlarged_part),
+    Kind("grey", "Loss of colour", "Colour taken away (%)", 0, 100, (25, 50, 75, 100),
+         _by(fade, 0.0, 1.0)),
     Kind("blocks", "Small blocks", "Small blocks laid over the picture", 8, 120, (8, 40, 80, 120),
          _BLOCKS["small_holes"]),
     Kind("fog", "Fog", "Density of the fog (%)", 30, 85, (30, 50, 70, 85), _WEATHER["fog"]),
@@ -134,7 +110,7 @@ KINDS: tuple[Kind, ...] = (
          OVERLAY["caption"]),
     Kind("sticker", "Stickers", "Stickers laid on the picture", 1, 4, (1, 2, 3, 4), OVERLAY["sticker"]),
 )  # fmt: skip
-"""The ranges of the reused functions are those of ``deepfake.perturbations``."""
+"""The functions are training's, with their ranges, or one of ``primitives``."""
 
 
 def kind_rng(sha256: str, kind: str) -> np.random.Generator:
