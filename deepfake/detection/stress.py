@@ -1,4 +1,4 @@
-"""Whether a verdict survives what becomes of pictures on their way: compression, resizing, cropping, text.
+"""The stress test: whether a verdict survives what becomes of pictures on their way, from JPEG to text.
 
 A verdict that a mild change turns into its opposite is uncertain; ``settled`` decides that, for every view.
 """
@@ -12,8 +12,8 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from deepfake.perturbations.mix import jpeg
-from deepfake.perturbations.overlay import sticker, watermark
+from deepfake.perturbations import primitives
+from deepfake.perturbations.overlay import sticker, text
 from deepfake.types import CallName, Pixels, Thresholds
 from deepfake.util.text import format_percent
 
@@ -31,7 +31,6 @@ Kind = Literal[
     "Margin",
     "Quarter turn",
 ]
-REFERENCE_SIDE = 256  # blur is given in pixels of a crop of this side
 
 
 @dataclass(frozen=True)
@@ -195,64 +194,27 @@ def changed(crop: Pixels, change: Change) -> Pixels:
     return np.ascontiguousarray(_CHANGED[change.kind](crop, change.amount), np.uint8)
 
 
-def _jpeg(crop: Pixels, quality: float) -> np.ndarray:
-    return jpeg(crop, int(quality))
+def _draws() -> np.random.Generator:
+    """The same for every crop."""
+    return np.random.default_rng(0)
 
 
 def _resize(crop: Pixels, share: float) -> np.ndarray:
+    """Scales by exactly ``share``; ``primitives.rescale`` goes by whole sides, to other numbers."""
     height, width = crop.shape[:2]
     small = cv2.resize(crop, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def _blur(crop: Pixels, amount: float) -> np.ndarray:
-    sigma = max(0.35, amount * min(crop.shape[:2]) / REFERENCE_SIDE)  # less changes nothing
-    return cv2.GaussianBlur(crop, (0, 0), sigma)
-
-
-def _noise(crop: Pixels, sigma: float) -> np.ndarray:
-    noise = np.random.default_rng(0).normal(0, sigma, crop.shape)
-    return np.clip(np.rint(crop + noise), 0, 255)
-
-
-def _crop(crop: Pixels, share: float) -> np.ndarray:
-    height, width = crop.shape[:2]
-    top, left = (round(side * (1 - share) / 2) for side in (height, width))
-    return crop[top : height - top, left : width - left]
-
-
-def _shift(crop: Pixels, share: float) -> np.ndarray:
-    """Loses one side, and half as much above and below: the square was cut a little off."""
-    height, width = crop.shape[:2]
-    lost, top = max(1, round(abs(share) * width)), round(abs(share) * height / 2)
-    return crop[top : height - top, lost:] if share > 0 else crop[top : height - top, :-lost]
-
-
-def _turn(crop: Pixels, degrees: float) -> np.ndarray:
-    height, width = crop.shape[:2]
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
-    return cv2.warpAffine(
-        crop, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-    )
-
-
-def _text(crop: Pixels, opacity: float) -> np.ndarray:
-    return watermark(crop, (opacity - 0.15) / 0.45, np.random.default_rng(0))
-
-
-def _sticker(crop: Pixels, count: float) -> np.ndarray:
-    return sticker(crop, (count - 1) / 4, np.random.default_rng(0))
-
-
 _CHANGED: Mapping[Kind, Callable[[Pixels, float], np.ndarray]] = {
-    "JPEG": _jpeg,
+    "JPEG": lambda crop, quality: primitives.jpeg(crop, int(quality)),
     "Resize": _resize,
-    "Blur": _blur,
-    "Noise": _noise,
-    "Crop": _crop,
-    "Shift": _shift,
-    "Turn": _turn,
+    "Blur": lambda crop, sigma: primitives.blur(crop, sigma, at_least=0.35),  # less changes nothing
+    "Noise": lambda crop, sigma: primitives.noise(crop, _draws().normal(0, sigma, crop.shape)),
+    "Crop": primitives.crop,
+    "Shift": primitives.shift,
+    "Turn": primitives.turn,
     "Mirror": lambda crop, _: crop[:, ::-1],
-    "Text": _text,
-    "Sticker": _sticker,
+    "Text": lambda crop, opacity: text(crop, opacity, _draws()),
+    "Sticker": lambda crop, count: sticker(crop, (count - 1) / 4, _draws()),  # the strength that lays as many
 }
