@@ -1,7 +1,8 @@
 # make app: set up and open the app.  make test: set up and run the tests.
-# PYTHON chooses the interpreter (3.11, 3.12 or 3.13); PORT the app's port.
+# PYTHON chooses the interpreter (3.11, 3.12 or 3.13); PORT the app's port; AT_ONCE how tests are spread.
 PYTHON ?= python3
 PORT ?= 8501
+AT_ONCE ?= -n auto --maxprocesses 4
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -11,10 +12,10 @@ app: $(VENV)/.app
 	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(AT_ONCE)
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest $(AT_ONCE) -m slow
 
 browser: $(VENV)/.dev
 	$(BIN)/python -m pytest -m browser

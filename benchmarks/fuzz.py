@@ -1,6 +1,6 @@
 """Hostile pictures against the two doors they come through: ``python -m benchmarks.fuzz [--files 20000]``.
 
-Every file goes to ``images.load_image``, one in ten also through the HTTP interface's form parser, some of
+Every file goes to ``load.load_image``, one in ten also through the HTTP interface's form parser, some of
 those with a damaged form; one in a hundred is of the kind that has far too many parts. Nothing but a
 ``UserError`` may escape, none may take 2 s of processor time, and none may hold more memory than a sound
 picture of the largest size accepted.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from deepfake.detection.card import ModelError, default_name, load_card, model_names
+from deepfake.images.formats import READABLE
 from deepfake.images.load import MAX_BYTES, MAX_PIXELS, MIN_SIDE
 from deepfake.images.video import MAX_VIDEO_BYTES
 from ui.check.verdict import MAX_FILES, forget_results, show_results
@@ -82,7 +83,7 @@ def show_empty_state() -> None:
     with st.container(border=True):
         st.markdown("**Nothing to check yet.** Drop one or several pictures above, or take a photograph.")
         st.markdown(
-            f"- JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF; up to {MAX_MIB} MB, {MAX_PIXELS // 10**6} "
+            f"- {READABLE}; up to {MAX_MIB} MB, {MAX_PIXELS // 10**6} "
             f"megapixels and {MAX_FILES} pictures at a time, at least {MIN_SIDE} pixels on each side\n"
             "- It works best with one clear face that looks at the camera\n"
             "- The original file says more than a screenshot or a copy from a messenger"

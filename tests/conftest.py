@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+if "PYTEST_XDIST_WORKER" in os.environ:  # several at work: a processor each is quicker than all for each
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in a shell's background: Ctrl-C is tested too
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -78,7 +78,7 @@ PAGES = {
 }
 """The pages in their order, by file; the address is the file's name."""
 
-logger = logging.getLogger("deepfake.pages")
+logger = logging.getLogger(__name__)
 CALL_STYLES: dict[CallName, tuple[str, str]] = {
     "fake": ("orange", ":material/warning:"),
     "real": ("blue", ":material/check_circle:"),

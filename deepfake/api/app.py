@@ -153,7 +153,7 @@ def create_api(service: Service) -> Starlette:
 
 
 def judge(upload: Upload, model: str, point: OperatingPoint, stress: bool = False) -> dict[str, Any]:
-    """One picture's part of an answer: ``presentation.Outcome.to_dict``.
+    """One picture's part of an answer: ``outcome.Outcome.to_dict``.
 
     Raises:
         ModelError: the detector cannot be loaded, which concerns every picture.

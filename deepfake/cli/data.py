@@ -1,4 +1,4 @@
-"""The commands ``demo`` and ``data`` of ``python -m deepfake``: draw a small data set, look at any."""
+"""The commands for data sets: ``data``, ``demo``, ``gather``, ``landmarks``, ``remake``, ``generate``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m deepfake evaluate``."""
+"""``deepfake evaluate``, ``compare`` and ``robustness``: how good detectors are."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def comparison_lines(result: Comparison, origins: Mapping[str, str]) -> str:
     """The detectors, then every pair: differences with intervals, McNemar's test, the agreement table.
 
     Args:
-        result: from ``comparison.compare``.
+        result: from ``compare.compare``.
         origins: where each detector's threshold comes from, in words.
     """
     lines = [f"{result.n} common images ({result.n_fake} fake, {result.n_real} real)"]

@@ -1,4 +1,4 @@
-"""The command ``python -m deepfake predict``: photographs, folders and zip archives of them."""
+"""``deepfake predict``, ``video``, ``report`` and ``index``: verdicts on images and videos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m deepfake train``."""
+"""``deepfake train``, ``publish`` and ``combine``: from a data set to a detector."""
 
 from __future__ import annotations
 

@@ -385,7 +385,7 @@ def _out_of_line(table: pd.DataFrame, measures: Measures) -> pd.DataFrame:
 
 
 def shortcut_facts(table: pd.DataFrame, measures: Measures) -> pd.DataFrame:
-    """What ``shortcut.check_shortcut`` sees of every image: see ``shortcut.FEATURES``."""
+    """What ``check_shortcut`` sees of every image: see ``FEATURES``."""
     facts = table[["label", "n_bytes", "coarseness", "tables"]].copy()
     facts["width"], facts["height"] = measures.width, measures.height
     area = np.maximum(measures.width.astype(float) * measures.height, 1)

@@ -77,7 +77,7 @@ def strengths(pixels: Pixels, kind: str, name: str, seed: int = 0) -> NDArray[np
 
     Args:
         pixels: (H, W, 3) uint8.
-        kind, name: see ``augmentation.PERTURBATIONS``.
+        kind, name: see ``mix.PERTURBATIONS``.
         seed: of its randomness.
     """
     apply = PERTURBATIONS[kind][name]

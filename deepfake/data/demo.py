@@ -41,7 +41,7 @@ class DrawnFace:
 
     Attributes:
         pixels: (192, 192, 3) uint8 RGB.
-        landmarks: the eyes, the nose and the mouth's corners, see ``blending.Landmarks``.
+        landmarks: the eyes, the nose and the mouth's corners, see ``types.Landmarks``.
         centre, axes: of the oval of the face, in pixels.
     """
 

@@ -49,7 +49,7 @@ class Measures:
 
     Attributes:
         sha256: (N, 32) uint8, of the file's bytes.
-        perceptual: (N, 8) uint8, see ``gathering.perceptual_hash``.
+        perceptual: (N, 8) uint8, see ``hashing.perceptual_hash``.
         brightness: (N,) mean grey, 0-255.
         contrast: (N,) standard deviation of grey, 0-127.5.
         sharpness: (N,) variance of the Laplacian of grey (Pech-Pacheco et al., 2000); low means blurred.

@@ -122,7 +122,7 @@ def fetch_kaggle() -> Path:
 
 
 def find_image(image_id: str, source: str = "", folder: str = "") -> Path | None:
-    """The file of an image below one of ``data_roots.allowed_roots``, or None; see ``image_file``."""
+    """The file of an image below one of ``settings.allowed_roots``, or None; see ``image_file``."""
     for root in allowed_roots():
         found = image_file(root, image_id, source, folder)
         if found is not None:

@@ -46,7 +46,7 @@ def calibrated_probability(logits: ArrayLike, temperature: float, bias: float = 
 
 
 BESIDE = " + "
-"""Between the architectures of networks that one detector combines (``combining``)."""
+"""Between the architectures of networks that one detector combines (``training.combine``)."""
 
 
 class ModelError(UserError):
@@ -68,7 +68,7 @@ class Card:
         description: one sentence.
         knows, does_not_know: kinds of fakes it was, and was not, trained on.
         evaluations: one entry a data set and split: ``data``, ``split``, ``perturbed``, ``command``,
-            ``scores`` (file name) and the metrics of ``evaluation.Evaluation.to_dict``.
+            ``scores`` (file name) and the metrics of ``metrics.Evaluation.to_dict``.
         folder: where it lies.
         contents: the whole JSON object.
         false_alarms: which real pictures it tends to call fake, in a sentence; may be empty.

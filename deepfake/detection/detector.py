@@ -82,7 +82,7 @@ class Detector:
         """Finds the faces of a picture and judges each.
 
         Args:
-            image: from ``images.load_image``.
+            image: from ``load.load_image``.
             point: ``balanced``, or ``few_false_alarms`` to call fewer real faces fake.
             whole: judge the whole picture beside its faces, where the detector's card allows it.
 

@@ -21,7 +21,7 @@ from deepfake.types import Pixels
 
 Heat = NDArray[np.float32]
 Probability = Callable[[NDArray[np.floating[Any]]], NDArray[np.float64]]
-"""From logits to ``p_fake``; see ``registry.Card.probability``."""
+"""From logits to ``p_fake``; see ``card.Card.probability``."""
 
 CELLS = 12
 """A map is judged, and parts of the picture are covered, on a grid of this many cells a side."""

@@ -39,7 +39,7 @@ def make_index(
         detector: the detector.
         data: labelled face crops with the splits Train and Validation.
         name: the data set's.
-        folder: where it lies, see ``recorded.below_roots``.
+        folder: where it lies, see ``records.below_roots``.
         images: of Train, at most.
         reference: of Validation, at most.
         on_progress: told how many pictures are done.

@@ -42,7 +42,7 @@ class Lookalike:
     """One training picture.
 
     Attributes:
-        path: in its data set; names come from a file, see ``cells.find_image``.
+        path: in its data set; names come from a file, see ``sets.find_image``.
         label: 1 Fake, 0 Real.
         source: where the data set has it from.
         similarity: cosine of the two embeddings, -1 to 1; 1 is the same.
@@ -79,9 +79,9 @@ class LookalikeIndex:
         labels: (N,) uint8, 1 Fake, 0 Real.
         sources, paths: N each.
         reference: (M,) float32 in rising order: ``Unlikeness.distance`` of validation pictures.
-        scope: further away than this the detector gives no verdict, see ``lookalike_index.scope_of``.
+        scope: further away than this the detector gives no verdict, see ``neighbour_index.scope_of``.
         data: the data set's name.
-        folder: its folder below one of ``data_roots.allowed_roots``; empty where unknown.
+        folder: its folder below one of ``settings.allowed_roots``; empty where unknown.
         model_sha256: of the model file that made it.
     """
 
@@ -225,7 +225,8 @@ def unlikeness_words(unlikeness: Unlikeness, index: LookalikeIndex) -> str:
     if unlikeness.distance > index.scope:
         return (
             f"Too unlike what it was trained on: {format_percent(IN_SCOPE)} of the pictures kept out of "
-            "training on which it decided resemble what it learnt from more than this does. Its score is no verdict."
+            "training on which it decided resemble what it learnt from more than this does. Its score is no "
+            "verdict."
         )
     if unlikeness.share_nearer > UNUSUAL:
         meaning = "Unusual for it: take its score with care"

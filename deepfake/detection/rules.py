@@ -1,6 +1,6 @@
 """What a detector's scores may decide: rules with numbers, measured on held-out images and kept in its card.
 
-``rule_fitting`` measures them, ``verdict`` and ``detector`` obey them.
+``training.rules`` measures them, ``verdict`` and ``detector`` obey them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SizeRow:
         accuracy: share of the decided ones that were called correctly; None where none was decided.
         recall: share of the fakes that were called fake.
         false_positive_rate: share of the real faces that were called fake.
-        fake_from: the score from which at most ``rule_fitting.HELD`` of the real faces of each source, of
+        fake_from: the score from which at most ``training.rules.HELD`` of the real faces of each source, of
             this size or larger, would be called fake.
         found: share of the fakes at or above ``fake_from``, of the source where it is lowest.
     """

@@ -27,7 +27,7 @@ class FaceVerdict:
         p_fake: calibrated probability that the face is fake, 0..1.
         verdict: real, fake or uncertain.
         confidence: the face finder's own, 0..1.
-        out_of_scope: it is too unlike what the detector was trained on (``lookalikes``), or no photograph.
+        out_of_scope: it is too unlike what the detector was trained on (``neighbours``), or no photograph.
         turn: degrees (0, 90, 180, 270) anticlockwise by which the crop was turned to stand upright.
         reason: why it is uncertain whatever its score: ``out_of_scope`` and ``not_a_photograph`` (see above),
             ``too_small`` (``rules``), ``fake_as_a_whole`` (it would be called real, but the whole image is

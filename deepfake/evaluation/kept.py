@@ -42,7 +42,7 @@ class RecordedImage:
     """One image of a recorded evaluation.
 
     Attributes:
-        path: its file below one of ``data_roots.allowed_roots``.
+        path: its file below one of ``settings.allowed_roots``.
         perturbed: its perturbed copy was scored, not the file as it is.
         label: 1 Fake, 0 Real.
         p_fake: what the detector said, 0..1.
@@ -124,7 +124,7 @@ def keep(card: Card, table: pd.DataFrame, entry: dict[str, Any]) -> Path:
     Args:
         card: the detector's.
         table: its scores, from ``measure.measure``.
-        entry: from ``publishing.evaluation_entry``.
+        entry: from ``publish.evaluation_entry``.
 
     Returns:
         The folder.

@@ -1,4 +1,4 @@
-"""A detector and a data set -> a long table of scores, from which every number is computed."""
+"""A detector and a data set -> a long table of scores, here or in a process beside a page."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def measure(
     Args:
         detector: the detector.
         data: labelled face crops.
-        perturbed: score the one perturbed copy of each image (``pipeline.perturbed_copy``).
+        perturbed: score the one perturbed copy of each image (``mix.perturbed_copy``).
         n_bootstrap: resamples for the intervals.
         on_progress: told after each batch how many images are done.
 
@@ -218,7 +218,7 @@ class EvaluationRequest:
 
     Attributes:
         detector: its name.
-        data: the data set's folder, from ``data_roots.resolve_in_roots``.
+        data: the data set's folder, from ``settings.resolve_in_roots``.
         title: under which it is kept.
         split, source: the part to measure; None for all.
         perturbed: score the one perturbed copy of each image.

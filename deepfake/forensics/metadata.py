@@ -123,7 +123,7 @@ def read_exif(content: bytes, *, with_place: bool = False) -> ExifFacts:
     """Camera, software and dates in words; whether a place is in the file.
 
     Args:
-        content: a picture's file that ``images.load_image`` accepts; damaged EXIF counts as none.
+        content: a picture's file that ``load.load_image`` accepts; damaged EXIF counts as none.
         with_place: give the place itself, not only that there is one.
     """
     meaning = (

@@ -36,7 +36,7 @@ class PixelMap:
     """A picture of something that the eye does not see.
 
     Attributes:
-        pixels: (h, w, 3) uint8; grey, brighter is more. Its longer side is at most ``figures.PREVIEW_SIDE``.
+        pixels: (h, w, 3) uint8; grey, brighter is more. Its longer side is at most ``encode.PREVIEW_SIDE``.
         white: the value that is shown white; larger ones are white too.
         unit: of ``white``.
         meaning: what it can and cannot show.

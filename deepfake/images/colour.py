@@ -29,7 +29,7 @@ def to_rgb(image: Image.Image, bits: int) -> tuple[Image.Image, list[str]]:
 
     Args:
         image: loaded, as Pillow gives it.
-        bits: from ``image_headers.bits_per_channel``.
+        bits: from ``headers.bits_per_channel``.
 
     Returns:
         The picture in mode RGB, and sentences for the person.

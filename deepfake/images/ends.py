@@ -2,7 +2,7 @@
 
 One rule for every format: a picture that is whole is read, with a note where the file goes on missing; one
 that is not whole is refused, although decoders may fill in what is missing. A video is many pictures: those
-that are there are read (``video_frames``).
+that are there are read (``video``).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def looks_cut(data: bytes, reader: str) -> bool:
 
     Args:
         data: the file's bytes.
-        reader: the format, from ``image_signatures.identify``; of films ``MP4`` or ``Matroska``.
+        reader: the format, from ``formats.identify``; of films ``MP4`` or ``Matroska``.
     """
     try:
         return _CUT_CHECKS[reader](data)

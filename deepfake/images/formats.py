@@ -67,6 +67,8 @@ IMAGE_FORMATS = {
     )
 }
 """What can be read, in the order in which people are told."""
+*_BUT_LAST, _LAST = (entry.shown for entry in IMAGE_FORMATS.values())
+READABLE = f"{', '.join(_BUT_LAST)} or {_LAST}"
 IMAGE_EXTENSIONS = frozenset(ending for entry in IMAGE_FORMATS.values() for ending in entry.extensions)
 """Extensions looked for in folders, lower-case with the dot. Single files may have any name."""
 

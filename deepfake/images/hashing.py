@@ -1,4 +1,4 @@
-"""Pairs of pictures whose perceptual hashes differ in few bits, without comparing all with all."""
+"""Perceptual hashes of images, and pairs that differ in few bits, without comparing all with all."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def near_pairs(
     value are compared (Manku, Jain and Das Sarma, Detecting near-duplicates for web crawling, WWW 2007).
 
     Args:
-        hashes: (N, 8) uint8, from ``gathering.perceptual_hash``.
+        hashes: (N, 8) uint8, from ``perceptual_hash``.
         most_bits: 0 to 16.
 
     Returns:

@@ -41,7 +41,7 @@ def overload(data: bytes, reader: str) -> str | None:
 
     Args:
         data: the file's bytes.
-        reader: the format, from ``image_signatures.identify``.
+        reader: the format, from ``formats.identify``.
     """
     if reader == "JPEG":
         if too_many(_SCAN, data, MAX_OPEN_SCANS):  # phones and cameras put further pictures behind the first

@@ -24,7 +24,7 @@ from PIL import Image
 from deepfake.errors import UserError
 from deepfake.images.colour import to_rgb
 from deepfake.images.ends import CUT_NOTE, closed_jpegs, looks_cut, mended_png
-from deepfake.images.formats import IMAGE_FORMATS, identify
+from deepfake.images.formats import READABLE, identify
 from deepfake.images.headers import (
     bits_per_channel,
     count_frames,
@@ -37,8 +37,7 @@ from deepfake.images.headers import (
 from deepfake.images.limits import overload
 from deepfake.settings import capped
 
-*_BUT_LAST, _LAST = (entry.shown for entry in IMAGE_FORMATS.values())
-WANTED = f"Expected a {', '.join(_BUT_LAST)} or {_LAST} picture."
+WANTED = f"Expected a {READABLE} picture."
 
 
 class ImageRefused(UserError):
@@ -79,7 +78,7 @@ def too_many_pixels(max_pixels: int, size: tuple[int, int] | None = None) -> Ima
 
 
 def overloaded(excess: str) -> ImageRefused:
-    """``unreadable``: what ``image_structure.overload`` found."""
+    """``unreadable``: what ``limits.overload`` found."""
     return ImageRefused(
         "unreadable",
         f"The file is built in an unusual way that would keep this program busy: it has {excess}. "

@@ -185,11 +185,12 @@ def freeze_stages(model: keras.Model, stages: int) -> None:
     if stages == 0:
         return
     sums = [place for place, layer in enumerate(model.layers) if isinstance(layer, layers.Add)]
-    if model.name != "compact" or not 0 < stages < len(COMPACT_STAGES):
+    most = architecture(model.name).stages
+    if not 0 < stages <= most:
         raise ArchitectureError(
             "not_freezable",
-            f"{stages} stages of {model.name} cannot be frozen. Expected 0 to {len(COMPACT_STAGES) - 1} "
-            "stages of the network 'compact'.",
+            f"{stages} stages of {model.name} cannot be frozen. Expected 0 to {most} stages; those of the "
+            "network 'compact' can be.",
         )
     last = sums[sum(blocks for _, blocks in COMPACT_STAGES[:stages]) - 1]
     for layer in model.layers[: last + 1]:

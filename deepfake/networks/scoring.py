@@ -1,4 +1,4 @@
-"""A network and image files -> logits of Fake, at the speed of the network."""
+"""From image files to logits of Fake and embeddings, at the speed of the network."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def scoring_batches(
         batch_size: images a batch; the last may have fewer.
         on_refused: told the row and the reason of a file that cannot be used, which becomes a black
             image. None: such a file raises.
-        interpolation: of the network's input (``preprocessing.resize``).
+        interpolation: of the network's input (``pixels.resize``).
 
     Raises:
         ImageRefused: as ``load_for_scoring``, where ``on_refused`` is None.
@@ -126,8 +126,8 @@ def score_files(
         scorer: from ``compiled_scorer``.
         spec: the network's input.
         paths: image files, each a face crop.
-        perturbed: score the one perturbed copy of each image (``pipeline.perturbed_copy``).
-        on_refused: see ``pipeline.scoring_batches``; the logit of such a file is NaN.
+        perturbed: score the one perturbed copy of each image (``mix.perturbed_copy``).
+        on_refused: see ``scoring_batches``; the logit of such a file is NaN.
         on_progress: told after each batch how many images are done.
 
     Raises:

@@ -40,7 +40,7 @@ def report_pdf(report: Report, date: datetime.date) -> bytes:
     """The report as the bytes of a PDF file; the same arguments give the same bytes.
 
     Args:
-        report: from ``report.make_report``.
+        report: from ``document.make_report``.
         date: written into the file as that of its making.
     """
     page = _Page()

@@ -21,7 +21,7 @@ def map_figure(summary: pd.DataFrame, measure: Measure) -> go.Figure:
     """Detectors against perturbations, one number a cell.
 
     Args:
-        summary: from ``robustness_view.summary_table``.
+        summary: from ``text.summary_table``.
         measure: which number it holds.
     """
     figure = base_figure("", "", height=90 + 30 * len(summary))
@@ -49,7 +49,7 @@ def curve_figure(curves: Mapping[str, pd.DataFrame], measure: Measure, axis: str
     """One number against the strength of one perturbation, a line a detector, with 95% intervals.
 
     Args:
-        curves: by label, from ``robustness_view.curve_table``.
+        curves: by label, from ``text.curve_table``.
         measure: which number.
         axis: what the amounts are.
     """

@@ -69,7 +69,7 @@ class Robustness:
             ``thresholds.balanced``.
         data: what the pictures are, in words.
         n_fake, n_real: pictures; attacks have fewer (column ``n`` of the table).
-        table: a row a condition; see ``robustness_table.COLUMNS``.
+        table: a row a condition; see ``table.COLUMNS``.
         refused: (path, reason) of files that could not be read and are in no number.
         score_version: ``Card.score_version`` of the detector as it was measured.
     """
@@ -147,7 +147,7 @@ def sweep(
         subjects: the detectors.
         data: labelled face crops.
         title: what the pictures are, in words.
-        kinds: from ``robustness_kinds.KINDS``.
+        kinds: from ``graded.KINDS``.
         epsilons: of the attacks; none where empty or where a subject has no ``margin_gradient``.
         attack_images: at most so many pictures are attacked, half of each class; an attack costs as much as
             a hundred scores.

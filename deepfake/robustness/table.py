@@ -25,7 +25,7 @@ roc_auc: chance that a Fake scores above a Real (DeLong et al., 1988).
 mean_real, mean_fake: mean p_fake of the Real and of the Fake pictures (normal approximation).
 flipped: share of pictures whose forced choice differs from that of the clean picture (Wilson).
 decided, correct, false_positive_rate, recall: of the verdicts at the balanced operating point, see
-``verdict_rule.RuleMetrics`` (Wilson).
+``thresholds.RuleMetrics`` (Wilson).
 """
 COLUMNS = (
     "perturbation",

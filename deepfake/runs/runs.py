@@ -299,7 +299,7 @@ class PublishingState:
 
 @contextlib.contextmanager
 def publishing(run: Path, detector: str) -> Iterator[None]:
-    """Around ``publishing.publish``: notes in the run's folder that it goes on and how it ended.
+    """Around ``publish.publish``: notes in the run's folder that it goes on and how it ended.
 
     Args:
         run: the run's folder.

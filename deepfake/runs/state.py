@@ -79,7 +79,7 @@ def run_state(folder: Path, history: History, *, alive: bool) -> RunState:
 
     Args:
         folder: the run's.
-        history: its events, from ``run_history``.
+        history: its events, from ``history``.
         alive: its process was there (``process_alive``) before the events were read: a process that ends
             between the two has then said so, and is not taken for a killed one.
     """

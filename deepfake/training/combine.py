@@ -135,7 +135,7 @@ def combine(
     average: bool = False,
     half: bool = False,
 ) -> None:
-    """Makes the folder of a run whose network is the mean of detectors, ready for ``publishing.publish``.
+    """Makes the folder of a run whose network is the mean of detectors, ready for ``publish.publish``.
 
     Args:
         names: two detectors or more, all with the same input and one logit.
@@ -143,7 +143,7 @@ def combine(
         weights: how much each one counts in the mean, a number above 0 each; None: all alike.
         average: the mean of their weights, not of their logits; for networks of one architecture, one of
             which was trained on from the other.
-        half: store the weights in 16 bits, see ``half_precision``.
+        half: store the weights in 16 bits, see ``halve``.
 
     Raises:
         CombiningError: codes ``too_few``, ``bad_weights``, ``unlike``, ``run_exists``, ``too_large``.

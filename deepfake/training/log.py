@@ -1,4 +1,4 @@
-"""What a run writes about itself: settings, and append-only events."""
+"""What a run writes about itself: settings, append-only events, event files for TensorBoard."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def read_data_folder(folder: Path) -> Path:
     """The folder of the data set that a run was trained on.
 
     Raises:
-        UserError: as ``read_settings``; code ``no_data_set`` for a run that was not trained (``combining``).
+        UserError: as ``read_settings``; code ``no_data_set`` for a run that was not trained (``combine``).
     """
     try:
         data = _read(folder)["data"]
@@ -82,7 +82,7 @@ def read_data_folder(folder: Path) -> Path:
 
 
 def read_data_digest(folder: Path) -> str:
-    """``training_data.data_digest`` of the images a run was started with; empty for runs of older versions.
+    """``samples.data_digest`` of the images a run was started with; empty for runs of older versions.
 
     Raises:
         UserError: as ``read_settings``.
@@ -123,7 +123,7 @@ class EventFiles:
         self._per_epoch = 0
 
     def add(self, event: dict[str, Any]) -> None:
-        """Takes an event as ``runlog.RunLog`` writes it."""
+        """Takes an event as ``RunLog`` writes it."""
         if event["type"] == "start":
             self._per_epoch = int(event["steps_per_epoch"])
         elif event["type"] == "step":

@@ -1,4 +1,4 @@
-"""How a network is driven: optimiser, schedule, arithmetic."""
+"""How a network is driven: optimiser, schedule, arithmetic, adversarial training."""
 
 from __future__ import annotations
 

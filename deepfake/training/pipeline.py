@@ -1,4 +1,4 @@
-"""Images on disk -> batches, for training and for measuring.
+"""Images on disk -> training batches.
 
 Every random draw of a sample comes from its own seeds, so a run that is resumed at an epoch
 sees the same samples as one that was never interrupted, whatever the threads do.
@@ -31,9 +31,9 @@ class Sample:
         fake: what it is taken for: 1 Fake, 0 Real.
         augmentation: its variations, or None for the plain image.
         draw: seeds its randomness.
-        landmarks: given where the image is a photograph to be made a fake by ``blending.self_blend``.
+        landmarks: given where the image is a photograph to be made a fake by ``self_blend.self_blend``.
         donor: file and landmarks of another photograph, whose face is laid over this one's instead
-            (``swapping.swap_in``).
+            (``face_swap.swap_in``).
     """
 
     path: str
@@ -66,7 +66,7 @@ def training_batches(samples: Sequence[Sample], spec: InputSpec, *, batch_size: 
     """One epoch of training batches, in the order given, as a ``tf.data.Dataset``.
 
     Args:
-        samples: from ``sampling.epoch_samples``.
+        samples: from ``samples.epoch_samples``.
         spec: the network's input.
         batch_size: images a batch; an incomplete last batch is left out when there are others.
         columns: 1 for the label of Fake, 2 for one-hot in the order Fake, Real.

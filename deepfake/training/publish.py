@@ -1,4 +1,4 @@
-"""A finished run -> a detector in ``models/``, calibrated, with its card."""
+"""From a finished run to a detector in ``models/``: calibration, thresholds, card."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Calibration:
         images: how many were used.
         perturbed: share of them that were perturbed copies, 0..1.
         by_source: images of each source.
-        scores: the images with their calibrated scores, a score table (``score_table.check_table``).
+        scores: the images with their calibrated scores, a score table (``scores.check_table``).
     """
 
     temperature: float
@@ -157,7 +157,7 @@ class CardTexts:
         knows, does_not_know: kinds of fakes it was, and was not, trained on.
         licence: of the training data, and what follows for the model.
         false_alarms: which real pictures it tends to call fake.
-        whole_pictures: see ``registry.Card``.
+        whole_pictures: see ``card.Card``.
     """
 
     description: str = ""
@@ -171,7 +171,7 @@ class CardTexts:
 def publish(
     run: Path, name: str, data: DatasetIndex, texts: CardTexts, *, say: Callable[[str], None] = print
 ) -> Card:
-    """Calibrates a run's best network on Validation (``calibrating``) and puts it into the models folder.
+    """Calibrates a run's best network on Validation (``calibrate``) and puts it into the models folder.
 
     A detector of the same name is replaced, its evaluations dropped.
 
@@ -259,13 +259,13 @@ def evaluation_entry(
     """A measurement as an entry of its detector's card, without the name of its score file.
 
     Args:
-        measurement: from ``measuring.measure`` with this detector.
+        measurement: from ``measure.measure`` with this detector.
         data: the data set's name, as it shall be shown.
         split: the split measured, or None for all.
         perturbed: whether perturbed copies were scored.
         command: what was typed, with the data set's place left general.
         source: the source measured, or None for all.
-        folder: the data set's folder below one of ``data_roots.allowed_roots``; empty where it is in none.
+        folder: the data set's folder below one of ``settings.allowed_roots``; empty where it is in none.
     """
     return {
         "data": data,

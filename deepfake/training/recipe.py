@@ -26,7 +26,7 @@ class Recipe:
         learning_rate: peak step size.
         schedule: ``constant`` or ``cosine`` (with ``warmup`` epochs of linear warm-up).
         optimizer: ``adam`` or ``adamw`` (with ``weight_decay``).
-        perturbed, min_area: see ``pipeline.Augmentation``; both are off in ``seed``.
+        perturbed, min_area: see ``mix.Augmentation``; both are off in ``seed``.
         ema: decay per step of the averaged weights that are measured and kept; 0 turns it off. Early in a
             run it is smaller (``callbacks.WeightAverage``).
         validation_images: at most this many validation images are measured after an epoch (balanced).
@@ -38,12 +38,12 @@ class Recipe:
             with the highest mean over sources of ROC AUC, clean and perturbed.
         epoch_images: samples of an epoch where there are ``shares``.
         source_perturbed: ``perturbed`` of single sources.
-        blended: part of a source's fakes that are self-blended photographs (see ``blending``).
+        blended: part of a source's fakes that are self-blended photographs (see ``self_blend``).
         source_blended: ``blended`` of single sources.
-        swapped: part of those that are composites of two photographs instead (see ``swapping``).
+        swapped: part of those that are composites of two photographs instead (see ``face_swap``).
         frozen_stages: ``compact``: the stem and this many stages keep the weights they started from. A
             step is then a good deal faster, for going on with a detector that has learnt what they hold.
-        adversarial: epsilon, of 255, of the attack on half of each batch (see ``adversarial``); 0 for none.
+        adversarial: epsilon, of 255, of the attack on half of each batch (``optimise.adversarial``); 0: none.
         patience: the run ends after this many epochs without a better one; None goes through all.
     """
 

@@ -1,4 +1,4 @@
-"""Which images an epoch of training shows, and in what way: sources and classes in balance."""
+"""Which images a run is trained on, and which an epoch shows in what way: sources and classes in balance."""
 
 from __future__ import annotations
 

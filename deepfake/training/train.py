@@ -130,7 +130,7 @@ def _start_from(model: keras.Model, detector: str) -> None:
 
 
 def _part_weights(combined: Any, place: int, count: int) -> list[Any]:
-    """The weights of one of the networks that ``combining.combined_network`` laid side by side.
+    """The weights of one of the networks that ``combine.combined_network`` laid side by side.
 
     Its logit's scale is right up to the temperature; its bias, which went into the common one, is 0.
     """
@@ -242,7 +242,7 @@ def train(
     Raises:
         TrainingError: codes ``run_exists``, ``nothing_to_resume``, ``bad_state``, ``other_data``,
             ``one_class``, ``diverged``, ``broken_image``.
-        UserError: ``disk_full``, ``out_of_memory`` or ``data_gone`` (see ``run_failures``).
+        UserError: ``disk_full``, ``out_of_memory`` or ``data_gone`` (see ``failures``).
         SamplingError: the recipe's shares do not fit the data.
         ModelError: the detector to start from is missing or damaged.
         ImageRefused: a validation image cannot be used any more.
@@ -419,7 +419,7 @@ class _Run:
         requests.check()
 
     def measure(self, validation: DatasetIndex, *, perturbed: bool) -> dict[str, Any]:
-        """The numbers of ``validating.validation_numbers``; notes what the few images of the strip score."""
+        """The numbers of ``validation_numbers``; notes what the few images of the strip score."""
         logits = score_files(self.scorer, self.recipe.serve_input, validation.paths(), perturbed=perturbed)
         p_fake = expit(logits[strip_of(validation).index].astype(float))
         self.strip["perturbed" if perturbed else "clean"] = p_fake.round(4).tolist()

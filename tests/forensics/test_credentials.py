@@ -1,6 +1,6 @@
 """Content credentials by the real reader: pictures drawn and signed here, and what is read out of them.
 
-Needs the optional packages c2pa-python and cryptography; ``test_forensics`` reads a stand-in without them.
+Needs the optional packages c2pa-python and cryptography; ``test_metadata`` reads a stand-in without them.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ SLIDER = "Forced choice: images that score at or above this threshold are called
 def record(
     folder: Path, data: str, split: str, *, lift: float, perturbed: bool = False, n: int = 300
 ) -> dict:
-    """An evaluation as ``publishing.record`` leaves it; ``lift`` 0 for Fake images only."""
+    """An evaluation as ``publish.record`` leaves it; ``lift`` 0 for Fake images only."""
     rng = np.random.default_rng(len(data) + perturbed)
     labels = np.arange(n) % 2 if lift else np.ones(n, int)
     p_fake = 1 / (1 + np.exp(-rng.normal(0, 1.5, n) - lift * (2 * labels - 1)))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from deepfake.detection.stress import StressTest
     from deepfake.types import Pixels
 
-logger = logging.getLogger("deepfake.pages.explanation")
+logger = logging.getLogger(__name__)
 
 TABS = ("Does it survive small changes?", "Where did it look?", "What does it resemble?")
 STRESSED = "stressed"

@@ -14,7 +14,7 @@ from ui.check.checked import BY_KEY, Checked
 from ui.check.explanation import FAULT, ask_for_stress, maps_of, put_to_stress
 from ui.page import escape_markdown
 
-logger = logging.getLogger("deepfake.pages.report")
+logger = logging.getLogger(__name__)
 
 REPORTED = "reported"
 """Key in the session's state: uploads of which there is a report, each with its detector and threshold."""

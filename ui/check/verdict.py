@@ -39,7 +39,7 @@ from ui.uploads import LET_GO, Upload, link_to_page, own_place, show_name, show_
 if TYPE_CHECKING:
     from deepfake.detection.verdict import Verdict
 
-logger = logging.getLogger("deepfake.pages.check")
+logger = logging.getLogger(__name__)
 
 MAX_FILES = 20
 SHOWN_HEIGHT = 560

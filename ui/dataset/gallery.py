@@ -36,7 +36,7 @@ VERDICTS: dict[str, CallName | None] = {
     ALL: None,
     "Called fake": "fake",
     "Called real": "real",
-    "Uncertain": "uncertain",
+    CALL_WORDS["uncertain"]: "uncertain",
     "Called wrongly": None,
 }
 

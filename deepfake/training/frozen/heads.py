@@ -1,6 +1,6 @@
 """A linear head on features of a frozen network: fitted in minutes, without a network.
 
-Everything is NumPy on features that ``feature_cache`` keeps. A head is one row of weights: the last dense
+Everything is NumPy on features that ``cache`` keeps. A head is one row of weights: the last dense
 layer of a network.
 """
 

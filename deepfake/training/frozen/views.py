@@ -24,7 +24,7 @@ def view_of(pixels: Pixels, sha256: str, view: View) -> Pixels:
     Args:
         pixels: (H, W, 3) uint8 RGB, a face.
         sha256: of the image's file, hexadecimal.
-        view: ``clean``: as it is; ``perturbed``: the copy of ``pipeline.perturbed_copy``, as in
+        view: ``clean``: as it is; ``perturbed``: the copy of ``mix.perturbed_copy``, as in
             OpenForensics' Test; ``shared``: as people have it; ``mixed``: one of the last two, drawn anew.
 
     Returns:
