@@ -559,7 +559,7 @@ def test_one_record_through_every_door(tmp_path: Path, capsys: pytest.CaptureFix
         main(["predict", "--json", str(tmp_path / name)])
         line = json.loads(capsys.readouterr().out)
         assert line.pop("path") == line["file"] == str(tmp_path / name)
-        outcome = judge_source(get_detector("tiny"), Source(name, content)).outcome()
+        outcome = judge_source(get_detector("tiny"), Source(name, content))
         (on_page,) = json.loads(outcomes_json([outcome]))
         assert on_page.pop("refusal", None) == over_http.get("error", {}).get("message")
         for other in (on_page, {**line, "file": name}):
