@@ -68,7 +68,7 @@ def picture_in_batch(sha256: str) -> Upload:
     batch = desk().batch
     for row in batch.rows if batch else ():
         if row.content is not None and row.verdict is not None and row.verdict.sha256 == sha256:
-            return Upload(f"batch|{sha256}", row.name, row.content)
+            return Upload(f"batch|{sha256}", row.file, row.content)
     raise UserError(
         "not_in_batch",
         "The picture is no longer in memory: your batch was cleared or ended with its session. "

@@ -153,7 +153,7 @@ def create_api(service: Service) -> Starlette:
 
 
 def judge(upload: Upload, model: str, point: OperatingPoint, stress: bool = False) -> dict[str, Any]:
-    """One picture's part of an answer: ``outcome.Outcome.to_dict``.
+    """One picture's part of an answer: ``Outcome.to_dict``.
 
     Raises:
         ModelError: the detector cannot be loaded, which concerns every picture.
@@ -162,7 +162,7 @@ def judge(upload: Upload, model: str, point: OperatingPoint, stress: bool = Fals
     from deepfake.detection.detector import get_detector
 
     source = Source(upload.name, upload.content)
-    return judge_source(get_detector(model), source, point, stress=stress).outcome().to_dict()
+    return judge_source(get_detector(model), source, point, stress=stress).to_dict()
 
 
 def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:

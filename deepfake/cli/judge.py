@@ -21,13 +21,12 @@ from deepfake.cli.options import (
     printable,
     progress,
 )
-from deepfake.detection.outcome import Outcome, video_fields, write_outcomes_csv
+from deepfake.detection.outcome import Outcome, outcome_line, video_fields, write_outcomes_csv
 from deepfake.detection.text import crowd_line, headline, stress_line, video_headline
 from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
 
 if TYPE_CHECKING:
-    from deepfake.detection.batch import Judged
     from deepfake.detection.detector import Detector
     from deepfake.detection.heatmaps import Explanation
     from deepfake.detection.verdict import Verdict
@@ -59,50 +58,48 @@ def run_predict(options: argparse.Namespace) -> int:
     """
     refused = 0
 
-    def counted() -> Iterator[Judged]:
+    def counted() -> Iterator[Outcome]:
         nonlocal refused
         for row in _judged(options):
-            refused += row.problem is not None
+            refused += row.error is not None
             yield row
 
     if options.csv:
-        write_outcomes_csv((_outcome(row) for row in counted()), sys.stdout)
+        write_outcomes_csv((_as_text(row) for row in counted()), sys.stdout)
     else:
         for row in counted():
             (_print_json if options.json else _print_words)(row)
     return 1 if refused else 0
 
 
-def _judged(options: argparse.Namespace) -> Iterator[Judged]:
+def _judged(options: argparse.Namespace) -> Iterator[Outcome]:
     """Every file with its verdict or the reason why there is none; an empty folder counts as a file."""
-    from deepfake.detection.batch import Judged, judge_source, sources_below
+    from deepfake.detection.batch import judge_source, sources_below
     from deepfake.detection.detector import get_detector
 
     detector = get_detector(options.model)
     point = operating_point(options)
     for given in options.paths:
         if not given:  # Path("") is the folder one stands in
-            yield Judged(given, problem=UserError("no_path", EMPTY_PATH))
+            yield Outcome(given, error=UserError("no_path", EMPTY_PATH))
             continue
         for source in sources_below(Path(given)):
             yield judge_source(detector, source, point, stress=options.stress)
 
 
-def _outcome(row: Judged) -> Outcome:
-    name = os.fsencode(row.name).decode(errors="replace")  # names on Linux are bytes, not always text
-    return replace(row.outcome(), file=name)
+def _as_text(row: Outcome) -> Outcome:
+    name = os.fsencode(row.file).decode(errors="replace")  # names on Linux are bytes, not always text
+    return replace(row, file=name)
 
 
-def _print_json(row: Judged) -> None:
-    print(json.dumps(row.to_dict()), flush=True)
+def _print_json(row: Outcome) -> None:
+    print(outcome_line(row), flush=True)
 
 
-def _print_words(row: Judged) -> None:
-    name = printable(row.name)
+def _print_words(row: Outcome) -> None:
+    name = printable(row.file)
     if row.verdict is None:
-        print(
-            f"refused    {name or '(no path)'}: {row.problem.message if row.problem else ''}", file=sys.stderr
-        )
+        print(f"refused    {name or '(no path)'}: {row.error.message if row.error else ''}", file=sys.stderr)
         return
     verdict = row.verdict
     faces = f"{len(verdict.faces)} face{'s' * (len(verdict.faces) != 1)}"

@@ -6,9 +6,9 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deepfake.detection.outcome import PICTURE_FAULT, Outcome
 from deepfake.errors import UserError
@@ -17,12 +17,11 @@ from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.images.load import load_image
 from deepfake.images.walk import walk_images
 from deepfake.settings import capped
-from deepfake.types import OperatingPoint, Thresholds
+from deepfake.types import OperatingPoint
 from deepfake.util.jobs import Stopped
 
 if TYPE_CHECKING:
     from deepfake.detection.detector import Detector
-    from deepfake.detection.verdict import Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -32,37 +31,6 @@ THUMBNAIL_SIDE = 96
 """Longest side of a thumbnail, in pixels; some 2 kB each."""
 KEPT_BYTES = 64 * 2**20
 """Bytes of a batch's pictures that stay to be looked at again; later ones are let go once judged."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One file and what came of it.
-
-    Attributes:
-        name: as given; not to be trusted as markup or as a path.
-        verdict: None where there is none.
-        problem: why there is none.
-        thumbnail: a JPEG at most ``THUMBNAIL_SIDE`` pixels wide and high; None unless asked for.
-        content: the file's bytes, where they are kept.
-    """
-
-    name: str
-    verdict: Verdict | None = None
-    problem: UserError | None = None
-    thumbnail: bytes | None = None
-    content: bytes | None = None
-
-    def at(self, point: OperatingPoint, thresholds: Thresholds) -> Judged:
-        """The same scores called at an operating point."""
-        return replace(self, verdict=self.verdict.at(point, thresholds)) if self.verdict else self
-
-    def outcome(self) -> Outcome:
-        """The record that every view is made of."""
-        return Outcome(self.name, self.verdict, self.problem)
-
-    def to_dict(self) -> dict[str, Any]:
-        """``Outcome.to_dict``, and ``path``, the same as ``file``, as it once was called here."""
-        return {"path": self.name, **self.outcome().to_dict()}
 
 
 def sources_below(given: Path) -> Iterator[Source]:
@@ -118,7 +86,7 @@ def judge_source(
     stress: bool = False,
     thumbnail: bool = False,
     background: bool = False,
-) -> Judged:
+) -> Outcome:
     """One file's verdict, by the way that a single picture goes; never raises for what the file holds.
 
     Args:
@@ -132,7 +100,7 @@ def judge_source(
     from deepfake.detection.detector import JUDGING
 
     if source.content is None:
-        return Judged(source.name, problem=source.refusal)
+        return Outcome(source.name, error=source.refusal)
     try:
         with JUDGING.slot(background=background):
             image = load_image(source.content)
@@ -141,11 +109,11 @@ def judge_source(
                 verdict = detector.stressed(image, verdict)
         small = jpeg_bytes(shrink(image.pixels, THUMBNAIL_SIDE), quality=75) if thumbnail else None
     except UserError as refusal:
-        return Judged(source.name, problem=refusal)
+        return Outcome(source.name, error=refusal)
     except Exception as error:
         logger.error("A picture could not be judged.", exc_info=error)
-        return Judged(source.name, problem=UserError("fault", PICTURE_FAULT))
-    return Judged(source.name, verdict, thumbnail=small)
+        return Outcome(source.name, error=UserError("fault", PICTURE_FAULT))
+    return Outcome(source.name, verdict, thumbnail=small)
 
 
 class Batch:
@@ -170,7 +138,7 @@ class Batch:
             UserError: ``too_many_pictures``.
         """
         self.detector = detector
-        self.rows: list[Judged] = []
+        self.rows: list[Outcome] = []
         self._waiting = deque(uploads)
         self._kept = 0
         self._over = threading.Event()
@@ -212,7 +180,7 @@ class Batch:
             name, content = self._waiting.popleft()
             yield from _members(content, name) if is_archive(content) else (Source(name, content),)
 
-    def _keep(self, row: Judged, source: Source) -> Judged:
+    def _keep(self, row: Outcome, source: Source) -> Outcome:
         if row.verdict is None or not isinstance(source.content, bytes):
             return row
         if self._kept + len(source.content) > KEPT_BYTES:

@@ -6,11 +6,12 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from deepfake.detection.text import video_headline
 from deepfake.errors import UserError
+from deepfake.types import OperatingPoint, Thresholds
 from deepfake.util.text import csv_cell
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
@@ -35,11 +36,19 @@ class Outcome:
         file: the name as given; not to be trusted as markup or as a path.
         verdict: None where the file was refused.
         error: None where there is a verdict.
+        thumbnail: a small JPEG; None unless asked for.
+        content: the file's bytes, where they are kept to be looked at again.
     """
 
     file: str
     verdict: Verdict | None = None
     error: UserError | None = None
+    thumbnail: bytes | None = None
+    content: bytes | None = None
+
+    def at(self, point: OperatingPoint, thresholds: Thresholds) -> Outcome:
+        """The same scores called at an operating point."""
+        return replace(self, verdict=self.verdict.at(point, thresholds)) if self.verdict else self
 
     def to_dict(self) -> dict[str, Any]:
         """``file``, and the fields of ``Verdict`` or ``error`` with ``code`` and ``message``."""
@@ -47,6 +56,11 @@ class Outcome:
             return {"file": self.file, **self.verdict.to_dict()}
         error = self.error or UserError("fault", PICTURE_FAULT)
         return {"file": self.file, "error": {"code": error.code, "message": error.message}}
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """A line of JSON: ``Outcome.to_dict``, and ``path``, the same as ``file``, as it once was called."""
+    return json.dumps({"path": outcome.file, **outcome.to_dict()})
 
 
 def outcomes_json(outcomes: Sequence[Outcome]) -> str:

@@ -16,14 +16,17 @@ import threading
 import time
 import urllib.request
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from httpx2 import ASGITransport, AsyncClient, Response
 from starlette.formparsers import MultiPartParser
 from starlette.requests import Request
+from starlette.testclient import TestClient
 
 from deepfake.api import app as api
 from deepfake.api import uploads
@@ -34,9 +37,9 @@ from deepfake.detection.detector import Detector, get_detector
 from deepfake.errors import UserError
 from deepfake.images.load import load_image
 from deepfake.util.files import ROOT
-from tests.support.http import FORM, PREDICT, Answer, answer, ask, form
 from tests.support.images import encoded, noise_image
 
+PREDICT = "/api/v1/predict"
 PNG = encoded(noise_image(1))
 pytestmark = pytest.mark.usefixtures("use_tiny_models", "no_faces")
 
@@ -50,18 +53,45 @@ def no_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detector, "find_faces", lambda pixels: finder.FaceScan((), "no_face"))
 
 
-def is_problem(got: Answer, status: int, code: str) -> bool:
+def client(key: str | None = None) -> TestClient:
+    """Of an interface of its own."""
+    return TestClient(create_api(Service(key)))
+
+
+def files(*given: tuple[str, bytes]) -> list[tuple[str, tuple[str, bytes]]]:
+    """For the argument of that name: each a part of the form."""
+    return [("files", each) for each in given]
+
+
+def part(head: str, content: bytes, kind: str = "") -> bytes:
+    """Of a form whose bytes the test decides; ``FORM`` are its headers."""
+    typed = f"\r\nContent-Type: {kind}" if kind else ""
+    return f"--b\r\nContent-Disposition: form-data; {head}{typed}\r\n\r\n".encode() + content + b"\r\n"
+
+
+FORM = {"Content-Type": "multipart/form-data; boundary=b"}
+ONE = files(("a.png", PNG))
+ONE_PART = part('name="files"; filename="a.png"', PNG)
+
+
+def unread() -> Iterator[bytes]:
+    """A body that nobody reads: else the answer is a fault."""
+    yield from ()
+    raise AssertionError("The body was read.")
+
+
+def is_problem(got: Response, status: int, code: str) -> bool:
     """RFC 9457, and no word of the program's inside."""
-    check(got.body, "Problem")
+    check(got.json(), "Problem")
     assert got.headers["content-type"] == "application/problem+json"
-    assert got.body["status"] == got.status
-    assert "Traceback" not in json.dumps(got.body)
-    return (got.status, got.body["code"]) == (status, code)
+    assert got.json()["status"] == got.status_code
+    assert "Traceback" not in got.text
+    return (got.status_code, got.json()["code"]) == (status, code)
 
 
 def check(body: Any, schema: str) -> None:
     """Against the description that the interface gives of itself."""
-    description = ask(create_api(Service()), "GET", "/api/v1/openapi.json").body
+    description = client().get("/api/v1/openapi.json").json()
     jsonschema.validate(body, {"$ref": f"#/components/schemas/{schema}", **description})
 
 
@@ -69,16 +99,16 @@ def check(body: Any, schema: str) -> None:
 
 
 def test_a_verdict_is_that_of_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    got = ask(create_api(Service()), "POST", PREDICT, body=form(("a.png", PNG)), headers=FORM)
-    assert got.status == 200
-    check(got.body, "Predictions")
+    got = client().post(PREDICT, files=ONE)
+    assert got.status_code == 200
+    check(got.json(), "Predictions")
     (tmp_path / "a.png").write_bytes(PNG)
     assert main(["predict", "--json", str(tmp_path / "a.png")]) == 0
     printed = json.loads(capsys.readouterr().out)
-    (result,) = got.body["results"]
+    (result,) = got.json()["results"]
     assert result.pop("file") == "a.png"
     assert result == {key: value for key, value in printed.items() if key not in ("file", "path")}
-    assert got.body["model"] == "tiny"
+    assert got.json()["model"] == "tiny"
 
 
 def test_threshold_and_model_are_fields(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,14 +118,12 @@ def test_threshold_and_model_are_fields(monkeypatch: pytest.MonkeyPatch) -> None
     face = finder.Face((10, 10, 60, 60), (0, 0, 96, 96), 0.99)
     monkeypatch.setattr(detector, "find_faces", lambda pixels: finder.FaceScan((face,), "faces"))
     monkeypatch.setattr(Detector, "p_fake", lambda self, crops: [0.8] * len(crops))
-    app = create_api(Service())
+    app = client()
     for point, call in (("balanced", "fake"), ("few_false_alarms", "uncertain")):
-        got = ask(
-            app, "POST", PREDICT, body=form(("a.png", PNG), threshold=point, model="tiny"), headers=FORM
-        )
-        check(got.body, "Predictions")
-        assert got.body["operating_point"] == point
-        assert got.body["results"][0]["verdict"] == call
+        got = app.post(PREDICT, files=ONE, data={"threshold": point, "model": "tiny"})
+        check(got.json(), "Predictions")
+        assert got.json()["operating_point"] == point
+        assert got.json()["results"][0]["verdict"] == call
 
 
 def test_a_verdict_that_flips_is_uncertain(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,30 +134,30 @@ def test_a_verdict_that_flips_is_uncertain(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(detector, "find_faces", lambda pixels: whole)
     scores = [0.9] + [0.1] * 30
     monkeypatch.setattr(Detector, "p_fake", lambda self, crops: scores[: len(crops)])
-    app = create_api(Service())
+    app = client()
     results = {}
     for stress in ("true", "false"):
-        got = ask(app, "POST", PREDICT, body=form(("a.png", PNG), stress=stress), headers=FORM)
-        check(got.body, "Predictions")
-        (results[stress],) = got.body["results"]
+        got = app.post(PREDICT, files=ONE, data={"stress": stress})
+        check(got.json(), "Predictions")
+        (results[stress],) = got.json()["results"]
     assert results["false"]["verdict"] == "fake"
     assert results["false"]["stress"] is None
     assert (results["true"]["verdict"], results["true"]["p_fake"]) == ("uncertain", 0.9)
     assert results["true"]["faces"][0]["verdict"] == "uncertain"
     (test,) = results["true"]["stress"]
     assert (test["verdict"], test["stable"]) == ("fake", False)
-    refused = ask(app, "POST", PREDICT, body=form(("a.png", PNG), stress="yes"), headers=FORM)
-    assert (refused.status, refused.body["code"]) == (422, "bad_stress")
+    refused = app.post(PREDICT, files=ONE, data={"stress": "yes"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_stress")
 
 
 def test_one_bad_file_spoils_nothing() -> None:
-    files = [("a.png", PNG), ("b.jpg", b"no picture"), ("c.png", b""), ("d.png", PNG[:400]), ("e.png", PNG)]
-    got = ask(create_api(Service()), "POST", PREDICT, body=form(*files), headers=FORM)
-    assert got.status == 200
-    check(got.body, "Predictions")
-    codes = [result.get("error", {}).get("code") for result in got.body["results"]]
+    given = [("a.png", PNG), ("b.jpg", b"no picture"), ("c.png", b""), ("d.png", PNG[:400]), ("e.png", PNG)]
+    got = client().post(PREDICT, files=files(*given))
+    assert got.status_code == 200
+    check(got.json(), "Predictions")
+    codes = [result.get("error", {}).get("code") for result in got.json()["results"]]
     assert codes == [None, "not_an_image", "empty", "truncated", None]
-    assert [result["file"] for result in got.body["results"]] == [name for name, _ in files]
+    assert [result["file"] for result in got.json()["results"]] == [name for name, _ in given]
 
 
 def test_a_fault_in_one_file_is_a_sentence(
@@ -143,34 +171,33 @@ def test_a_fault_in_one_file_is_a_sentence(
         return whole(self, image, point)
 
     monkeypatch.setattr(Detector, "check", faulty)
-    body = form(("odd.png", encoded(noise_image(2, 40, 40))), ("a.png", PNG))
-    got = ask(create_api(Service()), "POST", PREDICT, body=body, headers=FORM)
-    assert got.body["results"][0]["error"]["code"] == "fault"
-    assert "p_fake" in got.body["results"][1]
-    assert "secret detail" not in json.dumps(got.body)
+    got = client().post(PREDICT, files=files(("odd.png", encoded(noise_image(2, 40, 40))), ("a.png", PNG)))
+    assert got.json()["results"][0]["error"]["code"] == "fault"
+    assert "p_fake" in got.json()["results"][1]
+    assert "secret detail" not in got.text
     assert "secret detail" in caplog.text
 
 
 def test_models_and_health() -> None:
-    app = create_api(Service())
-    got = ask(app, "GET", "/api/v1/models")
-    check(got.body, "Models")
-    (model,) = got.body["models"]
+    app = client()
+    got = app.get("/api/v1/models")
+    check(got.json(), "Models")
+    (model,) = got.json()["models"]
     assert (model["name"], model["default"]) == ("tiny", True)
     assert model["sha256"] == get_detector("tiny").card.sha256
     assert model["thresholds"]["few_false_alarms"] == 0.9
-    got = ask(app, "GET", "/api/v1/health")
-    check(got.body, "Health")
-    assert (got.status, got.body["status"]) == (200, "starting")
-    ask(app, "POST", PREDICT, body=form(("a.png", PNG)), headers=FORM)
-    assert ask(app, "GET", "/api/v1/health").body["status"] == "ok"
+    got = app.get("/api/v1/health")
+    check(got.json(), "Health")
+    assert (got.status_code, got.json()["status"]) == (200, "starting")
+    app.post(PREDICT, files=ONE)
+    assert app.get("/api/v1/health").json()["status"] == "ok"
 
 
 def test_no_detector_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
-    app = create_api(Service())
-    assert is_problem(ask(app, "GET", "/api/v1/health"), 503, "no_models")
-    assert is_problem(ask(app, "POST", PREDICT, body=form(("a.png", PNG)), headers=FORM), 503, "no_models")
+    app = client()
+    assert is_problem(app.get("/api/v1/health"), 503, "no_models")
+    assert is_problem(app.post(PREDICT, files=ONE), 503, "no_models")
 
 
 def test_a_damaged_detector_is_a_problem(use_tiny_models: Path, tmp_path: Path, monkeypatch: Any) -> None:
@@ -179,21 +206,17 @@ def test_a_damaged_detector_is_a_problem(use_tiny_models: Path, tmp_path: Path, 
     (tmp_path / "tiny" / "model.keras").write_bytes(b"other")
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
     monkeypatch.setattr("deepfake.detection.detector._loaded", {})
-    assert is_problem(
-        ask(create_api(Service()), "POST", PREDICT, body=form(("a.png", PNG)), headers=FORM),
-        503,
-        "wrong_hash",
-    )
+    assert is_problem(client().post(PREDICT, files=ONE), 503, "wrong_hash")
     (tmp_path / "tiny" / "card.json").write_text("{}")
-    got = ask(create_api(Service()), "GET", "/api/v1/models")
-    check(got.body, "Models")
-    assert got.body["models"][0]["error"]["code"] == "bad_card"
+    got = client().get("/api/v1/models")
+    check(got.json(), "Models")
+    assert got.json()["models"][0]["error"]["code"] == "bad_card"
 
 
 def test_the_description_names_every_route_and_the_key() -> None:
     for key in (None, "secret"):
         service = Service(key)
-        got = ask(create_api(service), "GET", "/api/v1/openapi.json").body
+        got = TestClient(create_api(service)).get("/api/v1/openapi.json").json()
         paths = {route.path for route in service.routes()} - {"/api/v1/openapi.json"}
         assert set(got["paths"]) == paths
         assert ("security" in got) == (key is not None)
@@ -203,22 +226,25 @@ def test_the_description_names_every_route_and_the_key() -> None:
 
 
 def test_what_a_form_may_not_be() -> None:
-    app = create_api(Service())
+    app = client()
 
-    def post(body: bytes, headers: dict[str, str] = FORM) -> Answer:
-        return ask(app, "POST", PREDICT, body=body, headers=headers)
+    def post(body: bytes, headers: dict[str, str] = FORM) -> Response:
+        return app.post(PREDICT, content=body, headers=headers)
+
+    def post_fields(**fields: str) -> Response:
+        return app.post(PREDICT, files=ONE, data=fields)
 
     assert is_problem(post(b'{"a": 1}', {"Content-Type": "application/json"}), 415, "not_multipart")
     assert is_problem(post(b"", {}), 415, "not_multipart")
     assert is_problem(post(b"nonsense"), 400, "bad_form")
     assert is_problem(post(PNG, {"Content-Type": "multipart/form-data"}), 400, "bad_form")
-    assert is_problem(post(form(threshold="balanced")), 400, "no_files")
-    assert is_problem(post(form(("a.png", PNG), threshold="loose")), 422, "bad_threshold")
-    assert is_problem(post(form(("a.png", PNG), model="../tiny")), 422, "unknown_model")
-    assert is_problem(post(form(("a.png", PNG), path="/etc/passwd")), 400, "unknown_field")
-    assert is_problem(post(form(("a.png", PNG), model="x" * 5000)), 400, "bad_form")
-    twice = form(model="tiny")[: -len(b"--b--\r\n")] + form(("a.png", PNG), model="tiny")
-    assert is_problem(post(twice), 400, "repeated_field")
+    assert is_problem(post(part('name="threshold"', b"balanced") + b"--b--"), 400, "no_files")
+    assert is_problem(post_fields(threshold="loose"), 422, "bad_threshold")
+    assert is_problem(post_fields(model="../tiny"), 422, "unknown_model")
+    assert is_problem(post_fields(path="/etc/passwd"), 400, "unknown_field")
+    assert is_problem(post_fields(model="x" * 5000), 400, "bad_form")
+    model = part('name="model"', b"tiny")
+    assert is_problem(post(model + model + ONE_PART + b"--b--"), 400, "repeated_field")
 
 
 @pytest.mark.parametrize("missing", [1, 4, 8, 20, len(PNG), len(PNG) + 60])
@@ -228,16 +254,12 @@ def test_a_form_without_its_last_boundary_is_refused_whole(
 ) -> None:
     judged = []
     monkeypatch.setattr("deepfake.api.app.judge", lambda *given: judged.append(given))
-    body = form(("a.png", PNG), ("b.png", PNG), **fields).rstrip(b"\r\n")
-    got = ask(create_api(Service()), "POST", PREDICT, body=body[:-missing], headers=FORM)
+    parts = [part(f'name="{name}"', value.encode()) for name, value in fields.items()]
+    body = b"".join([*parts, ONE_PART, part('name="files"; filename="b.png"', PNG), b"--b--"])
+    got = client().post(PREDICT, content=body[:-missing], headers=FORM)
     assert is_problem(got, 400, "bad_form")
-    assert missing > len(PNG) or "last boundary" in got.body["detail"]
+    assert missing > len(PNG) or "last boundary" in got.json()["detail"]
     assert not judged
-
-
-def part(head: str, content: bytes, kind: str = "") -> bytes:
-    typed = f"\r\nContent-Type: {kind}" if kind else ""
-    return f"--b\r\nContent-Disposition: form-data; {head}{typed}\r\n\r\n".encode() + content + b"\r\n"
 
 
 @pytest.mark.parametrize(
@@ -253,57 +275,53 @@ def part(head: str, content: bytes, kind: str = "") -> bytes:
 )
 def test_a_picture_needs_no_file_name(head: str, kind: str, name: str) -> None:
     body = part(head, PNG, kind) + part('name="threshold"', b"few_false_alarms") + b"--b--"
-    got = ask(create_api(Service()), "POST", PREDICT, body=body, headers=FORM)
-    assert got.status == 200
-    assert got.body["operating_point"] == "few_false_alarms"
-    (result,) = got.body["results"]
+    got = client().post(PREDICT, content=body, headers=FORM)
+    assert got.status_code == 200
+    assert got.json()["operating_point"] == "few_false_alarms"
+    (result,) = got.json()["results"]
     assert "p_fake" in result
     assert result["file"] == name
 
 
 def test_pictures_without_a_name_count_as_files() -> None:
     body = part('name="files"', b"x") * (MAX_FILES + 1) + b"--b--"
-    assert is_problem(
-        ask(create_api(Service()), "POST", PREDICT, body=body, headers=FORM), 413, "too_many_files"
-    )
+    assert is_problem(client().post(PREDICT, content=body, headers=FORM), 413, "too_many_files")
 
 
 @pytest.mark.parametrize("name", uploads.FIELDS)
 def test_a_field_in_the_wrong_place_is_refused_by_name(name: str) -> None:
-    app = create_api(Service())
-    as_file = part(f'name="{name}"; filename="x.txt"', b"true") + form(("a.png", PNG))
-    typed = part(f'name="{name}"', b"true", "application/octet-stream") + form(("a.png", PNG))
+    app = client()
+    as_file = part(f'name="{name}"; filename="x.txt"', b"true") + ONE_PART + b"--b--"
+    typed = part(f'name="{name}"', b"true", "application/octet-stream") + ONE_PART + b"--b--"
     for body in (as_file, typed):
-        got = ask(app, "POST", PREDICT, body=body, headers=FORM)
+        got = app.post(PREDICT, content=body, headers=FORM)
         assert is_problem(got, 400, "field_as_file")
-        assert f"'{name}'" in got.body["detail"]
-    got = ask(app, "POST", f"{PREDICT}?{name}=true", body=form(("a.png", PNG)), headers=FORM)
+        assert f"'{name}'" in got.json()["detail"]
+    got = app.post(f"{PREDICT}?{name}=true", files=ONE)
     assert is_problem(got, 400, "query_parameter")
-    assert f"'{name}'" in got.body["detail"]
-    assert is_problem(ask(app, "POST", f"{PREDICT}?{name}", body=b"", headers=FORM), 400, "query_parameter")
+    assert f"'{name}'" in got.json()["detail"]
+    assert is_problem(app.post(f"{PREDICT}?{name}", headers=FORM), 400, "query_parameter")
 
 
 def test_unknown_places_and_methods() -> None:
-    app = create_api(Service())
-    assert is_problem(ask(app, "GET", "/api/v1/other"), 404, "not_found")
-    got = ask(app, "GET", PREDICT)
+    app = client()
+    assert is_problem(app.get("/api/v1/other"), 404, "not_found")
+    got = app.get(PREDICT)
     assert is_problem(got, 405, "wrong_method")
     assert got.headers["allow"] == "POST"
 
 
 def test_a_hundred_files_are_too_many() -> None:
-    app = create_api(Service())
-    got = ask(app, "POST", PREDICT, body=form(*((f"{n}.png", b"x") for n in range(100))), headers=FORM)
+    app = client()
+    got = app.post(PREDICT, files=files(*((f"{n}.png", b"x") for n in range(100))))
     assert is_problem(got, 413, "too_many_files")
-    got = ask(app, "POST", PREDICT, body=form(*((f"{n}.png", b"x") for n in range(MAX_FILES))), headers=FORM)
-    assert len(got.body["results"]) == MAX_FILES
+    got = app.post(PREDICT, files=files(*((f"{n}.png", b"x") for n in range(MAX_FILES))))
+    assert len(got.json()["results"]) == MAX_FILES
 
 
 def test_a_declared_size_is_refused_before_anything_is_read() -> None:
     headers = {**FORM, "Content-Length": str(MAX_BODY_BYTES + 1)}
-    got = ask(
-        create_api(Service()), "POST", PREDICT, body=[], headers=headers
-    )  # reading would wait for an hour
+    got = client().post(PREDICT, content=unread(), headers=headers)
     assert is_problem(got, 413, "too_many_bytes")
     assert got.headers["connection"] == "close"
 
@@ -311,25 +329,28 @@ def test_a_declared_size_is_refused_before_anything_is_read() -> None:
 @pytest.mark.parametrize("length", [None, "10", "-1", "1e99"])
 def test_a_body_that_does_not_tell_its_size_is_cut_off(monkeypatch: Any, length: str | None) -> None:
     monkeypatch.setattr(uploads, "MAX_BODY_BYTES", 100_000)
-    start = form(("a.png", b""))[: -len(b"\r\n--b--\r\n")]
-    chunks = [start, *[bytes(10_000)] * 100]
     headers = FORM if length is None else {**FORM, "Content-Length": length}
-    read = 0
+    read, whole = 0, uploads._limited
 
-    async def count() -> Answer:
+    async def counting(request: Request) -> Any:
         nonlocal read
-        whole = uploads._limited
+        async for chunk in whole(request):
+            read += len(chunk)
+            yield chunk
 
-        async def counting(request: Request) -> Any:
-            nonlocal read
-            async for chunk in whole(request):
-                read += len(chunk)
-                yield chunk
+    async def chunks() -> AsyncIterator[bytes]:
+        yield part('name="files"; filename="a.png"', b"").removesuffix(b"\r\n")
+        for _ in range(100):
+            yield bytes(10_000)
 
-        monkeypatch.setattr(uploads, "_limited", counting)
-        return await answer(create_api(Service()), "POST", PREDICT, body=chunks, headers=headers)
+    async def post() -> Response:
+        """Not by TestClient, which joins the chunks before it hands them on."""
+        transport = ASGITransport(create_api(Service()))
+        async with AsyncClient(transport=transport, base_url="http://testserver") as line:
+            return await line.post(PREDICT, content=chunks(), headers=headers)
 
-    assert is_problem(asyncio.run(count()), 413, "too_many_bytes")
+    monkeypatch.setattr(uploads, "_limited", counting)
+    assert is_problem(asyncio.run(post()), 413, "too_many_bytes")
     assert 90_000 < read <= 100_000
 
 
@@ -344,9 +365,8 @@ def test_uploads_never_touch_the_disk(monkeypatch: Any) -> None:
         return found
 
     monkeypatch.setattr(uploads._InMemory, "parse", watch)
-    body = form(("a.png", PNG), ("b.png", bytes(40 * 2**20)))
-    got = ask(create_api(Service()), "POST", PREDICT, body=body, headers=FORM)
-    assert got.body["results"][1]["error"]["code"] == "too_many_bytes"
+    got = client().post(PREDICT, files=files(("a.png", PNG), ("b.png", bytes(40 * 2**20))))
+    assert got.json()["results"][1]["error"]["code"] == "too_many_bytes"
     assert rolled == [False, False]
 
 
@@ -356,22 +376,17 @@ def test_a_bomb_is_refused_from_its_header() -> None:
 
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(10**7)))
-    got = ask(
-        create_api(Service()),
-        "POST",
-        PREDICT,
-        body=form(("bomb.png", bomb + chunk(b"IEND", b""))),
-        headers=FORM,
-    )
-    assert got.body["results"][0]["error"]["code"] == "too_many_pixels"
+    got = client().post(PREDICT, files=files(("bomb.png", bomb + chunk(b"IEND", b""))))
+    assert got.json()["results"][0]["error"]["code"] == "too_many_pixels"
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "C:\\x\\y.png", "a\x00b", "<script>", "ü" * 500, "/"])
 def test_names_are_words_and_no_paths(name: str) -> None:
-    got = ask(create_api(Service()), "POST", PREDICT, body=form((name, PNG)), headers=FORM)
-    assert "p_fake" in got.body["results"][0]
-    assert len(got.body["results"][0]["file"]) <= 255
-    assert got.body["results"][0]["file"] in name
+    body = part(f'name="files"; filename="{name}"', PNG) + b"--b--"  # a client would escape the name
+    got = client().post(PREDICT, content=body, headers=FORM)
+    assert "p_fake" in got.json()["results"][0]
+    assert len(got.json()["results"][0]["file"]) <= 255
+    assert got.json()["results"][0]["file"] in name
 
 
 def test_a_slow_body_is_given_up() -> None:
@@ -391,23 +406,23 @@ def test_a_slow_body_is_given_up() -> None:
 
 
 def test_the_key() -> None:
-    app = create_api(Service("secret"))
+    app = client("secret")
 
-    def models(**headers: str) -> Answer:
-        return ask(app, "GET", "/api/v1/models", headers=headers)
+    def models(**headers: str) -> Response:
+        return app.get(
+            "/api/v1/models", headers=[(name.encode(), word.encode()) for name, word in headers.items()]
+        )
 
-    assert models(Authorization="Bearer secret").status == 200
-    assert models(authorization="bearer secret").status == 200
+    assert models(Authorization="Bearer secret").status_code == 200
+    assert models(authorization="bearer secret").status_code == 200
     wrong = ["Bearer", "Bearer other", "secret", "Basic secret", "Bearer secret2", "Bearer sécret", ""]
     for given in wrong:
         got = models(Authorization=given)
         assert is_problem(got, 401, "wrong_key"), given
         assert got.headers["www-authenticate"] == "Bearer"
-    got = ask(
-        app, "POST", PREDICT, body=[], headers={**FORM, "Authorization": "Bearer no"}
-    )  # the body is not read
+    got = app.post(PREDICT, content=unread(), headers={**FORM, "Authorization": "Bearer no"})
     assert is_problem(got, 401, "wrong_key")
-    assert ask(app, "GET", "/api/v1/health").status == 200
+    assert app.get("/api/v1/health").status_code == 200
 
 
 def test_the_key_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,13 +437,14 @@ def test_the_key_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_rate_is_counted_by_address_before_the_key() -> None:
     app = create_api(Service("secret", per_minute=3))
-    got = [ask(app, "GET", "/api/v1/models") for _ in range(5)]
-    assert [each.status for each in got] == [401, 401, 401, 429, 429]
+    one, other = (TestClient(app, client=(host, 1)) for host in ("10.0.0.1", "10.0.0.2"))
+    got = [one.get("/api/v1/models") for _ in range(5)]
+    assert [each.status_code for each in got] == [401, 401, 401, 429, 429]
     assert is_problem(got[-1], 429, "rate_limited")
     assert 1 <= int(got[-1].headers["retry-after"]) <= 21
     right = {"Authorization": "Bearer secret"}
-    assert ask(app, "GET", "/api/v1/models", headers=right).status == 429
-    assert ask(app, "GET", "/api/v1/models", headers=right, address="10.0.0.2").status == 200
+    assert one.get("/api/v1/models", headers=right).status_code == 429
+    assert other.get("/api/v1/models", headers=right).status_code == 200
 
 
 def test_the_bucket_refills_and_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,29 +470,23 @@ def test_more_than_it_can_hold_are_turned_away_and_the_loop_stays_free(
 ) -> None:
     gate = threading.Event()
     monkeypatch.setattr(api, "judge", lambda upload, *_: gate.wait(20) and {"file": upload.name})
-    app = create_api(Service())
-
-    async def crowd() -> list[Answer]:
-        body = form(("a.png", PNG))
-        asked = [
-            asyncio.create_task(answer(app, "POST", PREDICT, body=body, headers=FORM))
-            for _ in range(api.MAX_WAITING)
-        ]
-        await asyncio.sleep(0.3)
+    monkeypatch.setattr(api, "_load_default", lambda: None)
+    with (
+        client() as app,
+        ThreadPoolExecutor(api.MAX_WAITING) as pool,
+    ):  # as a context: all requests in one loop
+        asked = [pool.submit(app.post, PREDICT, files=ONE) for _ in range(api.MAX_WAITING)]
+        time.sleep(0.3)
         start = time.perf_counter()
-        health = await answer(app, "GET", "/api/v1/health")
+        health = app.get("/api/v1/health")
         assert time.perf_counter() - start < 5  # though both threads are at work
-        refused = await answer(app, "POST", PREDICT, body=body, headers=FORM)
+        refused = app.post(PREDICT, files=ONE)
         gate.set()
-        return [health, refused, *await asyncio.gather(*asked)]
-
-    health, refused, *served = asyncio.run(crowd())
-    assert health.status == 200
+        served = [each.result() for each in asked]
+    assert health.status_code == 200
     assert is_problem(refused, 503, "busy")
-    assert [each.status for each in served] == [200] * api.MAX_WAITING
-    assert (
-        ask(app, "POST", PREDICT, body=form(("a.png", PNG)), headers=FORM).status == 200
-    )  # the place is free again
+    assert [each.status_code for each in served] == [200] * api.MAX_WAITING
+    assert app.post(PREDICT, files=ONE).status_code == 200  # the place is free again
 
 
 # as a person would
@@ -542,8 +552,8 @@ def test_serve_says_what_is_wrong(
 
 def test_a_large_image_is_judged_like_a_small_one() -> None:
     big = encoded(noise_image(3, 1500, 1500), "JPEG")
-    got = ask(create_api(Service()), "POST", PREDICT, body=form(("big.jpg", big)), headers=FORM)
-    assert got.body["results"][0]["p_fake"] == get_detector("tiny").check(load_image(big)).p_fake
+    got = client().post(PREDICT, files=files(("big.jpg", big)))
+    assert got.json()["results"][0]["p_fake"] == get_detector("tiny").check(load_image(big)).p_fake
 
 
 def test_one_record_through_every_door(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -554,12 +564,12 @@ def test_one_record_through_every_door(tmp_path: Path, capsys: pytest.CaptureFix
 
     for name, content in (("a.png", PNG), ("b.jpg", b"no picture")):
         (tmp_path / name).write_bytes(content)
-        got = ask(create_api(Service()), "POST", PREDICT, body=form((name, content)), headers=FORM)
-        over_http = got.body["results"][0]
+        got = client().post(PREDICT, files=files((name, content)))
+        over_http = got.json()["results"][0]
         main(["predict", "--json", str(tmp_path / name)])
         line = json.loads(capsys.readouterr().out)
         assert line.pop("path") == line["file"] == str(tmp_path / name)
-        outcome = judge_source(get_detector("tiny"), Source(name, content)).outcome()
+        outcome = judge_source(get_detector("tiny"), Source(name, content))
         (on_page,) = json.loads(outcomes_json([outcome]))
         assert on_page.pop("refusal", None) == over_http.get("error", {}).get("message")
         for other in (on_page, {**line, "file": name}):

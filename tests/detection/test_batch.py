@@ -14,6 +14,7 @@ from deepfake.cli import main
 from deepfake.detection import batch as batch_module
 from deepfake.detection.batch import Batch, judge_source, sources_below
 from deepfake.detection.detector import get_detector
+from deepfake.detection.outcome import outcome_line
 from deepfake.errors import UserError
 from deepfake.images.load import load_image
 from deepfake.util.jobs import Stopped
@@ -34,12 +35,12 @@ def test_verdicts_are_those_of_single_pictures_and_bad_files_spoil_nothing(use_t
     seen: list[tuple[int, int]] = []
     batch = Batch([("a.png", PNG), ("b.txt", b"text"), ("c.zip", zipped(d=other, e=b"", f=PNG))], "tiny")
     batch.work(lambda done, total: seen.append((done, total)), lambda: False)
-    assert [row.name for row in batch.rows] == ["a.png", "b.txt", "c.zip/d.png", "c.zip/e.png", "c.zip/f.png"]
+    assert [row.file for row in batch.rows] == ["a.png", "b.txt", "c.zip/d.png", "c.zip/e.png", "c.zip/f.png"]
     detector = get_detector("tiny")
     for row, content in zip(batch.rows, (PNG, None, other, None, PNG), strict=True):
         assert row.verdict == (None if content is None else detector.check(load_image(content)))
         assert row.content == content
-        assert (row.problem is None) == (content is not None)
+        assert (row.error is None) == (content is not None)
         assert (row.thumbnail is None) == (content is None)
     assert seen == [(done, 5) for done in range(6)]
     small = batch.rows[2].thumbnail
@@ -51,11 +52,11 @@ def test_a_fault_of_ours_is_one_row(use_tiny_models: Path, monkeypatch: pytest.M
     detector = get_detector("tiny")
     monkeypatch.setattr(type(detector), "check", lambda *_: 1 / 0)
     row = judge_source(detector, next(sources_below(Path("none"))))
-    assert row.problem
-    assert row.problem.code == "not_found"
+    assert row.error
+    assert row.error.code == "not_found"
     row = worked([("a.png", PNG)]).rows[0]
-    assert row.problem
-    assert row.problem.code == "fault"
+    assert row.error
+    assert row.error.code == "fault"
 
 
 def test_stopping_keeps_what_is_done(use_tiny_models: Path) -> None:
@@ -103,7 +104,7 @@ def test_predict_reads_archives_by_the_same_rules(
         None, "not_an_image", "nested_archive", "bad_archive",
     ]  # fmt: skip
     assert lines[0]["path"] == f"{tmp_path / 'set.zip'}/a.png"
-    expected = [row.to_dict() for row in worked([("set.zip", content)]).rows]
+    expected = [json.loads(outcome_line(row)) for row in worked([("set.zip", content)]).rows]
     for line, row in zip(lines, expected, strict=False):
         line["path"] = line["file"] = row["path"]
-        assert line == json.loads(json.dumps(row))
+        assert line == row

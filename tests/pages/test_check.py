@@ -178,7 +178,7 @@ def test_words_come_first_then_the_probability(fixed, score, words):
     fixed([score])
     app = upload(page().run(), ("a.png", PNG))
     assert words in headings(app)[0]
-    assert f"Probability of fake: **{score:.0%}**".replace("%", " %") in shown(app)
+    assert f"Probability of fake: **{score:.0%}**" in shown(app)
     assert ("does not rule out what the detector does not know: everything" in shown(app)) == (score < 0.4)
 
 

@@ -140,6 +140,7 @@ def test_only_a_card_turns_logits_into_probabilities() -> None:
         "clip_vit.py": "an activation inside the network",
         "compare.py": "the mean of detectors' calibrated scores",
         "heads.py": "the slope of the loss that a head is fitted by",
+        "stack.py": "the slope of the loss that a stack is fitted by",
         "statistics.py": "an interval of ROC AUC on the logit scale",
         "rules.py": "between shares of calibrated scores, on the scale of odds",
         "train.py": "a run under way has no card yet",

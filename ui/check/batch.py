@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
-from deepfake.detection import outcome, text
-from deepfake.detection.batch import Batch, Judged
+from deepfake.detection import text
+from deepfake.detection.batch import Batch
 from deepfake.detection.card import Card
 from deepfake.detection.figures import draw_verdict
+from deepfake.detection.outcome import Outcome, outcome_line, outcomes_csv
 from deepfake.detection.text import CALL_WORDS, NO_FACE
 from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import load_image
@@ -80,17 +80,17 @@ def show_end(batch: Batch) -> None:
             st.button("Clear results", icon=":material/delete:", on_click=desk().clear)
 
 
-def word(row: Judged) -> str:
+def word(row: Outcome) -> str:
     """The verdict in words."""
     return text.short_words(row.verdict) if row.verdict else NOT_JUDGED
 
 
-def show_rows(rows: Sequence[Judged], wanted: str) -> int | None:
+def show_rows(rows: Sequence[Outcome], wanted: str) -> int | None:
     """The table; gives the place of the chosen row."""
     table = pd.DataFrame(
         {
             "Picture": [data_url(row.thumbnail) for row in rows],
-            "File": [row.name for row in rows],
+            "File": [row.file for row in rows],
             "Verdict": [word(row) for row in rows],
             "Probability of fake": [row.verdict.p_fake if row.verdict else None for row in rows],
             "Faces": pd.array([len(row.verdict.faces) if row.verdict else None for row in rows], "Int64"),
@@ -122,10 +122,10 @@ def show_rows(rows: Sequence[Judged], wanted: str) -> int | None:
     return picked[0] if picked and picked[0] < len(rows) else None
 
 
-def notes(row: Judged) -> str:
+def notes(row: Outcome) -> str:
     """Why there is no verdict, or what to know of it."""
-    if row.problem is not None:
-        return row.problem.message
+    if row.error is not None:
+        return row.error.message
     return " ".join(row.verdict.warnings) if row.verdict else ""
 
 
@@ -133,12 +133,12 @@ def data_url(jpeg: bytes | None) -> str | None:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" if jpeg else None
 
 
-def show_downloads(rows: Sequence[Judged]) -> None:
+def show_downloads(rows: Sequence[Outcome]) -> None:
     """All rows, whatever the filter, as ``predict --csv`` and ``predict --json`` write them."""
     with st.container(horizontal=True):
         st.download_button(
             f"All {len(rows):,} as CSV",
-            lambda: outcome.outcomes_csv([row.outcome() for row in rows]).encode("utf-8-sig"),
+            lambda: outcomes_csv(rows).encode("utf-8-sig"),
             "verdicts.csv",
             "text/csv",
             on_click="ignore",
@@ -146,7 +146,7 @@ def show_downloads(rows: Sequence[Judged]) -> None:
         )
         st.download_button(
             f"All {len(rows):,} as JSON",
-            lambda: "".join(f"{json.dumps(row.to_dict())}\n" for row in rows),
+            lambda: "".join(f"{outcome_line(row)}\n" for row in rows),
             "verdicts.jsonl",
             "application/jsonl",
             on_click="ignore",
@@ -155,10 +155,10 @@ def show_downloads(rows: Sequence[Judged]) -> None:
         )
 
 
-def show_picture(row: Judged, card: Card, point: OperatingPoint) -> None:
+def show_picture(row: Outcome, card: Card, point: OperatingPoint) -> None:
     """One picture in full: its faces, its verdict, and the way to the page that explains it."""
     with st.container(border=True):
-        st.text(row.name)  # as text: a name may hold markup
+        st.text(row.file)  # as text: a name may hold markup
         if row.verdict is None:
             st.error(escape_markdown(notes(row)), icon=":material/image_not_supported:")
             return
@@ -195,7 +195,7 @@ def show_picture(row: Judged, card: Card, point: OperatingPoint) -> None:
                 )
 
 
-def large_picture(row: Judged) -> bytes:
+def large_picture(row: Outcome) -> bytes:
     """A JPEG of the picture with its faces marked; the thumbnail where the file was let go."""
     if row.content is None or row.verdict is None:
         return row.thumbnail or b""
