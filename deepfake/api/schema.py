@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from deepfake import __version__
 from deepfake.api.uploads import BODY_SECONDS, MAX_BODY_BYTES, MAX_FILES
-from deepfake.detection.warnings import REASON_WORDS
-from deepfake.types import OPERATING_POINTS
+from deepfake.detection.verdict import Basis, FaceVerdict, Verdict, WholeVerdict
+from deepfake.types import OPERATING_POINTS, Box, CallName, OperatingPoint, Thresholds
 
 PREFIX = "/api/v1"
 """Where the interface lives."""
@@ -18,8 +18,6 @@ _NUMBER: dict[str, Any] = {"type": "number"}
 _YES_NO: dict[str, Any] = {"type": "boolean"}
 _SHARE: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 1}
 _TEXTS: dict[str, Any] = {"type": "array", "items": _TEXT}
-_CALL: dict[str, Any] = {"type": "string", "enum": ["real", "fake", "uncertain"]}
-_POINT: dict[str, Any] = {"type": "string", "enum": list(OPERATING_POINTS)}
 _BOX: dict[str, Any] = {
     "type": "array",
     "items": _WHOLE,
@@ -27,16 +25,39 @@ _BOX: dict[str, Any] = {
     "maxItems": 4,
     "description": "left, top, right, bottom in pixels of the upright picture",
 }
+_PLAIN = {str: _TEXT, int: _WHOLE, float: _NUMBER, bool: _YES_NO, Box: _BOX, tuple[str, ...]: _TEXTS}
 
 
-def _object(**fields: dict[str, Any]) -> dict[str, Any]:
+def _of(kind: Any) -> dict[str, Any]:
+    """The schema of a field's type: a plain one, a choice of words, or one of these or None."""
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    if get_origin(kind) is Literal:
+        return {**_TEXT, "enum": list(get_args(kind))}
+    first, none = get_args(kind)
+    assert none is type(None), kind
+    some = _of(first)
+    words = {"enum": [*some["enum"], None]} if "enum" in some else {}
+    return {**some, **words, "type": [some["type"], "null"]}
+
+
+_CALL, _POINT = _of(CallName), _of(OperatingPoint)
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
     """A JSON object with these fields and no other, all of them required."""
     return {
         "type": "object",
-        "properties": fields,
-        "required": list(fields),
+        "properties": properties,
+        "required": list(properties),
         "additionalProperties": False,
     }
+
+
+def _record(kind: type, but: tuple[str, ...] = (), **more: dict[str, Any]) -> dict[str, Any]:
+    """A dataclass's fields ``but`` some, by their types and what these do not say; and further ones."""
+    types = {name: _of(each) for name, each in get_type_hints(kind).items() if name not in but}
+    return _object(**{**types, **{name: {**types.get(name, {}), **said} for name, said in more.items()}})
 
 
 def _ref(name: str) -> dict[str, Any]:
@@ -49,23 +70,15 @@ def _schemas() -> dict[str, Any]:
         "enum": [0, 90, 180, 270],
         "description": "degrees anticlockwise by which it was turned to stand upright",
     }
-    face = _object(
-        box=_BOX,
-        crop=_BOX,
+    face = _record(
+        FaceVerdict,
         p_fake=_SHARE,
-        verdict=_CALL,
         confidence=_SHARE,
-        out_of_scope=_YES_NO,
         turn=turn,
-        reason={
-            "type": ["string", "null"],
-            "enum": [*REASON_WORDS, None],
-            "description": "why it is uncertain whatever its score; null where its score decides",
-        },
+        reason={"description": "why it is uncertain whatever its score; null where its score decides"},
         fake_from={
-            **_NUMBER,
             "description": "the score that it must reach to be called fake, beside the detector's threshold; "
-            "0 unless the face is small",
+            "0 unless the face is small"
         },
     )
     change = _object(kind=_TEXT, amount=_NUMBER, unit=_TEXT, mild=_YES_NO, p_fake=_SHARE, verdict=_CALL)
@@ -75,29 +88,19 @@ def _schemas() -> dict[str, Any]:
         sentence=_TEXT,
         changes={"type": "array", "items": change},
     )
-    whole = _object(
-        p_fake=_SHARE,
-        counts={**_YES_NO, "description": "it takes part in the verdict"},
-        verdict=_CALL,
-        square=_BOX,
-    )
-    verdict = _object(
+    whole = _record(WholeVerdict, p_fake=_SHARE, counts={"description": "it takes part in the verdict"})
+    verdict = _record(
+        Verdict,
+        but=("faces", "stress", "whole", "photo", "real_scores"),
         file=_TEXT,
         p_fake={
-            **_SHARE,
-            "type": ["number", "null"],
+            "minimum": 0,
+            "maximum": 1,
             "description": "of the face most likely fake, set off against the number of faces, or of the "
             "whole picture where it counts; null where nothing can be decided on: no face, or none in scope",
         },
-        verdict=_CALL,
         faces={"type": "array", "items": face},
-        warnings=_TEXTS,
-        model=_TEXT,
-        sha256={**_TEXT, "description": "of the picture's bytes"},
-        width=_WHOLE,
-        height=_WHOLE,
-        scope={"type": "string", "enum": ["faces", "face_crop", "no_face"]},
-        operating_point=_POINT,
+        sha256={"description": "of the picture's bytes"},
         turn=turn,
         stress={
             "type": ["array", "null"],
@@ -115,7 +118,6 @@ def _schemas() -> dict[str, Any]:
             "need not mean anything",
         },
         expected_fake={
-            "type": ["number", "null"],
             "minimum": 0,
             "description": "how many of as many real faces would be called fake, each by its score alone",
         },
@@ -124,11 +126,7 @@ def _schemas() -> dict[str, Any]:
             "description": "the picture without its plain margins, outside which nothing was scored; null "
             "where it has none",
         },
-        basis={
-            "type": "string",
-            "enum": ["faces", "whole", "nothing"],
-            "description": "what p_fake is of",
-        },
+        basis={**_of(Basis), "description": "what p_fake is of"},
     )
     model = _object(
         name=_TEXT,
@@ -138,9 +136,7 @@ def _schemas() -> dict[str, Any]:
         does_not_know=_TEXTS,
         false_alarms=_TEXT,
         sha256=_TEXT,
-        thresholds=_object(
-            balanced=_SHARE, few_false_alarms=_SHARE, uncertain_low=_SHARE, uncertain_high=_SHARE
-        ),
+        thresholds=_object(**dict.fromkeys(get_type_hints(Thresholds), _SHARE)),
     )
     error = _object(code=_TEXT, message=_TEXT)
     return {
