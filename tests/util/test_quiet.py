@@ -145,7 +145,7 @@ def test_no_command_says_anything_on_standard_error(
     ]
     commands = next(a for a in command_parser()._actions if isinstance(a, argparse._SubParsersAction))
     # The first has a test of its own; the next need weights or photographs that are not at hand.
-    not_walked = {"serve", "remake", "generate", "features", "fit", "rules"}
+    not_walked = {"serve", "remake", "generate", "features", "fit", "stack", "rules"}
     assert {words[0] for words in walk} | not_walked == set(commands.choices), "a new command: walk it too"
     for words in walk:
         assert_quiet(words, environment)
