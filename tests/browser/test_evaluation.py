@@ -7,7 +7,6 @@ import re
 import pandas as pd
 import pytest
 
-from tests.browser.conftest import evaluation_address
 from tests.support.browser import downloaded, idle, sync_api
 from tests.support.evaluations import SLIDER
 
@@ -23,7 +22,7 @@ def address(evaluation_address: str) -> str:
 
 def test_deep_link_then_threshold_then_false_alarms(page, address, evaluated):
     expect = sync_api.expect
-    page.goto(f"{evaluation_address}/evaluation")
+    page.goto(f"{address}/evaluation")
     expect(page.get_by_role("heading", name="Evaluation")).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_text("A forced choice at 0.500 finds")).to_be_visible(timeout=WAIT_MS)
     expect(page.locator(".js-plotly-plot")).to_have_count(1, timeout=WAIT_MS)
@@ -66,7 +65,7 @@ def test_deep_link_then_threshold_then_false_alarms(page, address, evaluated):
 )
 def test_every_tab_fits_a_phone(page, address, tab):
     page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{evaluation_address}/evaluation?tab={tab.replace(' ', '+')}")
+    page.goto(f"{address}/evaluation?tab={tab.replace(' ', '+')}")
     page.get_by_role("tab", name=tab, selected=True).wait_for()
     page.get_by_role("button", name=re.compile("as CSV")).first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -74,7 +73,7 @@ def test_every_tab_fits_a_phone(page, address, tab):
 
 def test_navigation_leads_to_both_pages(page, address):
     expect = sync_api.expect
-    page.goto(evaluation_address)
+    page.goto(address)
     page.get_by_role("link", name="Evaluation").first.click()
     expect(page.get_by_role("heading", name="Evaluation")).to_be_visible(timeout=WAIT_MS)
     expect(page).to_have_url(re.compile("/evaluation"), timeout=WAIT_MS)
