@@ -116,6 +116,8 @@ def csv_cell(value: Any) -> Any:
 
 def csv_bytes(table: pd.DataFrame) -> bytes:
     """A table as CSV for a spreadsheet; text that it would take for a formula is led by an apostrophe."""
+    import pandas as pd
+
     safe = table.copy()
     for name in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[name]) and not pd.api.types.is_bool_dtype(safe[name]):
