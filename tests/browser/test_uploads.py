@@ -87,7 +87,7 @@ def test_explain_and_report_leave_the_verdict_standing(page, address, tmp_path):
 
 def test_a_new_file_never_stands_beside_the_old_words(page, address, tmp_path):
     """A second video takes the first one's place: while it is judged, no verdict stands there."""
-    for name, seconds in (("a.mp4", 0.4), ("b.mp4", 1.0)):
+    for name, seconds in (("a.mp4", 0.4), ("b.mp4", 3.0)):
         (tmp_path / name).write_bytes(videos.clip(seconds))
     page.goto(f"{address}/video")
     page.get_by_text("Nothing to check yet").wait_for()
@@ -107,7 +107,7 @@ def test_a_new_file_never_stands_beside_the_old_words(page, address, tmp_path):
     )
     upload(page, tmp_path / "b.mp4")
     sync_api.expect(page.get_by_text("b.mp4", exact=True).last).to_be_visible()
-    page.get_by_text("1.0 seconds, 128 x 96").wait_for()
+    page.get_by_text("3.0 seconds, 128 x 96").wait_for()
     seen = page.evaluate("window.seen")
     assert seen["alone"] > 0, "the progress is shown"
     assert seen["mixed"] == 0
