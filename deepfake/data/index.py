@@ -22,10 +22,6 @@ from deepfake.errors import UserError
 from deepfake.images.formats import IMAGE_EXTENSIONS
 from deepfake.images.walk import walk_images
 
-REMADE = "remade"
-"""The source that ``remake`` adds to a data set."""
-
-
 CLASS_NAMES = ("Fake", "Real")
 """Classes in folder order; the columns of a two-column softmax stand in this order."""
 

@@ -12,11 +12,10 @@ import math
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 
 from deepfake.detection.rules import Rules, read_rules
 from deepfake.errors import EvaluationError, UserError
@@ -25,10 +24,6 @@ from deepfake.types import Thresholds
 from deepfake.util.cache import folder_named
 from deepfake.util.files import PACKED_MODELS, ROOT
 from deepfake.util.tensorflow import import_tensorflow
-
-if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
 
 
 def calibrated_probability(logits: ArrayLike, temperature: float, bias: float = 0.0) -> NDArray[np.float64]:
@@ -42,6 +37,8 @@ def calibrated_probability(logits: ArrayLike, temperature: float, bias: float = 
             "bad_setting",
             f"The temperature must be above 0 and the bias a number. Received {temperature} and {bias}.",
         )
+    from scipy.special import expit  # its import would cost the first paint a third of a second
+
     return np.asarray(expit(np.asarray(logits, dtype=np.float64) / temperature + bias))
 
 

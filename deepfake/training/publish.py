@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from deepfake import __version__
 from deepfake.data.gather import name_draw
-from deepfake.data.index import REMADE, DatasetIndex
+from deepfake.data.index import DatasetIndex
 from deepfake.detection.card import Card, calibrated_probability, load_card, models_folder, read_network
 from deepfake.errors import UserError
 from deepfake.evaluation.calibration import (
@@ -36,7 +36,7 @@ from deepfake.networks.scoring import Scorer, compiled_scorer, score_files
 from deepfake.training.log import read_settings
 from deepfake.training.recipe import Recipe
 from deepfake.training.samples import augmentation_of
-from deepfake.types import Thresholds
+from deepfake.types import REMADE, Thresholds
 from deepfake.util.files import ROOT, replacing, write_json
 
 RELIABILITY = 0.95

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from deepfake.data.index import REMADE
 from deepfake.errors import UserError
 from deepfake.images.pixels import InputSpec
+from deepfake.types import REMADE
 
 
 @dataclass(frozen=True)

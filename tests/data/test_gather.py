@@ -198,8 +198,8 @@ def test_refusals(collections: Path, tmp_path: Path) -> None:
 
 
 def test_our_plan_gives_every_source_both_classes_and_the_recipe_its_shares() -> None:
-    from deepfake.data.index import REMADE
     from deepfake.training.recipe import RECIPES
+    from deepfake.types import REMADE
 
     folders = read_plan(ROOT / "models" / "faces.toml")
     classes = {(folder.source, folder.label) for folder in folders}

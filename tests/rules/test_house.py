@@ -116,6 +116,14 @@ def test_heavy_libraries_wait_until_they_are_needed() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_the_command_line_starts_without_tables() -> None:
+    """``deepfake --help`` and a refusal need neither pandas nor SciPy: half a second each time."""
+    code = "import sys, deepfake.cli, deepfake.detection.card\n"
+    code += "print(sorted({'pandas', 'scipy', 'sklearn', 'plotly'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_no_file_names_a_place_of_one_machine() -> None:
     texts = [*APP, *sorted((ROOT / "tests").rglob("*.py")), *ROOT.glob("*.md"), *ROOT.glob("*.t*")]
     homes = re.compile("/" + r"(home|Users|root|work)/\w|C:" + r"\\Users")

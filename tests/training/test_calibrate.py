@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake.data.index import REMADE, DatasetIndex
+from deepfake.data.index import DatasetIndex
 from deepfake.evaluation.calibration import threshold_balanced
 from deepfake.evaluation.scores import check_table
 from deepfake.images.pixels import InputSpec
 from deepfake.training import publish
 from deepfake.training.publish import calibrate
 from deepfake.training.recipe import RECIPES
+from deepfake.types import REMADE
 
 
 def data_of(**counts: int) -> DatasetIndex:

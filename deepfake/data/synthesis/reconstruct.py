@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deepfake.data.gather import SIDE, write_picture
-from deepfake.data.index import REMADE, DatasetError, DatasetIndex
+from deepfake.data.index import DatasetError, DatasetIndex
 from deepfake.data.synthesis.face_swap import in_colours_of, moved_onto
 from deepfake.data.synthesis.landmarks import read_landmarks
 from deepfake.data.synthesis.self_blend import eye_distance, face_mask
@@ -28,7 +28,7 @@ from deepfake.images.pixels import centre_square, resize
 from deepfake.networks.autoencoder import Autoencoder, round_trip
 from deepfake.perturbations.common import as_pixels
 from deepfake.perturbations.primitives import jpeg
-from deepfake.types import Landmarks, Pixels
+from deepfake.types import REMADE, Landmarks, Pixels
 
 CAMERA = "remade-camera"
 _BATCH = 32
