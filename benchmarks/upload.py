@@ -51,11 +51,11 @@ def alone(file: bytes, times: int) -> list[tuple[str, float, float]]:
     """The parts of the work in this process: name, time on the clock and of the processors."""
     from deepfake.detection.detector import get_detector
     from deepfake.detection.figures import draw_faces
-    from deepfake.evaluation import text
     from deepfake.evaluation.records import validation_scores
     from deepfake.faces.finder import find_faces
     from deepfake.images.encode import jpeg_bytes, shrink
     from deepfake.images.load import load_image
+    from deepfake.report import context
     from deepfake.types import Box, CallName
 
     image, detector = load_image(file), get_detector()
@@ -69,7 +69,7 @@ def alone(file: bytes, times: int) -> list[tuple[str, float, float]]:
         ("alone: faces and verdict", lambda: detector.check(image)),
         (
             "alone: what such a score meant",
-            lambda: text.context_sentence(validation_scores(detector.card), verdict),
+            lambda: context.context_sentence(validation_scores(detector.card), verdict),
         ),
         ("alone: the picture with its faces", lambda: jpeg_bytes(draw_faces(image.pixels, boxes, calls))),
     ]

@@ -35,12 +35,12 @@ from deepfake.detection.text import (
 )
 from deepfake.detection.verdict import Verdict
 from deepfake.evaluation.records import validation_scores
-from deepfake.evaluation.text import context_sentence
 from deepfake.forensics.credentials import read_credentials
 from deepfake.forensics.metadata import compare_thumbnail, hashes, read_compression, read_exif
 from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import LoadedImage
 from deepfake.report.chart import stress_chart
+from deepfake.report.context import context_sentence
 from deepfake.types import CallName
 from deepfake.util.text import format_percent, printable
 

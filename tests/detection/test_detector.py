@@ -23,9 +23,9 @@ from deepfake.detection.text import framed_square, headline, number_line, raw_li
 from deepfake.detection.verdict import Verdict
 from deepfake.evaluation.measure import measure
 from deepfake.evaluation.metrics import Evaluation
-from deepfake.evaluation.text import context_sentence
 from deepfake.faces.finder import Face, FaceScan, crop
 from deepfake.images.load import LoadedImage, load_image
+from deepfake.report.context import context_sentence
 from deepfake.types import Box
 from deepfake.util.text import format_percent
 from tests.support.images import encoded, noise_image

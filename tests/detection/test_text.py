@@ -18,7 +18,7 @@ from deepfake.detection.rules import OverlayRule, Rules, WholeRule
 from deepfake.detection.text import scope_line
 from deepfake.detection.verdict import FaceVerdict, Verdict, WholeVerdict
 from deepfake.errors import UserError
-from deepfake.evaluation.text import context_sentence
+from deepfake.report.context import context_sentence
 from deepfake.types import OPERATING_POINTS, Thresholds
 from deepfake.util import text as util_text
 

@@ -124,6 +124,13 @@ def test_the_command_line_starts_without_tables() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_verdict_is_painted_without_scikit_learn() -> None:
+    """Importing it would double what the page Check an image takes to come up."""
+    code = "import sys, ui.check.verdict\nprint('sklearn' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_no_file_names_a_place_of_one_machine() -> None:
     texts = [*APP, *sorted((ROOT / "tests").rglob("*.py")), *ROOT.glob("*.md"), *ROOT.glob("*.t*")]
     homes = re.compile("/" + r"(home|Users|root|work)/\w|C:" + r"\\Users")

@@ -15,9 +15,9 @@ from deepfake.detection.card import Card, ModelError
 from deepfake.detection.figures import draw_verdict
 from deepfake.detection.outcome import PICTURE_FAULT, Outcome
 from deepfake.errors import UserError
-from deepfake.evaluation.text import context_sentence
 from deepfake.images.encode import jpeg_bytes, jpeg_pixels, shrink
 from deepfake.images.load import ImageFacts
+from deepfake.report.context import context_sentence
 from deepfake.types import OperatingPoint
 from deepfake.util.text import format_percent
 from ui.check.checked import Checked, Decoder

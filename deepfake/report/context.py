@@ -1,0 +1,61 @@
+"""What a score meant on images with known answers, in a sentence; light enough for a page's first paint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from deepfake.evaluation.scores import verdict_context
+from deepfake.util.text import format_percent
+
+if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
+    from deepfake.detection.rules import Rules
+    from deepfake.detection.verdict import Verdict
+
+
+def context_sentence(scores: pd.DataFrame | None, verdict: Verdict, rules: Rules | None = None) -> str:
+    """What the probability meant on images with known answers; empty without a table or a probability.
+
+    They are not called test images: the thresholds were chosen on them. They show one face each, so the
+    highest of many faces is not set beside them.
+
+    Args:
+        scores: from ``records.validation_scores``.
+        verdict: any.
+        rules: of the detector, for what it said of other whole images.
+    """
+    if verdict.p_fake is None:
+        return ""
+    if verdict.basis == "whole":
+        whole = rules and rules.whole
+        if not whole:
+            return ""
+        found = f" and {whole.found:,} of {whole.generated:,} generated images" if whole.generated else ""
+        return (
+            f"Among validation images, it called {whole.called_fake:,} of {whole.scenes:,} photographs of "
+            f"scenes fake by the whole image{found}."
+        )
+    if scores is None or len(verdict.deciding) > 1:
+        return ""
+    context = verdict_context(scores, verdict.p_fake)
+    low, high = (round(100 * bound) for bound in context.interval)
+    were = "was" if context.n_fake == 1 else "were"
+    return (
+        f"Of {context.n:,} images kept out of training that scored like this, {context.n_fake:,} {were} fake "
+        f"({context.confidence:.0%} interval: {low} to {high}%). "
+        f"Of all {len(scores):,} such images {format_percent(scores['label'].to_numpy().mean())} were fake; "
+        "where fakes are rarer or more common, the count would differ."
+    )
+
+
+def context_example(scores: pd.DataFrame | None, p_fake: float = 0.8) -> str:
+    """How images that scored about this turned out; empty without a table."""
+    if scores is None:
+        return ""
+    context = verdict_context(scores, p_fake)
+    return (
+        f"Of the {context.n:,} images kept out of training that scored nearest to {format_percent(p_fake)} "
+        f"({format_percent(context.low)} to {format_percent(context.high)}), {context.n_fake:,} were fake, "
+        f"that is {format_percent(context.share_fake)}."
+    )
