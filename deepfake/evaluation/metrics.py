@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from deepfake.errors import EvaluationError
 from deepfake.evaluation.bootstrap import (
@@ -194,6 +193,8 @@ def evaluate_scores(
     Raises:
         EvaluationError: unsound labels or scores (see `check_scores`), or a setting out of range.
     """
+    from sklearn.metrics import log_loss  # its import takes as long as a page's first paint
+
     truth, p = check_scores(labels, p_fake)
     check_share(confidence, "The confidence")
     if not 0 <= threshold <= np.nextafter(1.0, 2.0):
@@ -228,6 +229,8 @@ def evaluate_scores(
 
 
 def _seed_protocol(truth: NDArray[np.int64], p: NDArray[np.float64]) -> SeedProtocol:
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     real = 1 - truth
     called_real = (p < 0.5).astype(np.int64)  # argmax takes the first class, Fake, at a tie
     accuracy = float((real == called_real).mean())
