@@ -81,7 +81,7 @@ def test_package_module(path: Path) -> None:
 
 def test_every_public_thing_of_the_package_is_described() -> None:
     bare = [
-        f"{path.name}: {node.name}"
+        f"{place(path)}: {node.name}"
         for path in MODULES
         for node in parsed(path).body
         if isinstance(node, ast.ClassDef | ast.FunctionDef)
@@ -137,15 +137,15 @@ def test_no_page_is_painted_with_scikit_learn() -> None:
 def test_no_file_names_a_place_of_one_machine() -> None:
     texts = [*APP, *sorted((ROOT / "tests").rglob("*.py")), *ROOT.glob("*.md"), *ROOT.glob("*.t*")]
     homes = re.compile("/" + r"(home|Users|root|work)/\w|C:" + r"\\Users")
-    found = [path.name for path in texts if homes.search(path.read_text(encoding="utf-8"))]
+    found = [place(path) for path in texts if homes.search(path.read_text(encoding="utf-8"))]
     assert found == []
 
 
 def test_only_a_card_turns_logits_into_probabilities() -> None:
     """``Card.probability`` is the only way where there is a card: another one would drop the bias."""
-    fitted_there = {"publish.py"}  # fits the numbers of a card that is still to be written
+    fitted_there = {"training/publish.py"}  # fits the numbers of a card that is still to be written
     callers = {
-        path.name
+        place(path)
         for path in APP
         for node in ast.walk(parsed(path))
         if (isinstance(node, ast.ImportFrom) and "calibrated_probability" in {a.name for a in node.names})
@@ -153,19 +153,24 @@ def test_only_a_card_turns_logits_into_probabilities() -> None:
     }
     assert callers == fitted_there
     without_logits_of_a_detector = {
-        "card.py": "defines it",
-        "calibration.py": "the loss it is fitted by; takes the calibration back out of p_fake",
-        "clip_vit.py": "an activation inside the network",
-        "compare.py": "the mean of detectors' calibrated scores",
-        "heads.py": "the slope of the loss that a head is fitted by",
-        "stack.py": "the slope of the loss that a stack is fitted by",
-        "statistics.py": "an interval of ROC AUC on the logit scale",
-        "rules.py": "between shares of calibrated scores, on the scale of odds",
-        "train.py": "a run under way has no card yet",
+        "detection/card.py": "defines it",
+        "evaluation/calibration.py": "the loss it is fitted by; takes the calibration back out of p_fake",
+        "networks/clip_vit.py": "an activation inside the network",
+        "evaluation/compare.py": "the mean of detectors' calibrated scores",
+        "training/frozen/heads.py": "the slope of the loss that a head is fitted by",
+        "training/frozen/stack.py": "the slope of the loss that a stack is fitted by",
+        "util/statistics.py": "an interval of ROC AUC on the logit scale",
+        "detection/rules.py": "between shares of calibrated scores, on the scale of odds",
+        "training/train.py": "a run under way has no card yet",
     }
     by_hand = re.compile(r"\bexpit\b|\bsigmoid\(|1 */ *\(1(\.0)? *\+ *(np|math)\.exp")
-    found = {path.name for path in APP if by_hand.search(without_texts(path))}
+    found = {place(path) for path in APP if by_hand.search(without_texts(path))}
     assert found == set(without_logits_of_a_detector)
+
+
+def place(path: Path) -> str:
+    """A file below the package, or of the pages; several rooms have a file of one name."""
+    return path.relative_to(ROOT).as_posix().removeprefix("deepfake/")
 
 
 def without_texts(path: Path) -> str:
