@@ -25,7 +25,7 @@ class Option:
         kind: ``count``: a whole number from 1; ``number``: above 0; ``side``: of an image, 32 to 512 pixels;
             ``share``: 0 to 1 or none; ``start``: what training starts from; ``integer``; ``choice``;
             ``switch``.
-        high: the largest number on the form.
+        low, high: the smallest and the largest number on the form.
         metavar: what stands for the value in the command line's help.
         choices: of a ``choice``.
         main: whether the form shows it at once, not under "More settings".
@@ -36,6 +36,7 @@ class Option:
     title: str
     help: str
     kind: Kind
+    low: int = 1
     high: int = 1000
     metavar: str | None = None
     choices: tuple[str, ...] = ()
@@ -67,6 +68,7 @@ OPTIONS = (
         "Batch size",
         "Images per step. Larger batches need more memory.",
         "count",
+        low=2,
         high=1024,
         main=True,
     ),
@@ -76,6 +78,7 @@ OPTIONS = (
         "Image size (pixels)",
         "Side of the training images, 32 to 512. Double the size takes about four times as long.",
         "side",
+        low=32,
         high=512,
     ),
     Option(
@@ -96,7 +99,12 @@ OPTIONS = (
         "start",
     ),
     Option(
-        "seed", "Random seed", "The same seed draws the same images in the same order.", "integer", 2**31 - 1
+        "seed",
+        "Random seed",
+        "The same seed draws the same images in the same order.",
+        "integer",
+        0,
+        2**31 - 1,
     ),
     Option(
         "patience",

@@ -135,11 +135,10 @@ def ask(column: DeltaGenerator, option: Option, recipe: Recipe) -> Any:
         return float(column.number_input(
             option.title, 1e-7, 1.0, step=1e-4, format="%g", key=key, help=option.help
         ))  # fmt: skip
-    low = {"side": 32, "integer": 0}.get(option.kind, 2 if option.name == "batch_size" else 1)
     more: dict[str, Any] = {} if option.main else {"value": own}
     value = column.number_input(
-        option.title, low, option.high, key=key, help=option.help, step=8 if option.kind == "side" else 1,
-        placeholder="Never" if option.optional else None, **more,
+        option.title, option.low, option.high, key=key, help=option.help,
+        step=8 if option.kind == "side" else 1, placeholder="Never" if option.optional else None, **more,
     )  # fmt: skip
     return None if value is None else int(value)
 
