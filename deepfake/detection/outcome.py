@@ -125,5 +125,4 @@ def _stability(verdict: Verdict | None) -> str:
 
 def video_fields(result: VideoVerdict) -> dict[str, Any]:
     """``VideoVerdict.to_dict`` and ``headline``, the verdict in words."""
-    fields = result.to_dict()
-    return {**dict(list(fields.items())[:3]), "headline": video_headline(result), **fields}
+    return {**result.to_dict(), "headline": video_headline(result)}
