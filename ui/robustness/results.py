@@ -163,51 +163,55 @@ def show_example(name: str) -> None:
     st.caption(f"A drawn picture under each strength. The numbers are: {escape_markdown(axis)}.")
 
 
+CURVES: tuple[tuple[Measure, str, str, str], ...] = (
+    (
+        "accuracy",
+        "Forced-choice accuracy",
+        "Every image called fake or real at one threshold, which no verdict uses. Bars are 95% intervals; "
+        "dotted is guessing.",
+        "Accuracy",
+    ),
+    (
+        "roc_auc",
+        "ROC AUC",
+        "How well fakes and real pictures are told apart whatever the threshold.",
+        "ROC AUC",
+    ),
+    (
+        "decided",
+        "Verdicts: decided",
+        "Images called fake or real rather than uncertain, at the operating point Balanced.",
+        "Share of images given a verdict",
+    ),
+    (
+        "correct",
+        "Verdicts: correct",
+        "Of the images given a verdict, those given the right one.",
+        "Share of verdicts that are correct",
+    ),
+)
+"""Metric, title, what it is, and what stands for it in the alt text."""
+
+
 def show_curves(entries: Sequence[Entry], name: str, axis: str) -> None:
-    """Accuracy, ROC AUC and mean scores over the strength."""
+    """Accuracy, ROC AUC, verdicts and mean scores over the strength."""
     ask_for_format()
     curves = _curves(entries, name)
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.subheader("Forced-choice accuracy", anchor=False)
-        st.caption(
-            "Every image called fake or real at one threshold, which no verdict uses. Bars are 95% "
-            "intervals; dotted is guessing."
-        )
-        chart(
-            curve_figure(curves, "accuracy", axis),
-            f"accuracy {name}",
-            f"Accuracy against strength: {title_of(name)}",
-        )
-    with right:
-        st.subheader("ROC AUC", anchor=False)
-        st.caption("How well fakes and real pictures are told apart whatever the threshold.")
-        ranked = _curves([entry for entry in entries if has_both_classes(entry.result)], name)
-        if ranked:
-            chart(
-                curve_figure(ranked, "roc_auc", axis),
-                f"roc auc {name}",
-                f"ROC AUC against strength: {title_of(name)}",
-            )
-        else:
-            st.info("Undefined: all pictures are of one class.", icon=":material/info:")
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.subheader("Verdicts: decided", anchor=False)
-        st.caption("Images called fake or real rather than uncertain, at the operating point Balanced.")
-        chart(
-            curve_figure(curves, "decided", axis),
-            f"decided {name}",
-            f"Share of images given a verdict against strength: {title_of(name)}",
-        )
-    with right:
-        st.subheader("Verdicts: correct", anchor=False)
-        st.caption("Of the images given a verdict, those given the right one.")
-        chart(
-            curve_figure(curves, "correct", axis),
-            f"correct {name}",
-            f"Share of verdicts that are correct against strength: {title_of(name)}",
-        )
+    ranked = _curves([entry for entry in entries if has_both_classes(entry.result)], name)
+    for pair in (CURVES[:2], CURVES[2:]):
+        for column, (metric, title, meaning, words) in zip(st.columns(2, gap="large"), pair, strict=True):
+            with column:
+                st.subheader(title, anchor=False)
+                st.caption(meaning)
+                drawn = ranked if metric == "roc_auc" else curves
+                if not drawn:
+                    st.info("Undefined: all pictures are of one class.", icon=":material/info:")
+                    continue
+                chart(
+                    curve_figure(drawn, metric, axis),
+                    f"{metric.replace('_', ' ')} {name}",
+                    f"{words} against strength: {title_of(name)}",
+                )
     st.subheader("Mean scores", anchor=False)
     st.caption(
         "Which way the scores drift. Where both lines rise, real pictures come to look fake; where both "
