@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def address(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the server of ``address`` keeps answers in."""
+    return tmp_path_factory.mktemp("answers")
+
+
+@pytest.fixture(scope="session")
+def address(tiny_models: Path, answers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A fresh server, started from another working directory."""
     models = models_folder() if model_names() else tiny_models
     with socket.socket() as free:
@@ -37,7 +43,11 @@ def address(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         server = subprocess.Popen(
             [*command, *options],
             cwd=folder,
-            env={**os.environ, "DEEPFAKE_MODELS": str(models.resolve())},
+            env={
+                **os.environ,
+                "DEEPFAKE_MODELS": str(models.resolve()),
+                "DEEPFAKE_FEEDBACK": str(answers),
+            },
             stdout=log,
             stderr=subprocess.STDOUT,
         )

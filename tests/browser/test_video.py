@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,6 @@ from tests.support import videos
 from tests.support.browser import WAIT_MS, downloaded, photograph, sync_api, upload, verdict
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module", autouse=True)  # before the server is started
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder that the server keeps answers in."""
-    folder = tmp_path_factory.mktemp("answers")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEEPFAKE_FEEDBACK", str(folder))
-        yield folder
 
 
 @pytest.mark.parametrize("width", [1280, 390])
