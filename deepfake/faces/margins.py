@@ -39,6 +39,7 @@ SMOOTH, ROUGH = (
 SMALLEST = 32  # pixels; less is no picture
 FRAMES = 4  # a margin within a margin, at most so many
 SAMPLES = 1500  # of a line's pixels, at least; every one of a short line
+FIRST_LINES, MORE_LINES = 2, 64  # looked at in one go; most pictures have no margin
 
 
 def inner_box(pixels: Pixels) -> tuple[int, int, int, int]:
@@ -103,11 +104,13 @@ def _plain_lines(view: Pixels) -> int:
     """How many of the first rows are of the first one's colour."""
     sampled = view[:, :: max(1, view.shape[1] // SAMPLES)]
     colour, flat = _colour(sampled[0])
-    for start in range(0, len(view), 64):
-        apart = np.abs(sampled[start : start + 64].astype(np.int16) - colour).max(axis=2)
-        plain = (apart <= flat).mean(axis=1) >= FLAT_SHARE
+    start, count = 0, FIRST_LINES
+    while start < len(view):
+        near = np.abs(sampled[start : start + count].astype(np.int16) - colour) <= flat
+        plain = (near[:, :, 0] & near[:, :, 1] & near[:, :, 2]).mean(axis=1) >= FLAT_SHARE
         if not plain.all():
             return start + int(plain.argmin())
+        start, count = start + count, MORE_LINES
     return len(view)
 
 

@@ -1,133 +1,185 @@
-"""MTCNN's three networks run in turn, each on what the one before it let through.
-
-The networks, their weights and the arithmetic of boxes are those of the ``mtcnn`` package. Its own way
-from one to the next hands the whole picture to TensorFlow as 64-bit numbers again for each size searched,
-which costs more than the networks themselves.
-"""
+"""MTCNN's three networks run in turn, each on what the one before it let through."""
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from deepfake.faces.boxes import Boxes, inside, shifted, squared, surest_first, without_overlaps
+from deepfake.faces.patches import Cutter
+from deepfake.faces.pyramid import Pyramid, scales
+from deepfake.faces.stages import (
+    BATCH,
+    CELL,
+    STRIDE,
+    PatchNetwork,
+    deciding_network,
+    face_share,
+    proposal_network,
+    refining_network,
+)
 from deepfake.types import Pixels
-from deepfake.util.tensorflow import import_tensorflow
 
 SMALLEST_FACE = 20  # pixels
-CELL = 12  # side of the square that the first network looks at
-STEP = 0.709  # from one size of the picture to the next smaller one
 
 # What must be exceeded to be passed on, and how much boxes may overlap before one of them is dropped.
 PROPOSED, REFINED = 0.6, 0.7
 OVERLAP_ONE_SIZE, OVERLAP = 0.5, 0.7
 
-Boxes = NDArray[np.float64]
-Network = Callable[[Any], Any]
+# A search made for one size of face finds those from this part of it on. Where the last network sees a trace
+# of a face up to so many times as large as that size, the next finer search is made too.
+FOUND_FROM = 0.7
+TRACED = 0.1  # confidence
+TRACE = 1.5
+
+Enough = Callable[[Boxes, float], bool]
+
+_NONE = np.empty((0, 15))
+
+
+class Decision(NamedTuple):
+    """What the last network says of N patches.
+
+    Attributes:
+        offsets: (N, 4): what the sides must move by, as shares of the patch's.
+        landmarks: (N, 10): five x, five y as shares of the patch: eyes, nose, mouth corners.
+        scores: (N, 2): confidence that it is none and that it is a face, 0..1.
+    """
+
+    offsets: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, said: NDArray[np.float32]) -> Decision:
+        """From the network's (N, 16) outputs."""
+        face = face_share(said[:, 14:])
+        return cls(said[:, :4], said[:, 4:14], np.stack([1 - face, face], axis=1))
 
 
 class FaceCascade:
     """Finds faces in a picture. Safe to share between threads."""
 
     def __init__(self, least: float) -> None:
-        """Loads the networks and TensorFlow; takes seconds.
-
+        """
         Args:
             least: confidence in [0, 1] that a face must exceed.
         """
-        import_tensorflow()
-        from mtcnn.stages import StageONet, StagePNet, StageRNet
-
-        # By name alone, mtcnn would first unpickle a file of that name in the working directory.
-        weights = importlib.resources.files("mtcnn") / "assets" / "weights"
         self.least = least
-        self.propose = _compiled(StagePNet(weights=str(weights / "pnet.lz4")).model, None)
-        self.refine = _compiled(StageRNet(weights=str(weights / "rnet.lz4")).model, 24)
-        self.decide = _compiled(StageONet(weights=str(weights / "onet.lz4")).model, 48)
+        self._propose, self._refine, self._decide = proposal_network(), refining_network(), deciding_network()
 
-    def __call__(self, pixels: Pixels) -> Boxes:
+    def __call__(
+        self, pixels: Pixels, *, surely: float = 0, smallest: float = 0, enough: Enough | None = None
+    ) -> Boxes:
         """The faces in a picture of any size.
 
         Args:
             pixels: (H, W, 3) uint8, RGB.
+            surely: side in pixels from which on faces are looked for in any case, smaller ones only where
+                there is a trace of one.
+            smallest: side in pixels of the smallest faces of which a trace counts.
+            enough: whether what is found ends the search, of (N, 15) as returned and the size of face in
+                pixels that the search so far was made for. Otherwise smaller faces are looked for anyway.
 
         Returns:
-            (N, 16): 0, left, top, right, bottom, confidence, five x, five y (eyes, nose, mouth corners);
-            all but the first and the confidence in pixels. A face may come with a fragment of it, or twice.
+            (N, 15): left, top, right, bottom, confidence, five x, five y (eyes, nose, mouth corners); all but
+            the confidence in pixels. A face may come with a fragment of it, or twice.
         """
-        import tensorflow as tf
-        from mtcnn.utils import bboxes as arithmetic
+        height, width = pixels.shape[:2]
+        sizes = scales(width, height, SMALLEST_FACE, CELL)
+        finest = _first_level(sizes, smallest)
+        level = max(_first_level(sizes, surely), finest)
+        pyramid, look = Pyramid(pixels), _Looks(self._refine, self._decide, Cutter(pixels))
+        boxes = self._proposals(pyramid, sizes[level:])
+        found, trace = self._faces(look, boxes)
+        while level:
+            size = CELL / sizes[level]
+            small = level > finest and trace < TRACE * size
+            if not small and (enough is None or enough(found, size)):
+                break
+            level -= 1
+            boxes = np.concatenate([self._proposals(pyramid, sizes[level : level + 1]), boxes])
+            found, trace = self._faces(look, boxes)
+        return inside(found, width, height)
 
-        image = (pixels.astype(np.float32) - np.float32(127.5)) / np.float32(128)
-        boxes = self._proposals(image)
-        whole = tf.constant(image[None])
-        if len(boxes):
-            offsets, scores = self.refine(_patches(whole, boxes, 24))
-            boxes = arithmetic.replace_confidence(boxes, scores.numpy())
-            boxes = arithmetic.adjust_bboxes(boxes, offsets.numpy())
-            boxes = arithmetic.pick_matches(boxes, score_threshold=REFINED)
-            boxes = arithmetic.smart_nms_from_bboxes(boxes, threshold=OVERLAP)
-            boxes = arithmetic.resize_to_square(boxes)
+    def decide(self, batch: NDArray[np.float32]) -> Decision:
+        """What the last network says of (N, 48, 48, 3) from -1 to 1."""
+        return Decision.of(self._decide(batch))
+
+    def _proposals(self, pyramid: Pyramid, sizes: list[float]) -> Boxes:
+        """(N, 5): every square that may hold a face, in these sizes of the picture."""
+        found = [self._proposals_of(pyramid, scale) for scale in sizes]
+        return np.concatenate([_NONE[:, :5], *found])
+
+    def _proposals_of(self, pyramid: Pyramid, scale: float) -> Boxes:
+        """The same in one size, which is let go at once."""
+        said = self._propose(pyramid.level(scale))
+        share = face_share(said[:, :, 4:])
+        rows, columns = np.nonzero(share > PROPOSED)
+        corner = np.stack([columns, rows], axis=1) * STRIDE
+        ends = np.concatenate([corner + 1, corner + CELL], axis=1)
+        ends = ends + said[rows, columns, :4] * np.float64(CELL - 1)
+        boxes = np.concatenate([ends / scale, share[rows, columns, None]], axis=1, dtype=np.float64)
+        return without_overlaps(surest_first(boxes), OVERLAP_ONE_SIZE)
+
+    def _faces(self, look: _Looks, boxes: Boxes) -> tuple[Boxes, float]:
+        """What the other two networks let through, and the side of the smallest face that leaves a trace."""
+        boxes = squared(without_overlaps(surest_first(boxes), OVERLAP))
         if not len(boxes):
-            return np.empty((0, 16))
-        offsets, landmarks, scores = self.decide(_patches(whole, boxes, 48))
-        found = np.concatenate([boxes, _placed(landmarks.numpy(), boxes)], axis=1)
-        found[:, 5] = scores.numpy()[:, 1]
-        found = arithmetic.adjust_bboxes(found, offsets.numpy())
-        found = arithmetic.pick_matches(found, scores_column=5, score_threshold=self.least)
-        if not len(found):
-            return np.empty((0, 16))
+            return _NONE, np.inf
+        said = look.refined(boxes)
+        boxes[:, 4] = face_share(said[:, 4:])
+        boxes = shifted(boxes, said[:, :4])
+        boxes = boxes[boxes[:, 4] > REFINED]
+        boxes = squared(without_overlaps(surest_first(boxes), OVERLAP))
+        if not len(boxes):
+            return _NONE, np.inf
+        offsets, landmarks, scores = Decision.of(look.decided(boxes))
+        trace = np.min((boxes[:, 2] - boxes[:, 0])[scores[:, 1] > TRACED], initial=np.inf)
+        found = np.concatenate([boxes, _placed(landmarks, boxes)], axis=1)
+        found[:, 4] = scores[:, 1]
+        found = shifted(found, offsets)
+        found = found[found[:, 4] > self.least]
         # The package's own measure here keeps a surer fragment (a mouth) and drops the face that contains it.
-        found = arithmetic.smart_nms_from_bboxes(found, threshold=OVERLAP)
-        return arithmetic.limit_bboxes(found, np.array([pixels.shape]), limit_landmarks=False)
-
-    def _proposals(self, image: NDArray[np.float32]) -> Boxes:
-        """(N, 6): 0, left, top, right, bottom, confidence of every square that may hold a face."""
-        from mtcnn.utils import bboxes as arithmetic
-        from mtcnn.utils.images import build_scale_pyramid
-
-        height, width = image.shape[:2]
-        found = []
-        for scale in build_scale_pyramid(width, height, SMALLEST_FACE, STEP):
-            size = int(width * scale), int(height * scale)
-            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            offsets, scores = self.propose(small[None])
-            boxes = arithmetic.generate_bounding_box(offsets, scores, PROPOSED)
-            boxes = arithmetic.upscale_bboxes(boxes, np.array([scale]))
-            if len(boxes):
-                found.append(
-                    arithmetic.smart_nms_from_bboxes(boxes, threshold=OVERLAP_ONE_SIZE, initial_sort=False)
-                )
-        if not found:
-            return np.empty((0, 6))
-        boxes = arithmetic.smart_nms_from_bboxes(np.concatenate(found), threshold=OVERLAP)
-        return arithmetic.resize_to_square(boxes)
+        return without_overlaps(surest_first(found), OVERLAP), float(trace)
 
 
-def _patches(whole: Any, boxes: Boxes, side: int) -> Any:
-    """The boxes cut out of (1, H, W, 3), each at ``side`` pixels."""
-    import tensorflow as tf
+class _Looks:
+    """What the second and third network say of boxes of one picture; each box is looked at once."""
 
-    height, width = whole.shape[1:3]
-    corners = boxes[:, [2, 1, 4, 3]] / [height, width, height, width]
-    return tf.image.crop_and_resize(whole, corners, np.zeros(len(boxes), np.int32), (side, side))
+    def __init__(self, refine: PatchNetwork, decide: PatchNetwork, cutter: Cutter) -> None:
+        self.refined, self.decided = _Look(refine, cutter, 24), _Look(decide, cutter, 48)
+
+
+class _Look:
+    """A network's look at boxes of one picture, which it remembers."""
+
+    def __init__(self, network: PatchNetwork, cutter: Cutter, side: int) -> None:
+        self._network, self._cutter, self._side = network, cutter, side
+        self._seen: dict[bytes, NDArray[np.float32]] = {}
+
+    def __call__(self, boxes: Boxes) -> NDArray[np.float32]:
+        """What the network says of each box."""
+        names = [box.tobytes() for box in boxes[:, :4]]
+        new = [place for place, name in enumerate(names) if name not in self._seen]
+        for start in range(0, len(new), BATCH):
+            part = new[start : start + BATCH]
+            said = self._network(self._cutter.patches(boxes[part], self._side))
+            self._seen.update(zip((names[place] for place in part), said, strict=True))
+        return np.stack([self._seen[name] for name in names])
+
+
+def _first_level(sizes: list[float], side: float) -> int:
+    """The coarsest size of the picture that, with all coarser ones, finds faces of that many pixels."""
+    return max(sum(FOUND_FROM * CELL / scale <= side for scale in sizes) - 1, 0)
 
 
 def _placed(landmarks: NDArray[np.float32], boxes: Boxes) -> Boxes:
     """Landmarks (N, 10) given as shares of each box, in pixels of the picture."""
-    left, top, right, bottom = (boxes[:, column, None] for column in range(1, 5))
+    left, top, right, bottom = (boxes[:, column, None] for column in range(4))
     across = (right - left + 1) * landmarks[:, :5] + left - 1
     down = (bottom - top + 1) * landmarks[:, 5:] + top - 1
     return np.concatenate([across, down], axis=1)
-
-
-def _compiled(network: Any, side: int | None) -> Network:
-    """The network as one graph for all batch sizes: two to three times as fast as layer by layer."""
-    import tensorflow as tf
-
-    signature = [tf.TensorSpec([None, side, side, 3], tf.float32)]  # pyright: ignore[reportCallIssue]
-    return tf.function(network.__call__, input_signature=signature)

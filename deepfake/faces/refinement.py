@@ -73,21 +73,27 @@ def refine(decide: Decide, pixels: Pixels, boxes: list[FloatBox], *, turns: bool
     """
     if not boxes:
         return []
-    seen = {0: _look(decide, pixels, np.array(boxes, np.float64), 0)}
+    cuts = [_cut_out(pixels, np.array(box, np.float64)) for box in boxes]
+    places = {0: np.arange(len(boxes))}  # of the faces seen in each turn
+    seen = {0: _look(decide, cuts, 0)}
     merit = np.zeros((4, len(boxes)))
     merit[0] = seen[0].confidence * seen[0].upright
     doubtful = np.flatnonzero(merit[0] < 1 - SURER)  # no other turn can be surer than 1
     if turns and len(doubtful):
         for quarters in (1, 2, 3):
-            seen[quarters] = _look(decide, pixels, np.array(boxes, np.float64)[doubtful], quarters)
-            merit[quarters, doubtful] = seen[quarters].confidence * seen[quarters].upright - SURER
+            most = _most(decide, [cuts[place] for place in doubtful], quarters)
+            places[quarters] = doubtful[most - SURER > merit[0, doubtful]]
+            if len(places[quarters]):
+                seen[quarters] = _look(decide, [cuts[place] for place in places[quarters]], quarters)
+                surer = seen[quarters].confidence * seen[quarters].upright - SURER
+                merit[quarters, places[quarters]] = surer
     best = merit.argmax(axis=0)
     refined: dict[int, RefinedFace] = {}
     for quarters in set(best.tolist()):
-        places = np.flatnonzero(best == quarters)
-        rows = np.searchsorted(doubtful, places) if quarters else places
-        last = _look(decide, pixels, seen[quarters].boxes[rows], quarters)
-        for row, place in enumerate(places.tolist()):
+        chosen = np.flatnonzero(best == quarters)
+        rows = np.searchsorted(places[quarters], chosen)
+        last = _look(decide, [_cut_out(pixels, box) for box in seen[quarters].boxes[rows]], quarters)
+        for row, place in enumerate(chosen.tolist()):
             left, top, right, bottom = last.boxes[row].tolist()
             sure = float(last.confidence[row])
             refined[place] = RefinedFace(
@@ -96,24 +102,51 @@ def refine(decide: Decide, pixels: Pixels, boxes: list[FloatBox], *, turns: bool
     return [refined[place] for place in range(len(boxes))]
 
 
-def _look(decide: Decide, pixels: Pixels, boxes: NDArray[np.float64], quarters: int) -> _Seen:
-    """One round over all faces, with the picture turned anticlockwise by so many quarters."""
-    cuts = [_cut_out(pixels, box, quarters) for box in boxes]
-    batch = np.concatenate([patches for patches, _ in cuts])
-    offsets, landmarks, scores = (
-        np.asarray(part) for part in decide((batch.astype(np.float32) - np.float32(127.5)) / np.float32(128))
-    )
+@dataclass(frozen=True)
+class _CutOut:
+    """One face and what is around it.
+
+    Attributes:
+        region: a square of the picture, brought to about the network's size.
+        scale: a pixel of the region / a pixel of the picture.
+        middle: of the face, in pixels of the picture.
+        aside: of the face's middle from the region's own, in pixels of the region.
+        side: of the face's square, in pixels of the picture.
+    """
+
+    region: Pixels
+    scale: float
+    middle: tuple[float, float]
+    aside: tuple[float, float]
+    side: float
+
+
+def _most(decide: Decide, cuts: list[_CutOut], quarters: int) -> NDArray[np.float64]:
+    """The most that the confidence in each face can be in a turn, by its first square alone."""
+    scores = np.asarray(decide(_batch([_squares(cut, quarters, SQUARES[:1]) for cut in cuts]))[2])
+    return (scores[:, 1].astype(np.float64) + len(SQUARES) - 1) / len(SQUARES)
+
+
+def _batch(patches: list[Pixels]) -> NDArray[np.float32]:
+    """From -1 to 1, as the network wants them."""
+    return (np.concatenate(patches).astype(np.float32) - np.float32(127.5)) / np.float32(128)
+
+
+def _look(decide: Decide, cuts: list[_CutOut], quarters: int) -> _Seen:
+    """One round over faces, with the picture turned anticlockwise by so many quarters."""
+    batch = _batch([_squares(cut, quarters, SQUARES) for cut in cuts])
+    offsets, landmarks, scores = (np.asarray(part) for part in decide(batch))
     count = len(SQUARES)
-    found = np.empty((len(boxes), 4))
-    confidence, upright = np.empty(len(boxes)), np.empty(len(boxes), bool)
-    for place, (_, side) in enumerate(cuts):
+    found = np.empty((len(cuts), 4))
+    confidence, upright = np.empty(len(cuts)), np.empty(len(cuts), bool)
+    for place, cut in enumerate(cuts):
         rows = slice(place * count, (place + 1) * count)
         weights = scores[rows, 1].astype(np.float64) + 1e-6
-        corners = side * (SQUARES[:, None, 2] * (np.array([-0.5, -0.5, 0.5, 0.5]) + offsets[rows]) + _SHIFTS)
+        corners = cut.side * (
+            SQUARES[:, None, 2] * (np.array([-0.5, -0.5, 0.5, 0.5]) + offsets[rows]) + _SHIFTS
+        )
         mean = (corners * weights[:, None]).sum(axis=0) / weights.sum()
-        box = boxes[place]
-        middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
-        found[place] = np.tile(middle, 2) + _turned_back(mean, quarters)
+        found[place] = np.tile(cut.middle, 2) + _turned_back(mean, quarters)
         confidence[place] = scores[rows, 1].mean()
         points = (landmarks[rows] * weights[:, None]).sum(axis=0) / weights.sum()
         upright[place] = eyes_above_mouth(points[:5], points[5:])
@@ -123,8 +156,8 @@ def _look(decide: Decide, pixels: Pixels, boxes: NDArray[np.float64], quarters: 
 _SHIFTS = SQUARES[:, [0, 1, 0, 1]]
 
 
-def _cut_out(pixels: Pixels, box: NDArray[np.float64], quarters: int) -> tuple[Pixels, float]:
-    """The squares around one face (7, 48, 48, 3), and the side of the face's own in pixels of the picture."""
+def _cut_out(pixels: Pixels, box: NDArray[np.float64]) -> _CutOut:
+    """What the squares around one face are cut out of."""
     side = max(box[2] - box[0], box[3] - box[1], 2.0)
     middle_x, middle_y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     left, top = int(np.floor(middle_x - ROOM * side / 2)), int(np.floor(middle_y - ROOM * side / 2))
@@ -135,16 +168,22 @@ def _cut_out(pixels: Pixels, box: NDArray[np.float64], quarters: int) -> tuple[P
     if small != room:
         how = cv2.INTER_AREA if small < room else cv2.INTER_LINEAR
         region = np.asarray(cv2.resize(region, (small, small), interpolation=how), np.uint8)
-    # The face's middle in the small region, from the region's own middle, turned with it.
-    off_x, off_y = (middle_x - left) * scale - small / 2, (middle_y - top) * scale - small / 2
+    aside = (middle_x - left) * scale - small / 2, (middle_y - top) * scale - small / 2
+    return _CutOut(region, scale, (middle_x, middle_y), aside, float(side))
+
+
+def _squares(cut: _CutOut, quarters: int, squares: NDArray[np.float64]) -> Pixels:
+    """Squares around one face (N, 48, 48, 3), with the picture turned."""
+    off_x, off_y = cut.aside
     for _ in range(quarters):
         off_x, off_y = off_y, -off_x
-    region = np.ascontiguousarray(np.rot90(region, quarters))
+    region = np.ascontiguousarray(np.rot90(cut.region, quarters))
+    small, reach = len(region), cut.side * cut.scale
     patches = []
-    for shift_x, shift_y, size in SQUARES:
-        step = size * side * scale / SIDE
-        x = small / 2 + off_x + shift_x * side * scale - step * SIDE / 2
-        y = small / 2 + off_y + shift_y * side * scale - step * SIDE / 2
+    for shift_x, shift_y, size in squares:
+        step = size * cut.side * cut.scale / SIDE
+        x = small / 2 + off_x + shift_x * reach - step * SIDE / 2
+        y = small / 2 + off_y + shift_y * reach - step * SIDE / 2
         matrix = np.array([[step, 0, x + step / 2 - 0.5], [0, step, y + step / 2 - 0.5]])
         patches.append(
             cv2.warpAffine(
@@ -156,7 +195,7 @@ def _cut_out(pixels: Pixels, box: NDArray[np.float64], quarters: int) -> tuple[P
                 borderValue=GREY,
             )
         )
-    return np.stack(patches).astype(np.uint8), float(side)
+    return np.stack(patches).astype(np.uint8)
 
 
 def _padded(pixels: Pixels, left: int, top: int, side: int) -> Pixels:
