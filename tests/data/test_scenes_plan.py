@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from deepfake.data.collections import read_collections
 from deepfake.data.gather import read_plan
 from deepfake.util.files import ROOT
 
@@ -17,6 +18,10 @@ def test_every_photograph_stands_in_one_split_and_its_origin_is_named() -> None:
     assert len(files) >= 150
     assert {folder.split for folder in folders} == {"Train", "Validation"}
     assert all(folder.label == "Real" and folder.as_it_is and folder.files for folder in folders)
-    text = PLAN.read_text(encoding="utf-8")
+    origins = {one.name: one for one in read_collections(PLAN)}
     for name in files:
-        assert f"# github.com/{name.split('/', maxsplit=1)[0].replace('+', '/', 1)} at " in text
+        place = name.split("/", maxsplit=1)[0]
+        origin = origins[f"scenes/{place}"]
+        assert origin.repository == place.replace("+", "/", 1)
+        assert origin.takes(name.removeprefix(f"{place}/"))
+        assert origin.licence
