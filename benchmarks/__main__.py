@@ -16,13 +16,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     options = parser.parse_args()
-    from benchmarks import browser, folder
+    from benchmarks import browser, folder, shell
 
-    results = [*browser.run(), *folder.run()]
+    results = [*shell.run(), *browser.run(), *folder.run()]
     print(f"{'what':28} {'ours':>9} {'starting document':>18} {'ratio':>7}")
     for result in results:
         print(f"{result.name:28} {result.ours:7.2f} s {result.theirs:16.2f} s {result.ratio:6.1f}x")
         print(f"    {result.details}")
+    print(
+        f"memory of the server: {browser.memory['first']:.0f} MB after its first verdict, "
+        f"{browser.memory['last']:.0f} MB after {browser.UPLOADS}"
+    )
     if options.json:
         options.json.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n")
 

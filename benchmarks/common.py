@@ -91,6 +91,12 @@ def photo(number: int, side: int = 1000) -> Image.Image:
     return drawn_photo(number, side)
 
 
+def resident_mb(process: int) -> float:
+    """Memory of a running process on Linux, in MB."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
 def free_port() -> int:
     """A port of this machine that nobody listens at."""
     with socket.socket() as probe:
@@ -99,14 +105,23 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def server(script: str = "streamlit_app.py") -> Iterator[str]:
-    """A running app on a free port of this machine; gives its address once it answers."""
+def server(
+    script: str = "streamlit_app.py", on_start: Callable[[int], object] | None = None
+) -> Iterator[str]:
+    """A running app on a free port of this machine; gives its address once it answers.
+
+    Args:
+        script: what Streamlit runs.
+        on_start: told the number of the process.
+    """
     port = free_port()
     command = [
         *(sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true"),
         *("--server.port", str(port), "--server.address", "127.0.0.1"),
     ]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if on_start is not None:
+        on_start(process.pid)
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(1200):

@@ -30,7 +30,7 @@ def main() -> None:
     spec = detector.card.input
     crops = [np.asarray(drawn_photo(seed, 300)) for seed in range(options.faces + 1)]
     parts: dict[str, Callable[[np.ndarray], object]] = {
-        "Grad-CAM": lambda crop: grad_cam(detector.network, spec, crop),
+        "Grad-CAM": lambda crop: grad_cam(detector.mapper, spec, crop),
         "stress test": lambda crop: stress_test(detector.p_fake, crop, detector.card.thresholds),
         "embedding": lambda crop: detector.read([crop]),
         "occlusion": lambda crop: occlusion(detector.scorer, spec, crop),

@@ -60,7 +60,7 @@ def show_probability(card: Card) -> None:
 
 def show_base_rates(card: Card, evaluations: list[Recorded]) -> None:
     """An answer that moves with the share of fakes."""
-    st.subheader("How many alarms are true", anchor=False)
+    st.subheader("How reliable is an alarm?", anchor=False)
     if not evaluations:
         st.write("No evaluation with fake and real pictures is recorded in this detector's card.")
         return

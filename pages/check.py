@@ -61,10 +61,10 @@ def ask_for_pictures() -> list[Upload]:
     )
     shelf.take(key, files, is_new=is_new)
     with st.container(horizontal=True, vertical_alignment="center"):
-        camera = st.toggle("Use the camera", key=f"camera-on-{turn}")
+        camera = st.toggle("Use camera", key=f"camera-on-{turn}")
         clear = st.empty()
     is_new = camera_key not in st.session_state
-    photo = st.camera_input("Take a photograph", key=camera_key) if camera else None
+    photo = st.camera_input("Take a photo", key=camera_key) if camera else None
     shelf.take(camera_key, [photo] if photo else [], is_new=is_new or not camera)
     if shelf.uploads:
         clear.button("Clear all", icon=":material/delete:", on_click=clear_all)
@@ -81,12 +81,12 @@ def clear_all() -> None:
 
 def show_empty_state() -> None:
     with st.container(border=True):
-        st.markdown("**Nothing to check yet.** Drop one or several pictures above, or take a photograph.")
+        st.markdown("**Nothing to check yet.** Drop one or several pictures above, or take a photo.")
         st.markdown(
             f"- {READABLE}; up to {MAX_MIB} MB, {MAX_PIXELS // 10**6} "
             f"megapixels and {MAX_FILES} pictures at a time, at least {MIN_SIDE} pixels on each side\n"
-            "- It works best with one clear face that looks at the camera\n"
-            "- The original file says more than a screenshot or a copy from a messenger"
+            "- Works best with one clear, front-facing face\n"
+            "- Use the original file: screenshots and messenger copies lose evidence"
         )
         link_to_page("pages/video.py", "A video goes to the page Check a video")
         link_to_page(

@@ -57,7 +57,9 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A models folder with one detector, ``tiny``: a small network with random weights."""
+    from deepfake.images.pixels import InputSpec
     from deepfake.networks.architectures import compact
+    from deepfake.networks.conversion import served_file
 
     folder = tmp_path_factory.mktemp("models")
     (folder / "tiny").mkdir()
@@ -67,6 +69,9 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     card = drawn_card(
         name="tiny", sha256=hashlib.sha256(content).hexdigest(), description="A random network for tests."
     )
+    served = served_file(model, InputSpec(**card["input"]))
+    (folder / "tiny" / "model.tflite").write_bytes(served)
+    card["served_sha256"] = hashlib.sha256(served).hexdigest()
     (folder / "tiny" / "card.json").write_text(json.dumps(card))
     (folder / "default.txt").write_text("tiny\n")
     return folder

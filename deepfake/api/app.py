@@ -24,7 +24,7 @@ from starlette.routing import Route
 from deepfake import __version__
 from deepfake.api.schema import PREFIX, openapi
 from deepfake.api.uploads import ApiError, RateLimit, Upload, check_key, read_form
-from deepfake.detection.card import ModelError, default_name, load_card, model_names
+from deepfake.detection.card import ModelError, default_name, load_card, model_names, quick_name
 from deepfake.errors import UserError
 from deepfake.images.archives import Source
 from deepfake.types import OPERATING_POINTS, OperatingPoint
@@ -124,7 +124,9 @@ class Service:
             form = await read_form(request)
             point = _operating_point(form.fields.get("threshold"))
             stress = _flag("stress", form.fields.get("stress"))
+            fast = _flag("fast", form.fields.get("fast"))
             name = (await asyncio.to_thread(load_card, form.fields.get("model"))).name
+            name = await asyncio.to_thread(quick_name, name) if fast else name
             results = []
             for upload in form.uploads:
                 if await request.is_disconnected():

@@ -183,6 +183,11 @@ def openapi(*, needs_key: bool) -> dict[str, Any]:
                 "description": "also score each face compressed, resized, blurred; a verdict that does not "
                 "survive is uncertain",
             },
+            "fast": {
+                **_YES_NO,
+                "default": False,
+                "description": "of a detector with two networks ask the first alone",
+            },
         },
         "required": ["files"],
     }

@@ -25,7 +25,7 @@ MAX_BODY_BYTES = 2 * MAX_BYTES + 2**20
 """Bytes of one request: two pictures of the largest size, and what multipart adds."""
 BODY_SECONDS = 60.0
 """A body must have arrived within this time."""
-FIELDS = ("model", "threshold", "stress")
+FIELDS = ("model", "threshold", "stress", "fast")
 _MAX_FIELD_BYTES = 1024
 _MAX_NAME = 255
 _MAX_CLIENTS = 10_000

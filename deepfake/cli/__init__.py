@@ -12,14 +12,15 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from deepfake import __version__
+from deepfake.cli.collect import add_collect
 from deepfake.cli.data import add_data, add_gather
 from deepfake.cli.evaluate import add_compare, add_evaluate, add_robustness
 from deepfake.cli.features import add_features
 from deepfake.cli.judge import add_index, add_predict, add_report, add_video
 from deepfake.cli.rules import add_rules
 from deepfake.cli.serve import add_serve
-from deepfake.cli.stack import add_stack
-from deepfake.cli.train import add_combine, add_publish, add_train
+from deepfake.cli.stack import add_pair, add_stack
+from deepfake.cli.train import add_combine, add_convert, add_publish, add_train
 from deepfake.errors import UserError
 from deepfake.util.text import printable
 
@@ -76,12 +77,15 @@ def command_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m deepfake", description="Tell photographs of real faces from deepfakes.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_collect(commands)
     add_gather(commands)
     add_train(commands)
     add_features(commands)
     add_stack(commands)
+    add_pair(commands)
     add_combine(commands)
     add_publish(commands)
+    add_convert(commands)
     add_evaluate(commands)
     add_compare(commands)
     add_robustness(commands)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfake.cli.options import input_path, output_path, progress
+from deepfake.cli.options import add_detector_options, detector_name, input_path, output_path, progress
 from deepfake.errors import UserError
 from deepfake.util.text import printable
 
@@ -29,7 +29,7 @@ def add_evaluate(commands: Any) -> None:
     evaluate.add_argument("data", type=input_path, help="the data set's folder")
     evaluate.add_argument("--split", help="Train, Validation or Test (default: all images)")
     evaluate.add_argument("--source", help="only this source of the data set's manifest")
-    evaluate.add_argument("--model", metavar="NAME", help="the detector (default: the default one)")
+    add_detector_options(evaluate)
     evaluate.add_argument("--perturbed", action="store_true", help="score one perturbed copy of each image")
     evaluate.add_argument(
         "--json", type=output_path, metavar="FILE", help="write all numbers; - for the terminal"
@@ -68,9 +68,10 @@ def _evaluate(options: argparse.Namespace) -> int:
         print(f"note: {printable(note)}", file=sys.stderr)
     data = index.select(split=options.split, source=options.source)
     data.check_files()
+    name = detector_name(options)
     if options.record and not options.scores:  # with --scores nothing is lost where the card is closed
-        output_path(load_card(options.model).folder / "card.json")
-    detector = get_detector(options.model)
+        output_path(load_card(name).folder / "card.json")
+    detector = get_detector(name)
     show = progress("images", len(data), file=options.progress)
     result = measure(detector, data, perturbed=options.perturbed, on_progress=show)
     for path, why in result.refused:

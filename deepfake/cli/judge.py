@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from deepfake.cli.options import (
     EMPTY_PATH,
     add_verdict_options,
+    detector_name,
     input_path,
     operating_point,
     output_path,
@@ -77,7 +78,7 @@ def _judged(options: argparse.Namespace) -> Iterator[Outcome]:
     from deepfake.detection.batch import judge_source, sources_below
     from deepfake.detection.detector import get_detector
 
-    detector = get_detector(options.model)
+    detector = get_detector(detector_name(options))
     point = operating_point(options)
     for given in options.paths:
         if not given:  # Path("") is the folder one stands in
@@ -203,7 +204,7 @@ def run_report(options: argparse.Namespace) -> int:
         content = options.image.read_bytes()
     except ImageRefused as refusal:
         raise ImageRefused(refusal.code, f"{str(options.image)!r}: {refusal.message}") from refusal
-    detector = get_detector(options.model)
+    detector = get_detector(detector_name(options))
     verdict = detector.stressed(image, detector.check(image, operating_point(options)))
     today = datetime.datetime.now(datetime.UTC).date()
     report = make_report(
@@ -252,15 +253,15 @@ def _explanations(detector: Detector, image: LoadedImage, verdict: Verdict) -> d
     from deepfake.report.document import explained_parts
 
     crops = scored_parts(image.pixels, verdict)
-    card, parts = detector.card, verdict.parts
+    mapped, parts = detector.for_maps(), verdict.parts
     return {
         place: explain(
-            detector.network,
-            detector.scorer,
-            card.input,
+            mapped.mapper,
+            mapped.scorer,
+            mapped.card.input,
             crops[place],
-            probability=card.probability,
-            fake=parts[place].p_fake >= card.thresholds.balanced,
+            probability=mapped.card.probability,
+            fake=parts[place].p_fake >= detector.card.thresholds.balanced,
         )
         for place in explained_parts(verdict)
     }
@@ -292,7 +293,7 @@ def run_video(options: argparse.Namespace) -> int:
     """
     from deepfake.detection.detector import get_detector
 
-    detector, refused = get_detector(options.model), False
+    detector, refused = get_detector(detector_name(options)), False
     point = operating_point(options)
     for path in options.paths:
         result = _judge_video(detector, path, point)

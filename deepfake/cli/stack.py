@@ -1,4 +1,4 @@
-"""``python -m deepfake stack``: how a detector and a head on a frozen tower become one answer."""
+"""``python -m deepfake stack`` and ``pair``: a detector and a head on a frozen tower become one answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from deepfake.cli.features import add_weights
-from deepfake.cli.options import input_path, output_path, positive_number, say
+from deepfake.cli.options import input_path, output_path, positive, positive_number, say
+from deepfake.cli.train import add_card_texts, card_texts, check_target
 
 
 def add_stack(commands: Any) -> None:
@@ -79,8 +80,40 @@ def _stack(options: argparse.Namespace) -> int:
         print_risk(rows)
     say(
         f"\nshare {stack.share:.4f}, scale {stack.scale:.4f}, bias {stack.bias:.4f}, "
-        f"margin {stack.margin:.3f}, contradiction {stack.contradiction:.3f}: {options.out}"
+        f"margin {stack.margin:.3f}: {options.out}"
     )
+    return 0
+
+
+def add_pair(commands: Any) -> None:
+    """Adds the command to the parser's."""
+    pair = commands.add_parser(
+        "pair", help="make a detector of a detector and a second network that 'fit' made"
+    )
+    pair.add_argument("main", help="the detector that is asked first; it stays as it is")
+    pair.add_argument("run", type=input_path, help="the folder of the run that 'fit' made")
+    pair.add_argument("stack", type=input_path, help="the file that 'stack' wrote")
+    pair.add_argument("name", help="the new detector's name")
+    pair.add_argument("--data", type=input_path, required=True, help="the data set to calibrate on")
+    pair.add_argument(
+        "--images", type=positive, default=2000, help="of it, in the detector's shares (default: 2000)"
+    )
+    add_card_texts(pair)
+    pair.set_defaults(command=_pair)
+
+
+def _pair(options: argparse.Namespace) -> int:
+    from deepfake.data.index import index_dataset
+    from deepfake.detection.card import load_card
+    from deepfake.training.frozen.stack import Stack
+    from deepfake.training.pair import pair
+
+    check_target(options.name)
+    card = pair(
+        load_card(options.main), options.run, Stack.read(options.stack), options.name,
+        data=index_dataset(options.data), texts=card_texts(options), most=options.images, say=say,
+    )  # fmt: skip
+    say(f"Published as {card.folder}: temperature {card.temperature:.2f}, {card.thresholds}")
     return 0
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +37,7 @@ def add_publish(commands: Any) -> None:
     publish.add_argument("run", type=input_path, help="the run's folder")
     publish.add_argument("name", help="the detector's name")
     publish.add_argument("--data", type=input_path, help="where the run's data set lies now, if it was moved")
-    publish.add_argument("--description", default="", help="one sentence for the card")
-    publish.add_argument(
-        "--knows", action="append", default=[], metavar="KIND", help="a kind of fake (repeat)"
-    )
-    publish.add_argument("--does-not-know", action="append", default=[], metavar="KIND")
-    publish.add_argument("--false-alarms", default="", help="which real pictures it tends to call fake")
-    publish.add_argument("--licence", default="", help="of the training data")
+    add_card_texts(publish)
     publish.add_argument(
         "--whole-pictures",
         action="store_true",
@@ -51,13 +46,46 @@ def add_publish(commands: Any) -> None:
     publish.set_defaults(command=_publish)
 
 
-def _publish(options: argparse.Namespace) -> int:
+def add_card_texts(command: argparse.ArgumentParser) -> None:
+    """The options whose words go into a detector's card."""
+    command.add_argument("--description", default="", help="one sentence for the card")
+    command.add_argument(
+        "--knows", action="append", default=[], metavar="KIND", help="a kind of fake (repeat)"
+    )
+    command.add_argument("--does-not-know", action="append", default=[], metavar="KIND")
+    command.add_argument("--false-alarms", default="", help="which real pictures it tends to call fake")
+    command.add_argument("--licence", default="", help="of the training data")
+
+
+def card_texts(options: argparse.Namespace) -> CardTexts:
+    """The words of ``add_card_texts``."""
     from deepfake.training.publish import CardTexts
 
     knows, does_not_know = tuple(options.knows), tuple(options.does_not_know)
-    words = options.description, knows, does_not_know, options.licence, options.false_alarms
-    texts = CardTexts(*words, whole_pictures=options.whole_pictures)
+    return CardTexts(options.description, knows, does_not_know, options.licence, options.false_alarms)
+
+
+def _publish(options: argparse.Namespace) -> int:
+    texts = replace(card_texts(options), whole_pictures=options.whole_pictures)
     publish_run(options.run, options.name, options.data, texts)
+    return 0
+
+
+def add_convert(commands: Any) -> None:
+    """Adds the command to the parser's."""
+    convert = commands.add_parser(
+        "convert", help="make a detector's served file, model.tflite, anew from model.keras"
+    )
+    convert.add_argument("name", help="the detector's name")
+    convert.set_defaults(command=_convert)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from deepfake.detection.card import load_card
+    from deepfake.training.publish import convert
+
+    card = convert(load_card(options.name))
+    say(f"{card.name}: served from {card.folder / 'model.tflite'}, SHA-256 {card.served_sha256[:12]}...")
     return 0
 
 

@@ -1,15 +1,10 @@
-"""The shipped detectors: ``models/NAME/`` with ``model.keras``, ``card.json`` and score tables.
-
-Only a ``.keras`` file whose SHA-256 stands in its card is loaded, with Keras' safe mode on: a model
-file can carry code.
-"""
+"""The shipped detectors: ``models/NAME/`` with their networks, ``card.json`` and score tables."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +18,6 @@ from deepfake.images.pixels import INTERPOLATIONS, InputSpec
 from deepfake.types import Thresholds
 from deepfake.util.cache import folder_named
 from deepfake.util.files import PACKED_MODELS, ROOT
-from deepfake.util.tensorflow import import_tensorflow
 
 
 def calibrated_probability(logits: ArrayLike, temperature: float, bias: float = 0.0) -> NDArray[np.float64]:
@@ -37,17 +31,34 @@ def calibrated_probability(logits: ArrayLike, temperature: float, bias: float = 
             "bad_setting",
             f"The temperature must be above 0 and the bias a number. Received {temperature} and {bias}.",
         )
-    from scipy.special import expit  # its import would cost the first paint a third of a second
+    # Not SciPy's expit, whose import costs more than a verdict; this form overflows nowhere.
+    with np.errstate(invalid="ignore"):  # NaN stays NaN
+        return np.exp(-np.logaddexp(0.0, -(np.asarray(logits, dtype=np.float64) / temperature + bias)))
 
-    return np.asarray(expit(np.asarray(logits, dtype=np.float64) / temperature + bias))
 
-
+KERAS, SERVED, SECOND = "model.keras", "model.tflite", "second.tflite"
+"""Files of a detector: its network, the same as it is served, and a second one beside another detector's."""
 BESIDE = " + "
 """Between the architectures of networks that one detector combines (``training.combine``)."""
 
 
 class ModelError(UserError):
     """A detector is missing, damaged or not to be trusted."""
+
+
+@dataclass(frozen=True)
+class SecondOpinion:
+    """A second network whose logit is added to that of another detector.
+
+    Attributes:
+        main: name of the other detector, whose network is asked first.
+        share: what the second logit is multiplied by before it is added.
+        served_sha256: of ``second.tflite``, the second network.
+    """
+
+    main: str
+    share: float
+    served_sha256: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,8 @@ class Card:
         bias: is then added to them (Platt, 1999).
         thresholds: where a score becomes a verdict.
         sha256: of ``model.keras``.
+        served_sha256: of ``model.tflite``, made of it; empty where there is none and TensorFlow scores.
+        second: the second network, where ``model.keras`` and ``model.tflite`` are those of another detector.
         description: one sentence.
         knows, does_not_know: kinds of fakes it was, and was not, trained on.
         evaluations: one entry a data set and split: ``data``, ``split``, ``perturbed``, ``command``,
@@ -90,11 +103,18 @@ class Card:
     bias: float = 0.0
     whole_pictures: bool = False
     rules: Rules = field(default_factory=Rules)
+    served_sha256: str = ""
+    second: SecondOpinion | None = None
 
     @property
     def networks(self) -> list[str]:
         """The architectures of its networks: one, or those that it combines."""
         return self.architecture.split(BESIDE)
+
+    @property
+    def network_folder(self) -> Path:
+        """Where the files of its first network lie."""
+        return self.folder.parent / self.second.main if self.second else self.folder
 
     @property
     def sources(self) -> list[str]:
@@ -112,8 +132,6 @@ class Card:
         Returns:
             float64 in 0..1, of the same shape.
         """
-        pass
-
         return calibrated_probability(logits, self.temperature, self.bias)
 
     @property
@@ -122,7 +140,9 @@ class Card:
 
         The key of every score that is kept, so that none outlives a new calibration.
         """
-        facts = [self.sha256, self.input.to_dict(), float(self.temperature), float(self.bias)]
+        facts: list[Any] = [self.sha256, self.input.to_dict(), float(self.temperature), float(self.bias)]
+        if self.second:
+            facts += [self.second.share, self.second.served_sha256]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -141,12 +161,14 @@ def models_folder() -> Path:
 
 
 def model_names() -> list[str]:
-    """Names of all detectors that have a card and a file."""
+    """Names of all detectors that have a card and a network."""
     folder = models_folder()
     if not folder.is_dir():
         return []
     return sorted(
-        p.name for p in folder.iterdir() if (p / "card.json").is_file() and (p / "model.keras").is_file()
+        place.name
+        for place in folder.iterdir()
+        if (place / "card.json").is_file() and any((place / name).is_file() for name in (KERAS, SECOND))
     )
 
 
@@ -198,6 +220,8 @@ def load_card(name: str | None = None) -> Card:
             bias=_numbers({"bias": 0.0} | contents, "bias")["bias"],
             whole_pictures=_checked({"whole_pictures": False} | contents, "whole_pictures", bool),
             rules=read_rules(_checked({"rules": {}} | contents, "rules", dict)),
+            served_sha256=_checked({"served_sha256": ""} | contents, "served_sha256", str),
+            second=_second(contents.get("second")),
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError(
@@ -206,10 +230,29 @@ def load_card(name: str | None = None) -> Card:
         ) from error
 
 
+def quick_name(name: str | None = None) -> str:
+    """The name of the detector that asks the first network alone, where one has two; else its own.
+
+    Raises:
+        ModelError: as ``load_card``.
+    """
+    card = load_card(name)
+    return card.second.main if card.second else card.name
+
+
 def _checked(contents: dict[str, Any], key: str, kind: type) -> Any:
     if not isinstance(contents[key], kind):
         raise TypeError(f"{key}: expected {kind.__name__}, received {contents[key]!r}")
     return contents[key]
+
+
+def _second(given: Any) -> SecondOpinion | None:
+    if given is None:
+        return None
+    second = SecondOpinion(**given)
+    if _numbers({"share": second.share}, "share")["share"] < 0 or Path(second.main).name != second.main:
+        raise ValueError(f"second: {given!r}")
+    return second
 
 
 def _input(given: Any) -> InputSpec:
@@ -230,48 +273,3 @@ def _numbers(contents: dict[str, Any], key: str) -> dict[str, Any]:
         if not sound or (name in ("size", "temperature") and value <= 0):
             raise ValueError(f"{key}: {name} is {value!r}")
     return values
-
-
-def load_model(card: Card) -> Any:
-    """Loads a detector's network after checking its hash.
-
-    Raises:
-        ModelError: code ``wrong_hash``: the file is not the one that the card describes;
-            ``unreadable``: Keras refuses it, for instance as it carries code.
-    """
-    import_tensorflow()
-    path = card.folder / "model.keras"
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != card.sha256:
-        raise ModelError(
-            "wrong_hash",
-            f"The file of the detector '{card.name}' is not the one its card describes, so it is not loaded. "
-            f"Expected SHA-256 {card.sha256[:12]}..., received {found[:12]}.... Restore {path}.",
-        )
-    try:
-        return read_network(path)
-    except Exception as error:  # Keras raises nearly anything
-        raise ModelError(
-            "unreadable",
-            f"The detector '{card.name}' cannot be loaded by this version of Keras, or its file carries "
-            "code, which is not run. Publish it again from its run.",
-        ) from error
-
-
-def read_network(path: Path) -> Any:
-    """The network in a ``.keras`` file, its tables stored as they are or as int8; code in it is not run.
-
-    Raises:
-        Exception: nearly anything, where Keras cannot read it.
-    """
-    import keras
-
-    import deepfake.networks.clip_vit  # noqa: F401 - Keras finds its layers by name
-    from deepfake.networks.int8_weights import is_quantised, restored
-
-    if not is_quantised(path):
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    with tempfile.TemporaryDirectory() as folder:
-        whole = Path(folder) / path.name
-        restored(path, whole)
-        return keras.saving.load_model(whole, compile=False, safe_mode=True)

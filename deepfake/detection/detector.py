@@ -6,11 +6,13 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.detection.card import Card, load_card, load_model
+from deepfake.detection.card import Card, load_card
+from deepfake.detection.model_files import load_model, load_second, load_served
 from deepfake.detection.neighbours import LookalikeError, LookalikeIndex, load_index
 from deepfake.detection.stress import REFRAMING, Change, stress_test
 from deepfake.detection.verdict import FaceVerdict, Reason, Verdict, WholeVerdict, picture_score
@@ -19,7 +21,8 @@ from deepfake.faces.finder import Face, FaceScan, crop, find_faces, turned_back
 from deepfake.images.load import LoadedImage
 from deepfake.images.photographs import looks_drawn
 from deepfake.images.pixels import centre_square, to_batch
-from deepfake.networks.scoring import compiled_reader, compiled_scorer
+from deepfake.networks.scoring import Mapper, Reader, compiled_reader
+from deepfake.networks.served import ServedNetwork
 from deepfake.settings import capped
 from deepfake.types import Box, OperatingPoint, Pixels
 from deepfake.util.jobs import BoundedQueue
@@ -35,21 +38,49 @@ class Detector:
     """A network with its card. Safe to share between threads."""
 
     def __init__(self, card: Card) -> None:
-        """Loads the network; takes seconds.
+        """Loads the served network, or where there is none the Keras network with TensorFlow (seconds).
 
         Raises:
             ModelError: the model file is missing or not the one in the card.
         """
         self.card = card
-        self.network = load_model(card)
-        self.scorer = compiled_scorer(self.network, card.input)
-        self.reader = compiled_reader(self.network, card.input)
+        self._keras: list[Any] = []
+        self._keras_lock = threading.Lock()
+        first, second = load_served(card), load_second(card)
+        self.reader: Reader = _added(first or compiled_reader(self.network, card.input), second, card)
+        self.scorer = lambda batch: self.reader(batch)[0]
+        self.mapper: Mapper = first.maps if first and first.has_map else self._maps
         self.index = _index_of(card)
+
+    @property
+    def network(self) -> Any:
+        """The first network in Keras, for what needs gradients; loaded at the first use, in seconds.
+
+        Raises:
+            ModelError: as ``model_files.load_model``.
+        """
+        with self._keras_lock:
+            if not self._keras:
+                self._keras.append(load_model(self.card))
+            return self._keras[0]
+
+    def _maps(self, batch: Pixels) -> NDArray[np.float32]:
+        from deepfake.networks.grad_cam import compiled_mapper
+
+        return compiled_mapper(self.network, self.card.input)(batch)
 
     @classmethod
     def load(cls, name: str | None = None) -> Detector:
         """The detector of that name, or the default one: ``get_detector``."""
         return get_detector(name)
+
+    def for_maps(self) -> Detector:
+        """The detector whose maps are shown: of two networks the first alone, for a map takes 200 scores.
+
+        Raises:
+            ModelError: as ``get_detector``.
+        """
+        return get_detector(self.card.second.main) if self.card.second else self
 
     def p_fake(self, crops: Sequence[Pixels]) -> NDArray[np.float64]:
         """Calibrated probabilities of Fake.
@@ -170,6 +201,19 @@ class Detector:
             stress_test(self.p_fake, part, thresholds, mine) for part, mine in zip(parts, again, strict=True)
         )
         return replace(verdict, stress=tests).at(verdict.operating_point, self.card.thresholds)
+
+
+def _added(first: Reader, second: ServedNetwork | None, card: Card) -> Reader:
+    """The first network, and where there are two what both give: logits added up, the first's embeddings."""
+    if second is None or card.second is None:
+        return first
+    share = card.second.share
+
+    def read(batch: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        logits, vectors = first(batch)
+        return logits + np.float32(share) * second.logits(batch), vectors
+
+    return read
 
 
 def scored_parts(pixels: Pixels, verdict: Verdict, *, every: bool = False) -> list[Pixels]:
@@ -299,7 +343,7 @@ def get_detector(name: str | None = None) -> Detector:
 
 
 def warm_up() -> None:
-    """Loads TensorFlow, the face finder and the default detector, and lets them judge a grey square.
+    """Loads the face finder and the default detector, and lets them judge a grey square.
 
     Raises:
         ModelError: there is no detector, or it is damaged.

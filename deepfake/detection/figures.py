@@ -82,7 +82,7 @@ def video_table(result: VideoVerdict) -> pd.DataFrame:
 
 def video_figure(result: VideoVerdict) -> go.Figure:
     """A dot for each frame with a face over the time, and the median as a dotted line."""
-    figure = base_figure("Second of the video", "Probability of fake")
+    figure = base_figure("Time (s)", "Probability of fake")
     shown = result.deciding
     figure.add_scatter(
         x=[frame.second for frame in shown],

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from deepfake.images.pixels import InputSpec, fitted, scaled
-from deepfake.networks.scoring import Scorer
+from deepfake.images.pixels import InputSpec, fitted
+from deepfake.networks.scoring import Mapper, Scorer
 from deepfake.types import Pixels
 
 Heat = NDArray[np.float32]
@@ -80,7 +80,7 @@ class Explanation:
 
 
 def explain(
-    network: Any,
+    mapper: Mapper,
     scorer: Scorer,
     spec: InputSpec,
     crop: Pixels,
@@ -93,7 +93,7 @@ def explain(
     """Both maps of a crop, whether each is faithful, and how far they agree.
 
     Args:
-        network, scorer: of ``Detector``.
+        mapper, scorer: of ``Detector``.
         spec: the network's input.
         crop: (H, W, 3) uint8, as the network is given it.
         probability: ``Card.probability`` of the detector, so that scores here are those of its verdicts.
@@ -102,43 +102,24 @@ def explain(
         on_progress: told the share of the occlusion that is done, 0..1.
     """
     if first is None:
-        first = grad_cam(network, spec, crop)
+        first = grad_cam(mapper, spec, crop)
     second = occlusion(scorer, spec, crop, on_progress=on_progress)
     worth = faithfulness(scorer, spec, crop, (first, second), probability=probability, fake=fake)
     return Explanation(crop, first, second, worth[0], worth[1], agreement(first, second), fake)
 
 
-def grad_cam(network: Any, spec: InputSpec, crop: Pixels) -> Heat:
-    """Gradient-weighted class activation map (Selvaraju et al., Grad-CAM, 2017) of the logit of Fake.
-
-    Unlike the paper's, which keeps what speaks for the class alone, the map keeps its sign.
+def grad_cam(mapper: Mapper, spec: InputSpec, crop: Pixels) -> Heat:
+    """The map of ``networks.grad_cam`` of one crop.
 
     Args:
-        network: a Keras model of ``architectures``.
-        spec: its input.
+        mapper: of ``Detector``.
+        spec: the network's input.
         crop: (H, W, 3) uint8, as the network is given it.
 
     Returns:
         (h, w) float32 at the resolution of the last feature map, largest absolute value 1 (or all 0).
     """
-    import keras
-    import tensorflow as tf
-
-    from deepfake.networks.architectures import fake_logit
-
-    pooled = [
-        layer.input for layer in network.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)
-    ]
-    both = keras.Model(network.inputs, [pooled, network.outputs[0]])
-    batch = tf.constant(scaled(fitted(crop, spec)[None], spec))
-    with tf.GradientTape() as tape:
-        maps, outputs = both(batch, training=False)
-        logit = fake_logit(outputs)
-    heat: Any = 0  # of each network where several are combined; their last maps are equally large
-    for features, gradients in zip(maps, tape.gradient(logit, maps), strict=True):
-        weights = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
-        heat = heat + np.asarray(tf.reduce_sum(weights * features, axis=-1))[0]
-    return _normed(heat)
+    return _normed(mapper(fitted(crop, spec)[None])[0])
 
 
 def occlusion(
@@ -264,10 +245,15 @@ MAP_NAMES = (
     ("Occlusion", "how the score falls when a part is blurred"),
 )
 """Each map's name and what it is made of, in the order of ``Explanation``."""
-COLOURS_MEAN = (
-    "Orange parts spoke for fake, blue parts for real. The maps show what the detector reacted to, not what "
-    "is wrong with the picture."
-)
+
+
+def colours_mean(*, two_networks: bool) -> str:
+    """How to read the maps; of a detector with two networks they are those of the first."""
+    means = (
+        "Orange areas pushed the score toward fake, blue ones toward real. The maps show what the detector "
+        "reacted to, not what is wrong with the picture."
+    )
+    return f"{means} Of its two networks they show the first." if two_networks else means
 
 
 def worth_words(worth: Faithfulness, *, fake: bool) -> str:

@@ -29,7 +29,7 @@ NO_FACE = "No face found"
 POINT_WORDS: Mapping[OperatingPoint, str] = {"balanced": "Balanced", "few_false_alarms": "Few false alarms"}
 
 POINT_MEANINGS: Mapping[OperatingPoint, str] = {
-    "balanced": "Missed fakes and false alarms weigh the same.",
+    "balanced": "Treats missed fakes and false alarms equally.",
     "few_false_alarms": "Says fake only where at most 1 in 100 real pictures kept out of training would be. "
     "More fakes stay uncertain.",
 }

@@ -46,7 +46,7 @@ def roc_figure(curves: Curves, now: AtThreshold, marks: AtThreshold | None = Non
         now: each detector's threshold, drawn as a filled mark on its curve.
         marks: further thresholds of the first detector by what they are, drawn as open marks.
     """
-    figure = base_figure("Real pictures called fake (% of Real)", "Fakes found (% of Fake)", CURVE_HEIGHT)
+    figure = base_figure("Real images called fake (% of Real)", "Fakes found (% of Fake)", CURVE_HEIGHT)
     _add_guessing(figure, 0, 1)
     hover = ("fakes found %{y:.1%}", "false alarms %{x:.2%}")
     _add_curves(
@@ -102,7 +102,7 @@ def det_figure(curves: Curves, now: AtThreshold, marks: AtThreshold | None = Non
     curves = {name: points for name, points in curves.items() if len(points) > 1}
     if not curves:
         return None
-    figure = base_figure("Real pictures called fake (% of Real)", "Fakes missed (% of Fake)", CURVE_HEIGHT)
+    figure = base_figure("Real images called fake (% of Real)", "Fakes missed (% of Fake)", CURVE_HEIGHT)
     hover = ("false alarms %{customdata[1]:.2%}", "fakes missed %{customdata[2]:.1%}")
     _add_curves(figure, curves, now, marks, columns=("x", "y"), hover=hover, position=_deviates)
     every = pd.concat(curves.values())
@@ -230,10 +230,10 @@ def _deviates(metrics: ThresholdMetrics) -> Point:
 
 
 DOT_TITLES = {
-    "accuracy": "Called rightly (% of pictures)",
+    "accuracy": "Accuracy (% of images)",
     "auc": "ROC AUC (0.5 is guessing, 1 is perfect)",
     "recall": "Fakes found (% of Fake)",
-    "false_alarm_rate": "Real pictures called fake (% of Real)",
+    "false_alarm_rate": "Real images called fake (% of Real)",
 }
 
 

@@ -8,11 +8,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from deepfake.errors import EvaluationError
 from deepfake.util.files import replacing
@@ -122,7 +122,7 @@ def wilson_interval(k: int, n: int, confidence: float = 0.95) -> tuple[float, fl
             "bad_setting",
             f"A share needs at least 1 image and a count between 0 and n. Received {k} of {n}.",
         )
-    low, high = wilson_bounds(np.asarray(k), np.asarray(n), float(ndtri(0.5 + confidence / 2)))
+    low, high = wilson_bounds(np.asarray(k), np.asarray(n), NormalDist().inv_cdf(0.5 + confidence / 2))
     return float(low), float(high)
 
 

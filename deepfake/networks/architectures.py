@@ -212,3 +212,8 @@ def fake_logit(outputs: Any) -> Any:
     tiny = np.finfo(np.float32).tiny
     logs: Any = keras.ops.log(keras.ops.maximum(outputs, tiny))
     return logs[:, 0] - logs[:, 1]
+
+
+def last_dense(network: Any) -> Any:
+    """The network's last dense layer, whose input is the embedding of an image."""
+    return next(layer for layer in reversed(network.layers) if isinstance(layer, layers.Dense))

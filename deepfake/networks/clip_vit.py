@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import keras
 import numpy as np
 from keras import layers, ops
@@ -31,7 +32,8 @@ class Shape:
     """The sizes of a vision transformer.
 
     Attributes:
-        size: side of the square input in pixels.
+        given: side of the square input in pixels, which is that of the detector it stands beside.
+        size: side in pixels to which the input is enlarged, the tower's own.
         patch: side of a patch in pixels.
         width: numbers a token.
         heads: of attention.
@@ -40,6 +42,7 @@ class Shape:
         deviation: pool the standard deviation beside the mean.
     """
 
+    given: int = 192
     size: int = 224
     patch: int = 16
     width: int = 768
@@ -150,15 +153,37 @@ class PatchStatistics(layers.Layer):
         return {**super().get_config(), "deviation": self.deviation}
 
 
+@keras.saving.register_keras_serializable(package="deepfake")
+class Enlarge(layers.Layer):
+    """Bicubic interpolation to a larger square, as two products with a matrix: every engine knows those."""
+
+    def __init__(self, size: int, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.size = size
+
+    def call(self, inputs: Any) -> Any:
+        """(N, given, given, channels) -> (N, size, size, channels)."""
+        unit = np.eye(inputs.shape[1], dtype=np.float32)
+        matrix = cv2.resize(unit, (unit.shape[0], self.size), interpolation=cv2.INTER_CUBIC)
+        kernel = ops.cast(ops.convert_to_tensor(matrix), inputs.dtype)
+        wide: Any = ops.matmul(kernel, inputs)
+        return ops.transpose(ops.matmul(kernel, ops.transpose(wide, (0, 2, 1, 3))), (0, 2, 1, 3))
+
+    def get_config(self) -> dict[str, Any]:
+        """What Keras needs to make the layer again."""
+        return {**super().get_config(), "size": self.size}
+
+
 def backbone(shape: Shape = CLIP_B16) -> keras.Model:
     """The tower up to its last kept block, with random weights.
 
     Returns:
-        A model from (N, size, size, 3) in [-1, 1] to the pooled patch tokens (N, D) float32: for each of
+        A model from (N, given, given, 3) in [-1, 1] to the pooled patch tokens (N, D) float32: for each of
         ``shape.pooled`` in turn the mean and, by choice, the standard deviation. 57 M parameters in 8 blocks.
     """
-    inputs = keras.Input((shape.size, shape.size, 3))
-    patches = layers.Conv2D(shape.width, shape.patch, shape.patch, name="patches")(inputs)
+    inputs = keras.Input((shape.given, shape.given, 3))
+    pixels = inputs if shape.given == shape.size else Enlarge(shape.size, name="enlarge")(inputs)
+    patches = layers.Conv2D(shape.width, shape.patch, shape.patch, name="patches")(pixels)
     tokens = Tokens(name="tokens")(patches)
     tokens = layers.LayerNormalization(epsilon=1e-5, name="norm_before")(tokens)
     pooled = []
@@ -271,7 +296,7 @@ def with_head(
         bias: of the head.
 
     Returns:
-        A model from (N, size, size, 3) in [-1, 1] to (N, 1): the logit of Fake.
+        A model from (N, given, given, 3) in [-1, 1] to (N, 1): the logit of Fake.
     """
     kept = replace(shape, blocks=max(blocks) + 1, pooled=tuple(blocks), deviation=deviation)
     body = backbone(kept)

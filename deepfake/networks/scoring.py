@@ -167,10 +167,9 @@ def compiled_reader(network: Any, spec: InputSpec) -> Reader:
     import keras
     import tensorflow as tf
 
-    from deepfake.networks.architectures import fake_logit
+    from deepfake.networks.architectures import fake_logit, last_dense
 
-    last = next(layer for layer in reversed(network.layers) if isinstance(layer, keras.layers.Dense))
-    both = keras.Model(network.inputs, [network.output, last.input])
+    both = keras.Model(network.inputs, [network.output, last_dense(network).input])
 
     @tf.function(input_signature=[tf.TensorSpec((None, spec.size, spec.size, 3), tf.uint8)])
     def run(batch: Any) -> Any:
@@ -182,3 +181,7 @@ def compiled_reader(network: Any, spec: InputSpec) -> Reader:
         return np.asarray(logits), np.asarray(vectors)
 
     return read
+
+
+Mapper = Callable[[Pixels], NDArray[np.float32]]
+"""From a uint8 batch (N, size, size, 3) to signed maps (N, h, w) of what spoke for Fake (``grad_cam``)."""

@@ -54,6 +54,11 @@ def training_lines(card: Card) -> tuple[str, ...]:
     """How the network was made; what the card does not say is left out."""
     contents, recipe, data = card.contents, _part(card, "recipe"), _part(card, "data")
     lines = [f"Network: {card.architecture}" + _count(contents.get("parameters"), " parameters", ", ")]
+    if card.second:
+        lines.append(
+            f"Its first network is that of {card.second.main}; what the second says counts "
+            f"{card.second.share:.2f} times as much"
+        )
     lines.append(f"It looks at each face at {card.input.size} x {card.input.size} pixels")
     if card.sources and data.get("train_images"):
         named = "; ".join(_SETS.get(source, source) for source in card.sources)

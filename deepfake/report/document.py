@@ -13,11 +13,11 @@ from deepfake import __version__
 from deepfake.detection.card import Card
 from deepfake.detection.figures import draw_heat, draw_verdict
 from deepfake.detection.heatmaps import (
-    COLOURS_MEAN,
     MAP_NAMES,
     Explanation,
     Faithfulness,
     agreement_words,
+    colours_mean,
     worth_words,
 )
 from deepfake.detection.text import (
@@ -182,7 +182,7 @@ def make_report(
         Paragraph(name),
         *_verdict_blocks(image, verdict, card),
         *_stress_blocks(verdict, card),
-        *_explanation_blocks(verdict, explanations),
+        *_explanation_blocks(verdict, card, explanations),
         Heading("The file"),
         Rows(tuple(_file_rows(content, image))),
         Heading("The detector"),
@@ -246,9 +246,11 @@ def _stress_blocks(verdict: Verdict, card: Card) -> Iterator[Block]:
     yield from _left_out(verdict)
 
 
-def _explanation_blocks(verdict: Verdict, explanations: Mapping[int, Explanation]) -> Iterator[Block]:
+def _explanation_blocks(
+    verdict: Verdict, card: Card, explanations: Mapping[int, Explanation]
+) -> Iterator[Block]:
     yield Heading("Where did the detector look?")
-    yield Paragraph(COLOURS_MEAN)
+    yield Paragraph(colours_mean(two_networks=card.second is not None))
     for line in filter(None, (left_out_line(verdict, place) for place in range(len(verdict.faces)))):
         yield Paragraph(line)
     for place in explained_parts(verdict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deepfake.data.index import DatasetError, DatasetIndex
-from deepfake.detection.card import load_model
 from deepfake.detection.detector import Detector
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.images.pixels import InputSpec, Interpolation, resize
 from deepfake.perturbations.graded import KINDS, Kind, altered
-from deepfake.robustness.attacks import MarginGradient, compiled_margin_gradient, fgsm, pgd
+from deepfake.robustness.attacks import Floats, MarginGradient, compiled_margin_gradient, fgsm, pgd
 from deepfake.robustness.table import Condition, summarise
 from deepfake.types import Pixels, Thresholds
 
@@ -91,13 +91,19 @@ class Robustness:
 
 
 def subject_of(detector: Detector) -> Subject:
-    """A detector as it is tested; loads its network once more, for the gradients."""
+    """A detector as it is tested; its Keras network is loaded where gradients are asked for."""
     card = detector.card
 
     def p_fake(batch: Pixels) -> NDArray[np.float64]:
         return card.probability(detector.scorer(batch))
 
-    gradient = compiled_margin_gradient(load_model(card), card.input)
+    @functools.cache
+    def compiled() -> MarginGradient:
+        return compiled_margin_gradient(detector.network, card.input)
+
+    def gradient(pixels: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        return compiled()(pixels, labels)
+
     return Subject(card.name, card.input, card.thresholds, p_fake, gradient, card.sha256, card.score_version)
 
 

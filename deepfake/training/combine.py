@@ -21,7 +21,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from deepfake.detection.card import BESIDE, Card, load_card, load_model
+from deepfake.detection.card import BESIDE, Card, load_card
+from deepfake.detection.model_files import load_model
 from deepfake.errors import UserError
 from deepfake.networks.int8_weights import WEIGHTS, write_archive
 from deepfake.training.recipe import Recipe

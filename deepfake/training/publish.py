@@ -6,7 +6,6 @@ import dataclasses
 import datetime
 import hashlib
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,12 +14,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from deepfake import __version__
 from deepfake.data.gather import name_draw
 from deepfake.data.index import DatasetIndex
-from deepfake.detection.card import Card, calibrated_probability, load_card, models_folder, read_network
+from deepfake.detection.card import KERAS, SERVED, Card, calibrated_probability, load_card, models_folder
+from deepfake.detection.model_files import load_model, read_network
 from deepfake.errors import UserError
 from deepfake.evaluation.calibration import (
     fit_temperature_and_bias,
@@ -32,12 +32,13 @@ from deepfake.evaluation.measure import Measurement
 from deepfake.evaluation.records import CALIBRATION_SCORES, record_entry
 from deepfake.evaluation.scores import write_scores
 from deepfake.images.pixels import InputSpec
-from deepfake.networks.scoring import Scorer, compiled_scorer, score_files
+from deepfake.networks.scoring import Scorer, score_files
+from deepfake.networks.served import ServedNetwork
 from deepfake.training.log import read_settings
 from deepfake.training.recipe import Recipe
 from deepfake.training.samples import augmentation_of
 from deepfake.types import REMADE, Thresholds
-from deepfake.util.files import ROOT, replacing, write_json
+from deepfake.util.files import ROOT, write_json, write_whole
 
 RELIABILITY = 0.95
 """Outside the uncertain band at least this share of verdicts is right, on the images calibrated on."""
@@ -67,6 +68,10 @@ class Calibration:
     by_source: dict[str, int]
     scores: pd.DataFrame
 
+    def probability(self, logits: ArrayLike) -> NDArray[np.float64]:
+        """As ``Card.probability`` of the card that is still to be written."""
+        return calibrated_probability(logits, self.temperature, self.bias)
+
     def to_dict(self) -> dict[str, Any]:
         """What a card says of it beside the fitted numbers."""
         return {
@@ -86,7 +91,9 @@ class Calibration:
         }
 
 
-def calibrate(scorer: Scorer, spec: InputSpec, validation: DatasetIndex, recipe: Recipe) -> Calibration:
+def calibrate(
+    scorer: Scorer, spec: InputSpec, validation: DatasetIndex, recipe: Recipe, most: int | None = None
+) -> Calibration:
     """Fits temperature and bias, thresholds and the uncertain band.
 
     A recipe without ``shares`` is calibrated on the perturbed copies of all validation images: the proxy of
@@ -99,11 +106,12 @@ def calibrate(scorer: Scorer, spec: InputSpec, validation: DatasetIndex, recipe:
         spec: the network's input.
         validation: the validation images, both classes.
         recipe: what the network was trained by.
+        most: images, where the recipe has shares; None: ``MOST_IMAGES``.
 
     Raises:
         ImageRefused: an image cannot be used.
     """
-    sample = _in_shares(validation, recipe) if recipe.shares else validation
+    sample = _in_shares(validation, recipe, most or MOST_IMAGES) if recipe.shares else validation
     perturbed = _perturbed(sample, recipe)
     paths = np.array(sample.paths(), dtype=object)
     logits = np.empty(len(sample), np.float32)
@@ -127,10 +135,10 @@ def calibrate(scorer: Scorer, spec: InputSpec, validation: DatasetIndex, recipe:
     return Calibration(temperature, bias, thresholds, len(sample), float(perturbed.mean()), counts, scores)
 
 
-def _in_shares(validation: DatasetIndex, recipe: Recipe) -> DatasetIndex:
-    """Each source's share of ``MOST_IMAGES``, half of each class, or as much of it as there is."""
+def _in_shares(validation: DatasetIndex, recipe: Recipe, most: int) -> DatasetIndex:
+    """Each source's share of ``most`` images, half of each class, or as much of it as there is."""
     shares = {source: share for source, share in (recipe.shares or {}).items() if source != REMADE}
-    each = {source: round(MOST_IMAGES * share / sum(shares.values()) / 2) for source, share in shares.items()}
+    each = {source: round(most * share / sum(shares.values()) / 2) for source, share in shares.items()}
     parts = [
         group.sample(min(len(group), each[str(source)]), random_state=0)
         for (source, _), group in validation.table.groupby(["source", "label"])
@@ -185,6 +193,8 @@ def publish(
     Raises:
         UserError: code ``no_run`` or ``nothing_to_publish``.
     """
+    from deepfake.networks.conversion import served_file
+
     recipe = read_settings(run)
     kept = run / "best.keras"
     outcome = run / "result.json"  # missing where the run was killed
@@ -193,12 +203,14 @@ def publish(
         raise UserError(
             "nothing_to_publish", f"{run} holds no network of a whole epoch. Train at least one epoch first."
         )
+    content = kept.read_bytes()
     network: Any = read_network(kept)
     data = data.without_duplicates()
     validation, training = data.select(split="Validation"), data.select(split="Train")
-    say("Calibrating on validation images.")
     spec = recipe.serve_input
-    calibration = calibrate(compiled_scorer(network, spec), spec, validation, recipe)
+    served = served_file(network, spec)
+    say("Calibrating on validation images.")
+    calibration = calibrate(ServedNetwork(served, spec).logits, spec, validation, recipe)
     sources, generators = (sorted(set(training.table[key]) - {""}) for key in ("source", "generator"))
     sources = sources or [data.root.resolve().name]
     folder = models_folder() / name
@@ -206,8 +218,8 @@ def publish(
     for old in folder.glob("scores-*.csv"):
         old.unlink()
     write_scores(calibration.scores, folder / CALIBRATION_SCORES)
-    with replacing(folder / "model.keras") as partial:
-        shutil.copyfile(kept, partial)
+    write_whole(folder / KERAS, content)
+    write_whole(folder / SERVED, served)
     write_json(
         folder / "card.json",
         {
@@ -225,7 +237,8 @@ def publish(
             "input": recipe.serve_input.to_dict(),
             **calibration.fitted(),
             "calibrated_on": calibration.to_dict(),
-            "sha256": hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest(),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "served_sha256": hashlib.sha256(served).hexdigest(),
             "recipe": recipe.to_dict(),
             "result": result,
             "data": {
@@ -236,7 +249,7 @@ def publish(
                 "licence": texts.licence or "Not stated.",
             },
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "commit": _commit(),
+            "commit": commit(),
             "version": __version__,
             "evaluations": [],
         },
@@ -244,6 +257,21 @@ def publish(
     if not (models_folder() / "default.txt").exists():
         (models_folder() / "default.txt").write_text(f"{name}\n", encoding="utf-8")
     return load_card(name)
+
+
+def convert(card: Card) -> Card:
+    """Makes a detector's served file anew from its Keras file, and names it in the card.
+
+    Raises:
+        ConversionError, ModelError: the network cannot be served, or its file is not the card's.
+    """
+    from deepfake.networks.conversion import served_file
+
+    served = served_file(load_model(card), card.input)
+    write_whole(card.folder / SERVED, served)
+    sha256 = hashlib.sha256(served).hexdigest()
+    write_json(card.folder / "card.json", {**card.contents, "served_sha256": sha256})
+    return load_card(card.name)
 
 
 def evaluation_entry(
@@ -284,7 +312,7 @@ def record(card: Card, measurement: Measurement, **about: Any) -> Path:
     return record_entry(card, evaluation_entry(measurement, **about), measurement.table)
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit of the code that runs, or "unknown" outside a checkout."""
     try:
         done = subprocess.run(

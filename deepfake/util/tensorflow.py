@@ -25,8 +25,9 @@ NOTES = (
     r"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] "
     r"|E\d{4} \d\d:\d\d:\S+ +\d+ cuda_\w+\.cc:\d+\] Unable to register "
     r"|To enable the following instructions: "
+    r"|INFO: Created TensorFlow Lite "
 )
-"""Matches the beginning of a line that TensorFlow, abseil or oneDNN write for their developers."""
+"""Matches the beginning of a line that TensorFlow, LiteRT, abseil or oneDNN write for their developers."""
 _SIEVE = f"""
 import re, sys
 notes = re.compile({NOTES.encode()!r})

@@ -203,7 +203,8 @@ def test_no_detector_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_damaged_detector_is_a_problem(use_tiny_models: Path, tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "card.json").write_bytes((use_tiny_models / "tiny" / "card.json").read_bytes())
-    (tmp_path / "tiny" / "model.keras").write_bytes(b"other")
+    for file in ("model.keras", "model.tflite"):
+        (tmp_path / "tiny" / file).write_bytes(b"other")
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path))
     monkeypatch.setattr("deepfake.detection.detector._loaded", {})
     assert is_problem(client().post(PREDICT, files=ONE), 503, "wrong_hash")

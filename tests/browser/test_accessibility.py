@@ -113,14 +113,14 @@ def test_why_a_verdict_by_keyboard_alone(page, address, tmp_path, scheme):
     while "Explain" not in page.evaluate("document.activeElement.closest('label').innerText"):
         press_until(page, "checkbox")  # the camera's switch comes first
     page.keyboard.press("Space")
-    expect(page.get_by_role("tab", name="Does it survive small changes?")).to_be_visible()
+    expect(page.get_by_role("tab", name="Stability")).to_be_visible()
     idle(page)
     assert barriers(page) == []
 
-    press_until(page, "Does it survive")
+    press_until(page, "Stability")
     for name, sign in (
-        ("Where did it look?", "rank correlation"),
-        ("What does it resemble?", "training pictures"),
+        ("Heat maps", "rank correlation"),
+        ("Similar training images", "training pictures"),
     ):
         page.keyboard.press("ArrowRight")
         expect(page.get_by_role("tab", name=name)).to_be_focused()  # Enter opens what has the focus by then
@@ -131,7 +131,7 @@ def test_why_a_verdict_by_keyboard_alone(page, address, tmp_path, scheme):
         idle(page)
         assert barriers(page) == [], name
 
-    press_until(page, "What else the file tells")
+    press_until(page, "File forensics")
     page.keyboard.press("Enter")
     expect(page.get_by_role("tab", name="Error level")).to_be_visible(timeout=WAIT_MS)
     idle(page)

@@ -22,7 +22,8 @@ def test_deep_link_on_a_fresh_server_then_the_whole_walk(page, address, tmp_path
     upload(page, photograph(tmp_path))
     expect(page.get_by_alt_text("The picture", exact=False)).to_be_visible()
     expect(verdict(page)).to_have_count(1, timeout=WAIT_MS)
-    expect(page.get_by_text("Probability of fake:").first).to_be_visible()
+    number = page.get_by_text("Probability of fake:").or_(page.get_by_text("No face found"))
+    expect(number.first).to_be_visible()
     expect(page.get_by_text("Nothing to check yet")).to_have_count(0)
 
     broken = tmp_path / "<b>broken<b>.jpg"

@@ -67,11 +67,11 @@ def test_flip_then_lookalikes_then_report(page, address, tmp_path):
     expect(page.get_by_role("heading", name="Likely fake")).to_have_count(0)
     expect(page.get_by_text("would be called likely fake by its score alone")).to_be_visible()
 
-    page.get_by_role("tab", name="What does it resemble?").click()
+    page.get_by_role("tab", name="Similar training images").click()
     expect(page.get_by_text("of the 8 training pictures that the detector takes")).to_be_visible(
         timeout=WAIT_MS
     )
-    shown = page.get_by_role("tabpanel", name="What does it resemble?").get_by_role("img")
+    shown = page.get_by_role("tabpanel", name="Similar training images").get_by_role("img")
     expect(shown).to_have_count(8, timeout=WAIT_MS)
 
     page.get_by_role("button", name="Make a report").click()

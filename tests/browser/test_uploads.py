@@ -73,7 +73,7 @@ def test_explain_and_report_leave_the_verdict_standing(page, address, tmp_path):
     idle(page)
     page.evaluate(WATCH)
     page.get_by_text("Explain this verdict").click()
-    page.get_by_text("Does it survive small changes?").wait_for()
+    page.get_by_text("Stability").wait_for()
     idle(page)
     page.get_by_role("button", name="Make a report").click()
     page.get_by_role("button", name="Report as PDF").wait_for()

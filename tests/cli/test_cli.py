@@ -241,7 +241,7 @@ def test_what_evaluation_refuses(tiny_dataset: Path, models: Path, tmp_path: Pat
     assert (status, "no detector called 'other'" in err) == (1, True)
     status, _, err = call(capsys, "evaluate", tiny_dataset, "--scores", tmp_path / "none" / "scores.csv")
     assert (status, "There is no folder" in err) == (1, True)
-    (models / "tiny" / "model.keras").write_bytes(b"other")
+    (models / "tiny" / "model.tflite").write_bytes(b"other")
     status, _, err = call(capsys, "evaluate", tiny_dataset)
     assert (status, "SHA-256" in err) == (1, True)
 

@@ -15,7 +15,6 @@ from deepfake.detection.card import (
     ModelError,
     default_name,
     load_card,
-    load_model,
     model_names,
     models_folder,
 )
@@ -145,21 +144,6 @@ def test_bad_card(changes: dict[str, Any], models: Path) -> None:
 def test_card_that_is_none(content: bytes, models: Path) -> None:
     (models / "tiny" / "card.json").write_bytes(content)
     assert refusal("tiny").code == "bad_card"
-
-
-def test_network_of_a_card(models: Path) -> None:
-    network = load_model(load_card("tiny"))
-    assert network(np.zeros((2, 64, 64, 3), np.float32)).shape == (2, 1)
-
-
-def test_network_with_the_wrong_hash_is_not_loaded(models: Path) -> None:
-    card = load_card("tiny")
-    with (models / "tiny" / "model.keras").open("ab") as file:
-        file.write(b"\0")
-    with pytest.raises(ModelError) as caught:
-        load_model(card)
-    assert caught.value.code == "wrong_hash"
-    assert card.sha256[:12] in caught.value.message
 
 
 @pytest.mark.parametrize(

@@ -412,13 +412,13 @@ def test_scores_are_calibrated(tiny: Detector) -> None:
 @pytest.mark.usefixtures("use_tiny_models")
 def test_detector_is_loaded_once_by_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[str] = []
-    real = module.load_model
+    real = module.load_served
 
     def counted(card: Any) -> Any:
         loads.append(card.name)
         return real(card)
 
-    monkeypatch.setattr(module, "load_model", counted)
+    monkeypatch.setattr(module, "load_served", counted)
     monkeypatch.setattr(module, "_loaded", {})
     found: list[tuple[Detector, float]] = []
     pixels = noise_image(1, 64, 64)

@@ -22,6 +22,7 @@ from deepfake.detection.heatmaps import (
     worth_words,
 )
 from deepfake.images.pixels import InputSpec
+from deepfake.networks.grad_cam import compiled_mapper
 from deepfake.types import Pixels
 from tests.support.images import noise_image
 
@@ -101,12 +102,12 @@ def test_grad_cam_of_a_network_whose_answer_is_known() -> None:
     pixels = np.zeros((96, 96, 3), np.uint8)
     pixels[:48, 48:] = 200
     spec = InputSpec(96, 1 / 255, 0.0)
-    heat = grad_cam(network, spec, pixels)
+    heat = grad_cam(compiled_mapper(network, spec), spec, pixels)
     assert heat.shape == (12, 12)
     assert np.allclose(heat[quarter(0, 1)], 1)
     assert np.allclose(heat[quarter(1, 0)], 0)
     network.layers[-1].set_weights([-np.ones((1, 1), np.float32)])
-    assert np.allclose(grad_cam(network, spec, pixels), -heat)
+    assert np.allclose(grad_cam(compiled_mapper(network, spec), spec, pixels), -heat)
 
 
 @pytest.mark.parametrize("name", ["compact", "resnet50"])
@@ -114,7 +115,7 @@ def test_grad_cam_of_our_networks(name: str) -> None:
     from deepfake.networks.architectures import build
 
     network = build(name, size=64)
-    heat = grad_cam(network, InputSpec(64), noise_image(1, 80, 80))
+    heat = grad_cam(compiled_mapper(network, InputSpec(64)), InputSpec(64), noise_image(1, 80, 80))
     assert heat.shape == (2, 2)
     assert np.isfinite(heat).all()
     assert np.abs(heat).max() == pytest.approx(1.0)

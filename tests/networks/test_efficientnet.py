@@ -18,6 +18,7 @@ from deepfake.networks import efficientnet
 from deepfake.networks.architectures import build
 from deepfake.networks.catalogue import ArchitectureError
 from deepfake.networks.efficientnet import NAME, efficientnet_lite0, load_imagenet
+from deepfake.networks.grad_cam import compiled_mapper
 from deepfake.networks.torch_weights import WeightsError
 from deepfake.training.train import starting_network
 from tests.support.torch_files import save_as_torch
@@ -149,6 +150,6 @@ def test_the_training_network_learns_and_hands_over_its_weights() -> None:
 
 def test_it_can_be_explained(network: Any) -> None:
     crop = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
-    heat = grad_cam(network, InputSpec(96), crop)
+    heat = grad_cam(compiled_mapper(network, InputSpec(96)), InputSpec(96), crop)
     assert heat.shape == (3, 3)
     assert np.abs(heat).max() == pytest.approx(1)

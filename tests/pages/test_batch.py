@@ -123,7 +123,7 @@ def test_table_counts_filter_and_downloads(monkeypatch: pytest.MonkeyPatch) -> N
     ]
     assert table["Verdict"].tolist() == [
         "Likely fake",
-        "Not judged",
+        "Could not be checked",
         "Likely real",
         "Uncertain",
         "No face found",
@@ -132,7 +132,8 @@ def test_table_counts_filter_and_downloads(monkeypatch: pytest.MonkeyPatch) -> N
     assert table["Faces"].tolist()[::2] == [1, 1, 0]
     assert table["Picture"][0].startswith("data:image/jpeg;base64,")
     assert {metric.label: metric.value for metric in app.metric} == {
-        "Likely fake": "1", "Uncertain": "1", "Likely real": "1", "No face found": "1", "Not judged": "1",
+        "Likely fake": "1", "Uncertain": "1", "Likely real": "1", "No face found": "1",
+        "Could not be checked": "1",
     }  # fmt: skip
 
     rows = list(csv.DictReader(io.StringIO(bytes(made["All 5 as CSV"]()).decode("utf-8-sig"))))  # pyright: ignore[reportArgumentType]
@@ -146,7 +147,7 @@ def test_table_counts_filter_and_downloads(monkeypatch: pytest.MonkeyPatch) -> N
     assert lines[0] == json.loads(json.dumps({**names, **expected.to_dict()}))
 
     app.radio[0].set_value("few_false_alarms").run()
-    next(group for group in app.button_group if group.label == "Show").set_value("Not judged").run()
+    next(group for group in app.button_group if group.label == "Show").set_value("Could not be checked").run()
     assert app.dataframe[0].value["File"].tolist() == ["set.zip/b.png"]
     next(group for group in app.button_group if group.label == "Show").set_value("No face found").run()
     assert app.dataframe[0].value["File"].tolist() == ["e.png"]

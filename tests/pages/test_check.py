@@ -304,7 +304,7 @@ def test_no_detector_is_a_sentence(tmp_path, monkeypatch):
     assert not app.file_uploader
 
 
-@pytest.mark.parametrize("damage", ["model.keras", "card.json"])
+@pytest.mark.parametrize("damage", ["model.tflite", "card.json"])
 def test_damaged_detector_is_a_sentence(tiny_models, tmp_path, monkeypatch, damage):
     shutil.copytree(tiny_models / "tiny", tmp_path / "tiny")
     (tmp_path / "tiny" / damage).write_bytes(b"{}")
@@ -425,7 +425,7 @@ def test_a_file_that_was_let_go_keeps_its_verdict(fixed):
     assert len(calls) == before
     assert "Upload it again to look closer" in shown(app)
     assert not app.toggle(key=str(app.toggle[0].key)).value
-    assert [toggle.label for toggle in app.toggle] == ["Use the camera"], "nothing that needs the file"
+    assert [toggle.label for toggle in app.toggle] == ["Use camera"], "nothing that needs the file"
 
 
 def test_uploads_stay_in_memory_while_they_arrive(use_tiny_models, monkeypatch):
@@ -461,16 +461,16 @@ def open_tab(app: AppTest, number: int) -> None:
 def test_a_verdict_is_explained_on_request(use_tiny_models):
     app = explained(upload(page().run(), ("a.png", PNG)))
     assert [tab.label for tab in app.tabs] == [
-        "Does it survive small changes?",
-        "Where did it look?",
-        "What does it resemble?",
+        "Stability",
+        "Heat maps",
+        "Similar training images",
     ]
     table = app.dataframe[0].value
     assert len(table) == 1 + len(CHANGES)
     assert table["Probability of fake"].between(0, 1).all()
-    assert "spoke for fake" not in shown(app), "a tab is worked out when it is opened"
+    assert "toward fake" not in shown(app), "a tab is worked out when it is opened"
     open_tab(app, 1)
-    assert "spoke for fake" in shown(app)
+    assert "toward fake" in shown(app)
     assert "rank correlation" in shown(app)
     assert len([c for c in app.caption if "chance" in c.value]) == 2
     assert [image.proto.imgs[0].alt for image in app.get("image")][-2:] == [

@@ -55,7 +55,7 @@ def test_overview_counts(data):
     assert (numbers["Pictures"], numbers["Fake"], numbers["Real"]) == ("97", "48", "49")
     assert app.dataframe[0].value["Fake"].tolist() == [16, 16, 16]
     assert "class index 0" in shown(app)
-    press(app, "Nine others")
+    press(app, "Shuffle")
 
 
 def test_empty_state_names_three_ways(data, monkeypatch):
@@ -163,7 +163,7 @@ def test_after_an_audit_pictures_have_neighbours(data):
 @pytest.mark.parametrize("kind", ["Colour", "JPEG compression"])
 def test_augmentations(data, kind):
     app = page(tab="Augmentations", kind=kind)
-    assert "eight rounds" in shown(app)
+    assert "Eight augmented versions" in shown(app)
     assert "quality 75" in shown(app)
     press(app, "Another picture")
 

@@ -131,11 +131,11 @@ def test_an_experiment_has_its_parts(path: Path) -> None:
 def test_networks_are_called_by_their_run_and_have_a_parent() -> None:
     pages = text(*DOCS, MODELS, *CARDS)
     table = section(ROOT / "docs" / "experiments" / "README.md", "Networks")
-    rows = re.findall(r"^\| ((?:faces|of)-r\d\d) \| ([^|]+) \|", table, re.MULTILINE)
+    rows = re.findall(r"^\| ((?:faces|of|clip)-r\d\d) \| ([^|]+) \|", table, re.MULTILINE)
     known = {row for row, _ in rows}
     assert len(known) == len(rows) > 15
-    assert set(re.findall(r"\b(?:faces|of)-r\d+\b", pages)) <= known
-    assert {run for _, parent in rows for run in re.findall(r"\b(?:faces|of)-r\d+\b", parent)} <= known
+    assert set(re.findall(r"\b(?:faces|of|clip)-r\d+\b", pages)) <= known
+    assert {run for _, parent in rows for run in re.findall(r"\b(?:faces|of|clip)-r\d+\b", parent)} <= known
     assert re.findall(r"\b(?:LITE\d*|WISE|SCRATCH|W457|LITE-OF\d?)\b", pages) == []
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from deepfake.networks.clip_vit import Shape, backbone
 
-TINY = Shape(size=32, patch=8, width=16, heads=2, blocks=3, pooled=(1, 2))
+TINY = Shape(given=32, size=32, patch=8, width=16, heads=2, blocks=3, pooled=(1, 2))
 
 
 def tiny(shape: Shape = TINY, seed: int = 0) -> keras.Model:

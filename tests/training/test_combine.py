@@ -12,12 +12,14 @@ import pytest
 
 from deepfake.cli import main
 from deepfake.data.index import index_dataset
-from deepfake.detection.card import load_card, load_model
+from deepfake.detection.card import load_card
 from deepfake.detection.detector import Detector
 from deepfake.detection.heatmaps import grad_cam
+from deepfake.detection.model_files import load_model
 from deepfake.errors import UserError
 from deepfake.images.pixels import InputSpec
 from deepfake.networks.architectures import compact
+from deepfake.networks.grad_cam import compiled_mapper
 from deepfake.report.card_text import training_lines
 from deepfake.runs.runs import open_run
 from deepfake.training.combine import CombiningError, averaged_network, combine, combined_network
@@ -75,10 +77,12 @@ def test_grad_cam_adds_up_the_networks() -> None:
     networks = [trained(0), trained(1)]
     crop = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     both, one = (
-        grad_cam(network, InputSpec(32), crop)
+        grad_cam(compiled_mapper(network, InputSpec(32)), InputSpec(32), crop)
         for network in (combined_network(networks, [1, 1]), networks[0])
     )
-    same = grad_cam(combined_network([networks[0]] * 2, [1, 3]), InputSpec(32), crop)
+    same = grad_cam(
+        compiled_mapper(combined_network([networks[0]] * 2, [1, 3]), InputSpec(32)), InputSpec(32), crop
+    )
     assert both.shape == one.shape == (4, 4)
     assert np.allclose(same, one, atol=1e-5)
     assert not np.allclose(both, one, atol=0.01)

@@ -25,6 +25,7 @@ from deepfake.training.recipe import Recipe
 
 RECIPE = Recipe("tiny", "compact", InputSpec(32), InputSpec(40), epochs=1)
 FIELDS = {
+    "served_sha256",
     "name",
     "description",
     "knows",
@@ -103,7 +104,9 @@ def test_card_says_everything(run: Path, data: DatasetIndex, models: Path) -> No
     assert contents["sha256"] == hashlib.sha256(model).hexdigest()
     assert model == (run / "best.keras").read_bytes()
     files = {path.name for path in (models / "one").iterdir()}
-    assert files == {"model.keras", "card.json", "scores-calibration.csv"}
+    assert files == {"model.keras", "model.tflite", "card.json", "scores-calibration.csv"}
+    served = (models / "one" / "model.tflite").read_bytes()
+    assert contents["served_sha256"] == card.served_sha256 == hashlib.sha256(served).hexdigest()
     assert contents["classes"] == ["Fake", "Real"]
     assert contents["positive"] == "Fake"
     assert contents["parameters"] == compact(stages=((8, 1),), stem=8).count_params()

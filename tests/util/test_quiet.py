@@ -196,7 +196,7 @@ from streamlit.testing.v1 import AppTest
 app = AppTest.from_file('streamlit_app.py', default_timeout=300).run()
 assert not app.exception
 [thread.join() for thread in threading.enumerate() if thread.name == 'warm-up']
-assert 'tensorflow' in sys.modules
+assert 'ai_edge_litert' in sys.modules
 """
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True

@@ -24,7 +24,7 @@ from ui.jobs import follow_job
 from ui.links import link_to_check
 from ui.page import CALL_STYLES, escape_markdown
 
-ALL, NOT_JUDGED = "All", "Not judged"
+ALL, NOT_JUDGED = "All", "Could not be checked"
 WORDS = (CALL_WORDS["fake"], CALL_WORDS["uncertain"], CALL_WORDS["real"], NO_FACE, NOT_JUDGED)
 
 
@@ -35,7 +35,7 @@ def follow() -> None:
 
 def show_refresh() -> None:
     batch = desk().batch
-    if batch is not None and batch.rows and st.button("Show what is done", icon=":material/refresh:"):
+    if batch is not None and batch.rows and st.button("Show results so far", icon=":material/refresh:"):
         st.rerun()
 
 

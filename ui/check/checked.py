@@ -66,6 +66,12 @@ class Decoder:
             self._held[upload.file_id] = image
         return image
 
+    def look(self, upload: Upload) -> LoadedImage:
+        """The picture, which is held on for ``take``. Raises UserError."""
+        if upload.file_id not in self._held:
+            self._held[upload.file_id] = load_image(upload.getvalue())
+        return self._held[upload.file_id]
+
     def take(self, upload: Upload) -> LoadedImage:
         """The picture, for the last time. Raises UserError."""
         return self._held.pop(upload.file_id, None) or load_image(upload.getvalue())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TABS = ("Does it survive small changes?", "Where did it look?", "What does it resemble?")
+TABS = ("Stability", "Heat maps", "Similar training images")
 STRESSED = "stressed"
 """Key in the session's state: uploads whose verdict is given after the stress test."""
 EXPLAINED = "explained"
@@ -41,7 +41,8 @@ def grad_cam_of(checked: Checked, number: int) -> tuple[Pixels, Heat]:
     from deepfake.detection.heatmaps import grad_cam
 
     crop = checked.part(number)
-    return crop, grad_cam(get_detector(checked.card.name).network, checked.card.input, crop)
+    mapped = get_detector(checked.card.name).for_maps()
+    return crop, grad_cam(mapped.mapper, mapped.card.input, crop)
 
 
 @st.cache_data(scope="session", max_entries=20, show_spinner=False, hash_funcs=BY_KEY)
@@ -50,17 +51,16 @@ def maps_of(checked: Checked, number: int) -> Explanation:
     from deepfake.detection.detector import get_detector
     from deepfake.detection.heatmaps import explain
 
-    card = checked.card
-    detector = get_detector(card.name)
+    mapped = get_detector(checked.card.name).for_maps()
     crop, first = grad_cam_of(checked, number)
     progress = st.progress(0.0, COVERING)
     found = explain(
-        detector.network,
-        detector.scorer,
-        card.input,
+        mapped.mapper,
+        mapped.scorer,
+        mapped.card.input,
         crop,
-        probability=card.probability,
-        fake=checked.verdict.parts[number].p_fake >= card.thresholds.balanced,
+        probability=mapped.card.probability,
+        fake=checked.verdict.parts[number].p_fake >= checked.card.thresholds.balanced,
         first=first,
         on_progress=lambda share: progress.progress(share, COVERING if share < 1 else WEIGHING),
     )
@@ -202,9 +202,9 @@ def show_stress(checked: Checked, number: int) -> None:
 
 def show_maps(checked: Checked, number: int) -> None:
     """Both maps side by side, the quick one first, and what they are worth."""
-    from deepfake.detection.heatmaps import COLOURS_MEAN, MAP_NAMES, agreement_words, worth_words
+    from deepfake.detection.heatmaps import MAP_NAMES, agreement_words, colours_mean, worth_words
 
-    st.markdown(COLOURS_MEAN)
+    st.markdown(colours_mean(two_networks=checked.card.second is not None))
     opacity = st.slider("Strength of the colours", 0.0, 1.0, 0.6, 0.05, key=f"opacity-{checked.file_id}")
     columns = st.columns(2)
 

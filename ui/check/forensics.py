@@ -50,7 +50,7 @@ def show_forensics(upload: Upload) -> None:
     """An expander that examines a picture's file once it is opened; nothing in it changes the verdict."""
     content, file_id = upload.getvalue(), upload.file_id
     box = st.expander(
-        "What else the file tells",
+        "File forensics",
         icon=":material/troubleshoot:",
         key=f"forensics-{file_id}",
         on_change="rerun",

@@ -166,8 +166,11 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint, decoder: Decoder
     upload = slot.upload
     busy, words = slot.verdict.empty(), slot.verdict.container()
     try:
-        with busy, st.spinner("Looking for faces and judging them"):
+        with busy.container(), st.spinner("Looking for faces and judging them"):
+            if card.second and (upload.file_id, card.version) not in st.session_state[JUDGED]:
+                show_first_look(upload, card.second.main, point, decoder)
             judged, meaning, faces = judge(upload.file_id, card.name, card.version, upload, decoder)
+        busy.empty()
         checked = after_stress(busy, Checked(upload, card, judged.at(point, card.thresholds)))
         verdict = checked.verdict
     except ModelError:
@@ -202,6 +205,16 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint, decoder: Decoder
     except Exception as error:
         return show_refusal(words, upload.name, error)
     return Outcome(upload.name, verdict)
+
+
+def show_first_look(upload: Upload, model: str, point: OperatingPoint, decoder: Decoder) -> None:
+    """What the first network alone says, at once; the second takes longer."""
+    warm_up().join()
+    from deepfake.detection.detector import get_detector
+
+    verdict = get_detector(model).check(decoder.look(upload), point)
+    st.subheader(text.headline(verdict), anchor=False)
+    st.caption("A first look, by one of two networks. The second is still at work and may change this.")
 
 
 def show_more(checked: Checked) -> None:

@@ -55,7 +55,7 @@ def show(inventory: Inventory) -> None:
     query = ask_for_query(table, scored=scores is not None)
     rows = select(table, query, card.thresholds if card else None)
     if not rows.size:
-        st.info("No picture matches. Loosen a filter.", icon=":material/info:")
+        st.info("No picture matches. Remove a filter.", icon=":material/info:")
         return
     pages = -(-rows.size // PER_PAGE)
     page = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1

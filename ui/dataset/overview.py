@@ -163,7 +163,7 @@ def show_counts(counts: pd.DataFrame, by: str) -> None:
 
 def show_grids(inventory: Inventory) -> None:
     """Nine pictures of each class, drawn at random."""
-    st.subheader("Nine of each class", anchor=False)
+    st.subheader("Sample images", anchor=False)
     draw = int(st.session_state.get("grid", 0))
     paths = inventory.index().paths()
     for column, (label, name) in zip(st.columns(2, gap="large"), ((1, "Fake"), (0, "Real")), strict=True):
@@ -174,9 +174,7 @@ def show_grids(inventory: Inventory) -> None:
                 st.image(contact_sheet(pictures, 3), alt=f"{len(pictures)} {name.lower()} pictures at random")
             else:
                 st.caption("There is none that can be read.")
-    st.button(
-        "Nine others", icon=":material/shuffle:", on_click=lambda: st.session_state.update(grid=draw + 1)
-    )
+    st.button("Shuffle", icon=":material/shuffle:", on_click=lambda: st.session_state.update(grid=draw + 1))
 
 
 SIDE = 256
@@ -211,7 +209,7 @@ def show_augmentations(inventory: Inventory) -> None:
     except ImageRefused as refusal:
         st.error(escape_markdown(refusal.message), icon=":material/error:")
         return
-    st.subheader("As eight rounds of training see it", anchor=False)
+    st.subheader("Eight augmented versions", anchor=False)
     st.caption(
         "A random part of the picture, mirrored half of the time; two of three are perturbed, some of the "
         "others recompressed."

@@ -213,7 +213,7 @@ def show_quality(before: CalibrationQuality, after: CalibrationQuality, card: Ca
 def show_abstaining(evaluation: LoadedEvaluation, metrics: ThresholdMetrics) -> None:
     """Coverage against risk."""
     table = coverage_risk(evaluation.table["label"], evaluation.table["p_fake"], metrics.threshold)
-    st.subheader("What abstaining buys", anchor=False)
+    st.subheader("Accuracy when abstaining", anchor=False)
     st.caption(
         "If only the most certain pictures were judged and the rest called uncertain: how many of those "
         f"judged would be judged wrongly. Certain means far from the threshold of {metrics.threshold:.3f}."
@@ -235,7 +235,7 @@ def show_operating_point(evaluation: LoadedEvaluation) -> None:
         bind="query-params", help="The false-alarm rate: of 100 real pictures, how many may be called fake.",
     )  # fmt: skip
     base = right.number_input(
-        "Fakes among the pictures that will come (%)", 0.01, 99.99, 5.0, 1.0, "%.2f", key="fakes",
+        "Expected share of fakes (%)", 0.01, 99.99, 5.0, 1.0, "%.2f", key="fakes",
         bind="query-params", help="The base rate: of 100 pictures that you will check, how many are fake.",
     )  # fmt: skip
     try:
@@ -247,7 +247,7 @@ def show_operating_point(evaluation: LoadedEvaluation) -> None:
     st.metric("Threshold", f"{threshold:.4f}", border=True, width="content")
     st.markdown(escape_markdown(rate_sentence(point, alarms / 100)))
     st.button("Use this threshold", key="use-threshold", on_click=set_value, args=("t", threshold))
-    st.subheader("Of 1,000 pictures that will come", anchor=False)
+    st.subheader("Per 1,000 new images", anchor=False)
     rows = outcome_rows(point)
     table = rows.drop(columns=["value", "low", "high"]).rename(columns={"95 % interval": "95% interval"})
     st.table(table.set_index("Outcome"), width="content")

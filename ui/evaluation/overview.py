@@ -181,7 +181,7 @@ def show_subsets(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> 
             continue
         good.append((recorded, evaluation.scores))
         subsets += evaluation.subsets
-    st.subheader("Where it holds and where it does not", anchor=False)
+    st.subheader("Performance by dataset", anchor=False)
     st.caption(f"All evaluations recorded for this detector, as a forced choice at {metrics.threshold:.3f}.")
     ask_for_format()
     metric = st.segmented_control(

@@ -24,7 +24,7 @@ from deepfake.training.frozen.cache import SHARD_ROWS, FeatureCache
 from deepfake.training.frozen.views import View, view_of
 from deepfake.types import Pixels
 
-INPUT = InputSpec(CLIP_B16.size, interpolation="bicubic")
+INPUT = InputSpec(CLIP_B16.given)
 BATCH = 16
 
 
@@ -42,7 +42,7 @@ def feature_key(weights: str, shape: Shape = CLIP_B16) -> dict[str, Any]:
     return {
         "network": NAME,
         "weights": digest,
-        "input": {**INPUT.to_dict(), "size": shape.size},
+        "input": {**INPUT.to_dict(), "size": shape.given, "enlarged": shape.size},
         "blocks": list(shape.pooled),
         "deviation": shape.deviation,
     }

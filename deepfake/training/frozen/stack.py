@@ -1,11 +1,11 @@
-"""Two detectors, one answer: their logits added up, how far they agree, and when neither is sure enough.
+"""Two detectors, one answer: their logits added up, and when the sum is too small to decide.
 
     logit = scale * (main + share * second) + bias
 
 The second one knows kinds of fakes that the main one does not, and is worse at those that it does: so it gets
-a share, no more than leaves the main one's own kind as it was. An image is undecided where the sum is small
-or where one member contradicts the other. All of it is fitted on logits out of fold, of generators that
-neither member was shown. NumPy only.
+a share, no more than leaves the main one's own kind as it was. An image is undecided where the sum is small;
+that one member contradicts the other says nothing more. All of it is fitted on logits out of fold, of
+generators that neither member was shown. NumPy only.
 """
 
 from __future__ import annotations
@@ -45,30 +45,23 @@ class Stack:
         share: how much the second logit counts beside the main one.
         scale: of the sum, above 0: so that the logit is calibrated.
         bias: added.
-        second_scale, second_bias: make the second logit calibrated on its own, to say whether it contradicts.
         margin: below this distance from 0 the stacked logit decides nothing.
-        contradiction: above this ``contradiction`` of the members nothing is decided; inf: it never counts.
         fitted: what it was fitted on, for people.
     """
 
     share: float
     scale: float = 1.0
     bias: float = 0.0
-    second_scale: float = 1.0
-    second_bias: float = 0.0
     margin: float = 0.0
-    contradiction: float = float("inf")
     fitted: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        numbers = (self.share, self.scale, self.bias, self.second_scale, self.second_bias, self.margin)
-        good = np.isfinite(numbers).all() and self.scale > 0 and self.second_scale > 0
-        if not good or self.share < 0 or self.margin < 0 or not self.contradiction >= 0:
+        numbers = (self.share, self.scale, self.bias, self.margin)
+        if not np.isfinite(numbers).all() or self.scale <= 0 or self.share < 0 or self.margin < 0:
             raise StackError(
                 "bad_stack",
-                "A stack needs finite numbers, scales above 0, and a share, a margin and a contradiction of "
-                f"at least 0. Received: {self.share}, {self.scale}, {self.bias}, {self.second_scale}, "
-                f"{self.second_bias}, {self.margin}, {self.contradiction}.",
+                "A stack needs finite numbers, a scale above 0, and a share and a margin of at least 0. "
+                f"Received: {self.share}, {self.scale}, {self.bias}, {self.margin}.",
             )
 
     def logits(self, main: ArrayLike, second: ArrayLike) -> Floats:
@@ -80,32 +73,13 @@ class Stack:
         first, other = _pair(main, second)
         return self.scale * (first + self.share * other) + self.bias
 
-    def contradictions(self, main: ArrayLike, second: ArrayLike) -> Floats:
-        """How surely the less sure member says the opposite of the other: 0 where both say the same.
-
-        Args:
-            main: (N,) calibrated logits, 0 between the classes.
-            second: (N,) as the second member gives them.
-        """
-        first, other = _pair(main, second)
-        other = self.second_scale * other + self.second_bias
-        return np.where(first * other < 0, np.minimum(np.abs(first), np.abs(other)), 0.0)
-
-    def agree(self, main: ArrayLike, second: ArrayLike) -> NDArray[np.bool_]:
-        """Whether both members call an image the same."""
-        return self.contradictions(main, second) == 0
-
     def decided(self, main: ArrayLike, second: ArrayLike) -> NDArray[np.bool_]:
         """Whether the stack calls an image Fake or Real at all; never where a logit is NaN."""
-        sure = np.abs(self.logits(main, second)) >= self.margin
-        return sure & (self.contradictions(main, second) <= self.contradiction)
+        return np.abs(self.logits(main, second)) >= self.margin
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON, which knows no infinity: null is a contradiction that never counts."""
-        numbers = asdict(self)
-        if np.isinf(self.contradiction):
-            numbers["contradiction"] = None
-        return numbers
+        """For JSON."""
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Stack:
@@ -115,10 +89,7 @@ class Stack:
             StackError: code ``bad_stack``.
         """
         try:
-            numbers = dict(values)
-            if numbers.get("contradiction", 0) is None:
-                numbers["contradiction"] = float("inf")
-            return cls(**numbers)
+            return cls(**values)
         except (TypeError, ValueError) as error:
             raise StackError("bad_stack", f"This is no stack of detectors: {error}.") from error
 
@@ -196,7 +167,6 @@ def fit_stack(rows: Rows, kept: Rows, *, shares: Sequence[float] = SHARES, loss:
         )  # fmt: skip
     weights = unseen.weights()
     ratio = float(np.std(unseen.main) / max(np.std(unseen.second), 1e-9))
-    second_scale, second_bias, _ = fit_scale(unseen.second, unseen.fake, weights)
     before = best_accuracy(kept.main, kept.fake)
     tried, best = [], None
     for share in shares:
@@ -210,7 +180,7 @@ def fit_stack(rows: Rows, kept: Rows, *, shares: Sequence[float] = SHARES, loss:
     if best is None:
         raise StackError("no_share", "No share that was tried keeps the main detector's own kind.")
     return Stack(
-        share=best[1], scale=best[2], bias=best[3], second_scale=second_scale, second_bias=second_bias,
+        share=best[1], scale=best[2], bias=best[3],
         fitted={"ratio": ratio, "kept_accuracy_before": before, "tried": tried},
     )  # fmt: skip
 
@@ -270,30 +240,24 @@ def fit_band(stack: Stack, rows: Rows, *, wrong: float = WRONG, steps: int = 60)
         stack: from ``fit_stack``.
         rows: unseen kinds; the others are passed over.
         wrong: share of what is decided.
-        steps: margins and contradictions tried.
+        steps: margins tried.
     """
     unseen = rows.where(rows.unseen)
     weights = unseen.weights()
     logits = stack.logits(unseen.main, unseen.second)
-    against = stack.contradictions(unseen.main, unseen.second)
     missed = ((logits >= 0) != unseen.fake).astype(float)
     margins = np.unique(np.concatenate([[0.0], np.quantile(np.abs(logits), np.linspace(0, 0.95, steps))]))
-    some = against[against > 0]
-    limits = np.concatenate(
-        [[np.inf], [0.0], np.quantile(some, np.linspace(0.05, 0.95, 19)) if some.size else []]
-    )
     fitting, others = [], []
-    for limit in limits:
-        for margin in margins:
-            kept = (np.abs(logits) >= margin) & (against <= limit)
-            covered = float(weights[kept].sum())
-            risk = float((weights * missed)[kept].sum() / covered) if covered > 0 else 1.0
-            if risk <= wrong:
-                fitting.append((covered, -risk, margin, limit))
-            if covered >= DECIDED:
-                others.append((-risk, covered, margin, limit))
+    for margin in margins:
+        kept = np.abs(logits) >= margin
+        covered = float(weights[kept].sum())
+        risk = float((weights * missed)[kept].sum() / covered) if covered > 0 else 1.0
+        if risk <= wrong:
+            fitting.append((covered, -risk, margin))
+        if covered >= DECIDED:
+            others.append((-risk, covered, margin))
     best = max(fitting) if fitting and max(fitting)[0] >= DECIDED else max(others)
-    return replace(stack, margin=float(best[2]), contradiction=float(best[3]))
+    return replace(stack, margin=float(best[2]))
 
 
 def risk_table(stack: Stack, rows: Rows) -> list[dict[str, Any]]:
@@ -301,8 +265,8 @@ def risk_table(stack: Stack, rows: Rows) -> list[dict[str, Any]]:
 
     Returns:
         A row a kind: ``kind``, ``fakes``, ``real``, ``decided`` and ``wrong`` (None where nothing is),
-        ``fakes_decided``, ``fakes_wrong``, ``real_wrong``, ``wrong_if_all_decided``, ``agree``. The last row
-        is of all kinds alike. Classes count alike within a kind.
+        ``fakes_decided``, ``fakes_wrong``, ``real_wrong``, ``wrong_if_all_decided``. The last row is of all
+        kinds alike. Classes count alike within a kind.
     """
     kinds = [*np.unique(rows.kind).tolist(), None]
     return [_risk(kind, stack, rows if kind is None else rows.where(rows.kind == kind)) for kind in kinds]
@@ -328,7 +292,6 @@ def _risk(kind: str | None, stack: Stack, rows: Rows) -> dict[str, Any]:
         "fakes_wrong": share(missed, decided & rows.fake),
         "real_wrong": share(missed, decided & ~rows.fake),
         "wrong_if_all_decided": share(missed, every),
-        "agree": share(stack.agree(rows.main, rows.second), every),
     }
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from deepfake.data.index import DatasetIndex, index_dataset
-from deepfake.detection.card import read_network
 from deepfake.detection.detector import Detector
+from deepfake.detection.model_files import read_network
 from deepfake.images.load import ImageRefused
 from deepfake.images.pixels import InputSpec, scaled
 from deepfake.networks.clip_vit import backbone, with_head
@@ -159,7 +159,7 @@ def test_weights_that_were_int8_are_stored_without_loss(
 
 
 def test_an_int8_file_is_the_same_network_within_rounding(tmp_path: Path) -> None:
-    shape = TINY.__class__(size=32, patch=8, width=64, heads=2, blocks=2, pooled=(1,))
+    shape = TINY.__class__(given=32, size=32, patch=8, width=64, heads=2, blocks=2, pooled=(1,))
     wide = with_head(tiny(shape), shape, blocks=(1,), deviation=True, kernel=np.ones(128) / 128, bias=0.0)
     wide.save(tmp_path / "net.keras")
     wide.save(tmp_path / "plain.keras")

@@ -47,25 +47,16 @@ def test_the_sum_is_what_it_says() -> None:
     assert Stack(share=0.0).logits([0.3, -0.2], [9.0, 9.0]).tolist() == [0.3, -0.2]
 
 
-def test_a_contradiction_is_as_strong_as_the_less_sure_member() -> None:
-    stack = Stack(share=0.5, second_scale=2.0, second_bias=1.0)  # the second's own logits: 3, -3, 1, -9
-    main, second = [4.0, 4.0, -0.5, 2.0], [1.0, -2.0, 0.0, -5.0]
-    assert stack.contradictions(main, second).tolist() == [0.0, 3.0, 0.5, 2.0]
-    assert stack.agree(main, second).tolist() == [True, False, False, False]
-
-
-def test_nothing_is_decided_near_zero_or_against_each_other() -> None:
-    stack = Stack(share=0.1, margin=1.0, contradiction=0.4)
+def test_nothing_is_decided_near_zero() -> None:
+    stack = Stack(share=0.1, margin=1.0)
     main, second = [3.0, 0.5, -2.0, -2.0, float("nan")], [1.0, 1.0, 0.3, 0.6, 1.0]
-    assert stack.decided(main, second).tolist() == [True, False, True, False, False]
-    never_counts = Stack(share=0.1, margin=1.0)
-    assert never_counts.decided(main, second).tolist() == [True, False, True, True, False]
+    assert stack.decided(main, second).tolist() == [True, False, True, True, False]
 
 
 @pytest.mark.parametrize(
     "wrong",
     [{"share": -0.1}, {"share": float("nan")}, {"share": 1, "scale": 0}, {"share": 1, "margin": -1},
-     {"share": 1, "contradiction": float("nan")}, {"share": 1, "second_scale": -1}],
+     {"share": 1, "bias": float("nan")}],
 )  # fmt: skip
 def test_numbers_that_make_no_stack_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(StackError) as refused:
@@ -80,7 +71,7 @@ def test_members_that_judge_different_images_are_refused() -> None:
 
 
 def test_a_stack_is_the_same_after_its_file(tmp_path: Path) -> None:
-    for stack in (Stack(0.2, 1.5, -0.1, 2.0, 0.3, 0.7, 1.1, {"kinds": ["gan"]}), Stack(0.2)):
+    for stack in (Stack(0.2, 1.5, -0.1, 0.7, {"kinds": ["gan"]}), Stack(0.2)):
         file = tmp_path / "stack.json"
         file.write_text(json.dumps(stack.to_dict(), allow_nan=False), encoding="utf-8")
         assert Stack.read(file) == stack
@@ -177,7 +168,7 @@ def test_the_band_decides_as_much_as_is_right_nine_times_of_ten() -> None:
     stack = fit_band(fit_stack(rows, drawn(4.0, 1.0, ("own",), unseen=False)), rows)
     table = risk_table(stack, rows)[-1]
     assert table["kind"] == "all" and table["decided"] >= 0.5 and table["wrong"] <= 0.10
-    wider = stack.__class__(**{**stack.to_dict(), "margin": 0.0, "contradiction": math.inf})
+    wider = stack.__class__(**{**stack.to_dict(), "margin": 0.0})
     assert risk_table(wider, rows)[-1]["wrong"] > 0.10  # the rule was needed
     assert table["wrong"] > 0.08  # and no wider than needed
 
@@ -187,18 +178,6 @@ def test_where_no_rule_is_good_enough_half_is_decided_all_the_same() -> None:
     stack = fit_band(fit_stack(rows, drawn(4.0, 1.0, ("own",), unseen=False)), rows)
     table = risk_table(stack, rows)[-1]
     assert table["decided"] >= 0.5 and table["wrong"] > 0.10
-
-
-def test_contradictions_are_left_undecided_where_they_are_wrong() -> None:
-    main = np.tile([3.0, -3.0], 100)
-    against = np.repeat([True, False], [80, 120])  # of ten images the second judges four the other way,
-    fake = (main > 0) ^ (against & (np.arange(200) % 4 < 2))  # and half of those are what it says
-    rows = Rows(main, np.where(against, -main, main), fake, np.full(200, "gan"), np.ones(200, bool))
-    stack = fit_band(Stack(share=0.0), rows)
-    (table, _) = risk_table(stack, rows)
-    assert stack.contradiction < 3 and stack.margin <= 3
-    assert table["wrong"] == 0 and table["decided"] == pytest.approx(0.6)
-    assert table["wrong_if_all_decided"] == pytest.approx(0.2)
 
 
 def test_the_table_tells_kinds_and_classes_apart() -> None:

@@ -21,7 +21,7 @@ from deepfake.training.frozen.stack import StackError
 from deepfake.training.frozen.stack_fitting import Judged, fit, judge
 from tests.support.images import encoded, noise_image
 
-SHAPE = Shape(size=32, patch=8, width=4, heads=2, blocks=1, pooled=(0,), deviation=False)
+SHAPE = Shape(given=32, size=32, patch=8, width=4, heads=2, blocks=1, pooled=(0,), deviation=False)
 SETTINGS = HeadSettings(blocks=(0,), deviation=False, penalty=0.01, views=("clean", "perturbed"))
 SPEC = InputSpec(8)
 

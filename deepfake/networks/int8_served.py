@@ -1,0 +1,81 @@
+"""Served files whose large tables are stored as int8 with a scale for each output: a quarter of the size.
+
+Only what is stored is rounded: the engine makes 32-bit numbers of the tables when it loads the file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import flatbuffers
+import numpy as np
+
+schema: Any = importlib.import_module("ai_edge_litert.schema_py_generated")
+LEAST_NUMBERS = 4096
+"""Smaller tables stay as they are."""
+
+
+def with_int8_tables(content: bytes) -> bytes:
+    """Stores the tables of dense layers and convolutions of a ``.tflite`` file as int8.
+
+    A table that was int8 with a scale for each output before it came into the network keeps its numbers.
+
+    Args:
+        content: of a file whose tables are float32.
+    """
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    graph, changed = model.subgraphs[0], {}
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
+    code.version = 5  # the first with a scale for each output
+    model.operatorCodes.append(code)
+    first = []
+    for operator in graph.operators:
+        kind = model.operatorCodes[operator.opcodeIndex].builtinCode
+        if kind not in (schema.BuiltinOperator.FULLY_CONNECTED, schema.BuiltinOperator.CONV_2D):
+            continue
+        place = int(operator.inputs[1])
+        if place not in changed and _is_large_table(model, graph.tensors[place]):
+            changed[place] = _stored_as_int8(model, graph, place)
+            first.append(_dequantize(len(model.operatorCodes) - 1, changed[place], place))
+    graph.operators = first + graph.operators
+    builder = flatbuffers.Builder(len(content) // 3)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def _is_large_table(model: Any, tensor: Any) -> bool:
+    data = model.buffers[tensor.buffer].data
+    large = data is not None and len(data) >= 4 * LEAST_NUMBERS
+    return large and tensor.type == schema.TensorType.FLOAT32
+
+
+def _stored_as_int8(model: Any, graph: Any, place: int) -> int:
+    """Adds the int8 form of a tensor; the tensor itself becomes the result of an operator."""
+    tensor = graph.tensors[place]
+    values = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.float32).reshape(tensor.shape)
+    most = np.abs(values).max(tuple(range(1, values.ndim)))
+    scale = np.where(most > 0, most / 127, 1.0).astype(np.float32)
+    numbers = np.rint(values / scale.reshape(-1, *[1] * (values.ndim - 1))).clip(-127, 127).astype(np.int8)
+    stored, buffer = schema.TensorT(), schema.BufferT()
+    buffer.data = np.frombuffer(numbers.tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    stored.name, stored.shape, stored.type = tensor.name + b"_int8", tensor.shape, schema.TensorType.INT8
+    stored.buffer = len(model.buffers) - 1
+    stored.quantization = schema.QuantizationParametersT()
+    stored.quantization.scale, stored.quantization.quantizedDimension = scale, 0
+    stored.quantization.zeroPoint = np.zeros(len(scale), np.int64)
+    graph.tensors.append(stored)
+    model.buffers[tensor.buffer].data = None
+    tensor.buffer = 0
+    return len(graph.tensors) - 1
+
+
+def _dequantize(code: int, source: int, target: int) -> Any:
+    operator = schema.OperatorT()
+    operator.opcodeIndex = code
+    operator.inputs, operator.outputs = np.array([source], np.int32), np.array([target], np.int32)
+    operator.builtinOptionsType = schema.BuiltinOptions.DequantizeOptions
+    operator.builtinOptions = schema.DequantizeOptionsT()
+    return operator

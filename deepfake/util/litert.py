@@ -1,0 +1,62 @@
+"""LiteRT, the engine that networks are served on: a few megabytes that start in a tenth of a second.
+
+Where it has no wheel for the processor or the Python, TensorFlow carries the same engine.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from typing import Any
+
+from deepfake.util.tensorflow import import_tensorflow, without_notes
+
+logger = logging.getLogger(__name__)
+_engines: list[Any] = []
+_lock = threading.Lock()
+
+
+def interpreter(content: bytes, threads: int = 1) -> Any:
+    """An interpreter of a ``.tflite`` model with its memory allocated; not to be used by two threads at once.
+
+    Args:
+        content: the model file's bytes.
+        threads: of the processor, for one call.
+
+    Raises:
+        ValueError: the bytes are no model.
+        RuntimeError: the engine cannot run it.
+    """
+    with _lock:
+        if not _engines:
+            engine = _engine()
+            with without_notes():  # the engine introduces itself on standard error, once
+                made = _allocated(engine, content, threads)
+            _engines.append(engine)
+            return made
+    return _allocated(_engines[0], content, threads)
+
+
+def _allocated(engine: Any, content: bytes, threads: int) -> Any:
+    made = engine(model_content=content, num_threads=threads)
+    made.allocate_tensors()
+    return made
+
+
+def _engine() -> Any:
+    """The class ``Interpreter``: LiteRT's own, or TensorFlow's."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        logger.warning(
+            "LiteRT cannot be used here (%s), so TensorFlow runs the networks: starting takes seconds more. "
+            "Where there is a wheel for this machine, 'pip install ai-edge-litert' mends it.",
+            error,
+        )
+        import_tensorflow()
+        import tensorflow as tf
+
+        warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+        return tf.lite.Interpreter
+    return Interpreter

@@ -1,0 +1,85 @@
+"""A served network: one row an image, whoever else asks."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepfake.detection.card import load_card
+from deepfake.images.pixels import InputSpec
+from deepfake.networks.architectures import compact, resnet50
+from deepfake.networks.clip_vit import Shape, with_head
+from deepfake.networks.conversion import served_file
+from deepfake.networks.grad_cam import compiled_mapper
+from deepfake.networks.scoring import compiled_reader
+from deepfake.networks.served import ServedNetwork
+from tests.support.clip import tiny
+from tests.support.images import noise_image
+
+BATCH = np.stack([noise_image(seed, 64, 64) for seed in range(6)])
+
+
+@pytest.mark.parametrize("processors", [1, 2, 16, None])
+@pytest.mark.usefixtures("use_tiny_models")
+def test_any_number_of_processors_and_threads(processors, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    card = load_card("tiny")
+    served = ServedNetwork((card.folder / "model.tflite").read_bytes(), card.input)
+    logits, vectors = served(BATCH)
+    assert logits.shape == (6,)
+    assert logits.dtype == vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    with ThreadPoolExecutor(4) as pool:
+        again = list(pool.map(served.logits, [BATCH[place : place + 1] for place in range(6)] * 4))
+    assert np.concatenate(again).tolist() == logits.tolist() * 4
+
+
+def test_softmax_of_two_becomes_one_logit() -> None:
+    """As the starting document's network has it."""
+    network, spec = resnet50(size=32), InputSpec(32, 1 / 255, 0.0)
+    images = np.stack([noise_image(seed, 32, 32) for seed in range(3)])
+    served = ServedNetwork(served_file(network, spec), spec)
+    assert not served.has_map, "LiteRT has no gradient of the ReLU between its dense layers"
+    logits, vectors = served(images)
+    expected_logits, expected_vectors = compiled_reader(network, spec)(images)
+    assert np.allclose(logits, expected_logits, atol=1e-4)
+    assert np.allclose(vectors, expected_vectors, atol=1e-4)
+
+
+def test_maps_are_served_too() -> None:
+    network, spec = compact(96, stages=((8, 1), (12, 1)), stem=8), InputSpec(96)
+    images = np.stack([noise_image(seed, 96, 96) for seed in range(3)])
+    served = ServedNetwork(served_file(network, spec), spec)
+    maps = served.maps(images)
+    assert served.has_map
+    assert maps.shape == (3, 12, 12)
+    assert np.allclose(maps, compiled_mapper(network, spec)(images), atol=1e-5)
+
+
+def test_a_network_without_feature_maps_has_no_map() -> None:
+    shape = Shape(given=32, size=40, patch=8, width=16, heads=2, blocks=1, pooled=(0,))
+    kernel = np.ones(32) / 32
+    network, spec = (
+        with_head(tiny(shape), shape, blocks=(0,), deviation=True, kernel=kernel, bias=0.5),
+        InputSpec(32),
+    )
+    images = np.stack([noise_image(seed, 32, 32) for seed in range(3)])
+    for int8 in (False, True):
+        served = ServedNetwork(served_file(network, spec, int8=int8), spec)
+        assert not served.has_map
+        assert np.allclose(served.logits(images), compiled_reader(network, spec)(images)[0], atol=0.02)
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"buffer|model"):
+        ServedNetwork(b"no model", InputSpec(64))
+
+
+def test_another_input_is_refused() -> None:
+    content = served_file(compact(None, stages=((8, 1),), stem=8), InputSpec(64))
+    with pytest.raises(ValueError, match="64"):
+        ServedNetwork(content, InputSpec(32))
