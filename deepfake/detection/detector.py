@@ -211,7 +211,7 @@ def _added(first: Reader, second: ServedNetwork | None, card: Card) -> Reader:
 
     def read(batch: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         logits, vectors = first(batch)
-        return logits + np.float32(share) * second.logits(batch), vectors
+        return np.asarray(logits + share * second.logits(batch), np.float32), vectors
 
     return read
 

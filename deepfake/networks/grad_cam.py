@@ -42,7 +42,8 @@ def with_map(network: Any, pixels: Any) -> tuple[Any, Any, Any]:
         tape.watch(maps)
         logits = fake_logit(output)
     heat: Any = 0.0
-    for values, gradients in zip(maps, tape.gradient(logits, maps), strict=True):
+    slopes: Any = tape.gradient(logits, maps)
+    for values, gradients in zip(maps, slopes, strict=True):
         weights = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
         heat = heat + tf.reduce_sum(weights * values, axis=-1)
     return logits, features, heat

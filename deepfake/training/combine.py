@@ -21,7 +21,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from deepfake.detection.card import BESIDE, Card, load_card
+from deepfake.detection.card import BESIDE, Card, load_card, quick_name
 from deepfake.detection.model_files import load_model
 from deepfake.errors import UserError
 from deepfake.networks.int8_weights import WEIGHTS, write_archive
@@ -161,6 +161,11 @@ def combine(
     if (folder / "settings.json").exists():
         raise CombiningError("run_exists", f"{folder} already holds a run. Give another name.")
     cards = [load_card(name) for name in names]
+    if two := next((card for card in cards if card.second), None):
+        raise CombiningError(
+            "unlike",
+            f"{two.name} has two networks and cannot be combined. Combine {quick_name(two.name)} instead.",
+        )
     networks = [load_model(card) for card in cards]
     for card, network in zip(cards, networks, strict=True):
         if card.input != cards[0].input or network.output_shape[-1] != 1:

@@ -129,16 +129,20 @@ def test_agreement() -> None:
     assert on_grid(ramp[:6, :6]).shape == on_grid(np.zeros((24, 24), np.float32)).shape == (CELLS, CELLS)
 
 
+def no_mapper(batch: Pixels) -> Any:
+    raise AssertionError("a map that is known is not made again")
+
+
 def test_no_difference_has_no_minus_sign(crop: Pixels) -> None:
     heat = occlusion(detail_in_a_corner, SPEC, crop)
-    maps = explain(None, detail_in_a_corner, SPEC, crop, probability=expit, fake=True, first=-heat)
+    maps = explain(no_mapper, detail_in_a_corner, SPEC, crop, probability=expit, fake=True, first=-heat)
     worth = replace(maps.occlusion_worth, random_insertion=0.5, random_deletion=0.501)
     assert worth_words(worth, fake=True).endswith("in random order +0.00).")
 
 
 def test_both_maps_and_their_worth_in_words(crop: Pixels) -> None:
     heat = occlusion(detail_in_a_corner, SPEC, crop)
-    maps = explain(None, detail_in_a_corner, SPEC, crop, probability=expit, fake=True, first=-heat)
+    maps = explain(no_mapper, detail_in_a_corner, SPEC, crop, probability=expit, fake=True, first=-heat)
     assert np.array_equal(maps.grad_cam, -heat), "a map that is known is not made again"
     assert np.array_equal(maps.occlusion, heat)
     assert maps.agreement == pytest.approx(-1.0)
