@@ -22,7 +22,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from deepfake.detection.card import Card
+from deepfake.detection.card import Card, ModelError, load_card
 from deepfake.detection.feedback import feedback_folder
 from deepfake.detection.text import POINT_MEANINGS, POINT_WORDS
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
@@ -143,7 +143,7 @@ def ask_for_threshold() -> OperatingPoint:
     """How careful to be; kept in the address, so that a link shows the same."""
     take_carried("threshold", OPERATING_POINTS)
     return st.radio(
-        "When to say fake",
+        "Sensitivity",
         OPERATING_POINTS,
         format_func=lambda point: POINT_WORDS[point],
         captions=[POINT_MEANINGS[point] for point in OPERATING_POINTS],
@@ -157,15 +157,22 @@ def ask_for_detector(names: list[str], first: str) -> str:
     take_carried("detector", names)
     if len(names) < 2:
         return first
-    return st.selectbox("Detector", names, index=names.index(first), key="detector", bind="query-params")
+    name = st.selectbox("Detector", names, index=names.index(first), key="detector", bind="query-params")
+    with contextlib.suppress(ModelError):  # whoever asks meets it again
+        if second := load_card(name).second:
+            st.caption(
+                f"Two networks: better on fakes that neither was shown, more often uncertain, and some ten "
+                f"times slower than {escape_markdown(second.main)}."
+            )
+    return name
 
 
 def show_limits(card: Card) -> None:
     """What the detector can and cannot tell, and what becomes of the uploads."""
     st.space("small")
     knows, not_known, privacy = st.columns(3, gap="medium")
-    knows.markdown("**What it was trained to notice**\n" + markdown_list(card.knows))
-    not_known.markdown("**What it does not know**\n" + markdown_list(card.does_not_know))
+    knows.markdown("**What it can detect**\n" + markdown_list(card.knows))
+    not_known.markdown("**What it can miss**\n" + markdown_list(card.does_not_know))
     privacy.markdown(
         "**Nothing is stored**\n\nPictures stay in this server's memory until you clear them or "
         "close this app; other pages of it do not drop them. They are not written to disk, not sent on "

@@ -9,10 +9,24 @@ import numpy as np
 import pytest
 
 from deepfake.data.index import DatasetIndex, index_dataset
-from deepfake.detection.card import Card, default_name, load_card, load_model, model_names, models_folder
+from deepfake.detection.card import (
+    KERAS,
+    SECOND,
+    SERVED,
+    Card,
+    default_name,
+    load_card,
+    model_names,
+    models_folder,
+    quick_name,
+)
+from deepfake.detection.model_files import load_model, load_second, load_served
 from deepfake.evaluation.metrics import evaluate_scores
 from deepfake.evaluation.scores import read_scores
 from deepfake.evaluation.thresholds import at_every_point, rules_from_dict, sort_scores
+from deepfake.images.load import load_image
+from deepfake.images.pixels import to_batch
+from deepfake.networks.scoring import compiled_reader
 from deepfake.util.files import ROOT
 
 NAMES = model_names()
@@ -26,12 +40,33 @@ def test_a_detector_is_shipped_and_is_the_default() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_file_is_the_cards_and_holds_plain_layers_only(name: str) -> None:
     card = load_card(name)
-    assert (card.folder / "model.keras").stat().st_size <= 30 * 2**20
+    if card.second:
+        assert (card.folder / SECOND).stat().st_size <= 60 * 2**20
+        assert load_second(card)  # checks the hash
+        assert load_card(card.second.main).sha256 == card.sha256
+        return
+    assert (card.folder / KERAS).stat().st_size <= 30 * 2**20
     model = load_model(card)  # checks the hash
     assert model.count_params() == card.contents["parameters"]
     assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
     weights = 4 * model.count_params()
-    assert (card.folder / "model.keras").stat().st_size < 1.1 * weights  # no optimiser state rides along
+    assert (card.folder / KERAS).stat().st_size < 1.1 * weights  # no optimiser state rides along
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_served_is_the_network(name: str, real_data: Path) -> None:
+    """On a hundred images the served file has the logits and embeddings of the Keras file."""
+    card = load_card(name)
+    served = load_served(card)  # checks the hash
+    assert served is not None
+    assert (card.network_folder / SERVED).stat().st_size <= 30 * 2**20
+    files = sorted((real_data / "openforensics" / "Validation").glob("*/*"))[::25][:100]
+    assert len(files) == 100
+    batch = to_batch([load_image(file).pixels for file in files], card.input)
+    logits, vectors = served(batch)
+    expected_logits, expected_vectors = compiled_reader(load_model(card), card.input)(batch)
+    assert np.abs(logits - expected_logits).max() < 1e-3
+    assert np.abs(vectors - expected_vectors).max() < 1e-4
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,11 +89,11 @@ def test_numbers_in_the_card_follow_from_its_scores(name: str) -> None:
 
 
 def test_numbers_in_the_readme_are_the_cards() -> None:
-    """Each row of its table is an evaluation of ``faces``; forced-choice accuracy and image count name it."""
+    """Each row of its table is of the default detector; forced-choice accuracy and image count name it."""
     rows = table_rows(ROOT / "README.md", "What it tells you", 7)
     assert len(rows) == 5
     for title, n, *rates, accuracy in rows:
-        (entry,) = matching(load_card("faces"), n, accuracy)
+        (entry,) = matching(load_card(default_name()), n, accuracy)
         assert rates == [f"{rate:.0%}" for rate in verdict_rates(entry) if rate is not None], title
 
 
@@ -85,6 +120,23 @@ def test_numbers_in_the_accuracy_document_are_the_cards() -> None:
         assert points["*Few false alarms*: fake from"][place] == shown(cuts.fake_from("few_false_alarms"))
         assert points["real below"][place] == shown(cuts.uncertain_low)
         assert f"{shown(cuts.balanced)} for `{(card.name, other.name)[place]}`" in path.read_text("utf-8")
+
+
+def test_numbers_of_the_default_detector_are_its_cards() -> None:
+    card, first = load_card(default_name()), load_card(quick_name())
+    rows = table_rows(ROOT / "docs" / "accuracy.md", "The default detector: two networks", 8)
+    assert len(rows) == len(card.evaluations)
+    same = {entry["scores"]: entry for entry in first.evaluations}
+    told = [
+        [f"{entry['n']:,}", *map(shown, verdict_rates(entry)), shown(entry["roc_auc"]),
+         shown(same[entry["scores"]]["roc_auc"])]
+        for entry in card.evaluations
+    ]  # fmt: skip
+    assert sorted(row[1:] for row in rows) == sorted(told)
+    text = (ROOT / "docs" / "accuracy.md").read_text("utf-8")
+    cuts = card.thresholds
+    for value in (cuts.fake_from(), cuts.fake_from("few_false_alarms"), cuts.uncertain_low):
+        assert shown(value) in text
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -135,10 +187,10 @@ def test_scores_can_be_reproduced(name: str, real_data: Path) -> None:
 
     detector, data = get_detector(name), index_dataset(real_data)
     known = set(data.table["path"])
-    compared = 0
+    compared, most = 0, 10 if detector.card.second else 60
     for entry in detector.card.evaluations:
         scores = read_scores(detector.card.folder / entry["scores"]).set_index("image_id")
-        chosen = [image for image in scores.index if image in known][::17][:60]
+        chosen = [image for image in scores.index if image in known][::17][:most]
         if not chosen:
             continue
         rows = data.table[data.table["path"].isin(chosen)].reset_index(drop=True)
