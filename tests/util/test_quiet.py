@@ -131,6 +131,7 @@ def test_no_command_says_anything_on_standard_error(
         ["train", data, *short, "--run", run.name, "--runs", str(run.parent)],
         ["publish", str(run), "published", "--data", data],
         ["publish", str(run), "again", "--data", data],
+        ["convert", "published"],
         ["combine", "published", "again", "--run", str(tmp_path / "runs" / "both")],
         ["evaluate", data, "--split", "Test", "--model", "tiny", "--scores", scores[0]],
         ["evaluate", data, "--split", "Test", "--model", "published", "--scores", scores[1]],
@@ -144,8 +145,8 @@ def test_no_command_says_anything_on_standard_error(
         ["report", str(image), "--html", str(tmp_path / "a.html"), "--pdf", str(tmp_path / "a.pdf")],
     ]
     commands = next(a for a in command_parser()._actions if isinstance(a, argparse._SubParsersAction))
-    # The first has a test of its own; the next need weights or photographs that are not at hand.
-    not_walked = {"serve", "remake", "generate", "features", "fit", "stack", "rules"}
+    # The first has a test of its own; the next need weights, photographs or a network that are not at hand.
+    not_walked = {"serve", "remake", "generate", "features", "fit", "stack", "pair", "rules", "collect"}
     assert {words[0] for words in walk} | not_walked == set(commands.choices), "a new command: walk it too"
     for words in walk:
         assert_quiet(words, environment)
