@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.detection.card import Card, load_card
-from deepfake.detection.model_files import load_model, load_second, load_served
+from deepfake.detection.card import Card, load_card, load_model, load_second, load_served
 from deepfake.detection.neighbours import LookalikeError, LookalikeIndex, load_index
 from deepfake.detection.stress import REFRAMING, Change, stress_test
 from deepfake.detection.verdict import FaceVerdict, Reason, Verdict, WholeVerdict, picture_score
@@ -57,7 +56,7 @@ class Detector:
         """The first network in Keras, for what needs gradients; loaded at the first use, in seconds.
 
         Raises:
-            ModelError: as ``model_files.load_model``.
+            ModelError: as ``card.load_model``.
         """
         with self._keras_lock:
             if not self._keras:

@@ -7,24 +7,19 @@ TensorFlow and is never imported.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import os
-import queue
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepfake.faces.model_file import ModelFile, Weights
-from deepfake.util.litert import interpreter
+from deepfake.util.litert import Pool, interpreter
 
 CELL = 12  # side of the square that the first network looks at
 STRIDE = 2  # pixels from one such square to the next
 _TILE = 64  # squares in a row and in a column that it looks at in one go: they fit into a processor's cache
 BATCH = 16  # patches that the others look at in one go
-MOST_THREADS = 4  # for one call
 
 Outputs = NDArray[np.float32]
 
@@ -37,22 +32,7 @@ class Network:
         Args:
             content: a ``.tflite`` file.
         """
-        self._content = content
-        # As many at once as there are processors for; each is made when it is first needed.
-        processors = _processors()
-        self._threads = min(processors, MOST_THREADS)
-        self._free: queue.LifoQueue[_Engine | None] = queue.LifoQueue()
-        for _ in range(-(-processors // self._threads)):
-            self._free.put(None)
-
-    @contextlib.contextmanager
-    def _borrowed(self) -> Iterator[_Engine]:
-        engine = self._free.get()
-        try:
-            engine = engine or _Engine(self._content, self._threads)
-            yield engine
-        finally:
-            self._free.put(engine)
+        self._engines = Pool(lambda threads: _Engine(content, threads))
 
 
 class SlidingNetwork(Network):
@@ -70,7 +50,7 @@ class SlidingNetwork(Network):
         height, width = picture.shape[:2]
         rows, columns = _Cut(height), _Cut(width)
         found = np.empty((rows.squares, columns.squares, 6), np.float32)
-        with self._borrowed() as engine:
+        with self._engines.borrowed() as engine:
             for row in rows.starts:
                 for column in columns.starts:
                     tile = picture[
@@ -86,7 +66,7 @@ class PatchNetwork(Network):
 
     def __call__(self, patches: NDArray[np.float32]) -> Outputs:
         """(N, outputs) of (N, side, side, 3) from -1 to 1; the logits of no face and face come last."""
-        with self._borrowed() as engine:
+        with self._engines.borrowed() as engine:
             parts = [engine(patches[start : start + BATCH]) for start in range(0, len(patches), BATCH)]
         return np.concatenate(parts)
 
@@ -194,10 +174,3 @@ def _weights(name: str) -> list[Weights]:
             "The package mtcnn, which holds the face finder's weights, is not installed."
         )
     return joblib.load(Path(package.submodule_search_locations[0]) / "assets" / "weights" / f"{name}.lz4")
-
-
-def _processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -7,22 +7,17 @@ a time is as quick as many, and no score hangs on which others stood beside it.
 
 from __future__ import annotations
 
-import os
-import queue
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepfake.images.pixels import InputSpec
 from deepfake.types import Pixels
-from deepfake.util.litert import interpreter
+from deepfake.util.litert import Pool, interpreter
 
 _ROW, _MAP = 2, 3
 """Dimensions of the outputs."""
-THREADS = 4
-"""Of the processor for one image, at most: more hardly help. The others take the next image."""
 
 
 class ServedNetwork:
@@ -35,24 +30,18 @@ class ServedNetwork:
             ValueError: it is no model of this input.
             RuntimeError: the engine cannot run it.
         """
-        processors = os.cpu_count() or 1
-        self._threads = min(processors, THREADS)
-        self._at_once = max(processors // THREADS, 1)
-        first = interpreter(content, self._threads)
-        shape, wanted = first.get_input_details()[0]["shape"].tolist(), [1, spec.size, spec.size, 3]
-        given = {len(output["shape"]) for output in first.get_output_details()}
-        if shape != wanted or given not in ({_ROW}, {_ROW, _MAP}):
-            raise ValueError(f"A served network takes {wanted} and gives one row. Received: {shape}.")
-        self.has_map = _MAP in given
-        self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
-        self._idle.put(first)
-        for _ in range(self._at_once - 1):
-            self._idle.put(content)  # made an interpreter where it is needed
+        self._engines = Pool(lambda threads: interpreter(content, threads))
+        with self._engines.borrowed() as first:
+            taken, given = first.get_input_details()[0]["shape"].tolist(), first.get_output_details()
+        wanted, dimensions = [1, spec.size, spec.size, 3], {len(output["shape"]) for output in given}
+        if taken != wanted or dimensions not in ({_ROW}, {_ROW, _MAP}):
+            raise ValueError(f"A served network takes {wanted} and gives one row. Received: {taken}.")
+        self.has_map = _MAP in dimensions
 
     def __call__(self, batch: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits of Fake (N,) and embeddings (N, D) of length 1 of a uint8 batch (N, size, size, 3)."""
-        if self._at_once > 1 and len(batch) > 1:
-            with ThreadPoolExecutor(self._at_once) as pool:
+        if self._engines.size > 1 and len(batch) > 1:
+            with ThreadPoolExecutor(self._engines.size) as pool:
                 rows = np.array(list(pool.map(self._given, batch)))
         else:
             rows = np.array([self._given(image) for image in batch])
@@ -68,14 +57,9 @@ class ServedNetwork:
 
     def _given(self, image: Pixels, dimensions: int = _ROW) -> NDArray[np.float32]:
         """The output of so many dimensions for one image."""
-        engine = self._idle.get()
-        try:
-            if isinstance(engine, bytes):
-                engine = interpreter(engine, self._threads)
+        with self._engines.borrowed() as engine:
             engine.set_tensor(engine.get_input_details()[0]["index"], image[None])
             engine.invoke()
             outputs = engine.get_output_details()
             place = next(output["index"] for output in outputs if len(output["shape"]) == dimensions)
             return engine.get_tensor(place)[0]
-        finally:
-            self._idle.put(engine)

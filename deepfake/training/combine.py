@@ -21,8 +21,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from deepfake.detection.card import BESIDE, Card, load_card, quick_name
-from deepfake.detection.model_files import load_model
+from deepfake.detection.card import BESIDE, Card, load_card, load_model, quick_name
 from deepfake.errors import UserError
 from deepfake.networks.int8_weights import WEIGHTS, write_archive
 from deepfake.training.recipe import Recipe

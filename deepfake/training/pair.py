@@ -22,9 +22,9 @@ from deepfake.detection.card import (
     SecondOpinion,
     load_card,
     models_folder,
+    read_network,
 )
 from deepfake.detection.detector import Detector
-from deepfake.detection.model_files import read_network
 from deepfake.errors import UserError
 from deepfake.evaluation.records import CALIBRATION_SCORES
 from deepfake.evaluation.scores import write_scores

@@ -19,8 +19,16 @@ from numpy.typing import ArrayLike, NDArray
 from deepfake import __version__
 from deepfake.data.gather import name_draw
 from deepfake.data.index import DatasetIndex
-from deepfake.detection.card import KERAS, SERVED, Card, calibrated_probability, load_card, models_folder
-from deepfake.detection.model_files import load_model, read_network
+from deepfake.detection.card import (
+    KERAS,
+    SERVED,
+    Card,
+    calibrated_probability,
+    load_card,
+    load_model,
+    models_folder,
+    read_network,
+)
 from deepfake.errors import UserError
 from deepfake.evaluation.calibration import (
     fit_temperature_and_bias,

@@ -27,8 +27,7 @@ from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from deepfake.data.index import DatasetIndex
 from deepfake.data.synthesis.landmarks import read_landmarks
-from deepfake.detection.card import load_card
-from deepfake.detection.model_files import load_model
+from deepfake.detection.card import load_card, load_model
 from deepfake.errors import UserError
 from deepfake.networks.architectures import build, freeze_stages
 from deepfake.networks.catalogue import ARCHITECTURES, ArchitectureError, architecture

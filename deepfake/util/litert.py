@@ -5,16 +5,58 @@ Where it has no wheel for the processor or the Python, TensorFlow carries the sa
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import queue
 import threading
 import warnings
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
 
 from deepfake.util.tensorflow import import_tensorflow, without_notes
 
 logger = logging.getLogger(__name__)
 _engines: list[Any] = []
 _lock = threading.Lock()
+
+
+T = TypeVar("T")
+MOST_THREADS = 4
+"""Of the processor for one call: more hardly help. Other calls take the other processors."""
+
+
+class Pool(Generic[T]):
+    """As many of what holds an interpreter as there are processors for, each made when it is first needed."""
+
+    def __init__(self, make: Callable[[int], T]) -> None:
+        """
+        Args:
+            make: makes one, told how many threads its interpreter may use.
+        """
+        processors = _processors()
+        self._make, self._threads = make, min(processors, MOST_THREADS)
+        self.size = -(-processors // self._threads)
+        self._free: queue.LifoQueue[T | None] = queue.LifoQueue()
+        for _ in range(self.size):
+            self._free.put(None)
+
+    @contextlib.contextmanager
+    def borrowed(self) -> Iterator[T]:
+        """One of them, for this thread alone; waits where all are at work."""
+        held = self._free.get()
+        try:
+            held = held or self._make(self._threads)
+            yield held
+        finally:
+            self._free.put(held)
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def interpreter(content: bytes, threads: int = 1) -> Any:

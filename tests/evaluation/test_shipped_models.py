@@ -16,11 +16,13 @@ from deepfake.detection.card import (
     Card,
     default_name,
     load_card,
+    load_model,
+    load_second,
+    load_served,
     model_names,
     models_folder,
     quick_name,
 )
-from deepfake.detection.model_files import load_model, load_second, load_served
 from deepfake.evaluation.metrics import evaluate_scores
 from deepfake.evaluation.scores import read_scores
 from deepfake.evaluation.thresholds import at_every_point, rules_from_dict, sort_scores

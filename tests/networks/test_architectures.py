@@ -13,8 +13,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from deepfake.detection.card import ModelError, load_card
-from deepfake.detection.model_files import load_model
+from deepfake.detection.card import ModelError, load_card, load_model
 from deepfake.networks import architectures
 from deepfake.networks.architectures import (
     ArchitectureError,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,16 +16,17 @@ from deepfake.networks.conversion import served_file
 from deepfake.networks.grad_cam import compiled_mapper
 from deepfake.networks.scoring import compiled_reader
 from deepfake.networks.served import ServedNetwork
+from deepfake.util import litert
 from tests.support.clip import tiny
 from tests.support.images import noise_image
 
 BATCH = np.stack([noise_image(seed, 64, 64) for seed in range(6)])
 
 
-@pytest.mark.parametrize("processors", [1, 2, 16, None])
+@pytest.mark.parametrize("processors", [1, 2, 6, 16])
 @pytest.mark.usefixtures("use_tiny_models")
 def test_any_number_of_processors_and_threads(processors, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    monkeypatch.setattr(litert, "_processors", lambda: processors)
     card = load_card("tiny")
     served = ServedNetwork((card.folder / "model.tflite").read_bytes(), card.input)
     logits, vectors = served(BATCH)

@@ -24,8 +24,7 @@ from websockets.typing import Origin
 from benchmarks.common import server
 from benchmarks.visitor import Visitor
 from deepfake.api.app import Service, create_api
-from deepfake.detection.card import ModelError, load_card
-from deepfake.detection.model_files import load_model
+from deepfake.detection.card import ModelError, load_card, load_model
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
 from deepfake.util.files import ROOT
 from tests.support.images import encoded, noise_image

@@ -12,10 +12,9 @@ import pytest
 
 from deepfake.cli import main
 from deepfake.data.index import index_dataset
-from deepfake.detection.card import load_card
+from deepfake.detection.card import load_card, load_model
 from deepfake.detection.detector import Detector
 from deepfake.detection.heatmaps import grad_cam
-from deepfake.detection.model_files import load_model
 from deepfake.errors import UserError
 from deepfake.images.pixels import InputSpec
 from deepfake.networks.architectures import compact

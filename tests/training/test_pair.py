@@ -20,11 +20,12 @@ from deepfake.detection.card import (
     ModelError,
     calibrated_probability,
     load_card,
+    load_second,
     model_names,
     quick_name,
+    read_network,
 )
 from deepfake.detection.detector import Detector, get_detector
-from deepfake.detection.model_files import load_second, read_network
 from deepfake.errors import UserError
 from deepfake.images.load import load_image
 from deepfake.images.pixels import InputSpec, to_batch

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from deepfake.data.index import DatasetIndex, index_dataset
+from deepfake.detection.card import read_network
 from deepfake.detection.detector import Detector
-from deepfake.detection.model_files import read_network
 from deepfake.images.load import ImageRefused
 from deepfake.images.pixels import InputSpec, scaled
 from deepfake.networks.clip_vit import backbone, with_head
