@@ -8,10 +8,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-REMADE = "remade"
-"""The source that ``remake`` adds to a data set."""
-
-
 Pixels = NDArray[np.uint8]
 """(H, W, 3) RGB."""
 Landmarks = NDArray[np.float32]

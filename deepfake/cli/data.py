@@ -1,4 +1,4 @@
-"""The commands for data sets: ``data``, ``demo``, ``gather``, ``landmarks``, ``remake``, ``generate``."""
+"""The commands for data sets: ``data``, ``demo``, ``gather``, ``landmarks``, ``generate``."""
 
 from __future__ import annotations
 
@@ -150,6 +150,10 @@ def add_gather(commands: Any) -> None:
         metavar="N",
         help="of each folder of the plan at most N files, drawn by a hash of their names (default: all)",
     )
+    gather.add_argument(
+        "--whole", action="append", default=[], metavar="SOURCE",
+        help="a source that is taken whole in spite of --each (repeat)",
+    )  # fmt: skip
     gather.set_defaults(command=_gather)
     landmarks = commands.add_parser("landmarks", help="find the faces' landmarks, for self-blended images")
     landmarks.add_argument(
@@ -157,25 +161,6 @@ def add_gather(commands: Any) -> None:
     )
     landmarks.add_argument("--source", help="only this source")
     landmarks.set_defaults(command=_landmarks)
-    remake = commands.add_parser(
-        "remake", help="add fakes made of the data set's photographs by autoencoders"
-    )
-    remake.add_argument(
-        "data", type=input_path, help="the data set's folder; the source 'remade' is added to it"
-    )
-    remake.add_argument(
-        "halves",
-        type=input_path,
-        nargs="+",
-        metavar="FILE",
-        help="an encoder and its decoder of the TAESD family, such as taesd_encoder.safetensors "
-        "taesd_decoder.safetensors; then the next pair",
-    )
-    remake.add_argument(
-        "--images", type=int, default=4000, help="photographs to remake at most (default 4000)"
-    )
-    remake.add_argument("--seed", type=int, default=0, help="of every random draw (default 0)")
-    remake.set_defaults(command=_remake)
     generate = commands.add_parser("generate", help="make whole faces by MobileStyleGAN, as a collection")
     generate.add_argument("out", type=input_path, help="the collection's folder; what is there already stays")
     generate.add_argument("--images", type=int, default=500, help="how many there shall be (default 500)")
@@ -188,7 +173,10 @@ def _gather(options: argparse.Namespace) -> int:
 
     output_folder(options.out)  # said now, not after the work
     folders = read_plan(options.plan)
-    table = gather(folders, options.collections, options.out, unlike=options.unlike, each=options.each)
+    table = gather(
+        folders, options.collections, options.out,
+        unlike=options.unlike, each=options.each, whole=options.whole,
+    )  # fmt: skip
     print(table.groupby(["source", "split", "label"]).size().to_string())
     return 0
 
@@ -204,28 +192,6 @@ def _landmarks(options: argparse.Namespace) -> int:
     show = progress("photographs", len(photographs), every=500)
     found = write_landmarks(DatasetIndex(data.root, photographs), on_progress=show)
     print(f"Landmarks of {found:,} of {len(photographs):,} photographs.")
-    return 0
-
-
-def _remake(options: argparse.Namespace) -> int:
-    from deepfake.data.index import index_dataset
-    from deepfake.data.synthesis.reconstruct import remake
-    from deepfake.errors import UserError
-    from deepfake.networks.autoencoder import load_autoencoder
-
-    if len(options.halves) % 2:
-        raise UserError(
-            "bad_halves",
-            f"{len(options.halves)} files were given; each encoder needs its decoder after it.",
-        )
-    output_folder(options.data)  # said now, not after the work
-    pairs = zip(options.halves[::2], options.halves[1::2], strict=True)
-    autoencoders = [load_autoencoder(*pair) for pair in pairs]
-
-    show = progress("photographs", every=1)
-    data = index_dataset(options.data)
-    added = remake(data, autoencoders, images=options.images, seed=options.seed, on_progress=show)
-    print(added.groupby(["split", "label", "generator"]).size().to_string())
     return 0
 
 

@@ -1,7 +1,6 @@
 """Weights that PyTorch saved, read without PyTorch.
 
 A ``.pth`` file is a pickle; only what a table of numbers needs is unpickled, so a file cannot run code.
-``.safetensors`` files hold numbers only.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from deepfake.errors import UserError
 
@@ -31,14 +29,12 @@ class WeightsError(UserError):
 def read_weights(file: Path) -> dict[str, NDArray[np.float32]]:
     """Tables of numbers by name, from a file of a network's state.
 
-    The file is ``.safetensors``, or a pickle: today's form (a zip), or that before 2020.
+    The file is a pickle: today's form (a zip), or that before 2020.
 
     Raises:
         WeightsError: code ``bad_weights``: it is no such file, or asks for anything but numbers.
     """
     try:
-        if file.suffix == ".safetensors":
-            return {name: values.astype(np.float32) for name, values in load_file(file).items()}
         if not zipfile.is_zipfile(file):
             return _read_old(file)
         with zipfile.ZipFile(file) as parts:
@@ -51,7 +47,7 @@ def read_weights(file: Path) -> dict[str, NDArray[np.float32]]:
                 return _tables(_Unpickler(index, numbers).load())
     except Exception as error:  # a damaged or hostile pickle raises nearly anything
         raise WeightsError(
-            "bad_weights", f"{file} cannot be read as a .pth or .safetensors file of weights ({error})."
+            "bad_weights", f"{file} cannot be read as a .pth file of weights ({error})."
         ) from error
 
 

@@ -45,7 +45,7 @@ from deepfake.networks.served import ServedNetwork
 from deepfake.training.log import read_settings
 from deepfake.training.recipe import Recipe
 from deepfake.training.samples import augmentation_of
-from deepfake.types import REMADE, Thresholds
+from deepfake.types import Thresholds
 from deepfake.util.files import ROOT, write_json, write_whole
 
 RELIABILITY = 0.95
@@ -106,8 +106,7 @@ def calibrate(
 
     A recipe without ``shares`` is calibrated on the perturbed copies of all validation images: the proxy of
     the official Test. One with ``shares`` is calibrated on its sources in these shares, as many perturbed as
-    in its training, half of each class: the proxy of what people bring. That leaves out ``remade``: such
-    fakes teach what to look at, but nobody brings them.
+    in its training, half of each class: the proxy of what people bring.
 
     Args:
         scorer: from ``scoring.compiled_scorer``.
@@ -145,7 +144,7 @@ def calibrate(
 
 def _in_shares(validation: DatasetIndex, recipe: Recipe, most: int) -> DatasetIndex:
     """Each source's share of ``most`` images, half of each class, or as much of it as there is."""
-    shares = {source: share for source, share in (recipe.shares or {}).items() if source != REMADE}
+    shares = recipe.shares or {}
     each = {source: round(most * share / sum(shares.values()) / 2) for source, share in shares.items()}
     parts = [
         group.sample(min(len(group), each[str(source)]), random_state=0)

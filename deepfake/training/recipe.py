@@ -9,7 +9,6 @@ from typing import Any
 
 from deepfake.errors import UserError
 from deepfake.images.pixels import InputSpec
-from deepfake.types import REMADE
 
 
 @dataclass(frozen=True)
@@ -223,7 +222,6 @@ RECIPES: dict[str, Recipe] = {
             "photoshop": 0.03,
             "video": 0.04,
             "swaps": 0.06,
-            REMADE: 0.06,
         },
         epoch_images=20_000,
         source_perturbed={"openforensics": 0.65, "video": 0.5, "swaps": 0.5},
@@ -234,4 +232,4 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 """``seed`` is the starting document's training; ``compact`` is ours from scratch, ``lite`` goes on from
-ImageNet, ``faces`` does so on several kinds of fakes (``models/faces.toml``, then ``remake``)."""
+ImageNet, ``faces`` does so on several kinds of fakes (``models/faces.toml``)."""

@@ -199,13 +199,12 @@ def test_refusals(collections: Path, tmp_path: Path) -> None:
 
 def test_our_plan_gives_every_source_both_classes_and_the_recipe_its_shares() -> None:
     from deepfake.training.recipe import RECIPES
-    from deepfake.types import REMADE
 
     folders = read_plan(ROOT / "models" / "faces.toml")
     classes = {(folder.source, folder.label) for folder in folders}
     sources = {source for source, _ in classes}
     assert classes == {(source, label) for source in sources for label in ("Fake", "Real")}
-    shares = set(RECIPES["faces"].shares or {}) - {REMADE}  # that one ``remake`` adds, both classes
+    shares = set(RECIPES["faces"].shares or {})
     assert sources - shares == {"dfdc", "ages"}, "a source that no recipe knows is for another recipe"
     assert shares <= sources
 

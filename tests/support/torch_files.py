@@ -13,11 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from deepfake.networks import autoencoder
-
-WIDE, LATENTS = 8, 4
-
-
 _KINDS = {"float32": "FloatStorage", "float16": "HalfStorage", "int64": "LongStorage"}
 
 
@@ -88,38 +83,3 @@ def save_as_torch(
         parts.writestr("weights/data.pkl", index.getvalue())
         for place, values in enumerate(numbers):
             parts.writestr(f"weights/data/{place}", values.tobytes())
-
-
-def weights_of(plan: tuple[str, ...], ends: tuple[int, int], pooled: bool) -> dict[str, Any]:
-    """Random tables under the names that PyTorch gives to the layers of a plan."""
-    rng = np.random.default_rng(len(plan))
-    tables: dict[str, Any] = {}
-
-    def convolution(name: str, to: int, of: int, size: int = 3, bias: bool = True) -> None:
-        tables[f"{name}.weight"] = (rng.standard_normal((to, of, size, size)) / 9).astype(np.float32)
-        if bias:
-            tables[f"{name}.bias"] = rng.standard_normal(to).astype(np.float32) / 9
-
-    convolutions = [place for place, kind in enumerate(plan) if kind in ("conv", "down")]
-    for place, kind in enumerate(plan):
-        if kind == "block":
-            for part in (0, 2, 4):
-                convolution(f"{place}.conv.{part}", WIDE, WIDE)
-            if pooled and place in (11, 12, 13):
-                convolution(f"{place}.pool.0", 4 * WIDE, WIDE, 1, bias=False)
-                convolution(f"{place}.pool.3", WIDE, 4 * WIDE, 1, bias=False)
-                tables[f"{place}.pool.1.weight"] = np.ones(4 * WIDE, np.float32)
-                tables[f"{place}.pool.1.bias"] = np.zeros(4 * WIDE, np.float32)
-        elif kind in ("conv", "down"):
-            to = ends[1] if place == convolutions[-1] else WIDE
-            of = ends[0] if place == convolutions[0] else WIDE
-            convolution(f"{place}", to, of, bias=place in (convolutions[0], convolutions[-1]))
-    return tables
-
-
-def save_halves(folder: Path) -> tuple[Path, Path]:
-    """Files of an encoder and of its decoder."""
-    files = folder / "encoder.pth", folder / "decoder.pth"
-    save_as_torch(files[0], weights_of(autoencoder._ENCODER, (3, LATENTS), pooled=True))
-    save_as_torch(files[1], weights_of(autoencoder._DECODER, (LATENTS, 3), pooled=False))
-    return files

@@ -17,7 +17,6 @@ from deepfake.images.pixels import InputSpec
 from deepfake.training import publish
 from deepfake.training.publish import calibrate
 from deepfake.training.recipe import RECIPES
-from deepfake.types import REMADE
 
 
 def data_of(**counts: int) -> DatasetIndex:
@@ -47,9 +46,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, list[str]]]:
 
 
 def of(data: DatasetIndex, **changes: Any) -> Any:
-    recipe = replace(
-        RECIPES["faces"], shares={"a": 3, "b": 1, REMADE: 9}, source_perturbed={"a": 0.6}, **changes
-    )
+    recipe = replace(RECIPES["faces"], shares={"a": 3, "b": 1}, source_perturbed={"a": 0.6}, **changes)
     return calibrate(lambda batch: np.zeros(len(batch), np.float32), InputSpec(32), data, recipe)
 
 
@@ -64,7 +61,7 @@ def test_one_source_is_calibrated_on_perturbed_copies_of_all(scored: list[Any]) 
 
 def test_sources_in_their_shares(scored: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "MOST_IMAGES", 400)
-    found = of(data_of(a=500, b=40, c=90, remade=90), perturbed=0.1)
+    found = of(data_of(a=500, b=40, c=90), perturbed=0.1)
     assert found.by_source == {"a": 300, "b": 80}, "b has less than its 100; c is none of its sources"
     assert found.to_dict()["images"] == found.images == 380
     clean, perturbed = (paths for _, paths in scored)
