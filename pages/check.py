@@ -1,17 +1,28 @@
-"""Check an image: drop pictures, get verdicts."""
+"""Check an image: drop images, get verdicts."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from deepfake.detection.card import ModelError, default_name, load_card, model_names
+from deepfake.detection.text import POINT_WORDS
 from deepfake.images.formats import READABLE
 from deepfake.images.load import MAX_BYTES, MAX_PIXELS, MIN_SIDE
 from deepfake.images.video import MAX_VIDEO_BYTES
+from deepfake.types import OperatingPoint
+from ui.check.examples import show_examples
 from ui.check.verdict import MAX_FILES, forget_results, show_results
 from ui.links import linked_pictures
-from ui.page import ask_for_detector, ask_for_threshold, escape_markdown, show_limits, start_page, warm_up
-from ui.uploads import IMAGES, Upload, link_to_page, own_place, shelf_of, warn_of_weight
+from ui.page import (
+    ask_for_detector,
+    ask_for_threshold,
+    escape_markdown,
+    forget_uploads,
+    show_limits,
+    start_page,
+    warm_up,
+)
+from ui.uploads import IMAGES, Shelf, Upload, link_to_page, own_place, shelf_of, warn_of_weight
 
 MAX_MIB = MAX_BYTES // 2**20
 # What the uploader lets through: what is refused here gets a reason, and a video the way to its page.
@@ -20,22 +31,17 @@ LISTED_MIB = max(MAX_BYTES, MAX_VIDEO_BYTES) // 2**20
 
 def main() -> None:
     start_page("Check an image")
-    st.write("Do the faces in a photograph look real or faked, and how sure is the detector?")
     try:
         names = model_names()
         first = default_name()
     except ModelError as error:
         st.error(escape_markdown(error.message), icon=":material/error:")
         return
-    upload_side, option_side = st.columns([3, 2], gap="medium")
-    with upload_side:
-        uploads = ask_for_pictures()
-    with option_side:
-        point = ask_for_threshold()
-        name = ask_for_detector(names, first)
+    uploads, point, name = ask_for_pictures(names, first)
     try:
         card = load_card(name)
         pictures = [*linked_pictures(), *uploads]
+        show_examples(name, point, folded=bool(pictures))
         with own_place("results", "cards" if pictures else "nothing"):
             if pictures:
                 show_results(pictures, card, point)
@@ -48,13 +54,21 @@ def main() -> None:
     warm_up()
 
 
-def ask_for_pictures() -> list[Upload]:
-    """The uploader, the camera on request, and the button that clears both; gives all that is kept."""
+def ask_for_pictures(names: list[str], first: str) -> tuple[list[Upload], OperatingPoint, str]:
+    """The ways in, the options behind a button, and the button that clears all.
+
+    Args:
+        names: of the detectors.
+        first: the one chosen at first.
+
+    Returns:
+        all uploads that are kept, the sensitivity, and the detector's name.
+    """
     shelf, turn = shelf_of(IMAGES), st.session_state.setdefault("turn", 0)
     key, camera_key = f"uploads-{turn}", f"camera-{turn}"
     is_new = key not in st.session_state
     files = st.file_uploader(
-        "Drop pictures here, or browse for them",
+        "Drop images here, or browse for them. Do the faces in them look real or fake?",
         accept_multiple_files=True,
         max_upload_size=LISTED_MIB,
         key=key,
@@ -62,14 +76,39 @@ def ask_for_pictures() -> list[Upload]:
     shelf.take(key, files, is_new=is_new)
     with st.container(horizontal=True, vertical_alignment="center"):
         camera = st.toggle("Use camera", key=f"camera-on-{turn}")
+        paste = st.toggle("Paste", key=f"paste-on-{turn}", help="Take an image from the clipboard")
         clear = st.empty()
+        with st.popover("Options", icon=":material/tune:", key="options"):
+            point = ask_for_threshold()
+            name = ask_for_detector(names, first)
+        st.caption(f"{POINT_WORDS[point]}, {escape_markdown(name)}", width="content")
     is_new = camera_key not in st.session_state
-    photo = st.camera_input("Take a photo", key=camera_key) if camera else None
+    # At the widget's own size a face would be too small; the browser takes what the camera can do.
+    photo = st.camera_input("Take a photo", key=camera_key, resolution="1080p") if camera else None
     shelf.take(camera_key, [photo] if photo else [], is_new=is_new or not camera)
+    if paste:
+        take_pasted(shelf, f"paste-{turn}")
     if shelf.uploads:
         clear.button("Clear all", icon=":material/delete:", on_click=clear_all)
         warn_of_weight(shelf)
-    return shelf.uploads
+    return shelf.uploads, point, name
+
+
+def take_pasted(shelf: Shelf, key: str) -> None:
+    """A box that takes images from the clipboard; of Streamlit's own, the chat's alone does."""
+    given = st.chat_input(
+        "Press Ctrl+V (or Cmd+V) here, then Enter",
+        accept_file="multiple",
+        max_upload_size=LISTED_MIB,
+        key=key,
+    )
+    if given is None:
+        return
+    for file in given.files:
+        shelf.put(Upload(file.file_id, file.name, file.getvalue()))
+    if not given.files:
+        st.info("The clipboard held no image. Copy one, then paste it here.", icon=":material/info:")
+    forget_uploads(given.files)
 
 
 def clear_all() -> None:
@@ -81,10 +120,10 @@ def clear_all() -> None:
 
 def show_empty_state() -> None:
     with st.container(border=True):
-        st.markdown("**Nothing to check yet.** Drop one or several pictures above, or take a photo.")
+        st.markdown("**Nothing to check yet.** Drop one or several images above, paste one, or take a photo.")
         st.markdown(
             f"- {READABLE}; up to {MAX_MIB} MB, {MAX_PIXELS // 10**6} "
-            f"megapixels and {MAX_FILES} pictures at a time, at least {MIN_SIDE} pixels on each side\n"
+            f"megapixels and {MAX_FILES} images at a time, at least {MIN_SIDE} pixels on each side\n"
             "- Works best with one clear, front-facing face\n"
             "- Use the original file: screenshots and messenger copies lose evidence"
         )

@@ -1,0 +1,122 @@
+"""Example images below the uploader: one click checks one, another all; what they are and where from."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from deepfake.examples.images import Example, Examples, read_examples
+from deepfake.images.encode import jpeg_bytes
+from deepfake.types import OperatingPoint
+from ui.page import CALL_STYLES, escape_markdown
+from ui.uploads import IMAGES, Upload, shelf_of
+
+EXAMPLE = "example-"
+"""Begins the ``file_id`` of an upload that is an example."""
+WIDTH = 106
+"""Of an example on the page, in pixels: nine beside one another, three on a phone."""
+
+
+@st.cache_resource(show_spinner=False)
+def opened() -> Examples:
+    """The examples, read once for all visitors."""
+    return read_examples()
+
+
+@st.cache_data(show_spinner=False)
+def thumbnail(name: str, _example: Example) -> bytes:
+    """A small JPEG of an example."""
+    return jpeg_bytes(_example.thumbnail(2 * WIDTH))
+
+
+def show_examples(detector: str, point: OperatingPoint, *, folded: bool) -> None:
+    """The row of examples, and what is known of those that are being checked.
+
+    Args:
+        detector: the one chosen.
+        point: the sensitivity chosen; what is known of verdicts was measured at the balanced one.
+        folded: behind an expander, where verdicts are the first thing to see.
+    """
+    examples = opened()
+    if folded:
+        with st.expander("Examples", icon=":material/image_search:"):
+            show_row(examples)
+        show_notes(examples, detector, point)
+    else:
+        show_row(examples)
+
+
+def show_row(examples: Examples) -> None:
+    """A thumbnail with its button for each, 'Try all', and a table of what they are."""
+    if examples.images:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown("**Try an example.** Choose one, or check them all.", width="content")
+            st.button("Try all", icon=":material/select_all:", on_click=check_all)
+        with st.container(horizontal=True, gap="small"):
+            for example in examples.images:
+                show_one(example)
+    for fault in examples.faults:
+        st.caption(escape_markdown(fault))
+    if examples.images:
+        with st.expander("What the examples show, and where they come from"):
+            table = about_table(examples)
+            st.dataframe(table, hide_index=True, height="content", row_height=36, alt="The examples")
+
+
+def show_one(example: Example) -> None:
+    colour, _ = CALL_STYLES[example.truth]
+    with st.container(width=WIDTH, gap="xsmall"):
+        st.image(thumbnail(example.name, example), width=WIDTH, alt=example.about)
+        st.caption(f"Actually :{colour}[{example.truth}]")
+        st.button(
+            example.title, key=f"try-{example.name}", width="stretch", help=example.about,
+            on_click=check_one, args=(example,),
+        )  # fmt: skip
+
+
+def about_table(examples: Examples) -> pd.DataFrame:
+    """A row for each example: what it is, and where it comes from."""
+    return pd.DataFrame(
+        [
+            {
+                "Example": example.title,
+                "Actually": example.truth.capitalize(),
+                "What it shows": example.about,
+                "Made as": example.kind,
+                "Source": example.source,
+                "License": example.licence,
+            }
+            for example in examples.images
+        ]
+    )
+
+
+def show_notes(examples: Examples, detector: str, point: OperatingPoint) -> None:
+    """The truth on the one example that is checked; of several, only what the detector does not tell."""
+    ids = {upload.file_id for upload in shelf_of(IMAGES).uploads}
+    checked = [example for example in examples.images if file_id(example) in ids]
+    for example in checked:
+        known = example.known
+        why = known.why if known and known.detector == detector and point == "balanced" else ""
+        if why or len(checked) == 1:
+            truth = f"Example **{escape_markdown(example.title)}**, actually {example.truth}. "
+            st.caption(truth + escape_markdown(f"{example.about} {why}".strip()))
+
+
+def file_id(example: Example) -> str:
+    return f"{EXAMPLE}{example.name}"
+
+
+def check_one(example: Example) -> None:
+    """Callback: lays the example beside the visitor's own uploads, in place of other examples."""
+    shelf = shelf_of(IMAGES)
+    for upload in shelf.uploads:
+        if upload.file_id.startswith(EXAMPLE):
+            shelf.remove(upload.file_id)
+    shelf.put(Upload(file_id(example), example.file, example.content))
+
+
+def check_all() -> None:
+    """Callback: lays all examples beside the visitor's own uploads."""
+    for example in opened().images:
+        shelf_of(IMAGES).put(Upload(file_id(example), example.file, example.content))
