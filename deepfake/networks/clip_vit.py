@@ -7,6 +7,7 @@ tell generated from photographed images better than the last one (Koutlis and Pa
 from __future__ import annotations
 
 import importlib.util
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,8 +88,8 @@ class Block(layers.Layer):
     def __init__(self, heads: int, **settings: Any) -> None:
         super().__init__(**settings)
         self.heads = heads
-        self.norm1 = layers.LayerNormalization(epsilon=1e-5, name="norm1")
-        self.norm2 = layers.LayerNormalization(epsilon=1e-5, name="norm2")
+        self.norm1 = layers.LayerNormalization(epsilon=1e-5, dtype=self.dtype_policy, name="norm1")
+        self.norm2 = layers.LayerNormalization(epsilon=1e-5, dtype=self.dtype_policy, name="norm2")
 
     def build(self, input_shape: Any) -> None:
         """Makes the weights for (N, tokens, width)."""
@@ -113,7 +114,7 @@ class Block(layers.Layer):
 
     def _attention(self, tokens: Any) -> Any:
         sizes: Any = ops.shape(tokens)
-        count, (_, length, width) = sizes[0], tokens.shape
+        count, length, width = sizes[0], tokens.shape[1] or sizes[1], tokens.shape[2]
         each = width // self.heads
         mixed: Any = ops.reshape(_dense(tokens, self.query_key_value), (count, length, 3, self.heads, each))
         query, key, value = (ops.transpose(mixed[:, :, place], (0, 2, 1, 3)) for place in range(3))
@@ -200,12 +201,16 @@ def load_clip(model: keras.Model, weights: str = "clip") -> None:
 
     Args:
         model: of ``backbone``, with a width of 768.
-        weights: ``"clip"``, for the file of the installed package ``PACKAGE``, or the path of that file.
+        weights: ``"clip"``, for the file of the installed package ``PACKAGE``, the path of that file, or of
+            an ``.npz`` of tuned LayerNorms (``norms_of``), which names what they were tuned from.
 
     Raises:
         WeightsError: codes ``weights_not_found``, ``bad_weights``, ``wrong_network``.
     """
     file = weights_file(weights)
+    if file.suffix == ".npz":
+        _load_norms(model, file)
+        return
     tables, quantised = read_onnx(file)
     try:
         for layer in model.layers:
@@ -215,6 +220,33 @@ def load_clip(model: keras.Model, weights: str = "clip") -> None:
     except (KeyError, ValueError) as error:
         raise WeightsError(
             "wrong_network", f"{file} holds the weights of another network than CLIP ViT-B/16 ({error})."
+        ) from error
+
+
+def norms_of(model: keras.Model) -> dict[str, np.ndarray]:
+    """The LayerNorms of a model's blocks by name, such as ``block4/norm1/gamma``: what tuning changes."""
+    return {
+        f"{layer.name}/{norm.name}/{part.name}": np.asarray(part)
+        for layer in model.layers
+        if isinstance(layer, Block)
+        for norm in (layer.norm1, layer.norm2)
+        for part in (norm.gamma, norm.beta)
+    }
+
+
+def _load_norms(model: keras.Model, file: Path) -> None:
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            values = {name: stored[name] for name in stored.files}
+        load_clip(model, str(values.pop("base")))
+        for name, value in values.items():
+            block, norm, part = name.split("/")
+            if block in {layer.name for layer in model.layers}:
+                getattr(getattr(model.get_layer(block), norm), part).assign(value)
+    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise WeightsError(
+            "bad_weights",
+            f"{file} holds no tuned LayerNorms ({error}). 'python -m deepfake tune' writes them.",
         ) from error
 
 

@@ -1,6 +1,8 @@
-"""Served files whose large tables are stored as int8 with a scale for each output: a quarter of the size.
+"""Served files whose large tables are int8 with a scale for each output: a quarter of the size and memory.
 
-Only what is stored is rounded: the engine makes 32-bit numbers of the tables when it loads the file.
+Dense layers are multiplied as int8 too: the engine rounds what comes into them, each token by its own scale
+("dynamic range quantization"), in half the time. Tables of convolutions are made 32-bit numbers when the file
+is loaded.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ import numpy as np
 schema: Any = importlib.import_module("ai_edge_litert.schema_py_generated")
 LEAST_NUMBERS = 4096
 """Smaller tables stay as they are."""
+DENSE_VERSION = 12
+"""Of the dense layer's operator: the first with int8 tables that have a scale for each output, on float32."""
 
 
 def with_int8_tables(content: bytes) -> bytes:
-    """Stores the tables of dense layers and convolutions of a ``.tflite`` file as int8.
+    """Makes the large tables of dense layers and convolutions of a ``.tflite`` file int8.
 
     A table that was int8 with a scale for each output before it came into the network keeps its numbers.
 
@@ -25,20 +29,22 @@ def with_int8_tables(content: bytes) -> bytes:
         content: of a file whose tables are float32.
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    graph, changed = model.subgraphs[0], {}
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
-    code.version = 5  # the first with a scale for each output
-    model.operatorCodes.append(code)
-    first = []
+    graph, stored, first = model.subgraphs[0], {}, []
     for operator in graph.operators:
-        kind = model.operatorCodes[operator.opcodeIndex].builtinCode
-        if kind not in (schema.BuiltinOperator.FULLY_CONNECTED, schema.BuiltinOperator.CONV_2D):
+        code = model.operatorCodes[operator.opcodeIndex]
+        dense = code.builtinCode == schema.BuiltinOperator.FULLY_CONNECTED
+        if not dense and code.builtinCode != schema.BuiltinOperator.CONV_2D:
             continue
         place = int(operator.inputs[1])
-        if place not in changed and _is_large_table(model, graph.tensors[place]):
-            changed[place] = _stored_as_int8(model, graph, place)
-            first.append(_dequantize(len(model.operatorCodes) - 1, changed[place], place))
+        if place not in stored:
+            if not _is_large_table(model, graph.tensors[place]):
+                continue
+            stored[place] = _stored_as_int8(model, graph, place)
+        if dense:
+            operator.inputs = np.array([operator.inputs[0], stored[place], *operator.inputs[2:]], np.int32)
+            code.version = max(code.version, DENSE_VERSION)
+        else:
+            first.append(_dequantize(model, stored[place], place))
     graph.operators = first + graph.operators
     builder = flatbuffers.Builder(len(content) // 3)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
@@ -52,7 +58,7 @@ def _is_large_table(model: Any, tensor: Any) -> bool:
 
 
 def _stored_as_int8(model: Any, graph: Any, place: int) -> int:
-    """Adds the int8 form of a tensor; the tensor itself becomes the result of an operator."""
+    """Adds the int8 form of a tensor, whose own numbers go."""
     tensor = graph.tensors[place]
     values = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.float32).reshape(tensor.shape)
     most = np.abs(values).max(tuple(range(1, values.ndim)))
@@ -72,9 +78,14 @@ def _stored_as_int8(model: Any, graph: Any, place: int) -> int:
     return len(graph.tensors) - 1
 
 
-def _dequantize(code: int, source: int, target: int) -> Any:
+def _dequantize(model: Any, source: int, target: int) -> Any:
+    """An operator that makes float32 of a table."""
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
+    code.version = 5  # the first with a scale for each output
+    model.operatorCodes.append(code)
     operator = schema.OperatorT()
-    operator.opcodeIndex = code
+    operator.opcodeIndex = len(model.operatorCodes) - 1
     operator.inputs, operator.outputs = np.array([source], np.int32), np.array([target], np.int32)
     operator.builtinOptionsType = schema.BuiltinOptions.DequantizeOptions
     operator.builtinOptions = schema.DequantizeOptionsT()

@@ -60,6 +60,15 @@ def test_a_family_stays_in_one_split_and_is_told_in_the_manifest(collections: Pa
     assert table.groupby("group")["label"].nunique().eq(2).all()
 
 
+def test_a_few_of_each_folder_are_both_sides_of_the_same_families(collections: Path, tmp_path: Path) -> None:
+    few = gather(folders(per_family=1), collections, tmp_path / "few", each=5, say=quiet)
+    assert few.groupby("label")["group"].agg(set).map(len).tolist() == [5, 5]
+    assert few.groupby("group")["label"].nunique().eq(2).all()
+    source = str(few["source"].iloc[0])
+    whole = gather(folders(per_family=1), collections, tmp_path / "all", each=5, whole=[source], say=quiet)
+    assert len(whole) > len(few)
+
+
 def test_a_part_of_the_families_is_the_same_part_of_both_classes(collections: Path, tmp_path: Path) -> None:
     table = gather(folders(part=(0.0, 0.5), per_family=1), collections, tmp_path / "out", say=quiet)
     fakes, reals = (numbers(table.loc[table["label"] == label, "path"]) for label in ("Fake", "Real"))

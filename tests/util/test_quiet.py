@@ -130,9 +130,7 @@ def test_no_command_says_anything_on_standard_error(
         ["landmarks", data],
         ["train", data, *short, "--run", run.name, "--runs", str(run.parent)],
         ["publish", str(run), "published", "--data", data],
-        ["publish", str(run), "again", "--data", data],
         ["convert", "published"],
-        ["combine", "published", "again", "--run", str(tmp_path / "runs" / "both")],
         ["evaluate", data, "--split", "Test", "--model", "tiny", "--scores", scores[0]],
         ["evaluate", data, "--split", "Test", "--model", "published", "--scores", scores[1]],
         ["compare", *scores],
@@ -146,7 +144,7 @@ def test_no_command_says_anything_on_standard_error(
     ]
     commands = next(a for a in command_parser()._actions if isinstance(a, argparse._SubParsersAction))
     # The first has a test of its own; the next need weights, photographs or a network that are not at hand.
-    not_walked = {"serve", "generate", "features", "fit", "stack", "pair", "rules", "collect"}
+    not_walked = {"serve", "generate", "features", "tune", "fit", "stack", "pair", "rules", "collect"}
     assert {words[0] for words in walk} | not_walked == set(commands.choices), "a new command: walk it too"
     for words in walk:
         assert_quiet(words, environment)

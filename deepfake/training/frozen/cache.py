@@ -84,6 +84,10 @@ class FeatureCache:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def rows(self) -> list[tuple[str, str]]:
+        """The hash and view of each row."""
+        return list(self._rows)
+
     def __contains__(self, row: tuple[str, str]) -> bool:
         return row in self._rows
 

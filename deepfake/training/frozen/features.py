@@ -28,12 +28,13 @@ INPUT = InputSpec(CLIP_B16.given)
 BATCH = 16
 
 
-def feature_key(weights: str, shape: Shape = CLIP_B16) -> dict[str, Any]:
+def feature_key(weights: str, shape: Shape = CLIP_B16, *, tokens: int | None = None) -> dict[str, Any]:
     """What features follow from, for ``FeatureCache``.
 
     Args:
         weights: ``"clip"`` or the path of the weights' file.
         shape: of the tower.
+        tokens: the block whose input is kept in place of what is pooled; None: nothing but what is pooled.
 
     Raises:
         WeightsError: code ``weights_not_found``.
@@ -45,6 +46,7 @@ def feature_key(weights: str, shape: Shape = CLIP_B16) -> dict[str, Any]:
         "input": {**INPUT.to_dict(), "size": shape.given, "enlarged": shape.size},
         "blocks": list(shape.pooled),
         "deviation": shape.deviation,
+        **({} if tokens is None else {"tokens_before": tokens}),
     }
 
 
@@ -116,6 +118,7 @@ def extract(
     spec: InputSpec = INPUT,
     *,
     engine: Engine = by_tensorflow,
+    column: str = "features",
     on_progress: Callable[[int, int], None] | None = None,
     on_refused: Callable[[str, ImageRefused], None] | None = None,
 ) -> int:
@@ -130,6 +133,7 @@ def extract(
         network: from (N, size, size, 3) as ``scaled`` makes it to (N, D) features.
         spec: its input.
         engine: what runs the network.
+        column: the name of what it gives in the cache.
         on_progress: told after each shard how many views are done, of how many.
         on_refused: told of each file that cannot be used and why; None: such a file raises.
 
@@ -172,7 +176,7 @@ def extract(
                     [sha256 for sha256, *_ in kept],
                     [view for _, view, _ in kept],
                     {
-                        "features": np.concatenate(parts).astype(np.float16),
+                        column: np.concatenate(parts).astype(np.float16),
                         "sharpness": np.array([sharpness(pixels) for pixels in batch], np.float32),
                     },
                 )
@@ -182,9 +186,9 @@ def extract(
     return total
 
 
-def open_features(folder: Path, weights: str = "clip") -> FeatureCache:
+def open_features(folder: Path, weights: str = "clip", *, tokens: int | None = None) -> FeatureCache:
     """The cache of CLIP's features in a folder, made where missing; raises as ``FeatureCache``."""
-    return FeatureCache(folder, feature_key(weights))
+    return FeatureCache(folder, feature_key(weights, tokens=tokens))
 
 
 def tower(weights: str = "clip") -> Any:
@@ -192,6 +196,13 @@ def tower(weights: str = "clip") -> Any:
     network = backbone()
     load_clip(network, weights)
     return network
+
+
+def tokens_before(network: Any, block: int) -> Any:
+    """The part of a tower up to a block's input: (N, given, given, 3) -> (N, tokens, width)."""
+    import keras
+
+    return keras.Model(network.inputs, network.get_layer(f"block{block - 1}").output)
 
 
 class NoFeatures(UserError):
