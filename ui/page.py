@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import html
 import logging
 import re
 import threading
@@ -17,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 import streamlit as st
 from PIL import Image, ImageDraw
 from starlette.formparsers import MultiPartParser
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitPageNotFoundError
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -98,7 +100,15 @@ def start_page(title: str) -> None:
     leave_other_pages(title)
     if not st.session_state.pop(NAVIGATED, False):
         show_links()
-    st.header(title, anchor=False)
+    st.title(title, anchor=False)
+
+
+_UNSEEN = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap"
+
+
+def announce(place: DeltaGenerator, words: str) -> None:
+    """Has screen readers read something out as soon as it stands here; nothing is seen of it."""
+    place.html(f'<p role="status" aria-live="polite" style="{_UNSEEN}">{html.escape(words)}</p>')
 
 
 def show_links() -> None:

@@ -155,14 +155,24 @@ def own_place(key: str, owner: str, *, border: bool = False) -> DeltaGenerator:
     return (st.empty() if is_new else st).container(border=border)
 
 
-def show_name(place: DeltaGenerator, name: str, file_id: str) -> None:
-    """A file's name, and a button that takes it away where no widget lists it with a cross."""
+def show_name(place: DeltaGenerator, name: str, file_id: str, number: int | None = None) -> None:
+    """A file's name, and a button that takes it away where no widget lists it with a cross.
+
+    Args:
+        place: where.
+        name: of the file.
+        file_id: of the upload.
+        number: of the image among several, from 1; a link to ``#image-NUMBER`` leads here.
+    """
     row = place.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
-    row.text(name)  # as text: a name may hold markup
+    left = row.container(horizontal=True, width="content", vertical_alignment="center", gap="small")
+    if number is not None:
+        left.html(f'<strong id="image-{number}">Image {number}</strong>', width="content")
+    left.text(name)  # as text: a name may hold markup
     for shelf in st.session_state.get(SHELVES, {}).values():
         if any(kept.file_id == file_id for kept in shelf.uploads) and not shelf.is_listed(file_id):
             row.button(
-                "Remove",
+                "Remove" if number is None else f"Remove image {number}",
                 key=f"remove-{file_id}",
                 icon=":material/close:",
                 type="tertiary",

@@ -1,8 +1,12 @@
-"""A verdict in pictures: faces with their boxes, the stress test, a video over time."""
+"""A verdict in pictures: where its score lies, faces with their boxes, the stress test, a video over time."""
 
 from __future__ import annotations
 
+import html
+import math
+import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -10,16 +14,286 @@ import pandas as pd
 import plotly.graph_objects as go
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from deepfake.detection.neighbours import Lookalike
 from deepfake.detection.stress import StressTest
-from deepfake.detection.text import CALL_WORDS, framed_square, short_words
+from deepfake.detection.text import CALL_WORDS, SOURCE_WORDS, framed_square, short_words
 from deepfake.detection.verdict import Verdict
 from deepfake.detection.video import VideoVerdict
 from deepfake.images.encode import PREVIEW_SIDE, jpeg_bytes, shrink
 from deepfake.plotting import CALL_COLOURS, FAKE_COLOUR, NEUTRAL_COLOUR, REAL_COLOUR, base_figure, share_axis
 from deepfake.types import Box, CallName, OperatingPoint, Pixels, Thresholds
+from deepfake.util.text import format_percent
 
 FRAME_SIDE = 480
 """Longest side of a video's frame that is shown, in pixels."""
+
+
+BAND_WORDS: Mapping[CallName, str] = {"real": "Real", "uncertain": "Uncertain", "fake": "Fake"}
+"""The three bands of scores, from the lowest."""
+LOWEST_SHOWN = 0.001
+"""Scores nearer to 0 or 1 than this are drawn at the edge of a strip."""
+STRIP_BINS = 28
+STRIP_TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
+
+
+@dataclass(frozen=True)
+class Band:
+    """The scores that one verdict is given for.
+
+    Attributes:
+        call: the verdict.
+        low, high: scores in 0..1; empty where they are the same.
+    """
+
+    call: CallName
+    low: float
+    high: float
+
+
+def bands(thresholds: Thresholds, point: OperatingPoint = "balanced") -> tuple[Band, Band, Band]:
+    """Real, Uncertain and Fake at an operating point, from the lowest scores to the highest."""
+    low, high = thresholds.uncertain_low, min(1.0, thresholds.fake_from(point))
+    return Band("real", 0.0, low), Band("uncertain", low, high), Band("fake", high, 1.0)
+
+
+def strip_place(p_fake: float) -> float:
+    """Where a score lies on a strip from 0 to 1 that is stretched toward both ends, as scores crowd there.
+
+    It is the logit of the score, cut at ``LOWEST_SHOWN`` from either end.
+    """
+    reach = math.log((1 - LOWEST_SHOWN) / LOWEST_SHOWN)
+    inside = min(max(p_fake, LOWEST_SHOWN), 1 - LOWEST_SHOWN)
+    return 0.5 + 0.5 * math.log(inside / (1 - inside)) / reach
+
+
+def strip_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """How many validation images have which score: a row for each of ``STRIP_BINS`` bins of a strip.
+
+    Args:
+        scores: a table with ``label`` (1 Fake, 0 Real) and ``p_fake`` (0..1).
+
+    Returns:
+        ``From`` and ``To`` in 0..1, and counts ``Fake`` and ``Real``.
+    """
+    edges = np.linspace(0.0, 1.0, STRIP_BINS + 1)
+    reach = math.log((1 - LOWEST_SHOWN) / LOWEST_SHOWN)
+    shares = 1 / (1 + np.exp(-reach * (2 * edges - 1)))
+    shares[0], shares[-1] = 0.0, 1.0
+    labels, p_fake = scores["label"].to_numpy(), scores["p_fake"].to_numpy(float)
+    counts = {name: np.histogram(p_fake[labels == label], shares)[0] for name, label in _CLASSES.items()}
+    return pd.DataFrame({"From": shares[:-1], "To": shares[1:], **counts})
+
+
+_CLASSES = {"Fake": 1, "Real": 0}
+
+
+def band_table(scores: pd.DataFrame, thresholds: Thresholds, point: OperatingPoint) -> pd.DataFrame:
+    """How many validation images of each class fall into each band.
+
+    Args:
+        scores: see ``strip_table``.
+        thresholds, point: where the bands lie.
+
+    Returns:
+        a row for each of ``bands``: ``Band``, ``Scores`` in words, ``Fake images`` and ``Real images`` as
+        shares of their class (0..1; NaN where there are none).
+    """
+    labels, p_fake = scores["label"].to_numpy(), scores["p_fake"].to_numpy(float)
+    rows = []
+    for band in bands(thresholds, point):
+        top = math.inf if band.call == "fake" else band.high
+        within = (p_fake >= band.low) & (p_fake < top)
+        words = f"{format_percent(band.low)} to {format_percent(band.high)}"
+        shares = {f"{name} images": _share(within, labels == label) for name, label in _CLASSES.items()}
+        rows.append({"Band": BAND_WORDS[band.call], "Scores": words, **shares})
+    return pd.DataFrame(rows)
+
+
+def strip_heights(table: pd.DataFrame) -> pd.DataFrame:
+    """How tall the bars of a strip are, 0..1: the square root of each bin's share of its class.
+
+    So that the few images in the middle are seen beside the many at the ends.
+
+    Args:
+        table: from ``strip_table``.
+    """
+    return pd.DataFrame({name: np.sqrt(table[name] / max(1, table[name].sum())) for name in _CLASSES})
+
+
+def _share(within: np.ndarray, of: np.ndarray) -> float:
+    return float(within[of].mean()) if of.any() else math.nan
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A score to be marked on a strip: ``words`` say what it is of."""
+
+    words: str
+    p_fake: float
+    call: CallName
+
+
+def score_marks(verdict: Verdict) -> tuple[Mark, ...]:
+    """What a strip marks: the image's score first, then, where several decide, that of each face."""
+    if verdict.p_fake is None:
+        return ()
+    name = "Whole image" if verdict.basis == "whole" else "This image"
+    image = Mark(f"{name}: {format_percent(verdict.p_fake)}", verdict.p_fake, verdict.verdict)
+    faces = [
+        Mark(f"Face {number}: {format_percent(face.p_fake)}", face.p_fake, face.verdict)
+        for number, face in enumerate(verdict.faces, start=1)
+        if not face.barred
+    ]
+    return image, *(faces if len(faces) > 1 or verdict.basis == "whole" else ())
+
+
+def strip_figure(scores: pd.DataFrame | None, verdict: Verdict, thresholds: Thresholds) -> go.Figure:
+    """Where the score of an image lies: the three bands, validation images behind them, and a mark.
+
+    Fakes stand above the line and real images below it, see ``strip_heights``.
+
+    Args:
+        scores: see ``strip_table``; None draws the bands alone.
+        verdict: with a score.
+        thresholds: of its detector.
+    """
+    figure = base_figure("Probability of fake (ends stretched)", "", height=210)
+    figure.update_layout(
+        margin={"l": 4, "r": 4, "t": 44, "b": 8}, showlegend=False, bargap=0, barmode="overlay"
+    )
+    marks = score_marks(verdict)
+    height = 1.0 if scores is None else _add_scores(figure, strip_table(scores), strip_place(marks[0].p_fake))
+    for band in bands(thresholds, verdict.operating_point):
+        left, right = strip_place(band.low), strip_place(band.high)
+        if right <= left:
+            continue
+        figure.add_vrect(
+            x0=left, x1=right, fillcolor=CALL_COLOURS[band.call], opacity=0.16, line_width=0, layer="below"
+        )
+        if right - left > 0.1:  # else the word would lie over its neighbours'
+            figure.add_annotation(
+                x=(left + right) / 2, y=1, yref="paper", yanchor="bottom", text=BAND_WORDS[band.call],
+                showarrow=False, font={"size": 13},
+            )  # fmt: skip
+    for edge in (thresholds.uncertain_low, min(1.0, thresholds.fake_from(verdict.operating_point))):
+        figure.add_vline(x=strip_place(edge), line={"width": 1, "dash": "dot", "color": NEUTRAL_COLOUR})
+    _add_marks(figure, marks, height)
+    figure.update_xaxes(
+        range=[-0.01, 1.01],
+        tickvals=[strip_place(tick) for tick in STRIP_TICKS],
+        ticktext=[f"{100 * tick:g}%" for tick in STRIP_TICKS],
+        showgrid=False,
+    )
+    figure.update_yaxes(range=[-1.08 * height, 1.08 * height], visible=False)
+    return figure
+
+
+def _add_scores(figure: go.Figure, table: pd.DataFrame, mark: float) -> float:
+    """Draws the validation images, their names clear of the mark; gives the height of the tallest bar."""
+    width, highest = 1 / len(table), 0.0
+    centres = (np.arange(len(table)) + 0.5) * width
+    for name, colour, sign in (("Fake", FAKE_COLOUR, 1), ("Real", REAL_COLOUR, -1)):
+        shares = strip_heights(table)[name].to_numpy()
+        highest = max(highest, float(shares.max()))
+        ranges = [f"{low:.1%} to {high:.1%}" for low, high in zip(table["From"], table["To"], strict=True)]
+        figure.add_bar(
+            x=centres, y=sign * shares, width=width, name=f"{name} validation images",
+            marker={"color": colour, "line": {"width": 0}}, opacity=0.75,
+            customdata=np.stack([ranges, table[name].to_numpy().astype(str)], axis=1),
+            hovertemplate=f"%{{customdata[1]}} {name.lower()} validation images scored %{{customdata[0]}}"
+            "<extra></extra>",
+        )  # fmt: skip
+    height = highest or 1.0
+    for words, x, y, anchor in (
+        ("Validation: fake", mark + 0.01 if mark < 0.3 else 0.0, 0.75, "left"),
+        ("Validation: real", mark - 0.01 if mark > 0.7 else 1.0, -0.75, "right"),
+    ):
+        figure.add_annotation(
+            x=x, y=y * height, xanchor=anchor, text=words, showarrow=False, font={"size": 12}
+        )
+    return height
+
+
+def _add_marks(figure: go.Figure, marks: Sequence[Mark], height: float) -> None:
+    """The image's score as a line with a label above the bands, each face's as a diamond on the line."""
+    for mark in marks[1:]:
+        figure.add_scatter(
+            x=[strip_place(mark.p_fake)], y=[0], mode="markers", hovertemplate=f"{mark.words}<extra></extra>",
+            marker={"symbol": "diamond", "size": 11, "color": CALL_COLOURS[mark.call],
+                    "line": {"width": 1.5, "color": "white"}},
+        )  # fmt: skip
+    for mark in marks[:1]:
+        x, colour = strip_place(mark.p_fake), CALL_COLOURS[mark.call]
+        for wide, drawn in ((6, "white"), (3, colour)):
+            figure.add_scatter(
+                x=[x, x], y=[-1.08 * height, 1.08 * height], mode="lines", hoverinfo="skip",
+                line={"width": wide, "color": drawn},
+            )  # fmt: skip
+        figure.add_annotation(
+            x=x, y=1, yref="paper", yanchor="bottom", yshift=20, text=f"<b>{mark.words}</b>", showarrow=False,
+            xanchor="left" if x < 0.25 else "right" if x > 0.75 else "center",
+            font={"color": "white", "size": 13}, bgcolor=colour, borderpad=3,
+        )  # fmt: skip
+
+
+def strip_alt(scores: pd.DataFrame | None, verdict: Verdict, thresholds: Thresholds) -> str:
+    """A strip in words, for who cannot see it."""
+    if verdict.p_fake is None:
+        return ""
+    point = verdict.operating_point
+    places = [
+        f"{BAND_WORDS[band.call]} {format_percent(band.low)} to {format_percent(band.high)}"
+        for band in bands(thresholds, point)
+    ]
+    score = verdict.p_fake
+    here = next(band for band in reversed(bands(thresholds, point)) if score >= band.low)
+    words = (
+        f"The score of this image, {format_percent(score)}, lies in the band {BAND_WORDS[here.call]}. "
+        f"Bands: {', '.join(places)}."
+    )
+    if scores is None:
+        return words
+    row = band_table(scores, thresholds, point).iloc[[*BAND_WORDS].index(here.call)]
+    fake, real = (format_percent(row[f"{name} images"]) for name in _CLASSES)
+    return f"{words} {fake} of the fake and {real} of the real validation images lie in the same band."
+
+
+def sources_table(found: Sequence[Lookalike]) -> pd.DataFrame:
+    """Where similar training images come from: a row for each source, the one with most first.
+
+    Returns:
+        ``Source`` in words, counts ``Fake`` and ``Real``, and the highest ``Similarity`` (-1 to 1).
+    """
+    rows: dict[str, list[Lookalike]] = {}
+    for each in found:
+        rows.setdefault(SOURCE_WORDS.get(each.source, each.source), []).append(each)
+    return pd.DataFrame(
+        [
+            {
+                "Source": name,
+                "Fake": sum(each.label == 1 for each in mine),
+                "Real": sum(each.label == 0 for each in mine),
+                "Similarity": max(each.similarity for each in mine),
+            }
+            for name, mine in sorted(rows.items(), key=lambda row: -len(row[1]))
+        ]
+    )
+
+
+def sources_figure(found: Sequence[Lookalike]) -> go.Figure:
+    """A bar for each source of similar training images, fakes and real ones in their colours."""
+    table = sources_table(found)
+    figure = base_figure("Similar training images", "", height=110 + 44 * len(table))
+    figure.update_layout(barmode="stack", bargap=0.35)
+    names = ["<br>".join(textwrap.wrap(html.escape(name), 26)) for name in table["Source"]]
+    for name, colour in (("Fake", FAKE_COLOUR), ("Real", REAL_COLOUR)):
+        figure.add_bar(
+            x=table[name], y=names, orientation="h", name=name, marker_color=colour,
+            hovertemplate=f"%{{x}} {name.lower()}<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(dtick=1, range=[0, len(found)])
+    figure.update_yaxes(autorange="reversed", title=None)
+    return figure
 
 
 def stress_table(result: StressTest) -> pd.DataFrame:
@@ -186,19 +460,24 @@ def draw_faces(
     return np.asarray(canvas)
 
 
-def draw_heat(crop: Pixels, heat: np.ndarray, opacity: float, side: int = 320) -> Pixels:
-    """A crop with a map over it: Fake's colour where it speaks for Fake, Real's where for Real.
+def draw_heat(crop: Pixels, heat: np.ndarray, opacity: float, side: int = 448) -> Pixels:
+    """A crop in grey with a map over it: Fake's colour where it speaks for Fake, Real's where for Real.
+
+    In grey, so that no colour of the crop's own is taken for the map's.
 
     Args:
         crop: (H, W, 3) uint8 RGB.
         heat: (h, w) in [-1, 1], above 0 for Fake; brought to the crop's size.
-        opacity: 0..1 of the strongest places.
+        opacity: 0..1 of the strongest places; at 0 the crop is as it was.
         side: of the result, in pixels.
 
     Returns:
         (side, side, 3) uint8.
     """
-    small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    if opacity == 0:
+        return small
+    small = np.repeat(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     large = np.clip(cv2.resize(heat.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC), -1, 1)
     fake, real = (np.array(ImageColor.getrgb(name), np.float32) for name in (FAKE_COLOUR, REAL_COLOUR))
     colour = np.where(large[..., None] > 0, fake, real)

@@ -268,8 +268,8 @@ def worth_words(worth: Faithfulness, *, fake: bool) -> str:
     chance = round(worth.random_insertion - worth.random_deletion, 2) + 0.0  # no -0.00
     better = "Better than chance" if worth.better_than_chance else "No better than chance: do not rely on it"
     return (
-        f"{better}. With its strongest parts shown first the score of {side} is {shown:.2f} on average, "
-        f"with them blurred first {gone:.2f} (difference {shown - gone:+.2f}; in random order {chance:+.2f})."
+        f"{better}. Score of {side}: insertion {shown:.2f}, deletion {gone:.2f}, gap {shown - gone:+.2f} "
+        f"(in random order {chance:+.2f}). A larger gap means a more faithful map."
     )
 
 

@@ -215,8 +215,8 @@ def share_words(found: tuple[Lookalike, ...], index: LookalikeIndex) -> str:
     fakes = sum(each.label for each in found)
     of_all = format_percent(float(index.labels.mean()))
     return (
-        f"{fakes} of the {len(found)} training pictures that the detector takes for most alike are fakes. "
-        f"They were looked for among {len(index):,} pictures it learnt from, {of_all} of them fakes."
+        f"{fakes} of the {len(found)} most similar training images are fakes. They were looked for among "
+        f"{len(index):,} training images, {of_all} of them fakes."
     )
 
 
@@ -224,20 +224,17 @@ def unlikeness_words(unlikeness: Unlikeness, index: LookalikeIndex) -> str:
     """How far off it is, and what that means."""
     if unlikeness.distance > index.scope:
         return (
-            f"Too unlike what it was trained on: {format_percent(IN_SCOPE)} of the pictures kept out of "
-            "training on which it decided resemble what it learnt from more than this does. Its score is no "
-            "verdict."
+            f"Too unlike the training images: {format_percent(IN_SCOPE)} of the validation images with a "
+            "correct verdict are closer to them. Its score is no verdict."
         )
     if unlikeness.share_nearer > UNUSUAL:
-        meaning = "Unusual for it: take its score with care"
+        meaning = "Unusual input: take its score with care"
     else:
-        meaning = "Not unusual for it"
-    return (
-        f"{meaning}. {format_percent(unlikeness.share_nearer)} of pictures kept out of training resemble "
-        "what it learnt from more than this does."
-    )
+        meaning = "Typical input"
+    nearer = format_percent(unlikeness.share_nearer)
+    return f"{meaning}. {nearer} of validation images are closer to the training images."
 
 
 SIMILARITY_MEANS = (
-    "Similarity 1 means that the detector sees no difference; to the eye two such pictures may differ."
+    "Similar to the detector, not always to the eye: similarity 1 means that it sees no difference."
 )

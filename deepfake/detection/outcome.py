@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from deepfake.detection.text import video_headline
 from deepfake.errors import UserError
-from deepfake.types import OperatingPoint, Thresholds
+from deepfake.types import CallName, OperatingPoint, Thresholds
 from deepfake.util.text import csv_cell
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
@@ -56,6 +56,31 @@ class Outcome:
             return {"file": self.file, **self.verdict.to_dict()}
         error = self.error or UserError("fault", PICTURE_FAULT)
         return {"file": self.file, "error": {"code": error.code, "message": error.message}}
+
+
+_SUSPICIOUS: tuple[CallName | None, ...] = ("fake", "uncertain", "real", None)
+
+
+def suspicion(call: CallName | None, p_fake: float | None) -> tuple[int, float]:
+    """A key that sorts the most suspicious first: by verdict, then by score.
+
+    Args:
+        call: the verdict; None where there is none.
+        p_fake: 0..1; None where there is none, which comes last among its like.
+    """
+    return _SUSPICIOUS.index(call), 1.0 if p_fake is None else 1.0 - p_fake
+
+
+def by_suspicion(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """The most suspicious first, files without a verdict last; images without a score at the end of their
+    verdict."""
+
+    def key(outcome: Outcome) -> tuple[int, float]:
+        if outcome.verdict is None:
+            return suspicion(None, None)
+        return suspicion(outcome.verdict.verdict, outcome.verdict.p_fake)
+
+    return sorted(outcomes, key=key)
 
 
 def outcome_line(outcome: Outcome) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,30 @@ POINT_MEANINGS: Mapping[OperatingPoint, str] = {
     "few_false_alarms": "Says fake only where at most 1 in 100 real pictures kept out of training would be. "
     "More fakes stay uncertain.",
 }
+
+
+SOURCE_WORDS: Mapping[str, str] = {
+    "openforensics": "GAN faces swapped into photographs",
+    "faces140k": "StyleGAN faces, Flickr portraits",
+    "hardfaces": "StyleGAN2 faces, Unsplash portraits",
+    "sdfd": "faces by Stable Diffusion 2.1",
+    "dfdc": "face swaps in video frames",
+    "stylegan3": "StyleGAN3 faces, Flickr portraits",
+    "inswapper": "swaps by inswapper in Flickr portraits",
+    "photographs": "studio and staff portraits, all real",
+    "video": "face swaps in videos of the web",
+    "swaps": "face swaps and edits in videos, beside the same frames",
+    "ciplab": "Photoshop composites",
+    "photoshop": "Photoshop composites",
+    "celeba": "face swaps in portraits of celebrities",
+    "stylegan2": "studio portraits by StyleGAN2",
+    "studio": "studio portraits by StyleGAN2",
+    "people": "diffusion pictures of people",
+    "diffusion": "Flux, Stable Diffusion portraits",
+    "portraits": "faces in diffusion pictures of people",
+    "remade": "photographs that autoencoders drew again",
+}
+"""What is in the sets that detectors are trained and measured on, by source."""
 
 
 def facts_line(facts: ImageFacts) -> str:
@@ -123,6 +147,62 @@ def raw_line(verdict: Verdict) -> str:
     if verdict.scope == "no_face":
         of = "the whole image"
     return f"Raw score, for the record: {format_percent(verdict.raw)} ({of}). It is no probability here."
+
+
+def lead_line(verdict: Verdict, meaning: str = "") -> str:
+    """The one sentence under the verdict: why it is uncertain, else what its score means.
+
+    Args:
+        verdict: any.
+        meaning: from ``context_sentence``; may be empty.
+    """
+    if line := stress_line(verdict):
+        return line
+    if verdict.p_fake is None:
+        return verdict.warnings[0] if verdict.warnings else scope_line(verdict)
+    if meaning:
+        return meaning
+    return crowd_line(verdict) if len(verdict.deciding) > 1 else scope_line(verdict)
+
+
+def remark_lines(verdict: Verdict, lead: str) -> list[str]:
+    """What else there is to know of a verdict, without what ``lead`` says already."""
+    scope = "" if verdict.scope == "no_face" else scope_line(verdict)  # a warning says it
+    lines = [scope, *verdict.warnings, raw_line(verdict)]
+    return [line for line in lines if line and line != lead]
+
+
+COUNT_WORDS: Mapping[CallName | None, str] = {
+    "fake": "fake",
+    "uncertain": "uncertain",
+    "real": "real",
+    None: "could not be checked",
+}
+"""After a number of images with that verdict; None is an image that was refused."""
+
+
+def counts_line(calls: Sequence[CallName | None]) -> str:
+    """How many of several images are what.
+
+    >>> counts_line(["fake", "real", "fake", None])
+    '2 fake, 1 real, 1 could not be checked'
+    """
+    counts = ((calls.count(call), words) for call, words in COUNT_WORDS.items())
+    return ", ".join(f"{n:,} {words}" for n, words in counts if n)
+
+
+def spoken_line(verdicts: Sequence[Verdict | None]) -> str:
+    """What a screen reader reads out when images have been checked: the verdict on one, counts of several.
+
+    Args:
+        verdicts: at least one; None for an image that was refused.
+    """
+    if len(verdicts) != 1:
+        return counts_line([verdict.verdict if verdict else None for verdict in verdicts])
+    (verdict,) = verdicts
+    if verdict is None:
+        return COUNT_WORDS[None].capitalize()
+    return ". ".join(filter(None, [headline(verdict), number_line(verdict).replace("**", "")]))
 
 
 @dataclass(frozen=True)

@@ -39,13 +39,15 @@ class PixelMap:
         pixels: (h, w, 3) uint8; grey, brighter is more. Its longer side is at most ``encode.PREVIEW_SIDE``.
         white: the value that is shown white; larger ones are white too.
         unit: of ``white``.
-        meaning: what it can and cannot show.
+        look_for: what may tell of a forgery, in a line.
+        ignore: what looks like it and tells of none, in a line.
     """
 
     pixels: Pixels
     white: float
     unit: str
-    meaning: str
+    look_for: str
+    ignore: str
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,9 @@ def error_level(pixels: Pixels, quality: int = ELA_QUALITY) -> PixelMap:
     change = cv2.absdiff(pixels, again).max(axis=2)
     return _map(
         change.astype(np.float32),
-        "grey levels",
-        "Parts that were pasted in or compressed differently can stand out against parts of the same kind. "
-        "Edges and fine texture are always brighter, and after a picture was resized or sent through a "
-        "messenger nothing is left to see. Bright does not mean forged.",
+        "gray levels",
+        look_for="A part that is brighter or darker than others of the same kind, such as skin beside skin.",
+        ignore="Edges and fine texture, always bright. Resizing and messengers wipe out all traces.",
     )
 
 
@@ -119,11 +120,18 @@ def noise_level(pixels: Pixels, window: int = NOISE_WINDOW) -> PixelMap:
     level = np.sqrt(cv2.boxFilter(residual * residual, -1, (window, window), borderType=cv2.BORDER_REFLECT))
     return _map(
         level,
-        "grey levels",
-        "A camera leaves noise all over a picture; a smooth face in a noisy picture may come from elsewhere. "
-        "Smooth skin, blur, beauty filters and a phone's own noise reduction look the same, and texture "
-        "looks like noise.",
+        "gray levels",
+        look_for="A face that is much darker (smoother) than surfaces like it around it.",
+        ignore="Skin smoothed by a filter, blur or the phone's noise reduction; bright hair and cloth.",
     )
+
+
+def middle(pixels: Pixels, side: int = SPECTRUM_SIDE) -> Pixels:
+    """The largest square of at most ``side`` pixels in an image's middle: what ``spectrum`` is taken of."""
+    height, width = pixels.shape[:2]
+    side = min(side, height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
 
 
 def spectrum(pixels: Pixels, side: int = SPECTRUM_SIDE) -> PixelMap:
@@ -136,24 +144,22 @@ def spectrum(pixels: Pixels, side: int = SPECTRUM_SIDE) -> PixelMap:
         pixels: (H, W, 3) uint8 RGB.
         side: of the largest square that is taken, in pixels.
     """
-    height, width = pixels.shape[:2]
-    side = min(side, height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    grey = cv2.cvtColor(pixels[top : top + side, left : left + side], cv2.COLOR_RGB2GRAY).astype(np.float32)
-    window = np.hanning(side).astype(np.float32)  # the frame's edges would draw a cross
+    grey = cv2.cvtColor(middle(pixels, side), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    window = np.hanning(len(grey)).astype(np.float32)  # the frame's edges would draw a cross
     shaped = (grey - grey.mean()) * window[:, None] * window[None, :]
     magnitude = np.log1p(np.abs(np.fft.fftshift(np.fft.fft2(shaped)))).astype(np.float32)
     floor = float(np.percentile(magnitude, 1))
     return _map(
         np.maximum(magnitude - floor, 0),
-        "units of the logarithm above the darkest",
-        "Generators and enlarging can leave a regular grid of bright dots. JPEG compression, printed "
-        "patterns, fences and cloth leave dots too, and many generators leave none.",
+        "log units above the darkest",
+        look_for="A regular grid of bright dots away from the center: generators and enlarging leave it.",
+        ignore="The bright cross; dots from JPEG, prints, fences or cloth. Many generators leave none.",
     )
 
 
-def _map(values: NDArray[np.float32], unit: str, meaning: str) -> PixelMap:
+def _map(values: NDArray[np.float32], unit: str, *, look_for: str, ignore: str) -> PixelMap:
     """Grey values, scaled so that the brightest half percent is white."""
     white = max(float(np.percentile(values, _WHITE)), 1.0)  # a flat picture stays black
     grey = np.clip(values * (255 / white), 0, 255).astype(np.uint8)
-    return PixelMap(shrink(np.repeat(grey[:, :, None], 3, axis=2)), white, unit, meaning)
+    pixels = shrink(np.repeat(grey[:, :, None], 3, axis=2))
+    return PixelMap(pixels, white, unit, look_for, ignore)

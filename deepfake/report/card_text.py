@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from deepfake.detection.card import Card
+from deepfake.detection.text import SOURCE_WORDS
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.text import RULE_TITLES, format_rate_cell
 from deepfake.util.text import Unit, format_interval, format_metric, format_percent
@@ -18,36 +19,13 @@ _COLUMNS: tuple[tuple[str, str, Unit], ...] = (
     ("tpr_at_fpr_1pct", "Found at 1% false alarms", "share"),
 )
 
-_SETS = {
-    "openforensics": "GAN faces swapped into photographs",
-    "faces140k": "StyleGAN faces, Flickr portraits",
-    "hardfaces": "StyleGAN2 faces, Unsplash portraits",
-    "sdfd": "faces by Stable Diffusion 2.1",
-    "dfdc": "face swaps in video frames",
-    "stylegan3": "StyleGAN3 faces, Flickr portraits",
-    "inswapper": "swaps by inswapper in Flickr portraits",
-    "photographs": "studio and staff portraits, all real",
-    "video": "face swaps in videos of the web",
-    "swaps": "face swaps and edits in videos, beside the same frames",
-    "ciplab": "Photoshop composites",
-    "photoshop": "Photoshop composites",
-    "celeba": "face swaps in portraits of celebrities",
-    "stylegan2": "studio portraits by StyleGAN2",
-    "studio": "studio portraits by StyleGAN2",
-    "people": "diffusion pictures of people",
-    "diffusion": "Flux, Stable Diffusion portraits",
-    "portraits": "faces in diffusion pictures of people",
-    "remade": "photographs that autoencoders drew again",
-}
-"""What is in the sets that detectors are trained and measured on, by source."""
-
 
 def in_words(evaluation: Recorded) -> str:
     """What the pictures of an evaluation are, where its source is a known one; else empty.
 
     Cards name sources as data sets do, which tells a newcomer nothing.
     """
-    return _SETS.get(evaluation.source or evaluation.data, "")
+    return SOURCE_WORDS.get(evaluation.source or evaluation.data, "")
 
 
 def training_lines(card: Card) -> tuple[str, ...]:
@@ -61,7 +39,7 @@ def training_lines(card: Card) -> tuple[str, ...]:
         )
     lines.append(f"It looks at each face at {card.input.size} x {card.input.size} pixels")
     if card.sources and data.get("train_images"):
-        named = "; ".join(_SETS.get(source, source) for source in card.sources)
+        named = "; ".join(SOURCE_WORDS.get(source, source) for source in card.sources)
         lines.append(f"Trained on {_count(data['train_images'], ' pictures')}: {named}")
     result = _part(card, "result")
     members = result.get("members")

@@ -1,15 +1,27 @@
-"""A stress test as a picture for a document: a mark for each change, told apart without colour too."""
+"""Where a score lies, and a stress test, as pictures for a document; told apart without colour too."""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
+from deepfake.detection.figures import (
+    BAND_WORDS,
+    STRIP_TICKS,
+    bands,
+    score_marks,
+    strip_heights,
+    strip_place,
+    strip_table,
+)
 from deepfake.detection.stress import StressTest
 from deepfake.detection.text import CALL_WORDS
-from deepfake.plotting import CALL_COLOURS
+from deepfake.detection.verdict import Verdict
+from deepfake.plotting import CALL_COLOURS, FAKE_COLOUR, REAL_COLOUR
 from deepfake.types import CallName, OperatingPoint, Thresholds
 from deepfake.util.text import format_percent
 
@@ -36,6 +48,72 @@ def _scale(draw: ImageDraw.ImageDraw, font: _Font, rows: list[tuple[str, float, 
     names = max(draw.textlength(name, font=font) for name, _, _ in rows)
     shares = max(draw.textlength(format_percent(p_fake), font=font) for _, p_fake, _ in rows)
     return _Scale(_RIM + names + _GAP, WIDTH - _RIM - shares - _GAP)
+
+
+_STRIP_TOP, _STRIP_HEIGHT = 84, 150
+
+
+def strip_chart(scores: pd.DataFrame | None, verdict: Verdict, thresholds: Thresholds) -> bytes:
+    """A PNG file ``WIDTH`` pixels wide: ``figures.strip_figure`` for a document.
+
+    Args:
+        scores: of validation images, see ``figures.strip_table``; None draws the bands alone.
+        verdict: with a score.
+        thresholds: of its detector.
+    """
+    bottom = _STRIP_TOP + _STRIP_HEIGHT
+    canvas = Image.new("RGB", (WIDTH, bottom + _BOTTOM), "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=20)
+    scale, middle = _Scale(_RIM, WIDTH - _RIM), _STRIP_TOP + _STRIP_HEIGHT / 2
+    for band in bands(thresholds, verdict.operating_point):
+        left, right = scale.x(strip_place(band.low)), scale.x(strip_place(band.high))
+        if right <= left:
+            continue
+        colour = Image.blend(*(Image.new("RGB", (1, 1), c) for c in ("white", CALL_COLOURS[band.call])), 0.16)
+        draw.rectangle((left, _STRIP_TOP, right, bottom), fill=colour.getpixel((0, 0)))
+        words = BAND_WORDS[band.call]
+        if right - left > draw.textlength(words, font=font):
+            draw.text(((left + right) / 2, _STRIP_TOP - 8), words, fill=_INK, font=font, anchor="mb")
+    if scores is not None:
+        _strip_bars(draw, scale, strip_table(scores), middle)
+        draw.text((_RIM + 8, _STRIP_TOP + 8), "Validation: fake", fill=_INK, font=font)
+        draw.text((WIDTH - _RIM - 8, bottom - 8), "Validation: real", fill=_INK, font=font, anchor="rd")
+    for tick in STRIP_TICKS[1:-1]:
+        x = scale.x(strip_place(tick))
+        draw.text((x, bottom + 8), f"{100 * tick:g}%", fill=_INK, font=font, anchor="ma")
+    title = "Probability of fake (ends stretched)"
+    draw.text((scale.x(0.5), bottom + 40), title, fill=_INK, font=font, anchor="ma")
+    for mark in score_marks(verdict)[1:]:
+        _mark(draw, scale.x(strip_place(mark.p_fake)), middle, mark.call)
+    for mark in score_marks(verdict)[:1]:
+        x, colour = scale.x(strip_place(mark.p_fake)), CALL_COLOURS[mark.call]
+        draw.line((x, _STRIP_TOP, x, bottom), fill="white", width=9)
+        draw.line((x, _STRIP_TOP, x, bottom), fill=colour, width=5)
+        half = draw.textlength(mark.words, font=font) / 2 + 8
+        centre = min(max(x, _RIM + half), WIDTH - _RIM - half)
+        draw.rectangle((centre - half, 12, centre + half, 44), fill=colour)
+        draw.text((centre, 28), mark.words, fill="white", font=font, anchor="mm")
+    return _png(canvas)
+
+
+def _strip_bars(draw: ImageDraw.ImageDraw, scale: _Scale, table: pd.DataFrame, middle: float) -> None:
+    """Fakes above the middle, real images below it."""
+    edges = np.linspace(0, 1, len(table) + 1)
+    heights = strip_heights(table)
+    tallest = max(float(heights.max(axis=None)), 1e-9)
+    for name, colour, sign in (("Fake", FAKE_COLOUR, -1), ("Real", REAL_COLOUR, 1)):
+        for left, right, height in zip(edges, edges[1:], heights[name], strict=False):
+            end = middle + sign * 0.48 * _STRIP_HEIGHT * height / tallest
+            if round(end) != round(middle):
+                draw.rectangle(
+                    (scale.x(left), min(middle, end), scale.x(right), max(middle, end)), fill=colour
+                )
+
+
+def _png(canvas: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    canvas.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def stress_chart(test: StressTest, thresholds: Thresholds, point: OperatingPoint = "balanced") -> bytes:
@@ -70,9 +148,7 @@ def stress_chart(test: StressTest, thresholds: Thresholds, point: OperatingPoint
         draw.text((scale.one + _GAP, y), format_percent(p_fake), fill=_INK, font=font, anchor="lm")
         _mark(draw, scale.x(p_fake), y, call)
     _legend(draw, font)
-    buffer = io.BytesIO()
-    canvas.save(buffer, "PNG")
-    return buffer.getvalue()
+    return _png(canvas)
 
 
 def _mark(draw: ImageDraw.ImageDraw, x: float, y: float, call: CallName) -> None:

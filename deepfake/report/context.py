@@ -39,13 +39,22 @@ def context_sentence(scores: pd.DataFrame | None, verdict: Verdict, rules: Rules
     if scores is None or len(verdict.deciding) > 1:
         return ""
     context = verdict_context(scores, verdict.p_fake)
-    low, high = (round(100 * bound) for bound in context.interval)
+    count = {0: "none", context.n: "all"}.get(context.n_fake, f"{context.n_fake:,}")
     were = "was" if context.n_fake == 1 else "were"
+    return f"Of {context.n:,} validation images with a similar score, {count} {were} fake."
+
+
+def context_remark(scores: pd.DataFrame | None, verdict: Verdict) -> str:
+    """How far ``context_sentence`` holds; empty where it counts no images."""
+    if scores is None or verdict.p_fake is None or verdict.basis == "whole" or len(verdict.deciding) > 1:
+        return ""
+    context = verdict_context(scores, verdict.p_fake)
+    low, high = (round(100 * bound) for bound in context.interval)
     return (
-        f"Of {context.n:,} images kept out of training that scored like this, {context.n_fake:,} {were} fake "
-        f"({context.confidence:.0%} interval: {low} to {high}%). "
-        f"Of all {len(scores):,} such images {format_percent(scores['label'].to_numpy().mean())} were fake; "
-        "where fakes are rarer or more common, the count would differ."
+        f"Share of fakes among validation images with a similar score: {format_percent(context.share_fake)} "
+        f"({context.confidence:.0%} CI {low} to {high}%). Of all {len(scores):,} validation images "
+        f"{format_percent(scores['label'].to_numpy().mean())} are fake; expect other odds where fakes are "
+        "rarer or more common."
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from deepfake import __version__
 from deepfake.detection.card import Card
-from deepfake.detection.figures import draw_heat, draw_verdict
+from deepfake.detection.figures import draw_heat, draw_verdict, strip_alt
 from deepfake.detection.heatmaps import (
     MAP_NAMES,
     Explanation,
@@ -39,8 +39,8 @@ from deepfake.forensics.credentials import read_credentials
 from deepfake.forensics.metadata import compare_thumbnail, hashes, read_compression, read_exif
 from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import LoadedImage
-from deepfake.report.chart import stress_chart
-from deepfake.report.context import context_sentence
+from deepfake.report.chart import stress_chart, strip_chart
+from deepfake.report.context import context_remark, context_sentence
 from deepfake.types import CallName
 from deepfake.util.text import format_percent, printable
 
@@ -203,9 +203,14 @@ def _verdict_blocks(image: LoadedImage, verdict: Verdict, card: Card) -> Iterato
     number = number_line(verdict).replace("**", "")
     score = f"{number} ({verdict.p_fake:.4f}). " if number else ""
     yield Paragraph(f"{score}{scope_line(verdict)}")
-    meaning = context_sentence(validation_scores(card), verdict, card.rules)
+    known = validation_scores(card)
+    if verdict.p_fake is not None:
+        shown = None if verdict.basis == "whole" else known  # those images show one face each
+        alt = strip_alt(shown, verdict, card.thresholds)
+        yield Pictures((Picture(strip_chart(shown, verdict, card.thresholds), "png", alt),))
+    meaning = (context_sentence(known, verdict, card.rules), context_remark(known, verdict))
     overlay = overlay_line(verdict, card.rules)
-    texts = (stress_line(verdict), meaning, overlay, *verdict.warnings, raw_line(verdict))
+    texts = (stress_line(verdict), *meaning, overlay, *verdict.warnings, raw_line(verdict))
     yield from (Paragraph(text) for text in texts if text)
     if verdict.faces:
         yield Heading("Faces")

@@ -61,7 +61,8 @@ def test_maps_of_odd_pictures(pixels: np.ndarray) -> None:
         assert shown.pixels.shape[2] == 3
         assert max(shown.pixels.shape) <= 1000
         assert np.isfinite(shown.white)
-        assert shown.meaning
+        assert shown.look_for
+        assert shown.ignore
 
 
 def test_exif_in_words_and_the_place_only_on_request() -> None:

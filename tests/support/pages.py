@@ -15,5 +15,5 @@ def page(path: str = "pages/evaluation.py", **address: str) -> AppTest:
 
 
 def shown(app: AppTest) -> str:
-    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.subheader, app.header)
+    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.subheader, app.title)
     return "\n".join(str(element.value).replace("\\", "") for kind in kinds for element in kind)

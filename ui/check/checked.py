@@ -19,16 +19,25 @@ HELD_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Checked:
-    """An upload, the detector's card, and its verdict."""
+    """An upload, the detector's card, and its verdict.
+
+    Attributes:
+        number: of the upload, from 1, where several are checked; None of one alone.
+    """
 
     upload: Upload
     card: Card
     verdict: Verdict
+    number: int | None = None
 
     @property
     def file_id(self) -> str:
         """The upload's; widgets are named by it."""
         return self.upload.file_id
+
+    def named(self, words: str) -> str:
+        """The label of a control, which no control of another upload has."""
+        return words if self.number is None else f"{words} (image {self.number})"
 
     def key(self) -> tuple[str, str]:
         """What a result that does not depend on thresholds is kept under: the file and the detector."""

@@ -109,7 +109,7 @@ def put_to_stress(checked: Checked) -> Checked:
 
 @st.fragment  # the verdict above stays as it is while this part is worked out
 def show_explanation(checked: Checked) -> None:
-    """A switch, and behind it the stress test, the maps and the look-alikes of one part.
+    """An expander, and in it the stress test, the maps and the look-alikes of one part.
 
     Once the stress test is done the page is drawn anew, for the verdict is given after it then.
     """
@@ -118,15 +118,19 @@ def show_explanation(checked: Checked) -> None:
     key = f"explain-{file_id}"
     if key not in st.session_state:  # drawn for the first time since the page was opened
         st.session_state[key] = file_id in explained
-    if not st.toggle("Explain this verdict", key=key):
+    box = st.expander(
+        checked.named("Explain this verdict"), icon=":material/help_center:", key=key, on_change="rerun"
+    )
+    if not box.open:
         explained.discard(file_id)
         return
     explained.add(file_id)
-    asked = file_id in st.session_state.get(STRESSED, ())
-    if not asked and put_to_stress(checked).verdict.stress:
-        ask_for_stress(file_id)
-        st.rerun()
-    show_parts(checked)
+    with box:
+        asked = file_id in st.session_state.get(STRESSED, ())
+        if not asked and put_to_stress(checked).verdict.stress:
+            ask_for_stress(file_id)
+            st.rerun()
+        show_parts(checked)
 
 
 @st.fragment  # a tab or the slider draws this part anew, not the page
@@ -139,7 +143,7 @@ def show_parts(checked: Checked) -> None:
             range(len(parts)), key=lambda place: (not left_out_line(verdict, place), parts[place].p_fake)
         )
         number = st.selectbox(
-            "Which part" if len(parts) > len(verdict.faces) else "Which face",
+            checked.named("Which part" if len(parts) > len(verdict.faces) else "Which face"),
             range(len(parts)),
             index=worst,
             format_func=lambda place: parts[place].name,
@@ -191,7 +195,7 @@ def show_stress(checked: Checked, number: int) -> None:
         alt="Probability of fake after each change",
     )
     table = stress_table(result)
-    with st.expander("Table of the changes"):
+    with st.expander(checked.named("Table of the changes")):
         st.dataframe(
             table,
             hide_index=True,
@@ -205,7 +209,10 @@ def show_maps(checked: Checked, number: int) -> None:
     from deepfake.detection.heatmaps import MAP_NAMES, agreement_words, colours_mean, worth_words
 
     st.markdown(colours_mean(two_networks=checked.card.second is not None))
-    opacity = st.slider("Strength of the colours", 0.0, 1.0, 0.6, 0.05, key=f"opacity-{checked.file_id}")
+    opacity = st.slider(
+        checked.named("Opacity of the map"), 0.0, 1.0, 0.6, 0.05, key=f"opacity-{checked.file_id}",
+        help="At 0 the image shows as it is",
+    )  # fmt: skip
     columns = st.columns(2)
 
     def draw(place: int, crop: Pixels, heat: Heat) -> None:

@@ -1,4 +1,4 @@
-"""What else a picture's file tells: maps of its pixels, camera data, compression, fingerprints."""
+"""What else an image's file tells: maps of its pixels, camera data, compression, fingerprints."""
 
 from __future__ import annotations
 
@@ -7,27 +7,34 @@ import streamlit as st
 
 from deepfake.errors import UserError
 from deepfake.forensics.credentials import Credentials, read_credentials, reader_installed
-from deepfake.forensics.pixels import Forensics, PixelMap, examine
+from deepfake.forensics.pixels import Forensics, PixelMap, examine, middle
+from deepfake.images.encode import shrink
+from deepfake.images.load import load_image
+from deepfake.types import Pixels
+from ui.check.checked import Checked
 from ui.page import escape_markdown
 from ui.uploads import Upload
 
-TABS = [
-    "Error level",
-    "Noise",
-    "Spectrum",
-    "Camera data",
-    "Compression",
-    "Preview",
-    "Fingerprints",
-    "Credentials",
-]
-MAP_WIDTH = 560
+TABS = ["Compare", "Camera data", "Compression", "Preview", "Fingerprints", "Credentials"]
+MAPS = {
+    "Error level": "how much each pixel changes when the image is saved as JPEG once more",
+    "Noise": "how strong the fine noise is around each pixel",
+    "Spectrum": "which patterns the middle of the image holds, coarse ones at the center",
+}
+"""What each map shows."""
 
 
 @st.cache_data(scope="session", max_entries=20, show_spinner="Examining the file")
 def examined(file_id: str, _content: bytes, with_place: bool) -> Forensics:
     """Raises ImageRefused."""
     return examine(_content, with_place=with_place)
+
+
+@st.cache_data(scope="session", max_entries=20, show_spinner=False)
+def compared(file_id: str, _content: bytes) -> tuple[Pixels, Pixels]:
+    """What maps are shown beside: the image, and the part that its spectrum is of. Raises ImageRefused."""
+    pixels = load_image(_content).pixels
+    return shrink(pixels), shrink(middle(pixels))
 
 
 @st.cache_data(scope="session", max_entries=40, show_spinner=False)
@@ -40,17 +47,17 @@ def show_signed_record(upload: Upload, image_format: str) -> None:
     if reader_installed() and signed_record(upload.file_id, upload.getvalue(), image_format).says_ai:
         st.warning(
             "The file carries a signed record that says: made or changed by generative AI. The detector's "
-            "verdict takes no notice of that; see *Credentials* below.",
+            "verdict takes no notice of that; see *Credentials* in *File forensics*.",
             icon=":material/verified:",
         )
 
 
 @st.fragment  # opening it draws this part anew, not the page
-def show_forensics(upload: Upload) -> None:
-    """An expander that examines a picture's file once it is opened; nothing in it changes the verdict."""
-    content, file_id = upload.getvalue(), upload.file_id
+def show_forensics(checked: Checked) -> None:
+    """An expander that examines an image's file once it is opened; nothing in it changes the verdict."""
+    content, file_id = checked.upload.getvalue(), checked.file_id
     box = st.expander(
-        "File forensics",
+        checked.named("File forensics"),
         icon=":material/troubleshoot:",
         key=f"forensics-{file_id}",
         on_change="rerun",
@@ -63,14 +70,10 @@ def show_forensics(upload: Upload) -> None:
         except UserError as error:
             st.error(escape_markdown(error.message), icon=":material/error:")
             return
-        st.caption("Hints for an expert eye. None of them changes the verdict.")
-        error_level, noise, spectrum, camera, compression, preview, prints, credentials = st.tabs(TABS)
-        with error_level:
-            show_map(found.error_level, "How much each pixel changes when the picture is saved once more")
-        with noise:
-            show_map(found.noise, "How strong the fine noise is in each part of the picture")
-        with spectrum:
-            show_map(found.spectrum, "Which patterns the picture's middle holds: coarse ones at the centre")
+        st.caption("For expert review. None of this changes the verdict.")
+        compare, camera, compression, preview, prints, credentials = st.tabs(TABS)
+        with compare:
+            show_maps(checked, found)
         with camera:
             show_camera(found, content, file_id)
         with compression:
@@ -88,10 +91,31 @@ def show_forensics(upload: Upload) -> None:
             st.caption(escape_markdown(found.credentials.meaning))
 
 
-def show_map(shown: PixelMap, what: str) -> None:
-    st.image(shown.pixels, width=MAP_WIDTH, alt=what)
-    st.markdown(f"{what}; brighter is more. White stands for {shown.white:.1f} {shown.unit} and above.")
-    st.caption(shown.meaning)
+def show_maps(checked: Checked, found: Forensics) -> None:
+    """The image beside one of its maps, both zoomed together, with what to look for and what to ignore."""
+    from deepfake.forensics.figures import compare_config, compare_figure
+
+    name = st.segmented_control(
+        checked.named("Compare the image with"), list(MAPS), default="Error level", required=True,
+        key=f"compare-{checked.file_id}",
+    )  # fmt: skip
+    shown: PixelMap = {"Error level": found.error_level, "Noise": found.noise, "Spectrum": found.spectrum}[
+        name
+    ]
+    st.markdown(f"**Look for:** {shown.look_for}  \n**Ignore:** {shown.ignore}")
+    whole, square = compared(checked.file_id, checked.upload.getvalue())
+    together = name != "Spectrum"  # which has no places in common with the image
+    st.plotly_chart(
+        compare_figure(whole if together else square, shown, name, together=together),
+        width="stretch",
+        theme="streamlit",
+        key=f"maps-{checked.file_id}",
+        config=compare_config(name),
+        alt=f"The image beside its {name.lower()}: {MAPS[name]}",
+    )
+    zoom = "Drag over either to zoom into both; double-click to go back." if together else ""
+    white = f"White is {shown.white:.1f} {shown.unit} or more."
+    st.caption(f"{name}: {MAPS[name]}; brighter is more. {white} {zoom}".strip())
 
 
 def show_rows(rows: list[tuple[str, str]] | tuple[tuple[str, str], ...]) -> None:
@@ -110,7 +134,7 @@ def show_camera(found: Forensics, content: bytes, file_id: str) -> None:
             "Private: the file says where it was taken. Remove that before you pass the file on.",
             icon=":material/location_on:",
         )
-        if st.toggle("Show the place", key=f"place-{file_id}"):
+        if st.toggle("Show the location", key=f"place-{file_id}"):
             place = examined(file_id, content, with_place=True).exif
             st.write(f"Latitude {place.latitude:.5f}, longitude {place.longitude:.5f} (degrees).")
     st.caption(exif.meaning)
@@ -125,8 +149,8 @@ def show_compression(found: Forensics) -> None:
             f"JPEG, {order}. Its quality is {way} **{compression.quality}** of 100 on the scale of the JPEG "
             "library that most programs use."
         )
-        for name, table in zip(("Brightness", "Colour"), compression.tables[:2], strict=False):
-            st.markdown(f"{name}: what each of 8 x 8 frequencies is divided by, coarse ones at the top left")
+        for name, table in zip(("Luminance", "Chrominance"), compression.tables[:2], strict=False):
+            st.markdown(f"{name} quantization table")
             st.table(pd.DataFrame(table), hide_index=True, hide_header=True, width="content")
     st.caption(compression.meaning)
 
@@ -136,8 +160,8 @@ def show_preview(found: Forensics) -> None:
     if preview.pixels is not None:
         st.image(preview.pixels, width=240, alt="The preview inside the file")
         if preview.agrees is None:
-            st.write("The preview is too plain to be compared with the picture.")
+            st.write("The preview is too plain to be compared with the image.")
         else:
             words = "shows the same as" if preview.agrees else "does not show the same as"
-            st.markdown(f"The preview {words} the picture (correlation {preview.correlation:.2f} of 1).")
+            st.markdown(f"The preview {words} the image (correlation {preview.correlation:.2f} of 1).")
     st.caption(preview.meaning)

@@ -1,10 +1,9 @@
-"""What a face resembles: the training pictures that the detector takes for most alike."""
+"""What a face resembles: the training images most similar to the detector, and where they come from."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import streamlit as st
 
 from deepfake.errors import UserError
@@ -34,10 +33,12 @@ def lookalikes_of(checked: Checked, number: int) -> tuple[tuple[Lookalike, ...],
 
 def show_lookalikes(checked: Checked, number: int) -> None:
     """The look-alikes of one part with their labels, as pictures where the data set is on this machine."""
+    from deepfake.detection.figures import sources_figure, sources_table
     from deepfake.detection.neighbours import SIMILARITY_MEANS, load_index, share_words, unlikeness_words
+    from deepfake.plotting import plot_config
 
     try:
-        with st.spinner("Looking through the training pictures"):
+        with st.spinner("Searching the training images"):
             found, unlikeness = lookalikes_of(checked, number)
             index = load_index(checked.card)
     except UserError as error:
@@ -46,22 +47,23 @@ def show_lookalikes(checked: Checked, number: int) -> None:
     st.markdown(escape_markdown(share_words(found, index)))
     st.markdown(escape_markdown(unlikeness_words(unlikeness, index)))
     st.caption(SIMILARITY_MEANS)
-    show_pictures(found, index.folder)
-    table = pd.DataFrame(
-        {
-            "Label": [class_name(each.label) for each in found],
-            "Source": [each.source for each in found],
-            "Similarity": [each.similarity for each in found],
-            "Picture": [each.path for each in found],
-        }
-    )
-    st.dataframe(
-        table,
-        hide_index=True,
+    st.plotly_chart(
+        sources_figure(found),
         width="stretch",
-        column_config={"Similarity": st.column_config.NumberColumn(format="%.3f")},
-        alt="The training pictures that resemble it most",
+        theme="streamlit",
+        key=f"sources-{checked.file_id}-{number}",
+        config=plot_config("similar training images"),
+        alt=f"Sources of the {len(found)} most similar training images",
     )
+    show_pictures(found, index.folder)
+    with st.expander(checked.named("Table of the sources")):
+        st.dataframe(
+            sources_table(found),
+            hide_index=True,
+            width="stretch",
+            column_config={"Similarity": st.column_config.NumberColumn(format="%.3f")},
+            alt="Sources of the most similar training images",
+        )
 
 
 def show_pictures(found: tuple[Lookalike, ...], folder: str) -> None:
@@ -79,15 +81,15 @@ def show_pictures(found: tuple[Lookalike, ...], folder: str) -> None:
         except (ImageRefused, OSError):  # gone or damaged since: the table still names it
             continue
     if not shown:
-        st.caption("The pictures themselves are not on this server; their names and labels are.")
+        st.caption("Training images are not included in this installation.")
         return
     if len(shown) < len(found):
         st.caption(
-            f"{len(shown)} of the {len(found)} pictures {'is' if len(shown) == 1 else 'are'} on this server."
+            f"{len(shown)} of the {len(found)} images {'is' if len(shown) == 1 else 'are'} on this server."
         )
     with st.container(horizontal=True, gap="small"):
         for each, picture in shown:
             label = class_name(each.label)
             with st.container(width=THUMBNAIL, gap=None):
-                st.image(picture, width=THUMBNAIL, alt=f"A training picture, {label.lower()}")
+                st.image(picture, width=THUMBNAIL, alt=f"A training image, {label.lower()}")
                 st.caption(f"{label}, {each.similarity:.2f}")

@@ -59,10 +59,10 @@ def show_report(checked: Checked) -> None:
         show_files(checked, files_of(checked))
         return
     pressed = st.button(
-        "Make a report",
+        checked.named("Make a report"),
         icon=":material/description:",
         key=f"make-report-{file_id}",
-        help="One printable file with the picture, the verdict, why, the file's facts and the limits",
+        help="One printable file with the image, the verdict, why, the file's facts and the limits",
     )
     if not pressed:
         return
@@ -95,7 +95,7 @@ def show_files(checked: Checked, files: tuple[bytes, bytes] | None) -> None:
     with st.container(horizontal=True):
         for form, content, kind in (("PDF", document, "application/pdf"), ("HTML", page, "text/html")):
             st.download_button(
-                f"Report as {form}",
+                checked.named(f"Report as {form}"),
                 content,
                 f"report-{checked.verdict.sha256[:8]}.{form.lower()}",
                 kind,
@@ -121,17 +121,17 @@ def show_feedback(checked: Checked) -> None:
         st.caption(given[mark])
         return
     with (
-        st.popover("This verdict is wrong", icon=":material/flag:"),
+        st.popover(checked.named("This verdict is wrong"), icon=":material/flag:"),
         st.form(f"feedback-{file_id}", border=False),
     ):
-        truth = st.radio("What is the picture in truth?", list(TRUTHS), key=f"truth-{file_id}")
+        truth = st.radio("What is the image actually?", list(TRUTHS), key=f"truth-{file_id}")
         st.caption(
             "Sent to whoever runs this service: a fingerprint of the file (its SHA-256, from which the "
-            "picture cannot be restored), the detector's name, its scores and verdict, your answer and the "
-            "time. Not the picture, not its name, nothing about you."
+            "image cannot be restored), the detector's name, its scores and verdict, your answer and the "
+            "time. Not the image, not its name, nothing about you."
         )
         leave = st.checkbox(
-            "Leave the picture as well, stored on this server until its operator deletes it",
+            "Leave the image as well, stored on this server until its operator deletes it",
             key=f"leave-{file_id}",
         )
         sent = st.form_submit_button("Send", icon=":material/send:")
@@ -142,6 +142,6 @@ def show_feedback(checked: Checked) -> None:
     except UserError as error:
         st.error(escape_markdown(error.message), icon=":material/error:")
         return
-    with_picture = " with the picture" if leave else ", without the picture"
+    with_picture = " with the image" if leave else ", without the image"
     given[mark] = f"Thank you. Your answer was kept{with_picture}."
     st.rerun()

@@ -1,4 +1,4 @@
-"""Uploads and their verdicts: first every picture, then verdict by verdict, then all of them as files."""
+"""Uploads and their verdicts: first every image, then verdict by verdict, then all of them as files."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from deepfake.images.encode import jpeg_bytes, jpeg_pixels, shrink
 from deepfake.images.load import ImageFacts
 from deepfake.report.context import context_sentence
 from deepfake.types import OperatingPoint
-from deepfake.util.text import format_percent
 from ui.check.checked import Checked, Decoder
+from ui.check.details import show_details, show_face_grid
 from ui.check.explanation import (
     EXPLAINED,
     STRESSED,
@@ -30,10 +30,11 @@ from ui.check.explanation import (
     show_explanation,
     stress_of,
 )
-from ui.check.forensics import examined, show_forensics, show_signed_record, signed_record
+from ui.check.forensics import compared, examined, show_forensics, show_signed_record, signed_record
 from ui.check.neighbours import lookalikes_of
 from ui.check.report import forget_reports, show_feedback, show_report
-from ui.page import CALL_STYLES, escape_markdown, warm_up
+from ui.check.strip import known_scores, show_strip
+from ui.page import CALL_STYLES, announce, escape_markdown, warm_up
 from ui.uploads import LET_GO, Upload, link_to_page, own_place, show_name, show_right_page
 
 if TYPE_CHECKING:
@@ -42,17 +43,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_FILES = 20
-SHOWN_HEIGHT = 560
+SHOWN_HEIGHT = 480
 JUDGED = "judged"
 """Key in the session's state: uploads whose verdict is at hand, each with its detector's hash."""
 
 
 class Slot(NamedTuple):
-    """Where one upload's picture and verdict go on the page."""
+    """Where one upload's image and verdict go on the page.
+
+    Attributes:
+        number: of the upload, from 1, where several are checked; None of one alone.
+        picture, verdict, more: places for the image, for the verdict beside it, and for what is below both.
+        width: of the image, in pixels of the screen.
+        small: a JPEG of it.
+    """
 
     upload: Upload
+    number: int | None
     picture: DeltaGenerator
     verdict: DeltaGenerator
+    more: DeltaGenerator
     width: int
     small: bytes
     facts: ImageFacts
@@ -76,12 +86,11 @@ def judge(
     """
     warm_up().join()
     from deepfake.detection.detector import get_detector, scored_parts
-    from deepfake.evaluation.records import validation_scores
 
     image = _decoder.take(_upload)
     detector = get_detector(model)
     verdict = detector.check(image)
-    meaning = context_sentence(validation_scores(detector.card), verdict, detector.card.rules)
+    meaning = context_sentence(known_scores(detector.card), verdict, detector.card.rules)
     parts = scored_parts(image.pixels, verdict, every=True) if verdict.faces else []
     return verdict, meaning, [jpeg_bytes(shrink(part, 160)) for part in parts]
 
@@ -94,8 +103,8 @@ def marked(verdict: Verdict, _small: bytes) -> bytes:
 
 def forget_results() -> None:
     """Drops what was computed from this visitor's uploads."""
-    found = (preview, judge, marked, grad_cam_of, maps_of, stress_of, lookalikes_of, examined, signed_record)
-    for results in found:
+    ours = (preview, judge, marked, examined, compared, signed_record)
+    for results in (*ours, grad_cam_of, maps_of, stress_of, lookalikes_of):
         results.clear()
     for key in (STRESSED, JUDGED, EXPLAINED):
         st.session_state.pop(key, None)
@@ -103,23 +112,25 @@ def forget_results() -> None:
 
 
 def show_results(uploads: Sequence[Upload], card: Card, point: OperatingPoint) -> None:
-    """First every picture, then verdict by verdict."""
+    """First every image, then verdict by verdict."""
     with st.container():
         if len(uploads) > MAX_FILES:
             st.warning(
-                f"{len(uploads)} pictures were received; the first {MAX_FILES} are judged. "
+                f"Only the first {MAX_FILES} of {len(uploads)} images are checked here. "
                 "The page Check many takes more.",
                 icon=":material/info:",
             )
             link_to_page("pages/batch.py", "Check many")
-    downloads = st.container()
+    status, summary = st.empty(), st.empty()
+    taken = uploads[:MAX_FILES]
     outcomes: dict[str, Outcome] = {}
     slots: list[Slot] = []
     decoder = Decoder()
     at_hand: set[tuple[str, str]] = st.session_state.setdefault(JUDGED, set())
-    for number, upload in enumerate(uploads[:MAX_FILES]):
-        card_box = own_place(f"card-{number}", upload.file_id, border=True)
-        show_name(card_box, upload.name, upload.file_id)
+    for place, upload in enumerate(taken):
+        number = place + 1 if len(taken) > 1 else None
+        card_box = own_place(f"card-{place}", upload.file_id, border=True)
+        show_name(card_box, upload.name, upload.file_id, number)
         try:
             small, facts = preview(upload.file_id, upload, decoder)
         except Exception as error:
@@ -127,26 +138,51 @@ def show_results(uploads: Sequence[Upload], card: Card, point: OperatingPoint) -
             with card_box:
                 show_right_page(upload)
             continue
-        left, right = card_box.columns([2, 3], gap="medium")
-        picture, width = left.container(), shown_width(facts)
-        left.caption(text.facts_line(facts))
-        with right:
-            words = own_place(f"verdict-{number}", f"{upload.file_id} {card.version}")
+        left, right = card_box.columns([3, 2], gap="medium")
+        owner = f"{upload.file_id} {card.version}"
+        with left:
+            words = own_place(f"verdict-{place}", owner)
+        with card_box:
+            more = own_place(f"more-{place}", owner)
+        picture, width = right.container(), shown_width(facts)
+        right.caption(text.facts_line(facts))
+        slot = Slot(upload, number, picture, words, more, width, small, facts)
         if (upload.file_id, card.version) in at_hand:  # drawn at once, so that nothing on the page blinks
-            slot = Slot(upload, picture, words, width, small, facts)
             outcomes[upload.file_id] = show_verdict(slot, card, point, decoder)
             continue
         picture = picture.empty()
-        picture.image(small, width=width, alt="The picture as uploaded")
-        slots.append(Slot(upload, picture, words, width, small, facts))
+        picture.image(small, width=width, alt="The image as uploaded")
+        slots.append(slot._replace(picture=picture))
+    if slots:
+        announce(status, "Checking")
     for slot in slots:
         outcomes[slot.upload.file_id] = show_verdict(slot, card, point, decoder)
-    if any(outcome.verdict for outcome in outcomes.values()) or slots:
-        show_downloads(downloads, [outcomes[upload.file_id] for upload in uploads[:MAX_FILES]])
+        show_summary(summary, [outcomes.get(upload.file_id) for upload in taken])
+    found = [outcomes[upload.file_id] for upload in taken]
+    show_summary(summary, found)
+    announce(status, text.spoken_line([outcome.verdict for outcome in found]))
+    if any(outcome.verdict for outcome in found):
+        show_downloads(found)
+
+
+def show_summary(place: DeltaGenerator, outcomes: Sequence[Outcome | None]) -> None:
+    """How many of several images are what, with a link to each; None is one still to come."""
+    if len(outcomes) < 2:
+        return
+    groups: dict[str, list[str]] = {}
+    for number, outcome in enumerate(outcomes, start=1):
+        if outcome is not None:
+            call = outcome.verdict.verdict if outcome.verdict else None
+            groups.setdefault(text.COUNT_WORDS[call], []).append(f"[image {number}](#image-{number})")
+    with place.container(horizontal=True, gap="medium"):
+        for call, words in text.COUNT_WORDS.items():
+            if found := groups.get(words):
+                colour, icon = CALL_STYLES[call] if call else ("gray", ":material/error:")
+                st.markdown(f":{colour}[{icon} **{len(found)} {words}**] {', '.join(found)}", width="content")
 
 
 def shown_width(facts: ImageFacts) -> int:
-    """In pixels of the screen: small pictures are not blown up, tall ones not taller than a window."""
+    """In pixels of the screen: small images are not blown up, tall ones not taller than a window."""
     return max(1, min(facts.width, round(SHOWN_HEIGHT * facts.width / facts.height)))
 
 
@@ -162,43 +198,39 @@ def show_refusal(place: DeltaGenerator, name: str, error: Exception) -> Outcome:
 
 
 def show_verdict(slot: Slot, card: Card, point: OperatingPoint, decoder: Decoder) -> Outcome:
-    """Judges one picture and draws what came of it."""
+    """Checks one image and draws what came of it: the words, where the score lies, one sentence."""
     upload = slot.upload
     busy, words = slot.verdict.empty(), slot.verdict.container()
     try:
-        with busy.container(), st.spinner("Looking for faces and judging them"):
+        with busy.container(), st.spinner("Looking for faces and checking them"):
             if card.second and (upload.file_id, card.version) not in st.session_state[JUDGED]:
                 show_first_look(upload, card.second.main, point, decoder)
             judged, meaning, faces = judge(upload.file_id, card.name, card.version, upload, decoder)
         busy.empty()
-        checked = after_stress(busy, Checked(upload, card, judged.at(point, card.thresholds)))
+        balanced = Checked(upload, card, judged.at(point, card.thresholds), slot.number)
+        checked = after_stress(busy, balanced)
         verdict = checked.verdict
     except ModelError:
         raise
     except Exception as error:
         return show_refusal(words, upload.name, error)
     st.session_state[JUDGED].add((upload.file_id, card.version))
+    lead = text.lead_line(verdict, meaning)
     with words:
         colour, icon = CALL_STYLES[verdict.verdict]
         st.subheader(f":{colour}[{icon} {text.headline(verdict)}]", anchor=False)
         if number := text.number_line(verdict):
             st.markdown(number)
-        if why := text.stress_line(verdict):
-            st.markdown(escape_markdown(why))
-        if meaning:
-            st.markdown(meaning)
-        if verdict.scope != "no_face":  # a warning says it
-            st.caption(escape_markdown(text.scope_line(verdict)))
-        for warning in verdict.warnings:
-            st.warning(escape_markdown(warning), icon=":material/info:")
-        if raw := text.raw_line(verdict):
-            st.caption(escape_markdown(raw))
+        show_strip(checked)
+        if verdict.p_fake is None:
+            st.info(escape_markdown(lead), icon=":material/info:")
+        else:
+            st.markdown(escape_markdown(lead))
         if upload.content is not None:
             show_signed_record(upload, slot.facts.format)
-        if verdict.scope == "faces":
-            show_faces(verdict, card, faces)
-        show_cautions(verdict, card)
-        st.caption(escape_markdown(text.judged_by_line(verdict, card.thresholds)))
+    with slot.more:
+        show_face_grid(checked, faces)
+        show_details(checked, faces, lead)
         show_more(checked)
     try:
         mark_faces(slot, verdict)
@@ -223,46 +255,23 @@ def show_more(checked: Checked) -> None:
         st.caption(LET_GO)
         return
     show_explanation(checked)
-    show_forensics(checked.upload)
-    show_report(checked)
-    show_feedback(checked)
-
-
-def show_cautions(verdict: Verdict, card: Card) -> None:
-    """What such a verdict of this detector is known to miss or to be brought about by."""
-    if over := text.overlay_line(verdict, card.rules):
-        st.caption(over)
-    if verdict.verdict == "fake" and card.false_alarms:
-        st.caption(escape_markdown(card.false_alarms))
-    if verdict.verdict == "real":
-        unknown = escape_markdown("; ".join(card.does_not_know))
-        st.caption(f"This does not rule out what the detector does not know: {unknown}.")
+    show_forensics(checked)
+    with st.container(horizontal=True):
+        show_report(checked)
+        show_feedback(checked)
 
 
 def mark_faces(slot: Slot, verdict: Verdict) -> None:
-    """Puts the picture with its faces marked in place of the bare one; after the words, which come first."""
-    picture, alt = slot.small, "The picture as uploaded"
+    """Puts the image with its faces marked in place of the bare one; after the words, which come first."""
+    picture, alt = slot.small, "The image as uploaded"
     if verdict.faces:
-        picture, alt = marked(verdict, slot.small), "The picture with the faces marked"
+        picture, alt = marked(verdict, slot.small), "The image with the faces marked"
     slot.picture.image(picture, width=slot.width, alt=alt)
 
 
-def show_faces(verdict: Verdict, card: Card, thumbnails: list[bytes]) -> None:
-    """A row per face, and one for the whole picture where it was judged: picture, words, probability."""
-    rows = text.part_rows(verdict, card.thresholds)
-    for row, thumbnail in zip(rows, thumbnails, strict=True):
-        with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
-            st.image(thumbnail, width=72, alt=row.name)
-            if len(rows) == 1:
-                st.caption("The part of the picture that was judged")
-                continue
-            colour, icon = CALL_STYLES[row.call] if row.call else ("gray", "")
-            number = f"Probability of fake {format_percent(row.p_fake)}" if row.p_fake is not None else ""
-            st.markdown(f"{row.name}: :{colour}[{icon} {escape_markdown(row.words)}]  \n{number}")
-
-
-def show_downloads(place: DeltaGenerator, outcomes: list[Outcome]) -> None:
-    with place.container(horizontal=True):
+def show_downloads(outcomes: list[Outcome]) -> None:
+    """All verdicts as files."""
+    with st.container(horizontal=True):
         st.download_button(
             "Verdicts as JSON",
             detection_outcome.outcomes_json(outcomes),

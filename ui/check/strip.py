@@ -1,0 +1,70 @@
+"""Where a score lies among validation images: the strip under a verdict, and the numbers behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ui.check.checked import Checked
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from deepfake.detection.card import Card
+
+
+def known_scores(card: Card) -> pd.DataFrame | None:
+    """The detector's own scores of images with known answers, or None."""
+    from deepfake.evaluation.records import validation_scores
+
+    return validation_scores(card)
+
+
+def comparable_scores(checked: Checked) -> pd.DataFrame | None:
+    """Those to set the image beside: they show one face each, so none for a verdict on the whole image."""
+    return None if checked.verdict.basis == "whole" else known_scores(checked.card)
+
+
+def show_strip(checked: Checked) -> None:
+    """The strip; nothing for an image without a score."""
+    from deepfake.detection.figures import strip_alt, strip_figure
+
+    if checked.verdict.p_fake is None:
+        return
+    scores, thresholds = comparable_scores(checked), checked.card.thresholds
+    st.plotly_chart(
+        strip_figure(scores, checked.verdict, thresholds),
+        width="stretch",
+        theme="streamlit",
+        key=f"strip-{checked.file_id}",
+        config={"displayModeBar": False, "scrollZoom": False},
+        alt=strip_alt(scores, checked.verdict, thresholds),
+    )
+
+
+def show_strip_numbers(checked: Checked) -> None:
+    """The table behind the strip, and the counts of its bars as CSV; nothing where no images are drawn."""
+    from deepfake.detection.figures import band_table, strip_table
+    from deepfake.util.text import csv_bytes
+
+    verdict = checked.verdict
+    scores = comparable_scores(checked) if verdict.p_fake is not None else None
+    if scores is None:
+        return
+    share = st.column_config.NumberColumn(format="percent")
+    st.dataframe(
+        band_table(scores, checked.card.thresholds, verdict.operating_point),
+        hide_index=True,
+        column_config={"Fake images": share, "Real images": share},
+        alt=checked.named("Share of the validation images in each band"),
+    )
+    st.download_button(
+        checked.named("Validation scores as CSV"),
+        lambda: csv_bytes(strip_table(scores)),
+        "validation-scores.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+        key=f"strip-csv-{checked.file_id}",
+    )
