@@ -10,14 +10,17 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from deepfake.data.index import DatasetIndex, index_dataset, splits_in_order
-from deepfake.data.sets import DEMO_NAME, fetch_kaggle, list_sets, make_demo
+from deepfake.data.sets import demo_set, fetch_kaggle, list_sets, make_demo
 from deepfake.errors import UserError
-from deepfake.settings import DEMO_EXPLANATION, VARIABLE, allowed_roots, is_demo, resolve_in_roots
-from deepfake.util.jobs import start_job
+from deepfake.settings import DEMO_EXPLANATION, VARIABLE, is_demo, operator_roots, resolve_in_roots
+from deepfake.util.jobs import find_job, start_job
 from ui.jobs import show_job
 from ui.page import escape_markdown
 
 ALL = "All"
+DEMO = "demo"
+"""Key of the job that draws the demo set."""
+DEMO_WORDS = "480 cartoon faces (not photographs)"
 
 
 def ask_for_folder(
@@ -27,6 +30,7 @@ def ask_for_folder(
     suits: Callable[[Path], bool] = lambda folder: True,
     on_change: Callable[[], None] | None = None,
     command: str = "",
+    empty_state: Callable[[], None] | None = None,
 ) -> Path | None:
     """The folder of a data set; None where there is none yet, or the one typed is refused, which is said.
 
@@ -36,18 +40,22 @@ def ask_for_folder(
         suits: which of the sets to begin with.
         on_change: called when another is chosen.
         command: the page's work on the command line, named where there is no data set.
+        empty_state: drawn in place of ``show_empty_state`` where there is no data set.
     """
     sets = list_sets()
     if not sets and not st.session_state.get(key) and key not in st.query_params:
-        show_empty_state(command)
+        if empty_state is None:
+            show_empty_state(command)
+        else:
+            empty_state()
         return None
     first = next((n for n, folder in enumerate(sets.values()) if suits(folder)), 0)
     chosen = place.selectbox(
-        "Data set, or the path of a folder", list(sets), index=first if sets else None, key=key,
+        "Dataset, or the path of a folder", list(sets), index=first if sets else None, key=key,
         bind="query-params", on_change=on_change, accept_new_options=True,
-        help=f"Choose one, or type the path of a folder below one that the operator opened ({VARIABLE}). "
-        "Understood: Train, Validation, Test with Fake and Real in each; Fake and Real alone; or a folder "
-        "with a manifest.csv.",
+        help=f"Choose one, or type the path of a folder inside one that the operator opened ({VARIABLE}). "
+        "Supported layouts: Train, Validation, Test with Fake and Real in each; Fake and Real alone; or a "
+        "folder with a manifest.csv.",
     )  # fmt: skip
     try:
         return sets[chosen] if chosen in sets else resolve_in_roots(chosen or "")
@@ -70,7 +78,7 @@ def ask_for_data(
         return None
 
 
-@st.cache_resource(max_entries=8, ttl=600, show_spinner="Looking through the data set")
+@st.cache_resource(max_entries=8, ttl=600, show_spinner="Reading the dataset")
 def _index(folder: str, modified: int) -> DatasetIndex:
     return index_dataset(folder)
 
@@ -121,50 +129,82 @@ def show_part(data: DatasetIndex, split: str | None, source: str | None) -> Data
 
 
 def show_empty_state(command: str = "") -> None:
-    """Three ways to a first data set."""
+    """Three ways to a first dataset."""
     if is_demo():
         st.info(escape_markdown(DEMO_EXPLANATION), icon=":material/info:")
         return
     with st.container(border=True):
-        st.markdown("**There is no data set yet.** Three ways to one:")
+        st.markdown("**No dataset yet.** Choose one of three ways to get one:")
         offer_demo()
-        st.markdown(
-            f"**Point to a folder.** Whoever runs the app starts it with the environment variable "
-            f"`{VARIABLE}` set to the folder that holds the data sets (several, separated as in `PATH`). "
-            "Understood are `Train`, `Validation` and `Test` with `Fake` and `Real` inside, `Fake` and "
-            "`Real` alone, and a `manifest.csv` with path, split and label."
-        )
-        if roots := allowed_roots():
-            st.text(f"No such folder lies below {', '.join(map(str, roots))}.")
+        explain_folder()
         offer_kaggle()
         if command:
-            st.markdown("With a folder of labelled face crops the command line does it too:")
+            st.markdown("With a folder of labeled face crops, the command line does it too:")
             st.code(command, language="bash", wrap_lines=True)
 
 
-def offer_others() -> None:
-    """Behind an expander, the ways to a set that the app makes itself, until the drawn one is there."""
-    if all(folder.name != DEMO_NAME for folder in list_sets().values()):
-        with st.expander("Get another data set"):
+def show_first_set() -> None:
+    """Where there is no dataset: the demo set is drawn at once, the other ways to one stand below."""
+    if is_demo():
+        st.info(escape_markdown(DEMO_EXPLANATION), icon=":material/info:")
+        return
+    if find_job(DEMO) is None:
+        draw_demo()
+    with st.container(border=True):
+        st.markdown(f"**A first dataset: {DEMO_WORDS}.** It opens here in a few seconds.")
+        show_job(DEMO, "drawings", can_stop=False)
+        job = find_job(DEMO)
+        if job is not None and not job.running:
+            st.button("Try again", icon=":material/refresh:", on_click=draw_demo)
+    offer_others(expanded=True)
+
+
+def offer_others(*, expanded: bool = False) -> None:
+    """Behind an expander, the ways to another dataset; the drawn one is none of them where it is at work.
+
+    Args:
+        expanded: open at first, below the drawn one at work.
+    """
+    if is_demo():
+        return
+    with st.expander("Use another dataset", expanded=expanded, icon=":material/create_new_folder:"):
+        explain_folder()
+        offer_kaggle()
+        if demo_set() is None and not expanded:
             offer_demo()
-            offer_kaggle()
+
+
+def explain_folder() -> None:
+    """How to open a folder of one's own."""
+    st.markdown(
+        f"**Open a folder.** Set the environment variable `{VARIABLE}` to your dataset folder and start the "
+        "app again (several folders: separated as in `PATH`). Supported layouts: `Train`, `Validation` and "
+        "`Test` with `Fake` and `Real` in each; `Fake` and `Real` alone; or a `manifest.csv` with path, "
+        "split and label."
+    )
+    if (roots := operator_roots()) and not list_sets():
+        st.text(f"No such folder lies below {', '.join(map(str, roots))}.")
+
+
+def draw_demo() -> None:
+    """Begins to draw the demo set, unless it is being drawn."""
+    start_job(DEMO, "Drawing", lambda report, stopped: make_demo(report))
 
 
 def offer_demo() -> None:
     st.markdown(
-        "**Draw a small one.** 480 drawn faces, plainly no photographs; a small network learns them in "
-        "about a minute. On the command line:"
+        f"**Create the demo dataset.** {DEMO_WORDS.capitalize()}; a small network learns them in about a "
+        "minute. On the command line:"
     )
     st.code("python -m deepfake demo DIR", language="bash")
-    if st.button("Draw the demo set", icon=":material/draw:", key="draw-demo"):
-        start_job("demo", "Drawing", lambda report, stopped: make_demo(report))
-    show_job("demo", "drawings", can_stop=False)
+    st.button("Create demo dataset", icon=":material/draw:", key="draw-demo", on_click=draw_demo)
+    show_job(DEMO, "drawings", can_stop=False)
 
 
 def offer_kaggle() -> None:
     st.markdown(
-        "**Fetch the set from Kaggle** (manjilkarki/deepfake-and-real-images, close to 2 GB; research use). "
-        "It needs a connection and the package `kagglehub`."
+        "**Fetch a dataset from Kaggle** (manjilkarki/deepfake-and-real-images, close to 2 GB, research "
+        "use). This needs an internet connection and the package `kagglehub`."
     )
     if st.button("Fetch from Kaggle", icon=":material/download:", key="fetch-kaggle"):
         start_job("kaggle", "Fetching from Kaggle", lambda report, stopped: fetch_kaggle())

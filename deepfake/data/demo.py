@@ -8,6 +8,7 @@ soft seam, which is what a face swap does to a photograph. What is learnt from i
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ SPLIT_SHARES = (2 / 3, 1 / 6, 1 / 6)
 """Of Train, Validation and Test."""
 DEMO_IMAGES, LEAST_IMAGES = 480, 12
 _SCALE = 2  # drawn twice as large, then shrunk: smooth lines
+_AT_ONCE = 2  # threads; OpenCV draws without Python's lock
 _QUALITIES = (75, 96)  # of the JPEG files, the same range for both classes
 
 Colour = tuple[int, int, int]
@@ -77,23 +79,29 @@ def write_demo(
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise DemoError("not_empty", f"{folder} is not an empty folder. Name a new one.")
-        done = 0
+        drawings = []
         for place, (split, share) in enumerate(zip(SPLITS, SPLIT_SHARES, strict=True)):
             for label, name in ((1, CLASS_NAMES[0]), (0, CLASS_NAMES[1])):
                 into = folder / split / name
                 into.mkdir(parents=True)
                 for number in range(round(images * share) // 2):
-                    rng = np.random.default_rng([seed, place, label, number])
-                    pixels = _softened(draw_fake(rng) if label else draw_face(rng).pixels, rng)
-                    quality = int(rng.integers(*_QUALITIES))
                     file = into / f"drawn_{split.lower()}_{name.lower()}_{number:04}.jpg"
-                    file.write_bytes(jpeg_bytes(pixels, quality))
-                    done += 1
-                    if on_progress is not None:
-                        on_progress(done)
+                    drawings.append((file, (seed, place, label, number)))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for done, _ in enumerate(pool.map(_write_one, drawings), start=1):
+                if on_progress is not None:
+                    on_progress(done)
     except OSError as error:
         raise DemoError("not_written", f"{folder} cannot be written: {error.strerror}.") from error
-    return done
+    return len(drawings)
+
+
+def _write_one(drawing: tuple[Path, tuple[int, int, int, int]]) -> None:
+    """Draws one file from its own seed, so that the order of drawing does not matter."""
+    file, seed = drawing
+    rng = np.random.default_rng(seed)
+    pixels = _softened(draw_fake(rng) if seed[2] else draw_face(rng).pixels, rng)
+    file.write_bytes(jpeg_bytes(pixels, int(rng.integers(*_QUALITIES))))
 
 
 def draw_fake(rng: np.random.Generator) -> Pixels:
@@ -230,8 +238,10 @@ def _hatch(
     strokes = canvas.copy()
     darker = tuple(round(0.82 * value) for value in skin)
     slant = float(rng.uniform(0.4, 1.2))
-    for start in range(-2 * side, 2 * side, 7 * _SCALE):
+    for start in range(-2 * side, side, 7 * _SCALE):
+        if start + slant * side < -_SCALE:  # left of the drawing
+            continue
         cv2.line(strokes, (start, 0), (start + round(slant * side), side), darker, _SCALE, cv2.LINE_AA)
     mask = np.zeros((side, side), np.uint8)
     cv2.ellipse(mask, centre, (round(axes[0] * 0.97), round(axes[1] * 0.97)), 0, 0, 360, 255, -1)
-    canvas[mask > 0] = strokes[mask > 0]
+    cv2.copyTo(strokes, mask, canvas)

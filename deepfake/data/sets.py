@@ -68,6 +68,17 @@ def _check_not_demo() -> None:
         raise FetchError("public_demo", DEMO_EXPLANATION)
 
 
+def demo_set() -> Path | None:
+    """The folder of the drawn set that the app made itself; None where there is none."""
+    if is_demo():
+        return None
+    try:
+        folder = (own_sets_folder() / DEMO_NAME).resolve()
+        return folder if folder.is_dir() else None
+    except (OSError, UserError):
+        return None
+
+
 def make_demo(on_progress: Callable[[int, int], None] | None = None) -> Path:
     """The drawn set in the app's own folder; made where it is not there yet, or not whole any more.
 

@@ -62,7 +62,7 @@ def test_every_tab_fits_a_phone(page, address, tab):
     page.goto(f"{address}/robustness?tab={tab.replace(' ', '+')}")
     page.get_by_role("tab", name=tab, selected=True).wait_for()
     if tab == "Measure":
-        page.get_by_text("There is no data set yet").wait_for()
+        page.get_by_text("No dataset yet").wait_for()
     else:
         page.get_by_role("button", name=re.compile("as CSV")).first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

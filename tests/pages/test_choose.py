@@ -77,9 +77,18 @@ def test_links_of_before_open_the_same_folder(models, tiny_dataset, tmp_path, mo
 
 
 def test_without_any_set_each_page_says_how_to_get_one(opened, monkeypatch, tmp_path):
-    _, draw, _ = opened
+    key, draw, _ = opened
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("DEEPFAKE_DATA", str(tmp_path / "empty"))
+    drawn = []
+    monkeypatch.setattr("ui.choose.draw_demo", lambda: drawn.append(key))
     app = draw()
-    assert "There is no data set yet" in shown(app)
-    assert {"Draw the demo set", "Fetch from Kaggle"} <= {button.label for button in app.button}
+    assert f"No such folder lies below {tmp_path / 'empty'}." in [element.value for element in app.text]
+    assert "Fetch from Kaggle" in {button.label for button in app.button}
+    if key == "set":  # the page Dataset draws one unasked
+        assert drawn == [key]
+        assert "A first dataset" in shown(app)
+    else:
+        assert drawn == []
+        assert "No dataset yet" in shown(app)
+        assert "Create demo dataset" in {button.label for button in app.button}

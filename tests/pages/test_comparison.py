@@ -243,7 +243,7 @@ def test_a_link_names_no_free_path(two, tmp_path, monkeypatch, picture, evaluati
 def test_running_needs_a_folder_that_the_operator_opened(two, tmp_path, monkeypatch):
     app = page(view=RUN)
     assert not app.exception
-    assert "There is no data set yet" in shown(app)
+    assert "No dataset yet" in shown(app)
     assert "python -m deepfake evaluate DATA" in app.code[-1].value
     monkeypatch.setenv("DEEPFAKE_DATA", str(tmp_path))
     app = page(view=RUN)

@@ -11,9 +11,11 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from deepfake.data.audit import audit
+from deepfake.data.demo import write_demo
 from deepfake.data.inventory import cache_name, take_inventory
+from deepfake.settings import own_sets_folder
 from deepfake.util.files import ROOT
-from deepfake.util.jobs import find_job
+from deepfake.util.jobs import find_job, forget_job
 from tests.support.images import noise_image
 
 
@@ -26,6 +28,7 @@ def data(tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DEEPFAKE_DATA", str(root))
     monkeypatch.setenv("DEEPFAKE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "no models"))
+    forget_job("demo")
     return root / "drawn"
 
 
@@ -58,14 +61,55 @@ def test_overview_counts(data):
     press(app, "Shuffle")
 
 
-def test_empty_state_names_three_ways(data, monkeypatch):
+def wait_for_demo(app: AppTest) -> AppTest:
+    deadline = time.monotonic() + 120
+    while (job := find_job("demo")) is not None and job.running:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return app.run()
+
+
+def test_the_first_visit_draws_a_set_and_shows_it(data, monkeypatch):
+    """With no data at all; the other ways stand beside it all the while."""
+    monkeypatch.setattr("deepfake.data.sets.DEMO_IMAGES", 24)
+    monkeypatch.setattr(
+        "deepfake.data.sets.write_demo", lambda folder, **more: write_demo(folder, images=24, **more)
+    )
     monkeypatch.delenv("DEEPFAKE_DATA")
     app = page()
     said = shown(app)
-    assert "There is no data set yet" in said
-    for word in ("python -m deepfake demo", "DEEPFAKE_DATA", "kagglehub"):
+    assert "A first dataset" in said
+    for word in ("DEEPFAKE_DATA", "kagglehub", "manifest.csv"):
         assert word in said
-    assert {"Draw the demo set", "Fetch from Kaggle"} <= {button.label for button in app.button}
+    assert "Fetch from Kaggle" in {button.label for button in app.button}
+    wait_for_demo(app)
+    assert not app.exception
+    assert {element.label: element.value for element in app.metric}["Pictures"] == "24"
+    assert "cartoon faces, not photographs" in shown(app)
+    assert "Fetch from Kaggle" in {button.label for button in app.button}
+    assert "Create demo dataset" not in {button.label for button in app.button}
+
+
+def test_a_cache_that_cannot_be_written_is_a_sentence(data, monkeypatch, tmp_path):
+    monkeypatch.delenv("DEEPFAKE_DATA")
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("DEEPFAKE_CACHE", str(tmp_path / "file" / "cache"))
+    app = wait_for_demo(page())
+    assert len(app.error) == 1
+    assert "DEEPFAKE_CACHE" in app.error[0].value.replace("\\", "")
+    assert "DEEPFAKE_DATA" in shown(app)
+    monkeypatch.setenv("DEEPFAKE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(
+        "ui.choose.make_demo", lambda report: write_demo(own_sets_folder() / "demo", images=12)
+    )
+    wait_for_demo(press(app, "Try again"))
+    assert {element.label: element.value for element in app.metric}["Pictures"] == "12"
+
+
+def test_a_public_demo_draws_nothing(data, monkeypatch):
+    monkeypatch.setenv("DEEPFAKE_DEMO", "1")
+    assert "public demo" in page().info[0].value
+    assert find_job("demo") is None
 
 
 @pytest.mark.parametrize(

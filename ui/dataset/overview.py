@@ -20,6 +20,7 @@ from deepfake.data.contact_sheet import (
 from deepfake.data.figures import bytes_figure, counts_figure, counts_table, sizes_table
 from deepfake.data.image_stats import Measures, kept_measures, measures_version
 from deepfake.data.inventory import Inventory, take_inventory
+from deepfake.data.sets import demo_set
 from deepfake.data.text import balance_lines
 from deepfake.errors import UserError
 from deepfake.images.encode import shrink
@@ -37,8 +38,15 @@ def ask_for_data_set() -> Path | None:
     if typed := st.query_params.get("folder"):  # in links of before, when a path had a field of its own
         del st.query_params["folder"]
         st.session_state["set"] = typed
-    folder = choose.ask_for_folder(st.container(), "set", on_change=forget_filters)
+    folder = choose.ask_for_folder(
+        st.container(), "set", on_change=forget_filters, empty_state=choose.show_first_set
+    )
     if folder is not None:
+        if folder == demo_set():
+            st.caption(
+                "This set was drawn by the app: cartoon faces, not photographs. It shows what the pages can "
+                "do; what a detector learns from it says nothing about photographs."
+            )
         choose.offer_others()
     return folder
 
@@ -95,7 +103,7 @@ def show_notes(inventory: Inventory) -> None:
 
 
 def show(inventory: Inventory) -> None:
-    """Counts, balance, sizes, and nine pictures of each class."""
+    """Counts, nine pictures of each class, balance and sizes."""
     table = inventory.table
     n_fake = int((table["label"] == 1).sum())
     weight = int(table["n_bytes"].clip(lower=0).sum())
@@ -105,8 +113,10 @@ def show(inventory: Inventory) -> None:
         "Real": f"{len(table) - n_fake:,}",
         "On disk": format_bytes(weight) if weight < 1e9 else f"{weight / 1e9:.1f} GB",
     }
-    for column, (label, value) in zip(st.columns(len(numbers)), numbers.items(), strict=True):
-        column.metric(label, value, border=True)
+    with st.container(horizontal=True):
+        for label, value in numbers.items():
+            st.metric(label, value, border=True, width="stretch")
+    show_grids(inventory)
     st.caption(
         "Label 1 is Fake, 0 is Real. Loaders that number folders by the alphabet, such as Keras', give "
         "Fake the class index 0 and Real the class index 1."
@@ -130,7 +140,6 @@ def show(inventory: Inventory) -> None:
             column_config=dict.fromkeys(("Fake", "Real"), st.column_config.NumberColumn(format="localized")),
         )  # fmt: skip
         download("Sizes as CSV", sizes, "sizes")
-    show_grids(inventory)
 
 
 def ask_for_grouping(table: pd.DataFrame) -> str:
