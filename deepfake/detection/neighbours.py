@@ -232,7 +232,7 @@ def unlikeness_words(unlikeness: Unlikeness, index: LookalikeIndex) -> str:
     else:
         meaning = "Typical input"
     nearer = format_percent(unlikeness.share_nearer)
-    return f"{meaning}. {nearer} of validation images are closer to the training images."
+    return f"{meaning} ({nearer} of validation images are closer to the training images)."
 
 
 SIMILARITY_MEANS = (

@@ -68,7 +68,7 @@ def test_flip_then_lookalikes_then_report(page, address, tmp_path):
     expect(page.get_by_text("would be called likely fake by its score alone")).to_be_visible()
 
     page.get_by_role("tab", name="Similar training images").click()
-    expect(page.get_by_text("of the 8 training pictures that the detector takes")).to_be_visible(
+    expect(page.get_by_text("of the 8 most similar training images are fakes")).to_be_visible(
         timeout=WAIT_MS
     )
     shown = page.get_by_role("tabpanel", name="Similar training images").get_by_role("img")
@@ -88,6 +88,6 @@ def test_flip_then_lookalikes_then_report(page, address, tmp_path):
     (tmp_path / "report.html").write_bytes(content)
     tab.set_viewport_size({"width": 390, "height": 844})
     tab.goto((tmp_path / "report.html").as_uri())
-    assert tab.evaluate("[...document.images].filter(image => image.naturalWidth).length") == 4
+    assert tab.evaluate("[...document.images].filter(image => image.naturalWidth).length") == 5
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     tab.close()

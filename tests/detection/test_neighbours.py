@@ -58,8 +58,8 @@ def test_nearest() -> None:
     assert [each.similarity for each in found] == pytest.approx([0.9999, 0.9989, 0.9969], abs=5e-4)
     assert share_fake(found) == 1.0
     assert len(index.nearest(np.array([1, 0], np.float32), k=1000)) == 100
-    assert "3 of the 3 training pictures" in share_words(found, index)
-    assert "among 100 pictures it learnt from, 50% of them" in share_words(found, index)
+    assert "3 of the 3 most similar training images are fakes" in share_words(found, index)
+    assert "among 100 training images, 50% of them" in share_words(found, index)
 
 
 def test_unlikeness_grows_with_the_distance() -> None:
@@ -69,13 +69,13 @@ def test_unlikeness_grows_with_the_distance() -> None:
         [1 - np.cos(turn) for turn in (0, 1, 2)], abs=1e-3
     )
     assert [each.share_nearer for each in found] == pytest.approx([0.0, 0.46, 1.0], abs=0.011)
-    assert "over 99% of pictures" in unlikeness_words(Unlikeness(0.5, 0.995), line)
+    assert "over 99% of validation images" in unlikeness_words(Unlikeness(0.5, 0.995), line)
     near = replace(line, scope=0.3)
     readings = [unlikeness_words(Unlikeness(*pair), near) for pair in ((0.1, 0.5), (0.2, 0.95), (0.4, 0.99))]
-    assert [words.split(".")[0].split(":")[0] for words in readings] == [
-        "Not unusual for it",
-        "Unusual for it",
-        "Too unlike what it was trained on",
+    assert [words.split(" (")[0].split(":")[0] for words in readings] == [
+        "Typical input",
+        "Unusual input",
+        "Too unlike the training images",
     ]
 
 

@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 
 from deepfake.detection import text as presentation
-from deepfake.detection.outcome import Outcome, outcomes_csv, outcomes_json
+from deepfake.detection.outcome import Outcome, by_suspicion, outcomes_csv, outcomes_json
 from deepfake.detection.rules import OverlayRule, Rules, WholeRule
-from deepfake.detection.text import scope_line
+from deepfake.detection.text import lead_line, remark_lines, scope_line, spoken_line
 from deepfake.detection.verdict import FaceVerdict, Verdict, WholeVerdict
 from deepfake.errors import UserError
-from deepfake.report.context import context_sentence
+from deepfake.report.context import context_remark, context_sentence
 from deepfake.types import OPERATING_POINTS, Thresholds
 from deepfake.util import text as util_text
 
@@ -59,13 +59,53 @@ def test_percent_never_claims_certainty():
 
 def test_context_counts_the_nearest_images():
     sentence = context_sentence(score_table(), VERDICT)
-    assert sentence.startswith(
-        "Of 80 images kept out of training that scored like this, 80 were fake (95% interval: 95 to 100%)."
+    assert sentence == "Of 80 validation images with a similar score, all were fake."
+    real = replace(VERDICT, p_fake=0.1)
+    assert (
+        context_sentence(score_table(), real)
+        == "Of 80 validation images with a similar score, none were fake."
     )
-    assert "Of all 400 such images 50% were fake" in sentence
-    assert "80 images kept out of training that scored like this, 0 were" in context_sentence(
-        score_table(), replace(VERDICT, p_fake=0.1)
-    )
+    remark = context_remark(score_table(), VERDICT)
+    assert "with a similar score: 100% (95% CI 95 to 100%)." in remark
+    assert "Of all 400 validation images 50% are fake" in remark
+    assert context_remark(None, VERDICT) == ""
+    assert context_remark(score_table(), replace(VERDICT, p_fake=None)) == ""
+
+
+def test_one_sentence_leads_and_the_others_follow_once():
+    meaning = "Of 80 validation images with a similar score, all were fake."
+    assert lead_line(VERDICT, meaning) == meaning
+    assert remark_lines(VERDICT, meaning) == [scope_line(VERDICT), *VERDICT.warnings]
+    assert lead_line(VERDICT) == scope_line(VERDICT)
+    assert scope_line(VERDICT) not in remark_lines(VERDICT, lead_line(VERDICT))
+    nothing = replace(VERDICT, p_fake=None, faces=(), scope="no_face", raw_p_fake=0.4, warnings=("No face.",))
+    assert lead_line(nothing, meaning) == "No face."
+    assert remark_lines(nothing, "No face.") == [presentation.raw_line(nothing)]
+    several = replace(VERDICT, faces=(FACE, replace(FACE, p_fake=0.1, verdict="real")))
+    assert lead_line(several) == "1 of 2 faces looks fake."
+
+
+def test_a_screen_reader_hears_one_verdict_or_counts():
+    real = replace(VERDICT, verdict="real", p_fake=0.02)
+    assert spoken_line([VERDICT]) == "Likely fake. Probability of fake: 90%"
+    assert spoken_line([real, None, VERDICT, real]) == "1 fake, 2 real, 1 could not be checked"
+    assert spoken_line([None]) == "Could not be checked"
+
+
+def test_the_most_suspicious_come_first():
+    def row(name: str, **changes) -> Outcome:
+        return Outcome(name, replace(VERDICT, **changes))
+
+    rows = [
+        Outcome("broken", error=UserError("damaged", "It is damaged.")),
+        row("real", verdict="real", p_fake=0.1),
+        row("nothing", verdict="uncertain", p_fake=None),
+        row("unsure", verdict="uncertain", p_fake=0.95),
+        row("fake", verdict="fake", p_fake=0.9),
+        row("faker", verdict="fake", p_fake=0.99),
+    ]
+    order = ["faker", "fake", "unsure", "nothing", "real", "broken"]
+    assert [each.file for each in by_suspicion(rows)] == order
 
 
 def test_context_is_silent_where_it_would_mislead():

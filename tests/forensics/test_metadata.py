@@ -264,7 +264,10 @@ def test_closed_until_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     app.session_state["forensics-one"] = True
     app.run()
     assert not app.exception
-    assert len(app.tabs) == 8
+    assert len(app.tabs) == 6
+    assert len(app.get("plotly_chart")) == 1
+    assert "**Look for:**" in app.markdown[0].value
+    assert "**Ignore:**" in app.markdown[0].value
     words = "\n".join(str(each.value) for kind in (app.markdown, app.caption, app.warning) for each in kind)
     assert "Private: the file says where it was taken" in words
     assert "Latitude" not in words

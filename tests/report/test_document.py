@@ -12,17 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from deepfake.cli import main
 from deepfake.detection.card import load_card
+from deepfake.detection.figures import strip_place
 from deepfake.detection.heatmaps import Explanation, Faithfulness
 from deepfake.detection.stress import CHANGES, StressTest, stress_test
 from deepfake.detection.verdict import FaceVerdict, Verdict
 from deepfake.forensics.credentials import Credentials
 from deepfake.images.load import load_image
-from deepfake.report.chart import WIDTH, stress_chart
+from deepfake.plotting import FAKE_COLOUR, REAL_COLOUR
+from deepfake.report.chart import WIDTH, stress_chart, strip_chart
 from deepfake.report.document import MAX_EXPLAINED, Report, Rows, explained_parts, make_report
 from deepfake.report.html import report_html
 from deepfake.report.pdf import report_pdf
@@ -102,7 +105,7 @@ def test_everything_is_in_it(use_tiny_models: Path) -> None:
         "Grad-CAM",
         "Occlusion",
         "Better than chance",
-        "difference +0.51",
+        "gap +0.51",
     ]
     wanted += ["do not rely on it", "The two maps disagree", "Face 2: this could not be worked out"]
     assert [each for each in wanted if each not in words] == []
@@ -137,7 +140,7 @@ def test_names_are_text_and_nothing_is_fetched(use_tiny_models: Path) -> None:
     tags = Tags(text)
     assert "script" not in {tag for tag, _ in tags.found}
     sources = [str(attributes["src"]) for tag, attributes in tags.found if tag == "img"]
-    assert len(sources) == 5  # the picture, two charts, two maps
+    assert len(sources) == 6  # the image, where its score lies, two charts, two maps
     for source in sources:
         head, _, data = source.partition(";base64,")
         assert head in ("data:image/jpeg", "data:image/png")
@@ -154,7 +157,7 @@ def test_names_are_text_and_nothing_is_fetched(use_tiny_models: Path) -> None:
 def test_pdf_takes_any_name(use_tiny_models: Path, name: str) -> None:
     document = report_pdf(report(camera_file(), name), DAY)
     assert document.startswith(b"%PDF-")
-    assert document.count(b"/Subtype /Image") == 5
+    assert document.count(b"/Subtype /Image") == 6
     assert b"/URI" not in document
     assert b"/JavaScript" not in document
 
@@ -170,7 +173,7 @@ def test_a_crowd_is_not_a_book(use_tiny_models: Path) -> None:
     made = report(content, verdict=crowd, explanations=dict.fromkeys(range(5), explanation()))
     assert len(next(block for block in made.blocks if isinstance(block, Rows)).rows) == 5
     text = report_html(made)
-    assert text.count("<img ") == 1 + 3 * MAX_EXPLAINED
+    assert text.count("<img ") == 2 + 3 * MAX_EXPLAINED
     assert "the 3 of 5 parts that are most likely fake" in text
     assert explained_parts(replace(few, faces=(), scope="no_face")) == (0,)
 
@@ -185,6 +188,20 @@ def test_the_chart_shows_each_score_at_its_place(use_tiny_models: Path) -> None:
     columns = [np.flatnonzero((chart[80:600, :, 1] > 200).sum(axis=0) > 150) for chart in (low, high)]
     assert low.shape[1] == WIDTH
     assert columns[0].mean() < 0.5 * WIDTH < columns[1].mean()
+
+
+def test_the_strip_shows_the_score_at_its_place(use_tiny_models: Path) -> None:
+    verdict, card = verdict_of(camera_file()), load_card("tiny")
+    scores = pd.DataFrame({"label": [1, 1, 0], "p_fake": [0.999, 0.6, 0.001]})
+    drawn = np.asarray(Image.open(io.BytesIO(strip_chart(scores, verdict, card.thresholds))))
+    assert drawn.shape[1] == WIDTH
+    fake = (drawn == ImageColor.getrgb(FAKE_COLOUR)).all(axis=2)
+    at = round(12 + strip_place(0.8765) * (WIDTH - 24))
+    assert fake[84:234, at].all(), "a line from the top to the bottom"
+    assert not fake[84:234, at - 20].all()
+    bare = np.asarray(Image.open(io.BytesIO(strip_chart(None, verdict, card.thresholds))))
+    real = (ImageColor.getrgb(REAL_COLOUR),)
+    assert (drawn == real).all(axis=2).sum() > (bare == real).all(axis=2).sum() > 0, "a face is real"
 
 
 def test_no_word_of_the_chart_is_cut_off(use_tiny_models: Path) -> None:

@@ -17,6 +17,11 @@ HELD_BYTES = 64 * 2**20
 """Of decoded pictures that wait for their verdicts; one of 21 megapixels fills it."""
 
 
+def named(words: str, number: int | None) -> str:
+    """The label of a control; of several images each has its own, by its number."""
+    return words if number is None else f"{words} (image {number})"
+
+
 @dataclass(frozen=True)
 class Checked:
     """An upload, the detector's card, and its verdict.
@@ -37,7 +42,7 @@ class Checked:
 
     def named(self, words: str) -> str:
         """The label of a control, which no control of another upload has."""
-        return words if self.number is None else f"{words} (image {self.number})"
+        return named(words, self.number)
 
     def key(self) -> tuple[str, str]:
         """What a result that does not depend on thresholds is kept under: the file and the detector."""

@@ -11,7 +11,7 @@ from deepfake.forensics.pixels import Forensics, PixelMap, examine, middle
 from deepfake.images.encode import shrink
 from deepfake.images.load import load_image
 from deepfake.types import Pixels
-from ui.check.checked import Checked
+from ui.check.checked import named
 from ui.page import escape_markdown
 from ui.uploads import Upload
 
@@ -53,11 +53,16 @@ def show_signed_record(upload: Upload, image_format: str) -> None:
 
 
 @st.fragment  # opening it draws this part anew, not the page
-def show_forensics(checked: Checked) -> None:
-    """An expander that examines an image's file once it is opened; nothing in it changes the verdict."""
-    content, file_id = checked.upload.getvalue(), checked.file_id
+def show_forensics(upload: Upload, number: int | None = None) -> None:
+    """An expander that examines an image's file once it is opened; nothing in it changes the verdict.
+
+    Args:
+        upload: the image.
+        number: its number among several, from 1.
+    """
+    content, file_id = upload.getvalue(), upload.file_id
     box = st.expander(
-        checked.named("File forensics"),
+        named("File forensics", number),
         icon=":material/troubleshoot:",
         key=f"forensics-{file_id}",
         on_change="rerun",
@@ -73,7 +78,7 @@ def show_forensics(checked: Checked) -> None:
         st.caption("For expert review. None of this changes the verdict.")
         compare, camera, compression, preview, prints, credentials = st.tabs(TABS)
         with compare:
-            show_maps(checked, found)
+            show_maps(found, upload, number)
         with camera:
             show_camera(found, content, file_id)
         with compression:
@@ -91,25 +96,25 @@ def show_forensics(checked: Checked) -> None:
             st.caption(escape_markdown(found.credentials.meaning))
 
 
-def show_maps(checked: Checked, found: Forensics) -> None:
+def show_maps(found: Forensics, upload: Upload, number: int | None) -> None:
     """The image beside one of its maps, both zoomed together, with what to look for and what to ignore."""
     from deepfake.forensics.figures import compare_config, compare_figure
 
     name = st.segmented_control(
-        checked.named("Compare the image with"), list(MAPS), default="Error level", required=True,
-        key=f"compare-{checked.file_id}",
+        named("Compare the image with", number), list(MAPS), default="Error level", required=True,
+        key=f"compare-{upload.file_id}",
     )  # fmt: skip
     shown: PixelMap = {"Error level": found.error_level, "Noise": found.noise, "Spectrum": found.spectrum}[
         name
     ]
     st.markdown(f"**Look for:** {shown.look_for}  \n**Ignore:** {shown.ignore}")
-    whole, square = compared(checked.file_id, checked.upload.getvalue())
+    whole, square = compared(upload.file_id, upload.getvalue())
     together = name != "Spectrum"  # which has no places in common with the image
     st.plotly_chart(
         compare_figure(whole if together else square, shown, name, together=together),
         width="stretch",
         theme="streamlit",
-        key=f"maps-{checked.file_id}",
+        key=f"maps-{upload.file_id}",
         config=compare_config(name),
         alt=f"The image beside its {name.lower()}: {MAPS[name]}",
     )

@@ -255,7 +255,7 @@ def show_more(checked: Checked) -> None:
         st.caption(LET_GO)
         return
     show_explanation(checked)
-    show_forensics(checked)
+    show_forensics(checked.upload, checked.number)
     with st.container(horizontal=True):
         show_report(checked)
         show_feedback(checked)
