@@ -1,14 +1,16 @@
-"""Check many: pictures, a folder or a zip archive in one go, and a table of the verdicts."""
+"""Check many: images, a folder or a zip archive in one go, and a table of the verdicts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from deepfake.detection.batch import MAX_PICTURES
+from deepfake.detection.batch import MAX_PICTURES, count_images
 from deepfake.detection.card import ModelError, default_name, load_card, model_names
+from deepfake.detection.text import POINT_WORDS
 from deepfake.errors import UserError
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
 from deepfake.images.formats import IMAGE_EXTENSIONS
@@ -20,28 +22,31 @@ from ui.desk import desk
 from ui.page import ask_for_detector, ask_for_threshold, escape_markdown, forget_uploads, start_page, warm_up
 
 MIB = 2**20
-FILES, FOLDER = "Pictures or a zip archive", "A folder"
+FILES, FOLDER = "Images or a zip archive", "A folder"
 
 
 def main() -> None:
     start_page("Check many")
-    st.write("Judge many pictures in one go and sort, filter and download the verdicts.")
     try:
         names, first = model_names(), default_name()
     except ModelError as error:
         st.error(escape_markdown(error.message), icon=":material/error:")
         return
     running = chosen = desk().running
-    upload_side, option_side = st.columns([3, 2], gap="medium")
-    with option_side:
-        point = ask_for_threshold()
-        name = ask_for_detector(names, first)
-    with upload_side:
-        if running:
-            follow()
-        else:
+    ways = st.container()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.popover("Options", icon=":material/tune:", key="options"):
+            point = ask_for_threshold()
+            name = ask_for_detector(names, first)
+        st.caption(f"{POINT_WORDS[point]}, {escape_markdown(name)}", width="content")
+        again = st.empty()
+    if not running:
+        with ways:
             chosen = ask_for_uploads(name)
-    if desk().batch is not None:
+        offer_again(again, name)
+    if running:
+        follow(point)
+    elif desk().batch is not None:
         show_table(point)
     elif not chosen:
         show_empty_state()
@@ -56,7 +61,7 @@ def ask_for_uploads(detector: str) -> bool:
     turn = st.session_state.setdefault("batch-turn", 0)
     if kind == FOLDER:
         uploads = st.file_uploader(
-            "Choose a folder; what is in its folders comes along",
+            "Choose a folder; folders in it are included",
             type=sorted(IMAGE_EXTENSIONS),
             accept_multiple_files="directory",
             max_upload_size=MAX_BYTES // MIB,
@@ -64,7 +69,7 @@ def ask_for_uploads(detector: str) -> bool:
         )
     else:
         uploads = st.file_uploader(
-            "Drop pictures or a zip archive of them here, or browse for them",
+            "Drop images or a zip archive here, or browse for them",
             accept_multiple_files=True,  # of any type: each that is none of these gets a row that says why
             max_upload_size=MAX_ARCHIVE_BYTES // MIB,
             key=f"many-{turn}",
@@ -72,10 +77,24 @@ def ask_for_uploads(detector: str) -> bool:
     if not uploads:
         return False
     weight = format_bytes(sum(upload.size for upload in uploads))
-    count = f"{len(uploads):,} file{'s' * (len(uploads) != 1)}"
-    if st.button(f"Judge {count} ({weight})", type="primary", icon=":material/play_arrow:"):
+    number = count_images((upload.name, upload.getvalue()) for upload in uploads)
+    count = f"{number:,} image{'s' * (number != 1)}"
+    if st.button(f"Check {count} ({weight})", type="primary", icon=":material/play_arrow:"):
         begin(uploads, detector)
     return True
+
+
+def offer_again(place: DeltaGenerator, detector: str) -> None:
+    """A button that has the detector chosen check the images of a batch by another one."""
+    batch = desk().batch
+    if batch is None or batch.detector == detector:
+        return
+    number = len(batch.kept())
+    label = f"Check {number:,} image{'s' * (number != 1)} again with {escape_markdown(detector)}"
+    help_text = "Images that are no longer in memory would have to be uploaded again."
+    if number and place.button(label, icon=":material/refresh:", help=help_text):
+        desk().again(detector, warm_up())
+        st.rerun()
 
 
 def begin(uploads: Sequence[UploadedFile], detector: str) -> None:
@@ -104,15 +123,15 @@ def show_table(point: OperatingPoint) -> None:
 
 def show_empty_state() -> None:
     with st.container(border=True):
-        st.markdown("**Nothing to check yet.** Choose pictures, a zip archive or a folder above.")
+        st.markdown("**Nothing to check yet.** Choose images, a zip archive or a folder above.")
         st.markdown(
-            f"- Up to {MAX_PICTURES:,} pictures in one go, each up to {MAX_BYTES // MIB} MB; "
+            f"- Up to {MAX_PICTURES:,} images in one go, each up to {MAX_BYTES // MIB} MB; "
             f"a zip archive up to {MAX_ARCHIVE_BYTES // MIB} MB\n"
-            "- A file that cannot be judged is listed with the reason; the others are not affected\n"
+            "- A file that cannot be checked is listed with the reason; the others are not affected\n"
             "- You can go to other pages meanwhile; the results stay until you clear them or close the page\n"
-            "- Nothing is written to disk: archives are read in memory, and pictures are let go once judged, "
-            "but for some to look at again\n"
-            "- For more pictures: `python -m deepfake predict FOLDER`"
+            "- Nothing is written to disk: archives are read in memory, images are discarded after checking; "
+            "a few are kept for review\n"
+            "- For more images: `python -m deepfake predict FOLDER`"
         )
 
 

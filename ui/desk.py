@@ -32,12 +32,19 @@ class Desk:
 
     @property
     def running(self) -> bool:
-        """Whether pictures are being judged."""
+        """Whether images are being checked."""
         return self.job is not None and self.job.running
 
     def start(self, uploads: Sequence[tuple[str, bytes]], detector: str, warmed: threading.Thread) -> None:
         """Begins a batch in place of the last one; raises UserError."""
-        batch = Batch(uploads, detector)
+        self._work(Batch(uploads, detector), warmed)
+
+    def again(self, detector: str, warmed: threading.Thread) -> None:
+        """Has another detector check the images of the batch that are still in memory."""
+        if self.batch is not None:
+            self._work(self.batch.again(detector), warmed)
+
+    def _work(self, batch: Batch, warmed: threading.Thread) -> None:
         self.clear()
         self.batch = batch
 
@@ -45,7 +52,7 @@ class Desk:
             warmed.join()
             batch.work(report, stopped)
 
-        start_job(self.key, "Judging", work)
+        start_job(self.key, "Checking", work)
 
     def clear(self) -> None:
         """Ends the work and forgets the results."""
@@ -71,6 +78,6 @@ def picture_in_batch(sha256: str) -> Upload:
             return Upload(f"batch|{sha256}", row.file, row.content)
     raise UserError(
         "not_in_batch",
-        "The picture is no longer in memory: your batch was cleared or ended with its session. "
-        "Upload the picture here.",
+        "The image is no longer in memory: your batch was cleared or ended with its session. "
+        "Upload the image here.",
     )

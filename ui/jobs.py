@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import streamlit as st
@@ -38,7 +37,6 @@ def follow_job(
     *,
     verb: Literal["Stop", "Cancel"] | None = "Cancel",
     note: str = "",
-    beside: Callable[[], None] | None = None,
 ) -> None:
     """How far work under way is, and only this part of the page; the page is drawn anew when it is over.
 
@@ -47,7 +45,6 @@ def follow_job(
         unit: what is counted, in the plural.
         verb: on the button that ends it: ``Stop`` keeps what is done, ``Cancel`` drops it.
         note: a sentence below.
-        beside: draws further buttons.
     """
     job = find_job(key)
     if job is None or not job.running:
@@ -62,5 +59,3 @@ def follow_job(
                 icon=":material/close:" if verb == "Cancel" else ":material/stop_circle:",
                 help="What is done is kept" if verb == "Stop" else None,
             )  # fmt: skip
-        if beside is not None:
-            beside()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,8 +116,17 @@ def judge_source(
     return Outcome(source.name, verdict, thumbnail=small)
 
 
+def count_images(uploads: Iterable[tuple[str, bytes]]) -> int:
+    """How many images there are in uploads, those in zip archives counted; a file that is refused is one.
+
+    Args:
+        uploads: name and bytes of each.
+    """
+    return sum(_count(name, content) for name, content in uploads)
+
+
 class Batch:
-    """Uploads that one thread judges beside a page; ``rows`` grows and may be read at any time.
+    """Uploads that one thread checks beside a page; ``rows`` grows and may be read at any time.
 
     Memory stays flat: a picture's bytes are let go once it is judged, but for the first ``KEPT_BYTES``.
 
@@ -142,11 +151,11 @@ class Batch:
         self._waiting = deque(uploads)
         self._kept = 0
         self._over = threading.Event()
-        self.total = sum(_count(name, content) for name, content in uploads)
+        self.total = count_images(uploads)
         if self.total > MAX_PICTURES:
             raise UserError(
                 "too_many_pictures",
-                f"{self.total:,} pictures were received; at most {MAX_PICTURES:,} are judged in one go. "
+                f"{self.total:,} images were received; at most {MAX_PICTURES:,} are checked in one go. "
                 "Give fewer, or use the command line, which has no such limit: python -m deepfake predict.",
             )
 
@@ -170,6 +179,21 @@ class Batch:
                 report(len(self.rows), self.total)
         finally:
             self._waiting.clear()
+
+    def kept(self) -> list[tuple[str, bytes]]:
+        """Name and bytes of each image that is still in memory, to be checked once more."""
+        return [(row.file, row.content) for row in self.rows if row.content is not None]
+
+    def again(self, detector: str) -> Batch:
+        """The same images for another detector, as far as they are in memory; what was refused stays so.
+
+        Args:
+            detector: its name.
+        """
+        batch = Batch(self.kept(), detector)
+        batch.rows = [row for row in self.rows if row.verdict is None]
+        batch.total += len(batch.rows)
+        return batch
 
     def drop(self) -> None:
         """Ends the work, for good, when nobody is left to see it."""

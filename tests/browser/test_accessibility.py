@@ -150,8 +150,8 @@ def test_results_of_a_batch_and_a_video_have_no_serious_barrier(page, address, t
     page.goto(f"{address}/batch")
     page.get_by_text("Nothing to check yet").wait_for()
     upload(page, photograph(tmp_path), tmp_path / "bad.jpg")
-    page.get_by_role("button", name=re.compile("Judge")).click()
-    page.get_by_text("2 of 2 files done").wait_for()
+    page.get_by_role("button", name=re.compile("Check 2 images")).click()
+    page.get_by_text("2 of 2 images checked").wait_for()
     page.get_by_role("button", name="Clear results").wait_for()
     idle(page)
     assert barriers(page) == []

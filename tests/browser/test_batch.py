@@ -34,14 +34,14 @@ def test_a_zip_then_a_row_then_the_check_page_and_back(page, address, tmp_path):
     page.goto(f"{address}/batch")
     expect(page.get_by_text("Nothing to check yet")).to_be_visible()
     upload(page, tmp_path / "set.zip")
-    page.get_by_role("button", name="Judge 1 file").click()
+    page.get_by_role("button", name="Check 4 images").click()
     expect(page.get_by_role("button", name="Clear results")).to_be_visible(timeout=WAIT_MS)
-    expect(page.get_by_text("4 of 4 files done")).to_be_visible()
+    expect(page.get_by_text("4 of 4 images checked")).to_be_visible()
 
     page.get_by_role("link", name="About").first.click()
     expect(page.get_by_role("heading", name="About")).to_be_visible()
     page.get_by_role("link", name="Check many").first.click()
-    expect(page.get_by_text("4 of 4 files done")).to_be_visible()  # kept for the session
+    expect(page.get_by_text("4 of 4 images checked")).to_be_visible()  # kept for the session
 
     lines = Path(downloaded(page, "All 4 as CSV").path()).read_text(encoding="utf-8-sig").splitlines()
     assert len(lines) == 5
@@ -65,16 +65,19 @@ def test_a_row_opens_with_the_detector_that_judged_it(page, address, tmp_path):
     (tmp_path / "a.jpg").write_bytes(encoded(noise_image(1, 120, 90), "JPEG"))
     page.goto(f"{address}/batch")
     upload(page, tmp_path / "a.jpg")
-    page.get_by_role("button", name="Judge 1 file").click()
-    expect(page.get_by_text("1 of 1 files done (detector: tiny)")).to_be_visible(timeout=WAIT_MS)
+    page.get_by_role("button", name="Check 1 image").click()
+    expect(page.get_by_text("1 of 1 images checked (detector: tiny)")).to_be_visible(timeout=WAIT_MS)
+    page.get_by_role("button", name="Options").click()
     box = page.get_by_role("combobox", name=re.compile("Detector"))
     box.click()
     page.get_by_role("option", name="zebra").click()
     expect(page).to_have_url(re.compile("detector=zebra"))
     page.get_by_text("Few false alarms", exact=True).click()
     expect(page).to_have_url(re.compile("threshold=Few"))
+    page.keyboard.press("Escape")
     choose_first_row(page).click()
     expect(page.get_by_text("A picture of your batch")).to_be_visible()
+    page.get_by_text("Details", exact=True).click()
     expect(page.get_by_text("Detector tiny, few false alarms: fake from 90%")).to_be_visible(timeout=WAIT_MS)
     expect(page).to_have_url(re.compile("threshold=Few"))
     assert "open-" not in page.url
@@ -109,6 +112,6 @@ def test_a_folder_fits_a_phone(page, address, tmp_path):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}/batch?what=A+folder")
     page.locator("input[type=file]").set_input_files(tmp_path / "pictures")
-    page.get_by_role("button", name="Judge 3 files").click()
-    expect(page.get_by_text("3 of 3 files done")).to_be_visible(timeout=WAIT_MS)
+    page.get_by_role("button", name="Check 3 images").click()
+    expect(page.get_by_text("3 of 3 images checked")).to_be_visible(timeout=WAIT_MS)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,4 +1,4 @@
-"""The page Check many as a person walks it: upload, judge, filter, stop, another page and back, clear."""
+"""The page Check many as a person walks it: upload, check, filter, stop, another page and back, clear."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def picture(width: int) -> bytes:
 def start(*files: tuple[str, bytes]) -> AppTest:
     app = AppTest.from_file(str(ROOT / "pages/batch.py"), default_timeout=300).run()
     app.file_uploader[0].set_value([(name, content, "image/png") for name, content in files]).run()
-    return press(app, "Judge")
+    return press(app, "Check")
 
 
 def press(app: AppTest, label: str) -> AppTest:
@@ -116,25 +116,25 @@ def test_table_counts_filter_and_downloads(monkeypatch: pytest.MonkeyPatch) -> N
     table = app.dataframe[0].value
     assert table["File"].tolist() == [
         "set.zip/a.png",
-        "set.zip/b.png",
-        "set.zip/c.png",
         "<b>d</b>.png",
         "e.png",
-    ]
+        "set.zip/c.png",
+        "set.zip/b.png",
+    ], "the most suspicious first"
     assert table["Verdict"].tolist() == [
         "Likely fake",
-        "Could not be checked",
-        "Likely real",
         "Uncertain",
         "No face found",
+        "Likely real",
+        "Could not be checked",
     ]
-    assert "not a picture" in table["Notes"][1]
-    assert table["Faces"].tolist()[::2] == [1, 1, 0]
-    assert table["Picture"][0].startswith("data:image/jpeg;base64,")
-    assert {metric.label: metric.value for metric in app.metric} == {
-        "Likely fake": "1", "Uncertain": "1", "Likely real": "1", "No face found": "1",
-        "Could not be checked": "1",
-    }  # fmt: skip
+    assert "not a picture" in table["Notes"][4]
+    assert table["Faces"].tolist()[:4] == [1, 1, 0, 1]
+    assert table["Image"][0].startswith("data:image/jpeg;base64,")
+    counts = [element.value for element in app.markdown if "**1** " in element.value]
+    assert [line.split("**1** ")[1].rstrip("]") for line in counts] == [
+        "likely fake", "uncertain", "likely real", "no face found", "could not be checked",
+    ]  # fmt: skip
 
     rows = list(csv.DictReader(io.StringIO(bytes(made["All 5 as CSV"]()).decode("utf-8-sig"))))  # pyright: ignore[reportArgumentType]
     assert [row["verdict"] for row in rows] == ["fake", "", "real", "uncertain", "uncertain"], (
@@ -164,23 +164,47 @@ def test_stopping_keeps_what_is_done_and_other_pages_do_not_disturb(monkeypatch:
 
     monkeypatch.setattr(batch_module, "judge_source", slow)
     app = start(*((f"{n}.png", picture(64)) for n in range(6)))
-    until(app, lambda: "2 of 6 files done" in shown(app))
+    until(app, lambda: bool(app.dataframe) and len(app.dataframe[0].value) == 2)
     assert not app.file_uploader  # one batch at a time
-    assert len(app.dataframe[0].value) == 2
     away = AppTest.from_file(str(ROOT / "pages/about.py"), default_timeout=120).run()  # the same session
     assert not away.exception
     back = AppTest.from_file(str(ROOT / "pages/batch.py"), default_timeout=120).run()
     press(back, "Stop")
     gate.release(10)
     ended(back)
-    assert "Stopped after 3 of 6 files" in shown(back)
+    assert "Stopped after 3 of 6 images" in shown(back)
     assert len(back.dataframe[0].value) == 3
+
+
+def test_the_button_counts_images_not_files() -> None:
+    app = AppTest.from_file(str(ROOT / "pages/batch.py"), default_timeout=120).run()
+    files = (
+        ("set.zip", zipped(a=picture(64), b=picture(72)), "application/zip"),
+        ("c.png", picture(64), "image/png"),
+    )
+    app.file_uploader[0].set_value(list(files)).run()
+    assert [button.label for button in app.button if button.label.startswith("Check 3 images (")]
+
+
+def test_another_detector_checks_the_same_images_again(
+    tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_detectors(tiny_models, tmp_path / "models")
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
+    app = ended(start(("a.png", picture(64)), ("broken.png", b"text"), ("c.png", picture(72))))
+    assert not [button for button in app.button if "again" in button.label], "the same would say the same"
+    app.selectbox(key="detector").set_value("zebra").run()
+    press(app, "Check 2 images again with zebra")
+    ended(app)
+    assert "3 of 3 images checked" in shown(app)
+    assert "detector: zebra" in shown(app)
+    assert app.dataframe[0].value["File"].tolist() == ["a.png", "c.png", "broken.png"]
 
 
 def test_too_many_is_a_sentence_and_the_files_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_module, "MAX_PICTURES", 1)
     app = start(("a.png", picture(64)), ("b.png", picture(64)))
-    assert "2 pictures were received; at most 1" in app.error[0].value.replace("\\", "")
+    assert "2 images were received; at most 1" in app.error[0].value.replace("\\", "")
     assert len(app.file_uploader[0].value) == 2
 
 

@@ -1,83 +1,108 @@
-"""The page Check many: the work beside it, its table, and one picture in full."""
+"""The page Check many: the work beside it, its table, and one image in full."""
 
 from __future__ import annotations
 
 import base64
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from deepfake.detection import text
 from deepfake.detection.batch import Batch
-from deepfake.detection.card import Card
+from deepfake.detection.card import Card, ModelError, load_card
 from deepfake.detection.figures import draw_verdict
-from deepfake.detection.outcome import Outcome, outcome_line, outcomes_csv
+from deepfake.detection.outcome import Outcome, by_suspicion, outcome_line, outcomes_csv
 from deepfake.detection.text import CALL_WORDS, NO_FACE
 from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import load_image
 from deepfake.types import OperatingPoint
 from deepfake.util.text import format_percent
 from ui.desk import IN_BATCH, desk
-from ui.jobs import follow_job
 from ui.links import link_to_check
 from ui.page import CALL_STYLES, escape_markdown
 
 ALL, NOT_JUDGED = "All", "Could not be checked"
-WORDS = (CALL_WORDS["fake"], CALL_WORDS["uncertain"], CALL_WORDS["real"], NO_FACE, NOT_JUDGED)
+STYLES = {
+    CALL_WORDS["fake"]: CALL_STYLES["fake"],
+    CALL_WORDS["uncertain"]: CALL_STYLES["uncertain"],
+    CALL_WORDS["real"]: CALL_STYLES["real"],
+    NO_FACE: ("gray", ":material/no_accounts:"),
+    NOT_JUDGED: ("gray", ":material/error:"),
+}
+"""What a row may say, with its colour and icon, the most suspicious first."""
+WORDS = (*STYLES,)
 
 
-def follow() -> None:
-    """Progress and a way to stop; the whole page is drawn anew when the work is over."""
-    follow_job(desk().key, "files", verb="Stop", beside=show_refresh)
-
-
-def show_refresh() -> None:
-    batch = desk().batch
-    if batch is not None and batch.rows and st.button("Show results so far", icon=":material/refresh:"):
+@st.fragment(run_every=2.0)
+def follow(point: OperatingPoint) -> None:
+    """Progress, a way to stop, and the rows as they come; the whole page is drawn anew when it is over."""
+    job, batch = desk().job, desk().batch
+    if job is None or batch is None or not job.running:
         st.rerun()
+    share = min(job.done / job.total, 1.0) if job.total else 0.0
+    st.progress(share, text=escape_markdown(job.line("images")))
+    st.button(
+        "Stop", key=f"stop-{desk().key}", on_click=job.stop, disabled=job.stopping,
+        icon=":material/stop_circle:", help="What is done is kept",
+    )  # fmt: skip
+    try:
+        card = load_card(batch.detector)
+    except ModelError:  # the work meets it too, and says so when it is over
+        return
+    if rows := [row.at(point, card.thresholds) for row in list(batch.rows)]:
+        show_counts(rows)
+        st.dataframe(
+            row_table(by_suspicion(rows)), **TABLE_LOOK, alt="Images checked so far with their verdicts"
+        )
 
 
 def show_results(batch: Batch, card: Card, point: OperatingPoint) -> None:
-    """Counts, the table, downloads, and the chosen picture."""
+    """Counts, the table, downloads, and the chosen image."""
     show_end(batch)
     rows = [row.at(point, card.thresholds) for row in list(batch.rows)]
     if not rows:
         return
-    counts = Counter(map(word, rows))
-    with st.container(horizontal=True):
-        for each in WORDS:
-            st.metric(each, f"{counts[each]:,}", border=True)
+    show_counts(rows)
     wanted = st.segmented_control(
         "Show", (ALL, *WORDS), default=ALL, key="show", bind="query-params", required=True, wrap=True
     )
-    chosen = [row for row in rows if wanted in (ALL, word(row))]
-    show_downloads(rows)
+    chosen = [row for row in by_suspicion(rows) if wanted in (ALL, word(row))]
     if not chosen:
-        st.info("There is none among these pictures.", icon=":material/info:")
-        return
-    picked = show_rows(chosen, wanted)
-    if picked is None:
-        st.caption("Choose a row to see the picture with its faces. A click on a heading sorts.")
+        st.info("No images match this filter.", icon=":material/info:")
     else:
-        show_picture(chosen[picked], card, point)
+        picked = show_rows(chosen, wanted)
+        if picked is None:
+            st.caption("Select a row for details. Click a column header to sort.")
+        else:
+            show_picture(chosen[picked], card, point)
+    show_downloads(rows)
+
+
+def show_counts(rows: Sequence[Outcome]) -> None:
+    """How many images are what, in one line."""
+    counts = Counter(map(word, rows))
+    with st.container(horizontal=True, gap="medium"):
+        for each, (colour, icon) in STYLES.items():
+            if counts[each]:
+                st.markdown(f":{colour}[{icon} **{counts[each]:,}** {each.lower()}]", width="content")
 
 
 def show_end(batch: Batch) -> None:
-    """How the work stands or ended, and the button that forgets it."""
+    """How the work ended, and the button that forgets it."""
     job = desk().job
     if job is not None and job.state == "failed":
         st.error(escape_markdown(job.message), icon=":material/error:")
     done, total = len(batch.rows), batch.total
     if done < total and job is not None and job.state == "stopped":
-        st.info(f"Stopped after {done:,} of {total:,} files. The others were let go.", icon=":material/info:")
-    if desk().running and not done:
-        return  # the bar above says so
+        st.info(
+            f"Stopped after {done:,} of {total:,} images. The others were let go.", icon=":material/info:"
+        )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{done:,} of {total:,} files done** (detector: {escape_markdown(batch.detector)})")
-        if not desk().running:
-            st.button("Clear results", icon=":material/delete:", on_click=desk().clear)
+        st.markdown(f"**{done:,} of {total:,} images checked** (detector: {escape_markdown(batch.detector)})")
+        st.button("Clear results", icon=":material/delete:", on_click=desk().clear)
 
 
 def word(row: Outcome) -> str:
@@ -85,11 +110,11 @@ def word(row: Outcome) -> str:
     return text.short_words(row.verdict) if row.verdict else NOT_JUDGED
 
 
-def show_rows(rows: Sequence[Outcome], wanted: str) -> int | None:
-    """The table; gives the place of the chosen row."""
-    table = pd.DataFrame(
+def row_table(rows: Sequence[Outcome]) -> pd.DataFrame:
+    """A row for each image: thumbnail, file, verdict, probability, faces, notes."""
+    return pd.DataFrame(
         {
-            "Picture": [data_url(row.thumbnail) for row in rows],
+            "Image": [data_url(row.thumbnail) for row in rows],
             "File": [row.file for row in rows],
             "Verdict": [word(row) for row in rows],
             "Probability of fake": [row.verdict.p_fake if row.verdict else None for row in rows],
@@ -97,26 +122,35 @@ def show_rows(rows: Sequence[Outcome], wanted: str) -> int | None:
             "Notes": [notes(row) for row in rows],
         }
     )
+
+
+TABLE_LOOK: dict[str, Any] = {
+    "hide_index": True,
+    "row_height": 48,
+    "placeholder": "",
+    "column_config": {
+        "Image": st.column_config.ImageColumn(width=72),
+        "File": st.column_config.TextColumn(width="medium"),
+        "Verdict": st.column_config.TextColumn(width=110),
+        "Probability of fake": st.column_config.ProgressColumn(
+            format="percent", min_value=0.0, max_value=1.0, width=150
+        ),
+        "Faces": st.column_config.NumberColumn(width=64),
+        "Notes": st.column_config.TextColumn(width="large"),
+    },
+}
+
+
+def show_rows(rows: Sequence[Outcome], wanted: str) -> int | None:
+    """The table; gives the place of the chosen row."""
     event = st.dataframe(
-        table,
-        hide_index=True,
-        row_height=48,
+        row_table(rows),
+        **TABLE_LOOK,
         height="content" if len(rows) <= 10 else 560,
         on_select="rerun",
         selection_mode="single-row",
         key=f"rows-{desk().key}-{wanted}-{len(rows)}",  # a choice in one list means nothing in another
-        column_config={
-            "Picture": st.column_config.ImageColumn(width=72),
-            "File": st.column_config.TextColumn(width="medium"),
-            "Verdict": st.column_config.TextColumn(width=110),
-            "Probability of fake": st.column_config.ProgressColumn(
-                format="percent", min_value=0.0, max_value=1.0, width=150
-            ),
-            "Faces": st.column_config.NumberColumn(width=64),
-            "Notes": st.column_config.TextColumn(width="large"),
-        },
-        placeholder="",
-        alt="Files with their verdicts",
+        alt="Images with their verdicts",
     )
     picked = event["selection"]["rows"]
     return picked[0] if picked and picked[0] < len(rows) else None
@@ -156,14 +190,14 @@ def show_downloads(rows: Sequence[Outcome]) -> None:
 
 
 def show_picture(row: Outcome, card: Card, point: OperatingPoint) -> None:
-    """One picture in full: its faces, its verdict, and the way to the page that explains it."""
+    """One image in full: its faces, its verdict, and the way to the page that explains it."""
     with st.container(border=True):
         st.text(row.file)  # as text: a name may hold markup
         if row.verdict is None:
             st.error(escape_markdown(notes(row)), icon=":material/image_not_supported:")
             return
         left, right = st.columns([2, 3], gap="medium")
-        left.image(large_picture(row), alt="The picture with the faces marked")
+        left.image(large_picture(row), alt="The image with the faces marked")
         left.caption(escape_markdown(text.judged_by_line(row.verdict, card.thresholds)))
         with right:
             colour, icon = CALL_STYLES[row.verdict.verdict]
