@@ -20,7 +20,7 @@ from deepfake.cli.judge import add_index, add_predict, add_report, add_video
 from deepfake.cli.rules import add_rules
 from deepfake.cli.serve import add_serve
 from deepfake.cli.stack import add_pair, add_stack
-from deepfake.cli.train import add_combine, add_convert, add_publish, add_train
+from deepfake.cli.train import add_convert, add_publish, add_train
 from deepfake.errors import UserError
 from deepfake.util.text import printable
 
@@ -83,7 +83,6 @@ def command_parser() -> argparse.ArgumentParser:
     add_features(commands)
     add_stack(commands)
     add_pair(commands)
-    add_combine(commands)
     add_publish(commands)
     add_convert(commands)
     add_evaluate(commands)

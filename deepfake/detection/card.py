@@ -46,7 +46,7 @@ def calibrated_probability(logits: ArrayLike, temperature: float, bias: float = 
 KERAS, SERVED, SECOND = "model.keras", "model.tflite", "second.tflite"
 """Files of a detector: its network, the same as it is served, and a second one beside another detector's."""
 BESIDE = " + "
-"""Between the architectures of networks that one detector combines (``training.combine``)."""
+"""Between the architectures of networks that stand side by side in one detector."""
 
 
 class ModelError(UserError):

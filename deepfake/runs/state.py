@@ -25,7 +25,6 @@ StateCode = Literal[
     "failed",
     "killed",
     "damaged",
-    "combined",
     "fitted",
 ]
 STATE_WORDS: dict[StateCode, str] = {
@@ -39,7 +38,6 @@ STATE_WORDS: dict[StateCode, str] = {
     "failed": "Failed",
     "killed": "Broken off",
     "damaged": "Damaged",
-    "combined": "Combined",
     "fitted": "Fitted",
 }
 ACTIVE: tuple[StateCode, ...] = ("queued", "starting", "running", "stopping")
@@ -98,27 +96,12 @@ def run_state(folder: Path, history: History, *, alive: bool) -> RunState:
             return RunState("damaged", f"{error.message} {kept}", False)
         epochs = 0
     left = (folder / "state.npz").is_file() and len(history.epochs) < epochs
-    if not history.start and (made := _made(read_json(folder / "result.json"))):
-        return made
+    if not history.start and read_json(folder / "result.json").get("state") == "fitted":
+        return RunState("fitted", "A head was fitted to kept features of a frozen network.", False)
     ended_here = history.end and history.session_time >= process.get("since", 0)
     if ended_here:
         return _ended(history, kept, left)
     return _without_end(process, history, kept, left)
-
-
-def _made(result: dict[str, Any]) -> RunState | None:
-    """Of a run that was put together rather than trained in epochs; None for any other."""
-    if result.get("state") == "combined":
-        return RunState("combined", _combined(result), False)
-    if result.get("state") == "fitted":
-        return RunState("fitted", "A head was fitted to kept features of a frozen network.", False)
-    return None
-
-
-def _combined(result: dict[str, Any]) -> str:
-    names = [str(member.get("name")) for member in result.get("members", [])]
-    verb = "averages the weights of" if result.get("average") else "joins"
-    return f"It {verb} the detectors {' and '.join(names)}, which were trained before."
 
 
 def process_alive(folder: Path) -> bool:

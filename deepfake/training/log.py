@@ -66,17 +66,10 @@ def read_data_folder(folder: Path) -> Path:
     """The folder of the data set that a run was trained on.
 
     Raises:
-        UserError: as ``read_settings``; code ``no_data_set`` for a run that was not trained (``combine``).
+        UserError: as ``read_settings``.
     """
     try:
-        data = _read(folder)["data"]
-        if data is None:
-            raise UserError(
-                "no_data_set",
-                f"{folder} joins detectors and names no data set. Name the one whose Validation images are "
-                "to calibrate it: python -m deepfake publish RUN NAME --data DATA",
-            )
-        return Path(data)
+        return Path(_read(folder)["data"])
     except (KeyError, TypeError) as error:
         raise _bad_settings(folder, error) from error
 

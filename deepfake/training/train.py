@@ -113,7 +113,7 @@ def starting_network(
 
 
 def _start_from(model: keras.Model, detector: str) -> None:
-    """Gives a network the weights of a published detector, or of its like in a combined one."""
+    """Gives a network the weights of a published detector, or of its like beside another one."""
     card = load_card(detector)
     try:
         theirs = load_model(card)
@@ -129,16 +129,16 @@ def _start_from(model: keras.Model, detector: str) -> None:
         ) from error
 
 
-def _part_weights(combined: Any, place: int, count: int) -> list[Any]:
-    """The weights of one of the networks that ``combine.combined_network`` laid side by side.
+def _part_weights(both: Any, place: int, count: int) -> list[Any]:
+    """The weights of one of the networks that lie side by side, as those of ``faces`` do.
 
     Its logit's scale is right up to the temperature; its bias, which went into the common one, is 0.
     """
-    own = [layer for layer in combined.layers if layer.name.startswith(f"network{place}_")]
+    own = [layer for layer in both.layers if layer.name.startswith(f"network{place}_")]
     weights = [values for layer in own for values in layer.get_weights()]
-    widths = [tensor.shape[-1] for tensor in combined.get_layer("features").input]
+    widths = [tensor.shape[-1] for tensor in both.get_layer("features").input]
     first = sum(widths[:place])
-    kernel = np.asarray(combined.get_layer("logit").kernel)[first : first + widths[place]]
+    kernel = np.asarray(both.get_layer("logit").kernel)[first : first + widths[place]]
     return [*weights, kernel * count, np.zeros(1, np.float32)]
 
 

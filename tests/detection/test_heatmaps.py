@@ -110,6 +110,26 @@ def test_grad_cam_of_a_network_whose_answer_is_known() -> None:
     assert np.allclose(grad_cam(compiled_mapper(network, spec), spec, pixels), -heat)
 
 
+def test_grad_cam_adds_up_networks_side_by_side() -> None:
+    """As in `faces`: two networks under one last layer."""
+    import keras
+    from keras import layers
+
+    def mapper(*kernels: float) -> Any:
+        inputs = keras.Input((None, None, 3))
+        filled = [keras.initializers.Constant(kernel) for kernel in kernels]
+        maps = [layers.Conv2D(1, 8, 8, use_bias=False, kernel_initializer=each)(inputs) for each in filled]
+        pooled = [layers.GlobalAveragePooling2D()(each) for each in maps]
+        last = layers.Dense(1, use_bias=False, kernel_initializer="ones")
+        joined = layers.Concatenate()(pooled) if len(pooled) > 1 else pooled[0]
+        return compiled_mapper(keras.Model(inputs, last(joined)), InputSpec(96))
+
+    pixels = noise_image(1, 96, 96)
+    both, one, two = (grad_cam(mapper(*kernels), InputSpec(96), pixels) for kernels in ((1, 2), (1,), (2,)))
+    assert np.ptp(one) > 0
+    assert np.allclose(both, one + two, atol=1e-3)
+
+
 @pytest.mark.parametrize("name", ["compact", "resnet50"])
 def test_grad_cam_of_our_networks(name: str) -> None:
     from deepfake.networks.architectures import build

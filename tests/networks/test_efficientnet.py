@@ -11,11 +11,11 @@ import keras
 import numpy as np
 import pytest
 
-from deepfake.detection.card import ModelError
+from deepfake.detection.card import ModelError, load_card, load_model
 from deepfake.detection.heatmaps import grad_cam
 from deepfake.images.pixels import InputSpec
 from deepfake.networks import efficientnet
-from deepfake.networks.architectures import build
+from deepfake.networks.architectures import build, last_dense
 from deepfake.networks.catalogue import ArchitectureError
 from deepfake.networks.efficientnet import NAME, efficientnet_lite0, load_imagenet
 from deepfake.networks.grad_cam import compiled_mapper
@@ -153,3 +153,15 @@ def test_it_can_be_explained(network: Any) -> None:
     heat = grad_cam(compiled_mapper(network, InputSpec(96)), InputSpec(96), crop)
     assert heat.shape == (3, 3)
     assert np.abs(heat).max() == pytest.approx(1)
+
+
+def test_training_goes_on_from_one_of_two_networks_side_by_side() -> None:
+    """`faces` is such a pair; what its last layer is given of this network is what the new one computes."""
+    faces: Any = load_model(load_card("faces"))
+    started: Any = starting_network(NAME, weights="faces")
+    images = np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
+    ends = [keras.Model(each.input, last_dense(each).input) for each in (faces, started)]
+    theirs, ours = (np.asarray(end(images, training=False)) for end in ends)
+    assert np.allclose(theirs[:, : ours.shape[1]], ours, atol=1e-4)
+    kernels = [np.asarray(last_dense(each).kernel) for each in (faces, started)]
+    assert np.allclose(kernels[1], 2 * kernels[0][: ours.shape[1]])

@@ -92,6 +92,16 @@ def test_every_view_of_a_run(view: str, folder: Path) -> None:
     assert "Stop" not in labels(app)
 
 
+def test_a_head_that_was_fitted_has_no_views(folder: Path) -> None:
+    (folder / "a").mkdir()
+    write_json(folder / "a" / "settings.json", {"recipe": RECIPES["compact"].to_dict(), "data": "data"})
+    write_json(folder / "a" / "result.json", {"state": "fitted"})
+    app = page(run="a")
+    assert "A head was fitted" in text(app)
+    assert not app.segmented_control
+    assert "Fitted" in str(page(tab="All runs").dataframe[0].value)
+
+
 @pytest.mark.parametrize(("when", "words"), [(115, "faces after epoch 1"), (999, "It can be chosen")])
 def test_what_was_learnt_after_publishing_is_not_in_the_detector(
     when: float, words: str, folder: Path

@@ -32,7 +32,6 @@ from deepfake.images.pixels import InputSpec, to_batch
 from deepfake.networks.clip_vit import Shape
 from deepfake.networks.scoring import compiled_scorer
 from deepfake.report.card_text import training_lines
-from deepfake.training.combine import CombiningError, combine
 from deepfake.training.frozen.cache import FeatureCache
 from deepfake.training.frozen.features import extract
 from deepfake.training.frozen.fit import HeadSettings, fit_run
@@ -203,12 +202,6 @@ def test_fast_asks_the_first_network_alone(
             assert answer.json()["model"] == name
         refused = client.post("/api/v1/predict", files={"files": ("a.png", content)}, data={"fast": "yes"})
         assert (refused.status_code, refused.json()["code"]) == (422, "bad_fast")
-
-
-def test_a_pair_is_not_combined(models: Path, run: Path, data: DatasetIndex, tmp_path: Path) -> None:
-    paired(run, data)
-    with pytest.raises(CombiningError, match="Combine tiny instead"):
-        combine(["both", "tiny"], tmp_path / "run")
 
 
 def test_maps_are_those_of_the_first_network(models: Path, run: Path, data: DatasetIndex) -> None:

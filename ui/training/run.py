@@ -80,7 +80,7 @@ STATE_STYLES: dict[StateCode, tuple[str, str]] = {
     "failed": ("red", ":material/error:"),
     "killed": ("red", ":material/power_off:"),
     "damaged": ("red", ":material/broken_image:"),
-    "combined": ("gray", ":material/join:"),
+    "fitted": ("green", ":material/check:"),
 }
 COMPLAINT = "training-complaint"
 """Key in the session's state: what was refused when a button was pressed."""
@@ -105,7 +105,7 @@ def show(name: str) -> None:
     show_numbers(run.history)
     for warning in parted_curves(run.history):
         st.warning(escape_markdown(warning), icon=":material/call_split:")
-    if run.state.code == "combined":  # nothing was trained, so there is nothing to see
+    if run.state.code == "fitted":  # nothing was trained in steps, so there is nothing to see
         return
     view = st.segmented_control(
         "Show", list(VIEWS), default="Curves", key="view", bind="query-params", required=True
