@@ -176,27 +176,6 @@ def build(
     return getattr(importlib.import_module(module), function)(size=size, weights=weights, fused=fused)
 
 
-def freeze_stages(model: keras.Model, stages: int) -> None:
-    """Keeps the weights of a compact network's stem and first ``stages`` stages as they are in training.
-
-    Raises:
-        ArchitectureError: code ``not_freezable``: another network, or not so many stages.
-    """
-    if stages == 0:
-        return
-    sums = [place for place, layer in enumerate(model.layers) if isinstance(layer, layers.Add)]
-    most = architecture(model.name).stages
-    if not 0 < stages <= most:
-        raise ArchitectureError(
-            "not_freezable",
-            f"{stages} stages of {model.name} cannot be frozen. Expected 0 to {most} stages; those of the "
-            "network 'compact' can be.",
-        )
-    last = sums[sum(blocks for _, blocks in COMPACT_STAGES[:stages]) - 1]
-    for layer in model.layers[: last + 1]:
-        layer.trainable = False
-
-
 def fake_logit(outputs: Any) -> Any:
     """The one place where a network's output becomes a score for Fake.
 

@@ -29,7 +29,6 @@ class Architecture:
         from_detectors: whether it can start from a published detector.
         bfloat16: whether ``mixed_bfloat16`` pays on a processor that multiplies bfloat16 itself; the
             gradients of depthwise convolutions lose more by it than all else gains.
-        stages: how many stages, after the stem, can be kept as they are in training.
     """
 
     name: str
@@ -40,7 +39,6 @@ class Architecture:
     weight_files: tuple[str, ...] = ()
     from_detectors: bool = True
     bfloat16: bool = True
-    stages: int = 0
 
     def names_detector(self, weights: str | None) -> bool:
         """Whether what training starts from is a detector's name, not ImageNet or a file."""
@@ -59,7 +57,7 @@ _ENTRIES = (
         weight_files=(".h5",),
         from_detectors=False,
     ),
-    Architecture("compact", "deepfake.networks.architectures:compact_network", stages=3),
+    Architecture("compact", "deepfake.networks.architectures:compact_network"),
     Architecture(
         "efficientnet_lite0",
         "deepfake.networks.architectures:efficientnet_network",

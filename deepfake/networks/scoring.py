@@ -91,16 +91,11 @@ Scorer = Callable[[Pixels], NDArray[np.float32]]
 def compiled_scorer(model: Any, spec: InputSpec) -> Scorer:
     """A function from a uint8 batch (N, size, size, 3) to (N,) float32 logits of Fake.
 
-    Compiled once for every batch size; safe to call from several threads. On JAX, which is for training only,
-    it is neither.
+    Compiled once for every batch size; safe to call from several threads.
     """
-    import keras
     import tensorflow as tf
 
     from deepfake.networks.architectures import fake_logit
-
-    if keras.backend.backend() != "tensorflow":
-        return lambda batch: np.asarray(fake_logit(model.predict_on_batch(scaled(batch, spec))))
 
     signature = tf.TensorSpec((None, spec.size, spec.size, 3), tf.uint8)
 

@@ -41,8 +41,7 @@ class WeightAverage(keras.callbacks.Callback):
         self.steps += 1
         if not self.decay or self.steps % self.every:
             return
-        network: Any = self.model  # with JAX this, unlike self.network, holds the weights of this step
-        current = network.get_weights()
+        current = self.network.get_weights()
         if self._weights is None:
             self._weights = current
             return

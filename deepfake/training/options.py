@@ -121,21 +121,6 @@ OPTIONS = (
         "switch",
     ),
     Option(
-        "frozen_stages",
-        "",
-        "compact: the stem and the first N stages keep the weights they start from (0-3).",
-        "integer",
-        metavar="N",
-    ),
-    Option(
-        "adversarial",
-        "",
-        "Adversarial training (FGSM): half of each batch is changed by up to EPSILON of 255 to mislead the "
-        "network.",
-        "number",
-        metavar="EPSILON",
-    ),
-    Option(
         "precision",
         "",
         "Arithmetic; auto takes the fastest here.",

@@ -10,6 +10,8 @@ from typing import Any
 from deepfake.errors import UserError
 from deepfake.images.pixels import InputSpec
 
+_GONE = ("frozen_stages", "adversarial")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -40,9 +42,6 @@ class Recipe:
         blended: part of a source's fakes that are self-blended photographs (see ``self_blend``).
         source_blended: ``blended`` of single sources.
         swapped: part of those that are composites of two photographs instead (see ``face_swap``).
-        frozen_stages: ``compact``: the stem and this many stages keep the weights they started from. A
-            step is then a good deal faster, for going on with a detector that has learnt what they hold.
-        adversarial: epsilon, of 255, of the attack on half of each batch (``optimise.adversarial``); 0: none.
         patience: the run ends after this many epochs without a better one; None goes through all.
     """
 
@@ -70,8 +69,6 @@ class Recipe:
     blended: float = 0.0
     source_blended: dict[str, float] | None = None
     swapped: float = 0.0
-    frozen_stages: int = 0
-    adversarial: float = 0.0
     patience: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -80,9 +77,9 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
-        """The inverse of ``to_dict``."""
+        """The inverse of ``to_dict``; what older versions could set besides is passed over."""
         inputs = {key: InputSpec(**values[key]) for key in ("train_input", "serve_input")}
-        return cls(**{**values, **inputs})
+        return cls(**{name: value for name, value in {**values, **inputs}.items() if name not in _GONE})
 
 
 def with_image_size(recipe: Recipe, size: int) -> Recipe:

@@ -29,14 +29,14 @@ from deepfake.data.index import DatasetIndex
 from deepfake.data.synthesis.landmarks import read_landmarks
 from deepfake.detection.card import load_card, load_model
 from deepfake.errors import UserError
-from deepfake.networks.architectures import build, freeze_stages
+from deepfake.networks.architectures import build
 from deepfake.networks.catalogue import ARCHITECTURES, ArchitectureError, architecture
 from deepfake.networks.scoring import compiled_scorer, score_files
 from deepfake.training.callbacks import StepReporter, StopAsked, WeightAverage
 from deepfake.training.checkpoint import read_checkpoint, write_checkpoint
 from deepfake.training.failures import explained
 from deepfake.training.log import RunLog, read_data_digest
-from deepfake.training.optimise import adversarial, compile_for, fastest_precision, shorten_memory
+from deepfake.training.optimise import compile_for, fastest_precision, shorten_memory
 from deepfake.training.pipeline import training_batches
 from deepfake.training.recipe import Recipe
 from deepfake.training.samples import (
@@ -158,14 +158,11 @@ def networks(training: DatasetIndex, recipe: Recipe, *, resume: bool) -> tuple[A
             recipe.architecture,
             size=recipe.train_input.size if entry.fixed_size else None,
             weights=None if resume else recipe.weights,
-            fused=keras.backend.backend() == "tensorflow",
+            fused=True,
         )
         keras.mixed_precision.set_dtype_policy("float32")
-        freeze_stages(model, recipe.frozen_stages)
         if recipe.weights in (None, "none") and recipe.schedule != "constant":
             shorten_memory(model, steps * recipe.epochs)
-        if recipe.adversarial:
-            model = adversarial(model, recipe.adversarial, recipe.train_input)
         compile_for(model, recipe, steps)
     served = build(recipe.architecture, size=recipe.serve_input.size if entry.fixed_size else None)
     return model, served, precision, steps
@@ -477,8 +474,6 @@ def over_all_devices() -> AbstractContextManager[Any]:
     Graphics processors where there are any, else the processors that TensorFlow was told to tell apart. With
     one device nothing changes. Gradients are averaged over all; batch normalisation sees its own part only.
     """
-    if keras.backend.backend() != "tensorflow":
-        return contextlib.nullcontext()
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if len(devices) < 2:
         return contextlib.nullcontext()

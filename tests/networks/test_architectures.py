@@ -21,7 +21,6 @@ from deepfake.networks.architectures import (
     build,
     compact,
     fake_logit,
-    freeze_stages,
     resnet50,
 )
 from deepfake.training.train import starting_network
@@ -256,29 +255,3 @@ def test_score_of_a_certain_softmax_is_finite() -> None:
 def test_default_stages_are_what_compact_says() -> None:
     kinds = [type(layer).__name__ for layer in compact().layers]
     assert kinds.count("Add") == sum(blocks for _, blocks in architectures.COMPACT_STAGES)
-
-
-@pytest.mark.parametrize("stages", [0, 2])
-def test_frozen_stages_keep_their_weights(stages: int) -> None:
-    model: Any = compact(32, fused=True)
-    freeze_stages(model, stages)
-    before = [array.copy() for array in model.get_weights()]
-    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
-    images = np.random.default_rng(0).random((8, 32, 32, 3), np.float32)
-    model.train_on_batch(images, np.ones((8, 1), np.float32))
-    kept = {
-        variable.path
-        for variable, old in zip(model.weights, before, strict=True)
-        if np.array_equal(variable.numpy(), old)
-    }
-    frozen = {weight.path for layer in model.layers if not layer.trainable for weight in layer.weights}
-    assert frozen <= kept
-    assert len(frozen) == (5 + 15 * stages if stages else 0), "a stem, and three convolutions a stage"
-    assert any(variable.path not in kept for variable in model.trainable_variables)
-
-
-@pytest.mark.parametrize("stages", [-1, 4])
-def test_stages_that_cannot_be_frozen(stages: int) -> None:
-    with pytest.raises(ArchitectureError) as caught:
-        freeze_stages(compact(32), stages)
-    assert caught.value.code == "not_freezable"

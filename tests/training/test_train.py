@@ -49,19 +49,10 @@ def load(folder: Path) -> Any:
 # Recipes
 
 
-def test_an_adversarial_run_keeps_a_plain_network(data: DatasetIndex, tmp_path: Path) -> None:
-    result = train(data, recipe(adversarial=4.0, epochs=1), tmp_path / "run", say=quiet)
-    assert result.state == "finished"
-    assert read_settings(tmp_path / "run").adversarial == 4.0
-    kept: Any = keras.saving.load_model(tmp_path / "run" / "best.keras", compile=False)
-    assert type(kept).__name__ == "Functional"
-    resumed = train(data, recipe(adversarial=4.0, epochs=2), tmp_path / "run", resume=True, say=quiet)
-    assert resumed.epochs == 2
-
-
 def test_recipes_survive_json() -> None:
     for known in RECIPES.values():
         assert Recipe.from_dict(json.loads(json.dumps(known.to_dict()))) == known
+        assert Recipe.from_dict({**known.to_dict(), "frozen_stages": 0}) == known, "of an older version"
 
 
 def test_recipe_of_the_starting_document() -> None:
