@@ -137,13 +137,13 @@ def run_index(options: argparse.Namespace) -> int:
     from deepfake.data.index import index_dataset
     from deepfake.detection.detector import get_detector
     from deepfake.detection.neighbour_index import make_index
-    from deepfake.detection.neighbours import FILE_NAME, write_index
+    from deepfake.detection.neighbours import INDEX_FILE, write_index
     from deepfake.evaluation.records import below_roots
 
     data = index_dataset(options.data)
     data.check_files()
     detector = get_detector(options.model)
-    file = output_path(detector.card.folder / FILE_NAME)  # said now, not after the work
+    file = output_path(detector.card.folder / INDEX_FILE)  # said now, not after the work
     held = set(data.select(split="Train").table["source"])
     if missing := [source for source in detector.card.sources if source not in held]:
         print(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake.detection.card import Card, load_card, load_model, load_second, load_served
-from deepfake.detection.neighbours import LookalikeError, LookalikeIndex, load_index
+from deepfake.detection.neighbours import NeighbourError, NeighbourIndex, load_index
 from deepfake.detection.stress import REFRAMING, Change, stress_test
 from deepfake.detection.verdict import FaceVerdict, Reason, Verdict, WholeVerdict, picture_score
 from deepfake.detection.warnings import NO_FACE, barred_warnings, turned_line
@@ -312,11 +312,11 @@ def _overlap(one: Box, other: Box) -> float:
     return across * down / (sum(areas) - across * down)
 
 
-def _index_of(card: Card) -> LookalikeIndex | None:
+def _index_of(card: Card) -> NeighbourIndex | None:
     """The detector's index of training pictures; without one, nothing is out of scope."""
     try:
         return load_index(card)
-    except LookalikeError as error:
+    except NeighbourError as error:
         if error.code != "no_index":
             logger.warning("%s", error.message)
         return None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from deepfake.data.index import DatasetError, DatasetIndex
 from deepfake.detection.detector import Detector
-from deepfake.detection.neighbours import IN_SCOPE, LookalikeIndex, kth_distance
+from deepfake.detection.neighbours import IN_SCOPE, NeighbourIndex, kth_distance
 from deepfake.images.load import ImageRefused
 from deepfake.networks.scoring import scoring_batches
 
@@ -29,7 +29,7 @@ def make_index(
     images: int = IMAGES,
     reference: int = REFERENCE,
     on_progress: Callable[[int], None] | None = None,
-) -> LookalikeIndex:
+) -> NeighbourIndex:
     """The index of a detector over its training set.
 
     Pictures are drawn evenly from every source and label, the same ones each time. A file that cannot be
@@ -59,20 +59,20 @@ def make_index(
     distances = np.array([kth_distance(row) for row in others @ small.astype(np.float32).T], np.float32)
     decided = np.array([detector.card.thresholds.call(p) != "uncertain" for p in p_fake])
     table = train.table.iloc[kept]
-    return LookalikeIndex(
+    return NeighbourIndex(
         vectors=small,
         labels=table["label"].to_numpy(np.uint8),
         sources=tuple(table["source"].astype(str)),
         paths=tuple(table["path"]),
         reference=np.sort(distances),
-        scope=scope_of(distances, decided),
+        max_distance=max_distance_of(distances, decided),
         data=name,
         folder=folder,
         model_sha256=detector.card.sha256,
     )
 
 
-def scope_of(distances: NDArray[np.float32], decided: NDArray[np.bool_]) -> float:
+def max_distance_of(distances: NDArray[np.float32], decided: NDArray[np.bool_]) -> float:
     """The distance to the training pictures beyond which a score is no verdict.
 
     Verdicts far out are wrong more often than near ones. ``IN_SCOPE`` of the verdicts on validation pictures

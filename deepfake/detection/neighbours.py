@@ -24,21 +24,21 @@ IN_SCOPE = 0.95
 """Share of its sound verdicts on validation pictures that a detector keeps; usual for this kind of gate."""
 
 
-FILE_NAME = "lookalikes.npz"
+INDEX_FILE = "lookalikes.npz"
 """Beside ``model.keras``."""
-NEIGHBOURS = 8
+SHOWN_NEIGHBOURS = 8
 """How many look-alikes are shown."""
-KTH = 5
+K_NEAREST = 5
 """The distance to this neighbour says how unlike the training pictures something is; that to the nearest
 alone hangs on chance finds."""
 
 
-class LookalikeError(UserError):
+class NeighbourError(UserError):
     """There is no index to ask; code ``no_index``, ``other_model`` or ``bad_index``."""
 
 
 @dataclass(frozen=True)
-class Lookalike:
+class Neighbour:
     """One training picture.
 
     Attributes:
@@ -55,13 +55,13 @@ class Lookalike:
 
 
 @dataclass(frozen=True)
-class Unlikeness:
+class OutlierScore:
     """How unlike anything it was trained on a detector takes a picture for.
 
     Deep nearest neighbours (Sun et al., Out-of-Distribution Detection with Deep Nearest Neighbors, 2022).
 
     Attributes:
-        distance: cosine distance to the ``KTH`` nearest training picture, 0 (the same) to 2.
+        distance: cosine distance to the ``K_NEAREST`` nearest training picture, 0 (the same) to 2.
         share_nearer: share, 0..1, of validation pictures (of the kinds it was trained on, but kept out of
             training) that lie nearer to theirs. Near 1: unlike anything it knows.
     """
@@ -71,15 +71,15 @@ class Unlikeness:
 
 
 @dataclass(frozen=True)
-class LookalikeIndex:
+class NeighbourIndex:
     """Training pictures of one detector by their embeddings.
 
     Attributes:
         vectors: (N, D) float16, each of length 1.
         labels: (N,) uint8, 1 Fake, 0 Real.
         sources, paths: N each.
-        reference: (M,) float32 in rising order: ``Unlikeness.distance`` of validation pictures.
-        scope: further away than this the detector gives no verdict, see ``neighbour_index.scope_of``.
+        reference: (M,) float32 in rising order: ``OutlierScore.distance`` of validation pictures.
+        max_distance: further away than this the detector gives no verdict, ``max_distance_of``.
         data: the data set's name.
         folder: its folder below one of ``settings.allowed_roots``; empty where unknown.
         model_sha256: of the model file that made it.
@@ -90,7 +90,7 @@ class LookalikeIndex:
     sources: tuple[str, ...]
     paths: tuple[str, ...]
     reference: NDArray[np.float32]
-    scope: float
+    max_distance: float
     data: str
     folder: str
     model_sha256: str
@@ -98,7 +98,7 @@ class LookalikeIndex:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def nearest(self, embedding: NDArray[np.float32], k: int = NEIGHBOURS) -> tuple[Lookalike, ...]:
+    def nearest(self, embedding: NDArray[np.float32], k: int = SHOWN_NEIGHBOURS) -> tuple[Neighbour, ...]:
         """The ``k`` pictures most alike (all, where there are fewer), the most alike first.
 
         Args:
@@ -108,11 +108,11 @@ class LookalikeIndex:
         alike = self._similarities(embedding)
         order = np.argsort(-alike, kind="stable")[:k]
         return tuple(
-            Lookalike(self.paths[row], int(self.labels[row]), self.sources[row], float(alike[row]))
+            Neighbour(self.paths[row], int(self.labels[row]), self.sources[row], float(alike[row]))
             for row in order
         )
 
-    def unlikeness(self, embedding: NDArray[np.float32]) -> Unlikeness:
+    def outlier_score(self, embedding: NDArray[np.float32]) -> OutlierScore:
         """How unlike all pictures of the index one is.
 
         Args:
@@ -120,7 +120,7 @@ class LookalikeIndex:
         """
         distance = kth_distance(self._similarities(embedding))
         nearer = np.searchsorted(self.reference, distance, side="left")
-        return Unlikeness(distance, float(nearer) / len(self.reference))
+        return OutlierScore(distance, float(nearer) / len(self.reference))
 
     def out_of_scope(self, embedding: NDArray[np.float32]) -> bool:
         """Whether a picture is too unlike all of the index for its score to be a verdict.
@@ -128,30 +128,31 @@ class LookalikeIndex:
         Args:
             embedding: (D,) from ``Detector.read``.
         """
-        return kth_distance(self._similarities(embedding)) > self.scope
+        return kth_distance(self._similarities(embedding)) > self.max_distance
 
     def _similarities(self, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
         return self.vectors.astype(np.float32) @ embedding
 
 
 def kth_distance(similarities: NDArray[np.float32]) -> float:
-    """Cosine distance to the ``KTH`` nearest, or to the furthest where there are fewer.
+    """Cosine distance to the ``K_NEAREST`` nearest, or to the furthest where there are fewer.
 
     Args:
         similarities: (N,) cosines, N at least 1.
     """
-    place = max(0, len(similarities) - KTH)
+    place = max(0, len(similarities) - K_NEAREST)
     return float(1 - np.partition(similarities, place)[place])
 
 
-def share_fake(found: tuple[Lookalike, ...]) -> float:
+def share_fake(found: tuple[Neighbour, ...]) -> float:
     """Share of fakes among at least one look-alike, 0..1."""
     return sum(each.label for each in found) / len(found)
 
 
-def write_index(index: LookalikeIndex, file: Path) -> None:
+def write_index(index: NeighbourIndex, file: Path) -> None:
     """Writes an index; what stood there is replaced at once."""
     words = asdict(index)
+    words["scope"] = words.pop("max_distance")
     arrays = {name: words.pop(name) for name in ("vectors", "labels", "reference")}
     text = np.frombuffer(json.dumps(words).encode(), np.uint8)
     buffer = io.BytesIO()
@@ -159,43 +160,43 @@ def write_index(index: LookalikeIndex, file: Path) -> None:
     write_whole(file, buffer.getvalue())
 
 
-def load_index(card: Card) -> LookalikeIndex:
+def load_index(card: Card) -> NeighbourIndex:
     """The index of a detector, read once as long as its file stays the same.
 
     Raises:
-        LookalikeError: ``no_index``: it has none; ``other_model``: another model file made it;
+        NeighbourError: ``no_index``: it has none; ``other_model``: another model file made it;
             ``bad_index``: it cannot be read.
     """
-    file = card.folder / FILE_NAME
+    file = card.folder / INDEX_FILE
     make = f"Make it with 'python -m deepfake index DATA --model {card.name}'."
     if not file.is_file():
-        raise LookalikeError(
+        raise NeighbourError(
             "no_index", f"The detector '{card.name}' has no index of its training pictures. {make}"
         )
     try:
         index = _read(file, file.stat().st_mtime_ns)
     except Exception as error:  # a damaged zip or array raises a dozen types
-        raise LookalikeError(
+        raise NeighbourError(
             "bad_index", f"The index of '{card.name}' cannot be read ({type(error).__name__}). {make}"
         ) from error
     if index.model_sha256 != card.sha256:
-        raise LookalikeError(
+        raise NeighbourError(
             "other_model", f"The index of '{card.name}' was made by another version of it. {make}"
         )
     return index
 
 
 @lru_cache(maxsize=4)
-def _read(file: Path, _changed: int) -> LookalikeIndex:
+def _read(file: Path, _changed: int) -> NeighbourIndex:
     with np.load(file, allow_pickle=False) as stored:
         words = json.loads(stored["text"].tobytes())
-        index = LookalikeIndex(
+        index = NeighbourIndex(
             vectors=stored["vectors"].astype(np.float16, casting="same_kind"),
             labels=stored["labels"],
             sources=tuple(map(str, words["sources"])),
             paths=tuple(map(str, words["paths"])),
             reference=stored["reference"],
-            scope=float(words["scope"]),
+            max_distance=float(words["scope"]),
             data=str(words["data"]),
             folder=str(words["folder"]),
             model_sha256=str(words["model_sha256"]),
@@ -210,7 +211,7 @@ UNUSUAL = 0.9
 """Share of pictures kept out of training that lie nearer, above which a face is called unusual."""
 
 
-def share_words(found: tuple[Lookalike, ...], index: LookalikeIndex) -> str:
+def share_words(found: tuple[Neighbour, ...], index: NeighbourIndex) -> str:
     """How many of at least one look-alike are fakes, and among how many they were looked for."""
     fakes = sum(each.label for each in found)
     of_all = format_percent(float(index.labels.mean()))
@@ -220,18 +221,18 @@ def share_words(found: tuple[Lookalike, ...], index: LookalikeIndex) -> str:
     )
 
 
-def unlikeness_words(unlikeness: Unlikeness, index: LookalikeIndex) -> str:
+def outlier_sentence(outlier_score: OutlierScore, index: NeighbourIndex) -> str:
     """How far off it is, and what that means."""
-    if unlikeness.distance > index.scope:
+    if outlier_score.distance > index.max_distance:
         return (
             f"Too unlike the training images: {format_percent(IN_SCOPE)} of the validation images with a "
             "correct verdict are closer to them. Its score is no verdict."
         )
-    if unlikeness.share_nearer > UNUSUAL:
+    if outlier_score.share_nearer > UNUSUAL:
         meaning = "Unusual input: take its score with care"
     else:
         meaning = "Typical input"
-    nearer = format_percent(unlikeness.share_nearer)
+    nearer = format_percent(outlier_score.share_nearer)
     return f"{meaning} ({nearer} of validation images are closer to the training images)."
 
 

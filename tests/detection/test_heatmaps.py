@@ -117,7 +117,7 @@ def test_grad_cam_adds_up_networks_side_by_side() -> None:
 
     def mapper(*kernels: float) -> Any:
         inputs = keras.Input((None, None, 3))
-        filled = [keras.initializers.Constant(kernel) for kernel in kernels]
+        filled: list[Any] = [keras.initializers.Constant(kernel) for kernel in kernels]
         maps = [layers.Conv2D(1, 8, 8, use_bias=False, kernel_initializer=each)(inputs) for each in filled]
         pooled = [layers.GlobalAveragePooling2D()(each) for each in maps]
         last = layers.Dense(1, use_bias=False, kernel_initializer="ones")

@@ -16,18 +16,18 @@ from deepfake.data.index import index_dataset
 from deepfake.detection import detector
 from deepfake.detection.card import load_card
 from deepfake.detection.detector import Detector, get_detector
-from deepfake.detection.neighbour_index import even_sample, scope_of
+from deepfake.detection.neighbour_index import even_sample, max_distance_of
 from deepfake.detection.neighbours import (
-    FILE_NAME,
-    KTH,
-    LookalikeError,
-    LookalikeIndex,
-    Unlikeness,
+    INDEX_FILE,
+    K_NEAREST,
+    NeighbourError,
+    NeighbourIndex,
+    OutlierScore,
     kth_distance,
     load_index,
+    outlier_sentence,
     share_fake,
     share_words,
-    unlikeness_words,
     write_index,
 )
 from deepfake.faces.finder import Face, FaceScan
@@ -35,16 +35,16 @@ from deepfake.images.load import load_image
 from tests.support.images import encoded, noise_image
 
 
-def circle(n: int = 100) -> LookalikeIndex:
+def circle(n: int = 100) -> NeighbourIndex:
     """Points around a circle; the first half is Fake. The reference: distances 0.00, 0.01, ... 0.99."""
     turns = np.arange(n) * 2 * np.pi / n
-    return LookalikeIndex(
+    return NeighbourIndex(
         vectors=np.stack([np.cos(turns), np.sin(turns)], axis=1).astype(np.float16),
         labels=(np.arange(n) < n // 2).astype(np.uint8),
         sources=("drawn",) * n,
         paths=tuple(f"{number}.png" for number in range(n)),
         reference=(np.arange(100) / 100).astype(np.float32),
-        scope=0.95,
+        max_distance=0.95,
         data="Circle",
         folder="",
         model_sha256="ab",
@@ -64,14 +64,16 @@ def test_nearest() -> None:
 
 def test_unlikeness_grows_with_the_distance() -> None:
     line = replace(circle(), vectors=np.array([[1, 0]] * 100, np.float16))
-    found = [line.unlikeness(np.array([np.cos(turn), np.sin(turn)], np.float32)) for turn in (0, 1, 2)]
+    found = [line.outlier_score(np.array([np.cos(turn), np.sin(turn)], np.float32)) for turn in (0, 1, 2)]
     assert [each.distance for each in found] == pytest.approx(
         [1 - np.cos(turn) for turn in (0, 1, 2)], abs=1e-3
     )
     assert [each.share_nearer for each in found] == pytest.approx([0.0, 0.46, 1.0], abs=0.011)
-    assert "over 99% of validation images" in unlikeness_words(Unlikeness(0.5, 0.995), line)
-    near = replace(line, scope=0.3)
-    readings = [unlikeness_words(Unlikeness(*pair), near) for pair in ((0.1, 0.5), (0.2, 0.95), (0.4, 0.99))]
+    assert "over 99% of validation images" in outlier_sentence(OutlierScore(0.5, 0.995), line)
+    near = replace(line, max_distance=0.3)
+    readings = [
+        outlier_sentence(OutlierScore(*pair), near) for pair in ((0.1, 0.5), (0.2, 0.95), (0.4, 0.99))
+    ]
     assert [words.split(" (")[0].split(":")[0] for words in readings] == [
         "Typical input",
         "Unusual input",
@@ -81,19 +83,19 @@ def test_unlikeness_grows_with_the_distance() -> None:
 
 def test_the_kth_neighbour_counts() -> None:
     alike = np.array([0.1, 0.9, 0.3, 0.5, 0.7, 0.2], np.float32)
-    assert kth_distance(alike) == pytest.approx(1 - sorted(alike)[-KTH])
+    assert kth_distance(alike) == pytest.approx(1 - sorted(alike)[-K_NEAREST])
     assert kth_distance(alike[:2]) == pytest.approx(0.9), "the furthest of fewer"
 
 
 def test_scope_keeps_most_of_what_is_decided() -> None:
     distances = np.arange(200, dtype=np.float32)
     decided = np.arange(200) < 101
-    assert scope_of(distances, decided) == pytest.approx(95)
-    assert scope_of(distances, np.zeros(200, bool)) == np.inf
+    assert max_distance_of(distances, decided) == pytest.approx(95)
+    assert max_distance_of(distances, np.zeros(200, bool)) == np.inf
     far, near = np.array([0, -1], np.float32), np.array([1, 0], np.float32)
     line = replace(circle(), vectors=np.array([[1, 0]] * 100, np.float16))
     assert (line.out_of_scope(near), line.out_of_scope(far)) == (False, True)
-    assert not replace(line, scope=np.inf).out_of_scope(far)
+    assert not replace(line, max_distance=np.inf).out_of_scope(far)
 
 
 def test_what_is_out_of_scope_is_uncertain(
@@ -109,9 +111,9 @@ def test_what_is_out_of_scope_is_uncertain(
     sure = {"balanced": 0.0, "few_false_alarms": 0.0, "uncertain_low": 0.0, "uncertain_high": 0.0}
     card_file.write_text(json.dumps({**card, "thresholds": sure}))  # all is fake
     verdicts = []
-    for scope in (np.inf, -1.0):
-        index = replace(load_index(load_card("tiny")), scope=scope)
-        write_index(index, tmp_path / "models" / "tiny" / FILE_NAME)
+    for max_distance in (np.inf, -1.0):
+        index = replace(load_index(load_card("tiny")), max_distance=max_distance)
+        write_index(index, tmp_path / "models" / "tiny" / INDEX_FILE)
         verdicts.append(Detector(load_card("tiny")).check(picture))
     inside, outside = verdicts
     assert (inside.verdict, [face.out_of_scope for face in inside.faces]) == ("fake", [False])
@@ -145,26 +147,26 @@ def test_a_training_picture_finds_itself(indexed: Path, tiny_dataset: Path) -> N
 
 def test_an_index_that_does_not_belong_is_refused(indexed: Path, tmp_path: Path) -> None:
     card = load_card("tiny")
-    with pytest.raises(LookalikeError, match="python -m deepfake index DATA --model tiny") as caught:
+    with pytest.raises(NeighbourError, match="python -m deepfake index DATA --model tiny") as caught:
         load_index(replace(card, folder=tmp_path))
     assert caught.value.code == "no_index"
-    with pytest.raises(LookalikeError) as caught:
+    with pytest.raises(NeighbourError) as caught:
         load_index(replace(card, sha256="00"))
     assert caught.value.code == "other_model"
     for content in (b"", b"PK\x03\x04 damaged"):
-        (tmp_path / FILE_NAME).write_bytes(content)
-        with pytest.raises(LookalikeError) as caught:
+        (tmp_path / INDEX_FILE).write_bytes(content)
+        with pytest.raises(NeighbourError) as caught:
             load_index(replace(card, folder=tmp_path))
         assert caught.value.code == "bad_index"
-    write_index(replace(circle(), paths=("one",), model_sha256=card.sha256), tmp_path / FILE_NAME)
-    with pytest.raises(LookalikeError) as caught:
+    write_index(replace(circle(), paths=("one",), model_sha256=card.sha256), tmp_path / INDEX_FILE)
+    with pytest.raises(NeighbourError) as caught:
         load_index(replace(card, folder=tmp_path))
     assert caught.value.code == "bad_index"
 
 
 def test_code_in_an_index_is_not_run(tmp_path: Path, use_tiny_models: Path) -> None:
-    np.savez(tmp_path / FILE_NAME, text=np.array([json.loads], dtype=object), labels=np.zeros(1))
-    with pytest.raises(LookalikeError) as caught:
+    np.savez(tmp_path / INDEX_FILE, text=np.array([json.loads], dtype=object), labels=np.zeros(1))
+    with pytest.raises(NeighbourError) as caught:
         load_index(replace(load_card("tiny"), folder=tmp_path))
     assert caught.value.code == "bad_index"
 

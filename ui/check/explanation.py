@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from deepfake.detection.figures import draw_heat
 from deepfake.detection.text import left_out_line
 from ui.check.checked import BY_KEY, Checked
-from ui.check.neighbours import show_lookalikes
+from ui.check.neighbours import show_neighbours
 from ui.page import escape_markdown
 from ui.uploads import own_place
 
@@ -156,7 +156,7 @@ def show_parts(checked: Checked) -> None:
         for tab, name, show in (
             (survives, "stress", show_stress),
             (where, "maps", show_maps),
-            (alike, "alike", show_lookalikes),
+            (alike, "alike", show_neighbours),
         ):
             if tab.open:
                 with tab, own_place(f"{name}-{file_id}", owner):

@@ -12,40 +12,40 @@ from ui.check.checked import BY_KEY, Checked
 from ui.page import escape_markdown
 
 if TYPE_CHECKING:
-    from deepfake.detection.neighbours import Lookalike, Unlikeness
+    from deepfake.detection.neighbours import Neighbour, OutlierScore
 
 THUMBNAIL = 112  # pixels
 
 
 @st.cache_data(scope="session", max_entries=40, show_spinner=False, hash_funcs=BY_KEY)
-def lookalikes_of(checked: Checked, number: int) -> tuple[tuple[Lookalike, ...], Unlikeness]:
+def neighbours_of(checked: Checked, number: int) -> tuple[tuple[Neighbour, ...], OutlierScore]:
     """The look-alikes of one part of an upload, and how unlike all training pictures it is.
 
-    Raises LookalikeError.
+    Raises NeighbourError.
     """
     from deepfake.detection.detector import get_detector
     from deepfake.detection.neighbours import load_index
 
     index = load_index(checked.card)
     _, (vector,) = get_detector(checked.card.name).read([checked.part(number)])
-    return index.nearest(vector), index.unlikeness(vector)
+    return index.nearest(vector), index.outlier_score(vector)
 
 
-def show_lookalikes(checked: Checked, number: int) -> None:
+def show_neighbours(checked: Checked, number: int) -> None:
     """The look-alikes of one part with their labels, as pictures where the data set is on this machine."""
     from deepfake.detection.figures import sources_figure, sources_table
-    from deepfake.detection.neighbours import SIMILARITY_MEANS, load_index, share_words, unlikeness_words
+    from deepfake.detection.neighbours import SIMILARITY_MEANS, load_index, outlier_sentence, share_words
     from deepfake.plotting import plot_config
 
     try:
         with st.spinner("Searching the training images"):
-            found, unlikeness = lookalikes_of(checked, number)
+            found, outlier_score = neighbours_of(checked, number)
             index = load_index(checked.card)
     except UserError as error:
         st.info(escape_markdown(error.message), icon=":material/info:")
         return
     st.markdown(escape_markdown(share_words(found, index)))
-    st.markdown(escape_markdown(unlikeness_words(unlikeness, index)))
+    st.markdown(escape_markdown(outlier_sentence(outlier_score, index)))
     st.caption(SIMILARITY_MEANS)
     st.plotly_chart(
         sources_figure(found),
@@ -66,7 +66,7 @@ def show_lookalikes(checked: Checked, number: int) -> None:
         )
 
 
-def show_pictures(found: tuple[Lookalike, ...], folder: str) -> None:
+def show_pictures(found: tuple[Neighbour, ...], folder: str) -> None:
     """A thumbnail of each that lies in a folder that may be read."""
     from deepfake.data.sets import find_image
     from deepfake.images.encode import jpeg_bytes, shrink

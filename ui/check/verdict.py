@@ -31,7 +31,7 @@ from ui.check.explanation import (
     stress_of,
 )
 from ui.check.forensics import compared, examined, show_forensics, show_signed_record, signed_record
-from ui.check.neighbours import lookalikes_of
+from ui.check.neighbours import neighbours_of
 from ui.check.report import forget_reports, show_feedback, show_report
 from ui.check.strip import known_scores, show_strip
 from ui.page import CALL_STYLES, announce, escape_markdown, warm_up
@@ -104,7 +104,7 @@ def marked(verdict: Verdict, _small: bytes) -> bytes:
 def forget_results() -> None:
     """Drops what was computed from this visitor's uploads."""
     ours = (preview, judge, marked, examined, compared, signed_record)
-    for results in (*ours, grad_cam_of, maps_of, stress_of, lookalikes_of):
+    for results in (*ours, grad_cam_of, maps_of, stress_of, neighbours_of):
         results.clear()
     for key in (STRESSED, JUDGED, EXPLAINED):
         st.session_state.pop(key, None)
