@@ -19,7 +19,7 @@ from deepfake.images.photographs import looks_drawn
 from deepfake.perturbations.mix import perturb
 from deepfake.perturbations.primitives import jpeg
 
-MOST = 400
+MAX_IMAGES = 400
 """Images of each class, and drawings of each kind."""
 
 
@@ -30,15 +30,17 @@ def main(folder: Path) -> None:
     table = data.table.assign(file=data.paths())
     for label, name in ((0, "real"), (1, "fake")):
         group = table[table["label"] == label]
-        pixels = [load_image(f).pixels for f in group.sample(min(len(group), MOST), random_state=0)["file"]]
+        pixels = [
+            load_image(f).pixels for f in group.sample(min(len(group), MAX_IMAGES), random_state=0)["file"]
+        ]
         _line(f"{name} faces", [looks_drawn(each) for each in pixels])
         _line(f"{name} faces, perturbed", [looks_drawn(perturb(each, rng)) for each in pixels])
         small = [jpeg(shrink(each, int(rng.integers(40, 200))), int(rng.integers(40, 95))) for each in pixels]
         _line(f"{name} faces, shrunk", [looks_drawn(each) for each in small])
-    drawn = [draw_face(rng).pixels for _ in range(MOST)]
+    drawn = [draw_face(rng).pixels for _ in range(MAX_IMAGES)]
     _line("drawn faces", [looks_drawn(each) for each in drawn])
     _line("drawn faces, compressed", [looks_drawn(jpeg(each, int(rng.integers(40, 95)))) for each in drawn])
-    _line("drawn faces with a drawn inside", [looks_drawn(draw_fake(rng)) for _ in range(MOST)])
+    _line("drawn faces with a drawn inside", [looks_drawn(draw_fake(rng)) for _ in range(MAX_IMAGES)])
 
 
 def _line(kind: str, called: list[bool]) -> None:

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from deepfake.faces import finder
 from deepfake.faces.boxes import Boxes
-from deepfake.faces.mtcnn import OVERLAP, OVERLAP_ONE_SIZE, PROPOSED, REFINED, SMALLEST_FACE
+from deepfake.faces.mtcnn import MIN_FACE_SIDE, OVERLAP, OVERLAP_ONE_SIZE, PROPOSED, REFINED
 from deepfake.faces.pyramid import STEP
 from deepfake.images.load import load_image
 from deepfake.types import Box, Pixels
 from deepfake.util.tensorflow import import_tensorflow
 
-LEAST = 40  # pixels of a face that must not be lost
+MIN_SIDE = 40  # pixels of a face that must not be lost
 SAME = 0.4  # what two boxes of one face share, as part of what both cover
 
 
@@ -76,7 +76,7 @@ class TensorFlowCascade:
 
         height, width = image.shape[:2]
         found = []
-        for scale in build_scale_pyramid(width, height, SMALLEST_FACE, STEP):
+        for scale in build_scale_pyramid(width, height, MIN_FACE_SIDE, STEP):
             size = int(width * scale), int(height * scale)
             small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
             offsets, scores = self.propose(small[None])
@@ -155,20 +155,20 @@ def main() -> None:
             search(theirs, pixels)
         (scan, mine), (other, tensorflow) = search(ours, pixels), search(theirs, pixels)
         times.append((mine, tensorflow))
-        large = [face for face in other.faces if face.long_side >= LEAST]
+        large = [face for face in other.faces if face.long_side >= MIN_SIDE]
         best = [max((shared(a.box, b.box) for b in scan.faces), default=0.0) for a in large]
         faces, lost = faces + len(large), lost + sum(value < SAME for value in best)
         overlaps += [value for value in best if value >= SAME]
         more += sum(
             all(shared(face.box, known.box) < SAME for known in other.faces)
             for face in scan.faces
-            if face.long_side >= LEAST
+            if face.long_side >= MIN_SIDE
         )
     medians = [statistics.median(side) for side in zip(*times, strict=True)]
     ratio = statistics.median(tensorflow / mine for mine, tensorflow in times)
     print(f"{len(chosen)} photographs of {options.side} pixels, median ratio {ratio:.1f}")
     print(f"{medians[0]:.0f} ms a photograph, on TensorFlow {medians[1]:.0f} ms")
-    print(f"faces of {LEAST} pixels and more: {faces}; {lost} of them lost, {more} others found")
+    print(f"faces of {MIN_SIDE} pixels and more: {faces}; {lost} of them lost, {more} others found")
     if overlaps:
         print(f"overlap of the boxes: median {statistics.median(overlaps):.3f}, least {min(overlaps):.3f}")
 

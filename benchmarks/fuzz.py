@@ -28,9 +28,9 @@ from deepfake.api.uploads import read_form
 from deepfake.errors import UserError
 from deepfake.images.load import load_image
 
-MOST_SECONDS = 2.0
+MAX_SECONDS = 2.0
 """Of processor time, which other programs do not lengthen."""
-MOST_MEGABYTES = 1536
+MAX_MEGABYTES = 1536
 """A picture of the 64 million pixels that are accepted may take this much above the empty process."""
 HANG_SECONDS = 120
 BOUNDARY = b"fuzz"
@@ -55,9 +55,9 @@ class Report:
         """Keeps the worst, and what was too slow or too large as a fault."""
         self.slowest = max(self.slowest, (seconds, f"{number}: {how}"))
         self.largest = max(self.largest, (megabytes, f"{number}: {how}"))
-        if seconds > MOST_SECONDS:
+        if seconds > MAX_SECONDS:
             self.faults.append((number, how, f"{seconds:.1f} s", data))
-        if megabytes > MOST_MEGABYTES:
+        if megabytes > MAX_MEGABYTES:
             self.faults.append((number, how, f"{megabytes:.0f} MB", data))
 
 

@@ -25,13 +25,13 @@ from deepfake.training.frozen.features import read_features
 from deepfake.training.frozen.heads import Moments, balanced_weights
 from deepfake.training.frozen.views import View
 
-FEWEST = 8
+MIN_CLASS_IMAGES = 8
 """Of each class, where an AUC is given."""
 
 
 def auc(scores: np.ndarray, fake: np.ndarray) -> float:
-    """ROC AUC; NaN with fewer than ``FEWEST`` of a class."""
-    if min(fake.sum(), (~fake).sum()) < FEWEST:
+    """ROC AUC; NaN with fewer than ``MIN_CLASS_IMAGES`` of a class."""
+    if min(fake.sum(), (~fake).sum()) < MIN_CLASS_IMAGES:
         return float("nan")
     return float(roc_auc_score(fake, scores))
 
@@ -40,7 +40,11 @@ def within_fifths(scores: np.ndarray, fake: np.ndarray, sharp: np.ndarray) -> fl
     """Mean of the AUCs within fifths of sharpness, each counting by its smaller class."""
     fifth = pd.qcut(pd.Series(sharp).rank(method="first"), 5, labels=False).to_numpy()
     parts = [(scores[fifth == n], fake[fifth == n]) for n in range(5)]
-    counted = [(auc(s, f), min(f.sum(), (~f).sum())) for s, f in parts if min(f.sum(), (~f).sum()) >= FEWEST]
+    counted = [
+        (auc(s, f), min(f.sum(), (~f).sum()))
+        for s, f in parts
+        if min(f.sum(), (~f).sum()) >= MIN_CLASS_IMAGES
+    ]
     if not counted:
         return float("nan")
     return float(np.average([value for value, _ in counted], weights=[count for _, count in counted]))
@@ -103,7 +107,7 @@ def main() -> None:
             real = ~fake & ~train & shown
             own = fakes | (real & np.isin(source, list(set(source[mine]))))
             every = fakes | real
-            if fakes.sum() < FEWEST or (own & ~fake).sum() < FEWEST:
+            if fakes.sum() < MIN_CLASS_IMAGES or (own & ~fake).sum() < MIN_CLASS_IMAGES:
                 continue
             fifths = within_fifths(scores[own], fake[own], sharp[own])
             print(

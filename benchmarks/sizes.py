@@ -21,7 +21,7 @@ from deepfake.images.walk import list_image_files
 
 SIZES = (256, 320, 400, 500, 640, 800, 1000, 1280, 1700, 2400)
 """Longer sides in pixels."""
-LARGE = 140
+LARGE_SIDE = 140
 """Long side in pixels from which a face is called large here: its square then has the 256 pixels of the
 pictures that detectors learn from. Less detail is another picture."""
 GOAL = 0.15
@@ -82,7 +82,9 @@ def summary(found: dict[str, dict[str, Row]]) -> list[str]:
     lines, moved, large, other = [], [], [], []
     for name, rows in found.items():
         scores = [rows[str(side)][0] for side in SIZES if str(side) in rows]
-        seen = [rows[str(side)][0] for side in SIZES if str(side) in rows and rows[str(side)][1] >= LARGE]
+        seen = [
+            rows[str(side)][0] for side in SIZES if str(side) in rows and rows[str(side)][1] >= LARGE_SIDE
+        ]
         apart = {key: abs(row[0] - rows["1000"][0]) for key, row in rows.items() if not key.isdigit()}
         other += apart.values()
         moved.append(max(scores) - min(scores))
@@ -94,7 +96,7 @@ def summary(found: dict[str, dict[str, Row]]) -> list[str]:
     lines += [
         f"range over {len(SIZES)} sizes: mean {np.mean(moved):.3f}, largest {max(moved):.2f}, "
         f"within {GOAL}: {sum(value <= GOAL for value in moved)} of {len(moved)}",
-        f"the same where the face has {LARGE} pixels and more: mean {np.mean(large):.3f}, "
+        f"the same where the face has {LARGE_SIDE} pixels and more: mean {np.mean(large):.3f}, "
         f"largest {max(large):.2f}, within {GOAL}: {sum(value <= GOAL for value in large)} of {len(large)}",
         f"turned or in a margin, against without: mean {np.mean(other):.3f}, largest {max(other):.2f}, "
         f"within 0.05: {sum(value <= 0.05 for value in other)} of {len(other)}",

@@ -9,8 +9,7 @@ import os
 from pathlib import Path
 
 from deepfake.errors import UserError
-from deepfake.util.cache import VARIABLE as CACHE
-from deepfake.util.cache import cache_folder, expanded
+from deepfake.util.cache import CACHE_VARIABLE, cache_folder, expanded
 
 DEMO_VARIABLE = "DEEPFAKE_DEMO"
 DEMO_EXPLANATION = (
@@ -28,7 +27,7 @@ def capped(usual: int, demo: int) -> int:
     return demo if is_demo() else usual
 
 
-VARIABLE = "DEEPFAKE_DATA"
+DATA_VARIABLE = "DEEPFAKE_DATA"
 
 
 class DataRootError(UserError):
@@ -48,7 +47,7 @@ def own_sets_folder() -> Path:
         raise DataRootError(
             "no_cache_folder",
             f"The app has no folder of its own to put a data set in ({error.strerror}). Whoever runs the app "
-            f"starts it with {CACHE} set to a folder that may be written to.",
+            f"starts it with {CACHE_VARIABLE} set to a folder that may be written to.",
         ) from error
 
 
@@ -57,7 +56,7 @@ def operator_roots() -> list[Path]:
     roots: list[Path] = []
     if is_demo():
         return roots
-    for text in os.environ.get(VARIABLE, "").split(os.pathsep):
+    for text in os.environ.get(DATA_VARIABLE, "").split(os.pathsep):
         if text.strip():
             _add(roots, expanded(text.strip()))
     return roots
@@ -103,8 +102,9 @@ def resolve_in_roots(text: str) -> Path:
     if not roots:
         raise DataRootError(
             "outside_roots",
-            f"No folder of this machine may be opened: the environment variable {VARIABLE} names none. "
-            f"Whoever runs the app starts it with {VARIABLE} set to the folder that holds the data sets.",
+            f"No folder of this machine may be opened: the environment variable {DATA_VARIABLE} names none. "
+            f"Whoever runs the app starts it with {DATA_VARIABLE} set to the folder that holds the data "
+            "sets.",
         )
     inside = [path for root in roots if (path := _resolved(root, text)) and _is_below(path, roots)]
     for path in inside:
@@ -115,7 +115,7 @@ def resolve_in_roots(text: str) -> Path:
     raise DataRootError(
         "outside_roots",
         f"'{text}' lies outside the folders that may be opened. Expected a path below "
-        f"{', '.join(map(str, roots))}. Whoever runs the app can add folders in {VARIABLE}.",
+        f"{', '.join(map(str, roots))}. Whoever runs the app can add folders in {DATA_VARIABLE}.",
     )
 
 

@@ -13,7 +13,7 @@ from ui.page import escape_markdown, show_tabs, start_page
 from ui.robustness.measure import show_form, show_last_run, show_progress
 from ui.robustness.results import show_attacks, show_map, show_perturbation
 
-FEW = 200  # below it the 95% interval of an accuracy is wider than some 10 points
+MIN_IMAGES = 200  # below it the 95% interval of an accuracy is wider than some 10 points
 
 
 def main() -> None:
@@ -93,7 +93,7 @@ def show_results(chosen: list[Entry], names: list[str]) -> None:
             icon=":material/info:",
         )
     fewest = min(entry.result.n_fake + entry.result.n_real for entry in chosen)
-    if fewest < FEW:
+    if fewest < MIN_IMAGES:
         st.info(
             f"With {fewest:,} pictures the intervals are wide: small differences may be chance.",
             icon=":material/info:",

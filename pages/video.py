@@ -6,7 +6,7 @@ import logging
 
 import streamlit as st
 
-from deepfake.detection.batch import KEPT_BYTES
+from deepfake.detection.batch import MAX_KEPT_BYTES
 from deepfake.detection.card import Card, ModelError, default_name, load_card, model_names
 from deepfake.detection.figures import frame_picture, video_figure, video_table
 from deepfake.detection.text import CALL_WORDS, video_headline, video_number_line
@@ -132,7 +132,7 @@ def show_empty_state() -> None:
             f"- Up to {MAX_FRAMES} evenly spaced frames are judged as if each were a photograph\n"
             "- Nothing is said of sound, of motion, or of how frames follow each other\n"
             "- The video stays in this server's memory until you clear it or close this app, and is not "
-            f"written to disk; one above {KEPT_BYTES // MIB} MB is let go when you leave this page, its "
+            f"written to disk; one above {MAX_KEPT_BYTES // MIB} MB is let go when you leave this page, its "
             "verdict stays"
         )
         link_to_page("pages/check.py", "Images go to the page Check an image")

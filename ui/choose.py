@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from deepfake.data.index import DatasetIndex, index_dataset, splits_in_order
 from deepfake.data.sets import demo_set, fetch_kaggle, list_sets, make_demo
 from deepfake.errors import UserError
-from deepfake.settings import DEMO_EXPLANATION, VARIABLE, is_demo, operator_roots, resolve_in_roots
+from deepfake.settings import DATA_VARIABLE, DEMO_EXPLANATION, is_demo, operator_roots, resolve_in_roots
 from deepfake.util.jobs import find_job, start_job
 from ui.jobs import show_job
 from ui.page import escape_markdown
@@ -53,9 +53,9 @@ def ask_for_folder(
     chosen = place.selectbox(
         "Dataset, or the path of a folder", list(sets), index=first if sets else None, key=key,
         bind="query-params", on_change=on_change, accept_new_options=True,
-        help=f"Choose one, or type the path of a folder inside one that the operator opened ({VARIABLE}). "
-        "Supported layouts: Train, Validation, Test with Fake and Real in each; Fake and Real alone; or a "
-        "folder with a manifest.csv.",
+        help=f"Choose one, or type the path of a folder inside one that the operator opened "
+        f"({DATA_VARIABLE}). Supported layouts: Train, Validation, Test with Fake and Real in each; Fake and "
+        "Real alone; or a folder with a manifest.csv.",
     )  # fmt: skip
     try:
         return sets[chosen] if chosen in sets else resolve_in_roots(chosen or "")
@@ -177,9 +177,9 @@ def offer_others(*, expanded: bool = False) -> None:
 def explain_folder() -> None:
     """How to open a folder of one's own."""
     st.markdown(
-        f"**Open a folder.** Set the environment variable `{VARIABLE}` to your dataset folder and start the "
-        "app again (several folders: separated as in `PATH`). Supported layouts: `Train`, `Validation` and "
-        "`Test` with `Fake` and `Real` in each; `Fake` and `Real` alone; or a `manifest.csv` with path, "
+        f"**Open a folder.** Set the environment variable `{DATA_VARIABLE}` to your dataset folder and "
+        "start the app again (several folders: separated as in `PATH`). Supported layouts: `Train`, "
+        "`Validation` and `Test` with `Fake` and `Real` in each; `Fake` and `Real` alone; or a `manifest.csv` with path, "
         "split and label."
     )
     if (roots := operator_roots()) and not list_sets():

@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitPageNotFoundError
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from deepfake.detection.batch import KEPT_BYTES
+from deepfake.detection.batch import MAX_KEPT_BYTES
 from deepfake.errors import UserError
 from deepfake.images.formats import identify
 from deepfake.util.text import format_bytes
@@ -26,7 +26,7 @@ IMAGES, VIDEO = "Check an image", "Check a video"
 """Titles of the pages that keep uploads."""
 LET_GO = (
     "The file itself was let go when you left the page: each page keeps at most "
-    f"{format_bytes(KEPT_BYTES)} of files. Upload it again to look closer."
+    f"{format_bytes(MAX_KEPT_BYTES)} of files. Upload it again to look closer."
 )
 
 
@@ -111,9 +111,9 @@ class Shelf:
         return any(file_id in listed for listed in self._listed.values())
 
     def leave(self) -> None:
-        """The page was left: no widget lists anything, and bytes beyond ``KEPT_BYTES`` are let go."""
+        """The page was left: no widget lists anything, and bytes beyond ``MAX_KEPT_BYTES`` are let go."""
         self._listed.clear()
-        room = KEPT_BYTES
+        room = MAX_KEPT_BYTES
         for upload in self.uploads:
             size = len(upload.content or b"")
             if size > room:
@@ -183,10 +183,10 @@ def show_name(place: DeltaGenerator, name: str, file_id: str, number: int | None
 
 def warn_of_weight(shelf: Shelf) -> None:
     """Says before the page is left what leaving it costs."""
-    if shelf.n_bytes > KEPT_BYTES:
+    if shelf.n_bytes > MAX_KEPT_BYTES:
         st.caption(
             f"These files take {format_bytes(shelf.n_bytes)}. When you go to another page, verdicts stay, "
-            f"but of the files only the first {format_bytes(KEPT_BYTES)}."
+            f"but of the files only the first {format_bytes(MAX_KEPT_BYTES)}."
         )
 
 

@@ -183,9 +183,9 @@ def _gather(options: argparse.Namespace) -> int:
 
 def _landmarks(options: argparse.Namespace) -> int:
     from deepfake.data.index import DatasetIndex, index_dataset
-    from deepfake.data.synthesis.landmarks import FILE, write_landmarks
+    from deepfake.data.synthesis.landmarks import LANDMARKS_FILE, write_landmarks
 
-    output_path(options.data / FILE)  # said now, not after the work
+    output_path(options.data / LANDMARKS_FILE)  # said now, not after the work
     data = index_dataset(options.data).select(split="Train", source=options.source)
     photographs = data.table[data.table["label"] == 0].reset_index(drop=True)
 

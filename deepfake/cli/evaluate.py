@@ -329,7 +329,7 @@ def run_robustness(options: argparse.Namespace) -> int:
         raise UserError("bad_images", f"--images must be 2 or more. Received {options.images}.")
     from deepfake.data.index import index_dataset
     from deepfake.detection.detector import get_detector
-    from deepfake.robustness.record import FILE, add_kinds, to_dict, write_robustness
+    from deepfake.robustness.record import ROBUSTNESS_FILE, add_kinds, to_dict, write_robustness
     from deepfake.robustness.sweep import EPSILONS, balanced_sample, data_title, subject_of, sweep
 
     kinds = _kinds(options.kind)
@@ -342,7 +342,7 @@ def run_robustness(options: argparse.Namespace) -> int:
     detectors = [get_detector(name) for name in dict.fromkeys(options.model or [None])]
     if options.record:
         for each in detectors:
-            output_path(each.card.folder / FILE)  # said now, not after the work
+            output_path(each.card.folder / ROBUSTNESS_FILE)  # said now, not after the work
     title = data_title(data, options.split, options.source)
     start = time.perf_counter()
     results = sweep(

@@ -23,7 +23,7 @@ from deepfake.cli.options import (
     share,
 )
 from deepfake.errors import UserError
-from deepfake.training.options import OPTIONS, Kind, Option, with_options
+from deepfake.training.options import OPTIONS, Option, OptionKind, with_options
 from deepfake.training.recipe import RECIPES, Recipe, fitted, without_sources
 from deepfake.util.text import plain_name
 
@@ -166,7 +166,7 @@ def add_train(commands: Any) -> None:
     train.set_defaults(command=_train)
 
 
-_TYPES: dict[Kind, Callable[[str], Any]] = {
+_TYPES: dict[OptionKind, Callable[[str], Any]] = {
     "count": positive,
     "number": positive_number,
     "side": image_size,

@@ -34,9 +34,9 @@ FEATURES: dict[str, str] = {
 """What the classifier sees, in words: of JPEG, how coarse its quantisation tables are, and which they are."""
 FROM_FILE = ("width", "height", "n_bytes", "bytes_per_pixel", "coarseness", "tables")
 """Those that are facts of the file; the others are taken from its pixels as a whole."""
-FEWEST = 20
+MIN_CLASS_IMAGES = 20
 """Images of each class that a split needs for a check."""
-MOST = 10_000
+MAX_SPLIT_IMAGES = 10_000
 """Images of a split that are used; more change nothing."""
 FOLDS = 5
 BINS = 12
@@ -94,12 +94,12 @@ def check_shortcut(split: str, facts: pd.DataFrame, contents: NDArray[Any], seed
         seed: of the sample and the folds.
 
     Returns:
-        The result; None where a class has fewer than ``FEWEST`` contents.
+        The result; None where a class has fewer than ``MIN_CLASS_IMAGES`` contents.
     """
     facts = _sample(facts.iloc[np.sort(np.unique(contents, return_index=True)[1])], seed)
     labels = facts["label"].to_numpy(np.int64)
     n_fake, n_real = int(labels.sum()), int((labels == 0).sum())
-    if min(n_fake, n_real) < FEWEST:
+    if min(n_fake, n_real) < MIN_CLASS_IMAGES:
         return None
     folds = _folds(labels, seed)
     bins = {name: _bins(name, facts[name].to_numpy()) for name in FEATURES}
@@ -120,9 +120,11 @@ def check_shortcut(split: str, facts: pd.DataFrame, contents: NDArray[Any], seed
 
 
 def _sample(facts: pd.DataFrame, seed: int) -> pd.DataFrame:
-    if len(facts) <= MOST:
+    if len(facts) <= MAX_SPLIT_IMAGES:
         return facts
-    return facts.iloc[np.sort(np.random.default_rng(seed).choice(len(facts), MOST, replace=False))]
+    return facts.iloc[
+        np.sort(np.random.default_rng(seed).choice(len(facts), MAX_SPLIT_IMAGES, replace=False))
+    ]
 
 
 def _auc(
@@ -198,9 +200,9 @@ TINY = 64
 """A shorter side, in pixels, below which a face holds too little to judge."""
 USUAL_SIZE_SHARE = 0.9
 """Where this part of the images has one size, the others are called odd."""
-MOST_PAIRS = 20_000
+MAX_PAIRS = 20_000
 """Near-duplicate pairs that are kept, the nearest."""
-MOST_CACHED_BYTES = 128_000_000
+MAX_CACHED_BYTES = 128_000_000
 _VERSION = 2
 _TABLES = ("unreadable", "duplicates", "near", "out_of_line")
 
@@ -217,7 +219,7 @@ class Audit:
         near: pairs of different files that look alike: ``first``, ``second`` (paths), ``bits`` (by how many
             of 64 their perceptual hashes differ), ``first_split``, ``second_split``, ``first_label``,
             ``second_label``; the nearest first.
-        near_found: how many such pairs there are; ``near`` holds at most ``MOST_PAIRS``.
+        near_found: how many such pairs there are; ``near`` holds at most ``MAX_PAIRS``.
         out_of_line: ``path``, ``reason``, ``value``.
         shortcuts: one for each split that has enough of both classes.
     """
@@ -349,7 +351,7 @@ def _near(table: pd.DataFrame, measures: Measures, contents: NDArray[Any]) -> tu
     rows.sort()
     first, second, bits = near_pairs(measures.perceptual[rows])
     found = first.size
-    first, second, bits = rows[first[:MOST_PAIRS]], rows[second[:MOST_PAIRS]], bits[:MOST_PAIRS]
+    first, second, bits = rows[first[:MAX_PAIRS]], rows[second[:MAX_PAIRS]], bits[:MAX_PAIRS]
     columns: dict[str, Any] = {}
     for name, column in (("", "path"), ("_split", "split"), ("_label", "label")):
         values = table[column].astype(str).to_numpy() if column == "split" else table[column].to_numpy()
@@ -437,6 +439,6 @@ def _save(inventory: Inventory, result: Audit) -> None:
     try:
         folder = cache_folder("audits")
         write_whole(folder / f"{cache_name(inventory.root)}.json", json.dumps(kept).encode())
-        prune(folder, MOST_CACHED_BYTES)
+        prune(folder, MAX_CACHED_BYTES)
     except OSError:  # the next opening audits again
         return

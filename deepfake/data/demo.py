@@ -22,10 +22,10 @@ from deepfake.errors import UserError
 from deepfake.images.encode import jpeg_bytes
 from deepfake.types import Landmarks, Pixels
 
-SIDE = 192
+DRAWN_SIDE = 192
 SPLIT_SHARES = (2 / 3, 1 / 6, 1 / 6)
 """Of Train, Validation and Test."""
-DEMO_IMAGES, LEAST_IMAGES = 480, 12
+DEMO_IMAGES, MIN_IMAGES = 480, 12
 _SCALE = 2  # drawn twice as large, then shrunk: smooth lines
 _AT_ONCE = 2  # threads; OpenCV draws without Python's lock
 _QUALITIES = (75, 96)  # of the JPEG files, the same range for both classes
@@ -74,8 +74,8 @@ def write_demo(
     Raises:
         DemoError: the folder holds something, cannot be written to, or too few images are asked for.
     """
-    if images < LEAST_IMAGES:
-        raise DemoError("too_few_images", f"Ask for at least {LEAST_IMAGES} images. Received: {images}.")
+    if images < MIN_IMAGES:
+        raise DemoError("too_few_images", f"Ask for at least {MIN_IMAGES} images. Received: {images}.")
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise DemoError("not_empty", f"{folder} is not an empty folder. Name a new one.")
@@ -115,9 +115,11 @@ def draw_fake(rng: np.random.Generator) -> Pixels:
     matrix = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]], np.float32)
     # Shrunk and enlarged again on the way, as a generator of few pixels would leave it.
     small = cv2.resize(inner, None, fx=0.33, fy=0.33, interpolation=cv2.INTER_AREA)
-    inner = cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-    inner = cv2.warpAffine(inner, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    mask = np.zeros((SIDE, SIDE), np.float32)
+    inner = cv2.resize(small, (DRAWN_SIDE, DRAWN_SIDE), interpolation=cv2.INTER_LINEAR)
+    inner = cv2.warpAffine(
+        inner, matrix, (DRAWN_SIDE, DRAWN_SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+    )
+    mask = np.zeros((DRAWN_SIDE, DRAWN_SIDE), np.float32)
     axes = [axis * float(rng.uniform(0.72, 0.88)) for axis in base.axes]
     cv2.ellipse(mask, (base.centre, (2 * axes[0], 2 * axes[1]), 0.0), 1.0, -1)
     mask = cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(2, 5)))[..., None]
@@ -132,13 +134,13 @@ def _unlike(one: DrawnFace, other: DrawnFace) -> float:
 
 
 def _cheek(face: DrawnFace) -> tuple[int, int]:
-    eye, _, nose = (face.landmarks[:3] * SIDE).round().astype(int)
+    eye, _, nose = (face.landmarks[:3] * DRAWN_SIDE).round().astype(int)
     return int(nose[1]), int(eye[0])
 
 
 def draw_face(rng: np.random.Generator) -> DrawnFace:
     """One drawing: a hatched oval with hair, eyes, nose and mouth before a wall with shapes on it."""
-    side = SIDE * _SCALE
+    side = DRAWN_SIDE * _SCALE
     wall, skin, hair, shirt, eye = (_colour(rng, *limits) for limits in _PALETTE)
     ink: Colour = (30, 28, 36)
     line = 3 * _SCALE
@@ -178,7 +180,7 @@ def draw_face(rng: np.random.Generator) -> DrawnFace:
     lips = np.array([corners[0], at(0, mouth_level + smile), corners[1]], np.int32)
     cv2.polylines(canvas, [lips], False, (150, 40, 50), line + 2, cv2.LINE_AA)
     points = [at(-apart, level), at(apart, level), at(0, 0.24), *corners]
-    pixels = np.asarray(cv2.resize(canvas, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    pixels = np.asarray(cv2.resize(canvas, (DRAWN_SIDE, DRAWN_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
     centre = (float(middle[0]) / _SCALE, float(middle[1]) / _SCALE)
     return DrawnFace(
         pixels,

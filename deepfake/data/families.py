@@ -16,7 +16,7 @@ from pathlib import Path
 
 from deepfake.errors import UserError
 
-COLUMNS = ("videoname", "label", "original")
+METADATA_COLUMNS = ("videoname", "label", "original")
 SIZE_COLUMNS = ("original_width", "original_height")
 LABELS = {"FAKE": "Fake", "REAL": "Real"}
 
@@ -53,7 +53,7 @@ def read_metadata(table: Path, *, sizes: bool = False) -> list[Member]:
     Raises:
         FamilyError: ``no_metadata``: the table is missing; ``bad_metadata``: a column or a value is.
     """
-    needed = COLUMNS + (SIZE_COLUMNS if sizes else ())
+    needed = METADATA_COLUMNS + (SIZE_COLUMNS if sizes else ())
     try:
         with table.open(encoding="utf-8", newline="") as text:
             rows = csv.DictReader(text)

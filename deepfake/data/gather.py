@@ -64,7 +64,7 @@ def _runs(inside: NDArray[np.bool_], length: int) -> list[tuple[int, int]]:
     return [(int(start), int(end)) for start, end in pairs if abs(end - start - length) <= _OFF]
 
 
-SIDE = 256
+IMAGE_SIDE = 256
 QUALITIES = (70, 95)  # of the one JPEG pass, lowest and highest
 STORED_QUALITY = 95
 
@@ -360,7 +360,7 @@ def in_one_form(pixels: Pixels, draw: float) -> Pixels:
         (256, 256, 3) uint8.
     """
     low, high = QUALITIES
-    return jpeg(resize(centre_square(pixels), SIDE), low + int(draw * (high - low + 1)))
+    return jpeg(resize(centre_square(pixels), IMAGE_SIDE), low + int(draw * (high - low + 1)))
 
 
 def name_draw(name: str) -> float:

@@ -25,7 +25,7 @@ from deepfake.util.cache import DAMAGED, cache_folder, changed, prune
 from deepfake.util.files import write_whole
 from deepfake.util.jobs import Stopped
 
-MOST_CACHED_BYTES = 512_000_000
+MAX_CACHED_BYTES = 512_000_000
 _VERSION = 2
 _CHUNK = 64  # files handed to a thread at once
 _SAVE_EVERY = 20_000
@@ -230,6 +230,6 @@ def _save(
     try:
         folder = cache_folder("measures")
         write_whole(folder / f"{cache_name(inventory.root)}.npz", buffer.getvalue())
-        prune(folder, MOST_CACHED_BYTES)
+        prune(folder, MAX_CACHED_BYTES)
     except OSError:  # nothing is kept then; the audit itself is as good
         return

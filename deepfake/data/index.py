@@ -39,7 +39,7 @@ _SPLIT_NAMES = {
 }
 _CLASS_LABELS = {"fake": 1, "real": 0}
 _COLUMNS = ["path", "split", "label", "source", "generator"]
-_MOST_NAMED = 8
+_MAX_NAMED = 8
 """Rows or folders that one sentence names; of the others it tells how many there are."""
 
 
@@ -229,7 +229,7 @@ def _check_paths(manifest: Path, paths: pd.Series[str]) -> None:
 
 def _in_rows(values: pd.Series[str]) -> str:
     """The first rows and what they hold: ``row 2 ('a.jpg'), row 5 ('b.jpg') and 3 more``."""
-    named = [f"row {row} ({value!r})" for row, value in list(values.items())[:_MOST_NAMED]]
+    named = [f"row {row} ({value!r})" for row, value in list(values.items())[:_MAX_NAMED]]
     more = len(values) - len(named)
     return ", ".join(named) + (f" and {more:,} more" if more else "")
 
@@ -255,7 +255,7 @@ def _images(number: int) -> str:
 def _named(counts: Mapping[str, int]) -> str:
     """The names with the largest counts: ``cats (12), dogs (3) and 2 more``."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    named = [f"{name} ({count:,})" if count else name for name, count in ordered[:_MOST_NAMED]]
+    named = [f"{name} ({count:,})" if count else name for name, count in ordered[:_MAX_NAMED]]
     more = len(ordered) - len(named)
     return ", ".join(named) + (f" and {more:,} more" if more else "")
 

@@ -27,7 +27,7 @@ from deepfake.images.walk import walk_images
 from deepfake.util.cache import DAMAGED, cache_folder, prune
 from deepfake.util.files import write_whole
 
-MOST_CACHED_BYTES = 256_000_000
+MAX_CACHED_BYTES = 256_000_000
 TEXTS = ("split", "source", "generator", "format")
 NUMBERS: dict[str, Any] = {
     "label": np.int8,
@@ -38,7 +38,7 @@ NUMBERS: dict[str, Any] = {
     "tables": np.uint32,
     "coarseness": np.float32,
 }
-COLUMNS = (
+INVENTORY_COLUMNS = (
     *("path", "split", "label", "source", "generator"),
     *("n_bytes", "modified", "format", "width", "height", "tables", "coarseness"),
 )
@@ -50,7 +50,7 @@ Stamps = dict[str, int]
 
 _recent: dict[Path, _Recent] = {}
 _recent_lock = threading.Lock()
-_MOST_RECENT = 3
+_MAX_RECENT = 3
 _CHECKING_SHARE = 0.05
 """Of the time, the most that goes into looking at the files of a data set that is in memory already."""
 
@@ -77,7 +77,7 @@ class Inventory:
 
     def index(self) -> DatasetIndex:
         """The plain index of the same images."""
-        table = self.table[list(COLUMNS[:5])]
+        table = self.table[list(INVENTORY_COLUMNS[:5])]
         return DatasetIndex(self.root, table.astype({"label": int}), self.notes)
 
 
@@ -124,7 +124,7 @@ def take_inventory(
     stamps = _stamps(root)
     facts = _file_facts(index, kept.inventory.table if kept else None, on_progress)
     table = index.table.assign(label=index.table["label"].astype(np.int8), **facts)
-    table = table[list(COLUMNS)].astype(dict.fromkeys(TEXTS, "category"))
+    table = table[list(INVENTORY_COLUMNS)].astype(dict.fromkeys(TEXTS, "category"))
     inventory = Inventory(root, table, index.notes, _fingerprint(root, stamps, table))
     _save(inventory, stamps)
     return _remember(_Recent(inventory, stamps))
@@ -142,7 +142,7 @@ def _remember(opened: _Recent) -> Inventory:
     with _recent_lock:
         _recent.pop(opened.inventory.root, None)
         _recent[opened.inventory.root] = opened
-        while len(_recent) > _MOST_RECENT:
+        while len(_recent) > _MAX_RECENT:
             del _recent[next(iter(_recent))]
     return opened.inventory
 
@@ -262,7 +262,7 @@ def _save(inventory: Inventory, stamps: Stamps) -> None:
     try:
         folder = cache_folder("inventories")
         write_whole(folder / f"{cache_name(inventory.root)}.npz", buffer.getvalue())
-        prune(folder, MOST_CACHED_BYTES)
+        prune(folder, MAX_CACHED_BYTES)
     except OSError:
         return
 
@@ -278,7 +278,7 @@ def _load(root: Path) -> _Recent | None:
             columns |= {name: kept[name] for name in NUMBERS}
             for column in TEXTS:
                 columns[column] = pd.Categorical.from_codes(kept[column], facts["names"][column])
-        table = pd.DataFrame({name: columns[name] for name in COLUMNS})
+        table = pd.DataFrame({name: columns[name] for name in INVENTORY_COLUMNS})
         stamps: Stamps = facts["stamps"]
         inventory = Inventory(root, table, tuple(facts["notes"]), _fingerprint(root, stamps, table))
         return _Recent(inventory, stamps)

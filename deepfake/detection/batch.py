@@ -29,7 +29,7 @@ MAX_PICTURES = capped(2_000, 100)
 """Pictures in one batch of a page."""
 THUMBNAIL_SIDE = 96
 """Longest side of a thumbnail, in pixels; some 2 kB each."""
-KEPT_BYTES = 64 * 2**20
+MAX_KEPT_BYTES = 64 * 2**20
 """Bytes of a batch's pictures that stay to be looked at again; later ones are let go once judged."""
 
 
@@ -128,7 +128,7 @@ def count_images(uploads: Iterable[tuple[str, bytes]]) -> int:
 class Batch:
     """Uploads that one thread checks beside a page; ``rows`` grows and may be read at any time.
 
-    Memory stays flat: a picture's bytes are let go once it is judged, but for the first ``KEPT_BYTES``.
+    Memory stays flat: a picture's bytes are let go once it is judged, but for the first ``MAX_KEPT_BYTES``.
 
     Attributes:
         detector: its name.
@@ -207,7 +207,7 @@ class Batch:
     def _keep(self, row: Outcome, source: Source) -> Outcome:
         if row.verdict is None or not isinstance(source.content, bytes):
             return row
-        if self._kept + len(source.content) > KEPT_BYTES:
+        if self._kept + len(source.content) > MAX_KEPT_BYTES:
             return row
         self._kept += len(source.content)
         return replace(row, content=source.content)

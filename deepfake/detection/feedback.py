@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from deepfake.detection.card import Card
     from deepfake.detection.verdict import Verdict
 
-VARIABLE = "DEEPFAKE_FEEDBACK"
+FEEDBACK_VARIABLE = "DEEPFAKE_FEEDBACK"
 """Environment variable that names the folder."""
-FILE = "feedback.jsonl"
+FEEDBACK_FILE = "feedback.jsonl"
 PICTURES = "pictures"
 MAX_FILE_BYTES = 64 * 2**20
 """The file of answers grows to this many bytes (64 MiB)."""
@@ -65,7 +65,7 @@ class Feedback:
 
 def feedback_folder() -> Path | None:
     """Where answers are kept; None where the operator named no folder."""
-    return folder_named(VARIABLE)
+    return folder_named(FEEDBACK_VARIABLE)
 
 
 def keep_feedback(verdict: Verdict, card: Card, truth: Truth, picture: bytes | None = None) -> Feedback:
@@ -83,7 +83,7 @@ def keep_feedback(verdict: Verdict, card: Card, truth: Truth, picture: bytes | N
     """
     folder = feedback_folder()
     if folder is None:
-        raise FeedbackRefused("feedback_off", f"Nothing is kept here: {VARIABLE} names no folder.")
+        raise FeedbackRefused("feedback_off", f"Nothing is kept here: {FEEDBACK_VARIABLE} names no folder.")
     name = None
     if picture is not None:  # the name comes from the bytes, never from the person
         name = f"{verdict.sha256}.{load_image(picture).facts.format.lower()}"
@@ -114,7 +114,7 @@ def _write(folder: Path, answer: Feedback, picture: bytes | None) -> None:
     lock = hold(folder / "lock", patience=5.0)
     if lock is None:
         raise FeedbackRefused("feedback_failed", "Many answer at once just now. Try again in a moment.")
-    with lock, (folder / FILE).open("ab") as file:
+    with lock, (folder / FEEDBACK_FILE).open("ab") as file:
         line = (json.dumps(answer.to_dict(), allow_nan=False) + "\n").encode()
         if file.tell() + len(line) > MAX_FILE_BYTES:
             raise _full()

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-SMALLEST_FACE = 35
+MIN_FACE_SIDE = 35
 """Longest side of a face in pixels below which a detector without measured rules does not decide."""
 
 
@@ -163,7 +163,7 @@ class Rules:
         command: what measures them again; empty where they were not measured.
     """
 
-    smallest_face: int = SMALLEST_FACE
+    smallest_face: int = MIN_FACE_SIDE
     by_face_size: tuple[SizeRow, ...] = ()
     real_scores: RealScores | None = None
     whole: WholeRule | None = None
@@ -198,7 +198,7 @@ def read_rules(contents: Mapping[str, Any]) -> Rules:
     given = dict(contents)
     scores, whole, overlay = (given.get(name) for name in ("real_scores", "whole", "overlay"))
     rules = Rules(
-        smallest_face=int(given.get("smallest_face", SMALLEST_FACE)),
+        smallest_face=int(given.get("smallest_face", MIN_FACE_SIDE)),
         by_face_size=tuple(SizeRow(**row) for row in given.get("by_face_size", ())),
         real_scores=scores
         and RealScores(

@@ -17,7 +17,7 @@ from deepfake.perturbations.overlay import sticker, text
 from deepfake.types import CallName, Pixels, Thresholds
 from deepfake.util.text import format_percent
 
-Kind = Literal[
+ChangeKind = Literal[
     "JPEG",
     "Resize",
     "Blur",
@@ -44,7 +44,7 @@ class Change:
         mild: whether a picture that was only sent or saved again has been through as much.
     """
 
-    kind: Kind
+    kind: ChangeKind
     amount: float
     unit: str
     mild: bool
@@ -206,7 +206,7 @@ def _resize(crop: Pixels, share: float) -> np.ndarray:
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-_CHANGED: Mapping[Kind, Callable[[Pixels, float], np.ndarray]] = {
+_CHANGED: Mapping[ChangeKind, Callable[[Pixels, float], np.ndarray]] = {
     "JPEG": lambda crop, quality: primitives.jpeg(crop, int(quality)),
     "Resize": _resize,
     "Blur": lambda crop, sigma: primitives.blur(crop, sigma, at_least=0.35),  # less changes nothing

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Preview = Callable[[Pixels, "Verdict"], bytes]
 """Makes a JPEG file of a frame's pixels and its verdict, for the screen."""
-LEAST_STRETCH = 3
+MIN_STRETCH_FRAMES = 3
 """Frames in a row that are called fake before a stretch is named."""
 STRETCH_SHARE = 0.25
 """Of the frames that can be decided on, from which a stretch makes the video fake."""
@@ -105,11 +105,11 @@ class VideoVerdict:
     def stretch(self) -> Stretch | None:
         """The longest stretch in which every frame that can be decided on is called fake.
 
-        None where it is shorter than ``LEAST_STRETCH`` frames, or is all of the video.
+        None where it is shorter than ``MIN_STRETCH_FRAMES`` frames, or is all of the video.
         """
         runs = [list(run) for fake, run in groupby(self.deciding, _called_fake) if fake]
         longest = max(runs, key=len, default=[])
-        if len(longest) < LEAST_STRETCH or len(longest) == len(self.deciding):
+        if len(longest) < MIN_STRETCH_FRAMES or len(longest) == len(self.deciding):
             return None
         scores = [frame.verdict.p_fake or 0.0 for frame in longest]
         return Stretch(longest[0].second, longest[-1].second, len(longest), median(scores))

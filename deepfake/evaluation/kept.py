@@ -110,7 +110,7 @@ def scored_bytes(path: Path, *, perturbed: bool) -> bytes:
 
 
 ENTRY, SCORES = "entry.json", "scores.csv"
-MOST_BYTES = 256_000_000
+MAX_STORED_BYTES = 256_000_000
 """Of all that is kept; the oldest go first."""
 
 
@@ -245,5 +245,5 @@ def _drop_oldest(newest: Path) -> None:
     total = (newest / SCORES).stat().st_size
     for path in entries:
         total += path.stat().st_size
-        if total > MOST_BYTES:
+        if total > MAX_STORED_BYTES:
             shutil.rmtree(path.parent, ignore_errors=True)

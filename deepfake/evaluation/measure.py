@@ -28,7 +28,7 @@ from deepfake.networks.scoring import score_files
 from deepfake.types import OperatingPoint, class_name
 from deepfake.util.cache import DAMAGED, cache_folder, prune
 from deepfake.util.files import write_whole
-from deepfake.util.jobs import Job, Report, Stopped, follow_process, start_job
+from deepfake.util.jobs import Job, ReportProgress, Stopped, follow_process, start_job
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def measure(
     )
 
 
-MOST_CACHED_BYTES = 64_000_000
+MAX_CACHED_BYTES = 64_000_000
 Scores = NDArray[np.float64]
 
 
@@ -197,7 +197,7 @@ def compute_scores(
     try:
         folder = cache_folder("scores")
         write_whole(folder / _name(inventory, card), buffer.getvalue())
-        prune(folder, MOST_CACHED_BYTES)
+        prune(folder, MAX_CACHED_BYTES)
     except OSError:  # computed again next time
         pass
     return scores
@@ -281,7 +281,7 @@ def start(request: EvaluationRequest) -> Job:
     if not title.isprintable() or len(title) > 80:
         raise EvaluationError("bad_title", f"A title has up to 80 letters in a line. Received {len(title)}.")
 
-    def work(report: Report, stopped: Callable[[], bool]) -> Evaluated:
+    def work(report: ReportProgress, stopped: Callable[[], bool]) -> Evaluated:
         with tempfile.TemporaryDirectory(prefix="deepfake-evaluation-") as place:
             folder = Path(place)
             ended = follow_process(request.arguments(folder), folder, report, stopped)

@@ -21,7 +21,7 @@ from deepfake.faces.mtcnn import FOUND_FROM, FaceCascade
 from deepfake.faces.refinement import FloatBox, eyes_above_mouth, refine
 from deepfake.types import Box
 
-Kind = Literal["faces", "face_crop", "no_face"]
+ScanKind = Literal["faces", "face_crop", "no_face"]
 
 DETECTION_SIDE = 1000  # a longer side is shrunk to this before the search
 TURNED_SIDE = 480  # the same for the second, turned search, which finds upside-down faces better when small
@@ -98,7 +98,7 @@ class FaceScan:
     """
 
     faces: tuple[Face, ...]
-    kind: Kind
+    kind: ScanKind
     turn: int = 0
     photo: Box | None = None
 

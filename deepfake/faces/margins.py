@@ -36,7 +36,7 @@ SMOOTH, ROUGH = (
     1,
     0.3,
 )  # noise up to which it may be drawn, and how much straighter the edge of any other must be
-SMALLEST = 32  # pixels; less is no picture
+MIN_INNER_SIDE = 32  # pixels; less is no picture
 FRAMES = 4  # a margin within a margin, at most so many
 SAMPLES = 1500  # of a line's pixels, at least; every one of a short line
 FIRST_LINES, MORE_LINES = 2, 64  # looked at in one go; most pictures have no margin
@@ -60,7 +60,7 @@ def inner_box(pixels: Pixels) -> tuple[int, int, int, int]:
     for _ in range(FRAMES):
         cut = _margins(pixels[top:bottom, left:right])
         inner = left + cut[0], top + cut[1], right - cut[2], bottom - cut[3]
-        if not any(cut) or min(inner[2] - inner[0], inner[3] - inner[1]) < SMALLEST:
+        if not any(cut) or min(inner[2] - inner[0], inner[3] - inner[1]) < MIN_INNER_SIDE:
             break
         left, top, right, bottom = inner
     return left, top, right, bottom

@@ -23,7 +23,7 @@ from deepfake.faces.stages import (
 )
 from deepfake.types import Pixels
 
-SMALLEST_FACE = 20  # pixels
+MIN_FACE_SIDE = 20  # pixels
 
 # What must be exceeded to be passed on, and how much boxes may overlap before one of them is dropped.
 PROPOSED, REFINED = 0.6, 0.7
@@ -89,7 +89,7 @@ class FaceCascade:
             the confidence in pixels. A face may come with a fragment of it, or twice.
         """
         height, width = pixels.shape[:2]
-        sizes = scales(width, height, SMALLEST_FACE, CELL)
+        sizes = scales(width, height, MIN_FACE_SIDE, CELL)
         finest = _first_level(sizes, smallest)
         level = max(_first_level(sizes, surely), finest)
         pyramid, look = Pyramid(pixels), _Looks(self._refine, self._decide, Cutter(pixels))

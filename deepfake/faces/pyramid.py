@@ -12,7 +12,7 @@ from deepfake.types import Pixels
 
 STEP = 0.709  # from one size of the picture to the next smaller one
 _ROWS = 32  # made at a time: what they are made of stays in the processor's cache
-_MOST_ROWS = 257  # of 255 each that a number of 16 bits can add up
+_MAX_ROWS = 257  # of 255 each that a number of 16 bits can add up
 
 
 class Pyramid:
@@ -36,7 +36,7 @@ class Pyramid:
         height, width, channels = self._shape
         rows, columns = int(height * scale), int(width * scale)
         made = np.empty((rows, columns, channels), np.float32)
-        if height / rows > _MOST_ROWS - 2:  # a narrow strip
+        if height / rows > _MAX_ROWS - 2:  # a narrow strip
             cv2.resize(
                 self._lines.reshape(self._shape).astype(np.float32),
                 (columns, rows),

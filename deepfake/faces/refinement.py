@@ -21,7 +21,7 @@ FloatBox = tuple[float, float, float, float]
 Decide = Callable[[NDArray[np.float32]], Any]
 """MTCNN's last network: (N, 48, 48, 3) from -1 to 1 -> offsets (N, 4), landmarks (N, 10), scores (N, 2)."""
 
-SIDE = 48  # of the network's input, in pixels
+INPUT_SIDE = 48  # of the network's input, in pixels
 ROOM = 1.7  # side of what is cut out around a face / side of the face's square
 GREY = (128, 128, 128)  # beyond the picture's edge
 
@@ -163,7 +163,7 @@ def _cut_out(pixels: Pixels, box: NDArray[np.float64]) -> _CutOut:
     left, top = int(np.floor(middle_x - ROOM * side / 2)), int(np.floor(middle_y - ROOM * side / 2))
     room = int(np.ceil(ROOM * side)) + 1
     region = _padded(pixels, left, top, room)
-    small = max(8, round(room * SIDE / side))
+    small = max(8, round(room * INPUT_SIDE / side))
     scale = small / room
     if small != room:
         how = cv2.INTER_AREA if small < room else cv2.INTER_LINEAR
@@ -181,15 +181,15 @@ def _squares(cut: _CutOut, quarters: int, squares: NDArray[np.float64]) -> Pixel
     small, reach = len(region), cut.side * cut.scale
     patches = []
     for shift_x, shift_y, size in squares:
-        step = size * cut.side * cut.scale / SIDE
-        x = small / 2 + off_x + shift_x * reach - step * SIDE / 2
-        y = small / 2 + off_y + shift_y * reach - step * SIDE / 2
+        step = size * cut.side * cut.scale / INPUT_SIDE
+        x = small / 2 + off_x + shift_x * reach - step * INPUT_SIDE / 2
+        y = small / 2 + off_y + shift_y * reach - step * INPUT_SIDE / 2
         matrix = np.array([[step, 0, x + step / 2 - 0.5], [0, step, y + step / 2 - 0.5]])
         patches.append(
             cv2.warpAffine(
                 region,
                 matrix,
-                (SIDE, SIDE),
+                (INPUT_SIDE, INPUT_SIDE),
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_CONSTANT,
                 borderValue=GREY,

@@ -13,7 +13,7 @@ from deepfake.images.formats import IMAGE_FORMATS
 from deepfake.util.text import printable
 
 State = Literal["found", "none", "elsewhere", "unreadable", "no_reader"]
-Rows = tuple[tuple[str, str], ...]
+CredentialRows = tuple[tuple[str, str], ...]
 
 _ABOUT = (
     "Content credentials are a signed record of how a picture was made and changed. Few files carry one, and "
@@ -90,7 +90,7 @@ def read_credentials(content: bytes, format_name: str) -> Credentials:
     return Credentials(state, rows, f"{_FOUND[state]} {_ABOUT}")
 
 
-def _asked(content: bytes, kind: str) -> tuple[State, Rows]:
+def _asked(content: bytes, kind: str) -> tuple[State, CredentialRows]:
     """What the reader says of a file."""
     try:
         c2pa: Any = importlib.import_module("c2pa")
@@ -110,7 +110,7 @@ def _asked(content: bytes, kind: str) -> tuple[State, Rows]:
         return "elsewhere" if "Remote: must fetch" in what else "unreadable", ()
 
 
-def _rows(store: dict[str, Any]) -> Rows:
+def _rows(store: dict[str, Any]) -> CredentialRows:
     manifests: dict[str, Any] = store["manifests"]
     manifest = manifests[store["active_manifest"]]
     signature = manifest.get("signature_info") or {}

@@ -21,13 +21,13 @@ _ENDING = re.compile(rb"\xff[\xd8\xd9]")
 _NEXT_MARKER = re.compile(rb"\xff+[^\x00\xff]")
 # Of the entropy-coded data: neither stuffing, nor a restart, nor what decoders skip as invalid.
 _SCAN_END = re.compile(rb"\xff+[\xc0-\xcf\xd8-\xfe]")
-_MOST_MARKERS = 20_000
+_MAX_MARKERS = 20_000
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})  # start-of-frame markers
 _BARE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _FILLING = bytes(random.Random(1).choices(range(1, 255), k=256))  # neither it nor its opposite holds a marker
-_LEAST_FILLING = 16  # zero bytes at the end of a download that stopped
-_MOST_GIF_BLOCKS = 1_000_000
+_MIN_FILLING = 16  # zero bytes at the end of a download that stopped
+_MAX_GIF_BLOCKS = 1_000_000
 
 
 def looks_cut(data: bytes, reader: str) -> bool:
@@ -68,7 +68,7 @@ def jpeg_end(data: bytes) -> JpegEnd:
         IndexError, struct.error: it ends amid a segment.
     """
     at, frame, interval, restarts = 2, None, 0, -1  # no scan yet
-    for _ in range(_MOST_MARKERS):
+    for _ in range(_MAX_MARKERS):
         found = (_NEXT_MARKER if restarts < 0 else _SCAN_END).search(data, at)
         stop = found.start() if found else len(data)
         marker = data[found.end() - 1] if found else _START[1]
@@ -160,7 +160,7 @@ def closed_jpegs(data: bytes) -> tuple[bytes, bytes] | None:
         return None
     body = data[: found.stop] if found.planned else b""
     bare = body.rstrip(b"\0")
-    if len(body) - len(bare) >= _LEAST_FILLING:
+    if len(body) - len(bare) >= _MIN_FILLING:
         body = bare
     return body + _FILLING + _END, body + bytes(255 - byte for byte in _FILLING) + _END
 
@@ -211,7 +211,7 @@ def _cut_png(data: bytes) -> bool:
 
 def _cut_gif(data: bytes) -> bool:
     at = 13 + _colours(data[10])
-    for _ in range(_MOST_GIF_BLOCKS):
+    for _ in range(_MAX_GIF_BLOCKS):
         if data[at] == 0x21:  # an extension
             at += 2
         elif data[at] == 0x2C:  # a frame

@@ -13,7 +13,7 @@ import numpy as np
 from deepfake.images.pixels import centre_part, resize
 from deepfake.types import Pixels
 
-SIDE = 128
+COPY_SIDE = 128
 """Side in pixels of the copy that is looked at."""
 MIDDLE = 0.6
 """Share of each side that is the middle, where a face has its skin."""
@@ -41,9 +41,9 @@ def looks_drawn(crop: Pixels) -> bool:
 
 def _statistics(crop: Pixels) -> tuple[float, ...]:
     height, width = crop.shape[:2]
-    whole = resize(crop, SIDE)
+    whole = resize(crop, COPY_SIDE)
     middle = centre_part(crop, max(1, round(height * MIDDLE)), max(1, round(width * MIDDLE)))
-    middle = resize(middle, round(SIDE * MIDDLE))
+    middle = resize(middle, round(COPY_SIDE * MIDDLE))
     quiet, usual = np.percentile(_edges(whole), [25, 50])
     ranges = _local_range(whole)
     shares = _colour_shares(whole)

@@ -12,14 +12,14 @@ from deepfake.images.load import ImageRefused, load_image
 from deepfake.util.cache import cache_folder, prune
 from deepfake.util.files import write_whole
 
-SIDE = 300
+CACHED_SIDE = 300
 """Longest side in pixels: twice what is shown, for sharp screens."""
-MOST_CACHED_BYTES = 200_000_000
+MAX_CACHED_BYTES = 200_000_000
 _PRUNE_EVERY = 500  # new thumbnails
 _written = itertools.count(1)
 
 
-def thumbnail(path: str | os.PathLike[str], side: int = SIDE) -> bytes | None:
+def thumbnail(path: str | os.PathLike[str], side: int = CACHED_SIDE) -> bytes | None:
     """A JPEG of a picture at most ``side`` pixels wide and high; None where the file cannot be read."""
     try:
         status = Path(path).stat()
@@ -46,6 +46,6 @@ def _keep(place: Path, content: bytes) -> None:
     try:
         write_whole(place, content)
         if next(_written) % _PRUNE_EVERY == 0:
-            prune(place.parent.parent, MOST_CACHED_BYTES)
+            prune(place.parent.parent, MAX_CACHED_BYTES)
     except OSError:  # a full disk: the thumbnail is made again next time
         return

@@ -30,7 +30,7 @@ MAX_FRAME_PIXELS = 9_000_000
 """Largest frame accepted, in pixels; 4K has 8.3 million."""
 MAX_FRAMES = 32
 """Frames looked at."""
-_MOST_PACKETS = 30_000  # 120 s at 240 frames a second
+_MAX_PACKETS = 30_000  # 120 s at 240 frames a second
 _DECODING_SECONDS = 120.0
 # Everyday codecs only: the rarer a decoder, the less it was tried on hostile files.
 _CODECS = frozenset({"h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mjpeg", "prores"})
@@ -182,7 +182,7 @@ class Video:
                     continue
                 times.append(packet.pts)
                 end = max(end, packet.pts + (packet.duration or 0))
-                if len(times) > _MOST_PACKETS:
+                if len(times) > _MAX_PACKETS:
                     raise _too_long()
             if not times or stream.time_base is None:
                 raise _no_picture()

@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from deepfake.perturbations.graded import KINDS, altered
 from deepfake.types import Pixels
 
-SIDE = 256
-_DRAWN_AT = 4 * SIDE  # four times as large and shrunk, for smooth edges
+EXAMPLE_SIDE = 256
+_DRAWN_AT = 4 * EXAMPLE_SIDE  # four times as large and shrunk, for smooth edges
 
 
 def drawn_portrait() -> Pixels:
@@ -36,8 +36,10 @@ def drawn_portrait() -> Pixels:
     draw.line((515, 440, 490, 560, 530, 565), fill="#B07A5B", width=10, joint="curve")
     draw.chord((432, 600, 596, 668), 0, 180, fill="#A8443E")
     draw.line((432, 634, 596, 634), fill="#7C2F2B", width=6)
-    small = canvas.filter(ImageFilter.GaussianBlur(2)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    grain = np.random.default_rng(0).normal(0, 3, (SIDE, SIDE, 1))  # as of a camera
+    small = canvas.filter(ImageFilter.GaussianBlur(2)).resize(
+        (EXAMPLE_SIDE, EXAMPLE_SIDE), Image.Resampling.LANCZOS
+    )
+    grain = np.random.default_rng(0).normal(0, 3, (EXAMPLE_SIDE, EXAMPLE_SIDE, 1))  # as of a camera
     return np.clip(np.asarray(small, np.float32) + grain, 0, 255).astype(np.uint8)
 
 

@@ -12,7 +12,7 @@ from deepfake.perturbations.common import Pixels, as_pixels, between
 from deepfake.perturbations.overlay import overlay
 from deepfake.perturbations.primitives import gamma, jpeg, rescale, turn
 
-SMALLEST_FACE, LARGEST_FACE = 48, 256
+MIN_FACE_SIDE, MAX_FACE_SIDE = 48, 256
 """Sides in pixels that a face image is shrunk to."""
 
 _WAYS = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)
@@ -41,7 +41,7 @@ def in_margin(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 
 def shrunk(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Shrink to a side of 48-256 px, small ones as likely as large ones; never enlarged."""
-    side = float(np.exp(rng.uniform(np.log(SMALLEST_FACE), np.log(LARGEST_FACE))))
+    side = float(np.exp(rng.uniform(np.log(MIN_FACE_SIDE), np.log(MAX_FACE_SIDE))))
     factor = min(1.0, side / min(pixels.shape[:2]))
     way = _WAYS[int(rng.choice(4, p=(0.55, 0.2, 0.2, 0.05)))]
     return rescale(pixels, factor, at_least=8, interpolation=way)
@@ -49,7 +49,7 @@ def shrunk(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 
 def screenshot(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Show at 0.6-1.6 of the size on a screen: resampled, tones bent a little, sometimes under a grey bar."""
-    factor = max(float(rng.uniform(0.6, 1.6)), min(1.0, SMALLEST_FACE / min(pixels.shape[:2])))
+    factor = max(float(rng.uniform(0.6, 1.6)), min(1.0, MIN_FACE_SIDE / min(pixels.shape[:2])))
     shown = rescale(pixels, factor, at_least=16, interpolation=_WAYS[int(rng.integers(1, 3))])
     shown = gamma(shown, float(rng.uniform(0.85, 1.15)))
     if rng.random() < 0.25:
@@ -63,8 +63,8 @@ def screenshot(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 def posted(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Send one to three times: each time JPEG of quality 45-92, half of the times at 0.7-1.0 of the size."""
     for _ in range(1 + int(rng.choice(3, p=(0.5, 0.3, 0.2)))):
-        if rng.random() < 0.5 and min(pixels.shape[:2]) > SMALLEST_FACE:
-            factor = max(between(0.7, 1.0, float(rng.random())), SMALLEST_FACE / min(pixels.shape[:2]))
+        if rng.random() < 0.5 and min(pixels.shape[:2]) > MIN_FACE_SIDE:
+            factor = max(between(0.7, 1.0, float(rng.random())), MIN_FACE_SIDE / min(pixels.shape[:2]))
             pixels = rescale(pixels, factor, at_least=8)
         pixels = jpeg(pixels, int(rng.integers(45, 93)))
     return pixels

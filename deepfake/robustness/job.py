@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from deepfake.data.index import DatasetIndex
 from deepfake.detection.detector import get_detector
 from deepfake.robustness.sweep import Robustness, balanced_sample, subject_of, sweep
-from deepfake.util.jobs import Job, Report, Stopped, start_job
+from deepfake.util.jobs import Job, ReportProgress, Stopped, start_job
 
 JOB = "robustness"
 """The key of the one measurement at a time, see ``util.jobs``."""
-KEPT = 12
+MAX_KEPT_RESULTS = 12
 """Results kept, the latest ones; older ones are dropped."""
 _results: dict[tuple[str, str], Robustness] = {}
 
@@ -44,7 +44,7 @@ def start(models: Sequence[str], data: DatasetIndex, title: str, images: int) ->
     """
     sample = balanced_sample(data, images)
 
-    def work(report: Report, stopped: Callable[[], bool]) -> Sequence[Robustness]:
+    def work(report: ReportProgress, stopped: Callable[[], bool]) -> Sequence[Robustness]:
         def progress(done: int) -> None:
             if stopped():
                 raise Stopped
@@ -56,7 +56,7 @@ def start(models: Sequence[str], data: DatasetIndex, title: str, images: int) ->
         for result in measured:
             _results.pop((result.model, result.data), None)
             _results[(result.model, result.data)] = result
-        for key in list(_results)[:-KEPT]:
+        for key in list(_results)[:-MAX_KEPT_RESULTS]:
             del _results[key]
         return measured
 

@@ -15,11 +15,11 @@ from deepfake.detection.card import Card
 from deepfake.errors import UserError
 from deepfake.perturbations.graded import KINDS
 from deepfake.robustness.sweep import Robustness
-from deepfake.robustness.table import COLUMNS
+from deepfake.robustness.table import CONDITION_COLUMNS
 from deepfake.types import Thresholds
 from deepfake.util.files import write_json
 
-FILE = "robustness.json"
+ROBUSTNESS_FILE = "robustness.json"
 DIGITS = 5
 
 
@@ -37,7 +37,10 @@ class RecordedRobustness:
 
 def to_dict(result: Robustness, command: str = "") -> dict[str, Any]:
     """Ready for JSON: the attributes, the table as ``columns`` and ``rows``, None where undefined."""
-    rows = [[_plain(value) for value in row] for row in result.table[list(COLUMNS)].itertuples(index=False)]
+    rows = [
+        [_plain(value) for value in row]
+        for row in result.table[list(CONDITION_COLUMNS)].itertuples(index=False)
+    ]
     return {
         "model": result.model,
         "sha256": result.version,
@@ -49,7 +52,7 @@ def to_dict(result: Robustness, command: str = "") -> dict[str, Any]:
         "n_real": result.n_real,
         "refused": len(result.refused),
         "command": command,
-        "columns": list(COLUMNS),
+        "columns": list(CONDITION_COLUMNS),
         "rows": rows,
     }
 
@@ -62,7 +65,7 @@ def _plain(value: Any) -> Any:
 
 def write_robustness(card: Card, result: Robustness, command: str) -> Path:
     """Writes a detector's result beside its card, in place of an earlier one; returns the file."""
-    path = card.folder / FILE
+    path = card.folder / ROBUSTNESS_FILE
     lines = to_dict(result, command)
     write_json(path, lines)
     return path
@@ -78,7 +81,7 @@ def add_kinds(card: Card, result: Robustness) -> Path:
     Raises:
         RobustnessError: code ``other_sweep``: nothing is recorded, or other images were scored.
     """
-    path = card.folder / FILE
+    path = card.folder / ROBUSTNESS_FILE
     recorded = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     new = to_dict(result)
     apart = [
@@ -105,13 +108,13 @@ def read_robustness(card: Card) -> RecordedRobustness | None:
     Raises:
         RobustnessError: it cannot be read, or belongs to another version of the detector.
     """
-    path = card.folder / FILE
+    path = card.folder / ROBUSTNESS_FILE
     if not path.is_file():
         return None
     again = f"Run 'python -m deepfake robustness DATA --model {card.name} --record' again."
     try:
         contents = json.loads(path.read_text(encoding="utf-8"))
-        if lacking := [name for name in COLUMNS if name not in contents["columns"]]:
+        if lacking := [name for name in CONDITION_COLUMNS if name not in contents["columns"]]:
             words = ", ".join(name for name in lacking if not name.endswith(("_low", "_high")))
             raise RobustnessError(
                 "bad_robustness",
@@ -132,8 +135,8 @@ def read_robustness(card: Card) -> RecordedRobustness | None:
 
 
 def _from_dict(contents: dict[str, Any]) -> Robustness:
-    table = pd.DataFrame(contents["rows"], columns=contents["columns"])[list(COLUMNS)]
-    numbers = [column for column in COLUMNS if column != "perturbation"]
+    table = pd.DataFrame(contents["rows"], columns=contents["columns"])[list(CONDITION_COLUMNS)]
+    numbers = [column for column in CONDITION_COLUMNS if column != "perturbation"]
     table[numbers] = table[numbers].astype(float)
     if table.empty or table["perturbation"].iloc[0] != "clean":
         raise ValueError("the table does not start with the clean pictures")

@@ -69,7 +69,7 @@ class Robustness:
             ``thresholds.balanced``.
         data: what the pictures are, in words.
         n_fake, n_real: pictures; attacks have fewer (column ``n`` of the table).
-        table: a row a condition; see ``table.COLUMNS``.
+        table: a row a condition; see ``table.CONDITION_COLUMNS``.
         refused: (path, reason) of files that could not be read and are in no number.
         score_version: ``Card.score_version`` of the detector as it was measured.
     """

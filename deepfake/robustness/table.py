@@ -27,7 +27,7 @@ flipped: share of pictures whose forced choice differs from that of the clean pi
 decided, correct, false_positive_rate, recall: of the verdicts at the balanced operating point, see
 ``thresholds.RuleMetrics`` (Wilson).
 """
-COLUMNS = (
+CONDITION_COLUMNS = (
     "perturbation",
     "level",
     "amount",
@@ -40,7 +40,7 @@ first; ``amount``: in the kind's unit, NaN for clean; ``n``: pictures; then ``ME
 
 @dataclass(frozen=True)
 class Condition:
-    """What was done to the pictures; see ``COLUMNS``."""
+    """What was done to the pictures; see ``CONDITION_COLUMNS``."""
 
     perturbation: str
     level: int
@@ -65,7 +65,7 @@ def summarise(
         n_bootstrap: resamples for the interval of the balanced accuracy.
 
     Returns:
-        columns ``COLUMNS``.
+        columns ``CONDITION_COLUMNS``.
     """
     threshold = thresholds.balanced
     clean = scores[:, 0] >= threshold
@@ -88,7 +88,7 @@ def summarise(
             parts = zip(("", "_low", "_high"), found[name], strict=True)
             row |= {name + part: np.nan if value is None else float(value) for part, value in parts}
         rows.append(row)
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(CONDITION_COLUMNS))
 
 
 _Triple = tuple[float | None, float | None, float | None]

@@ -28,7 +28,7 @@ MEASURE_AXES: dict[Measure, str] = {
 ACROSS_WORDS: dict[Across, str] = {"mean": "Mean of all strengths", "strongest": "Strongest"}
 ATTACK_WORDS = {"fgsm": "FGSM (one step)", "pgd": "PGD (ten steps)"}
 EPSILON_AXIS = "Largest change of a value (of 255)"
-HOLDS = 0.02
+MAX_LOSS = 0.02
 """A detector holds where the strongest perturbation costs at most this much ROC AUC (or accuracy)."""
 
 _TITLES = {kind.name: kind.title for kind in KINDS}
@@ -122,16 +122,16 @@ def headline(result: Robustness) -> tuple[str, str]:
     clean = values.iloc[0]
     losses = (clean - values.iloc[1:]).sort_values(ascending=False, kind="stable")
     word = MEASURE_WORDS[measure] if measure == "roc_auc" else "forced-choice accuracy"
-    worst = losses[losses > HOLDS].head(3)
-    held = losses[losses <= HOLDS]
+    worst = losses[losses > MAX_LOSS].head(3)
+    held = losses[losses <= MAX_LOSS]
     if worst.empty:
-        lost = f"No perturbation costs {result.model} more than {HOLDS} of its {word} of {clean:.3f}."
+        lost = f"No perturbation costs {result.model} more than {MAX_LOSS} of its {word} of {clean:.3f}."
     else:
         named = _listed([f"{_inside(name)} ({values[name]:.3f})" for name in worst.index])
         lost = f"{result.model} loses most under {named}: {word} at the strongest, {clean:.3f} when clean."
     if held.empty:
-        return lost, f"It holds under none of them: each costs more than {HOLDS}."
-    return lost, f"It holds under {_listed([_inside(name) for name in held.index])}: at most {HOLDS} lost."
+        return lost, f"It holds under none of them: each costs more than {MAX_LOSS}."
+    return lost, f"It holds under {_listed([_inside(name) for name in held.index])}: at most {MAX_LOSS} lost."
 
 
 def rule_sentence(result: Robustness) -> str:

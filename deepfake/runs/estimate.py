@@ -15,13 +15,13 @@ from deepfake.data.index import DatasetIndex
 from deepfake.errors import UserError
 from deepfake.runs.runs import check_allowed
 from deepfake.training.recipe import Recipe
-from deepfake.util.jobs import Report, follow_process
+from deepfake.util.jobs import ReportProgress, follow_process
 
 _WARM_UP_STEPS = 5
 _MEASURED_STEPS = 8
-_MOST_SECONDS = 15.0
+_MAX_SECONDS = 15.0
 _MEASURED_IMAGES = 128
-_LONGEST_MEASUREMENT = 600
+_MAX_MEASUREMENT_SECONDS = 600
 _STEPS = _WARM_UP_STEPS + _MEASURED_STEPS + 1
 
 
@@ -59,7 +59,7 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(data: DatasetIndex, recipe: Recipe, *, on_progress: Report = _tell_nobody) -> Estimate:
+def estimate(data: DatasetIndex, recipe: Recipe, *, on_progress: ReportProgress = _tell_nobody) -> Estimate:
     """Trains a few steps, measures a few images and throws both away.
 
     Args:
@@ -115,7 +115,7 @@ def measure_elsewhere(
     data: Path,
     options: Sequence[str],
     *,
-    on_progress: Report = _tell_nobody,
+    on_progress: ReportProgress = _tell_nobody,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Estimate:
     """``estimate`` in a process of its own, which spares the caller TensorFlow and its memory.
@@ -131,11 +131,11 @@ def measure_elsewhere(
         Stopped: ``stopped`` said so; the process is ended.
     """
     check_allowed()
-    late = time.monotonic() + _LONGEST_MEASUREMENT
+    late = time.monotonic() + _MAX_MEASUREMENT_SECONDS
 
     def give_up() -> bool:
         if time.monotonic() > late:
-            took = f"A few steps took more than {_LONGEST_MEASUREMENT} seconds."
+            took = f"A few steps took more than {_MAX_MEASUREMENT_SECONDS} seconds."
             raise UserError("not_measured", f"{took} Choose smaller images or batches.")
         return stopped()
 
@@ -161,7 +161,7 @@ def _seconds_per_step(model: Any, batches: Any, on_step: Callable[[int], None]) 
             ends.append(time.monotonic())
             on_step(len(ends))
             measured = len(ends) - _WARM_UP_STEPS
-            late = measured >= 3 and ends[-1] - ends[_WARM_UP_STEPS] > _MOST_SECONDS
+            late = measured >= 3 and ends[-1] - ends[_WARM_UP_STEPS] > _MAX_SECONDS
             if measured > _MEASURED_STEPS or late:
                 network: Any = self.model
                 network.stop_training = True

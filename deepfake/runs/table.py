@@ -14,7 +14,7 @@ from deepfake.runs.process import PROCESS_FILE
 from deepfake.runs.runs import Run
 from deepfake.util.files import read_json
 
-COLUMNS = (
+RUN_COLUMNS = (
     "run", "state", "recipe", "data", "started", "minutes", "epochs", "best_epoch",
     "roc_auc", "roc_auc_perturbed", "accuracy", "accuracy_perturbed",
 )  # fmt: skip
@@ -24,10 +24,11 @@ def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
     """One row a run.
 
     Returns:
-        Columns ``COLUMNS``: ``started`` is a UTC time without zone or None, ``minutes`` of work, ``epochs``
-        completed, the others measured after ``best_epoch`` on validation images, clean or perturbed.
+        Columns ``RUN_COLUMNS``: ``started`` is a UTC time without zone or None, ``minutes`` of work,
+        ``epochs`` completed, the others measured after ``best_epoch`` on validation images, clean or
+        perturbed.
     """
-    return pd.DataFrame([_row(run) for run in runs], columns=list(COLUMNS))
+    return pd.DataFrame([_row(run) for run in runs], columns=list(RUN_COLUMNS))
 
 
 def run_settings(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from deepfake.training.recipe import Recipe, with_image_size, with_perturbed
 
-Kind = Literal["count", "number", "side", "share", "start", "integer", "choice", "switch"]
+OptionKind = Literal["count", "number", "side", "share", "start", "integer", "choice", "switch"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Option:
     name: str
     title: str
     help: str
-    kind: Kind
+    kind: OptionKind
     low: int = 1
     high: int = 1000
     metavar: str | None = None

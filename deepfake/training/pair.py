@@ -36,7 +36,7 @@ from deepfake.training.recipe import Recipe
 from deepfake.types import Pixels, Thresholds
 from deepfake.util.files import write_json, write_whole
 
-MOST_IMAGES = 2000
+MAX_IMAGES = 2000
 """Of a calibration: two networks take their time."""
 
 
@@ -48,7 +48,7 @@ def pair(
     *,
     data: DatasetIndex,
     texts: CardTexts,
-    most: int = MOST_IMAGES,
+    most: int = MAX_IMAGES,
     say: Callable[[str], None] = print,
 ) -> Card:
     """Makes the detector ``name`` of the detector ``main`` and the network of a run.

@@ -51,7 +51,7 @@ from deepfake.util.files import ROOT, write_json, write_whole
 RELIABILITY = 0.95
 """Outside the uncertain band at least this share of verdicts is right, on the images calibrated on."""
 FALSE_ALARMS = 0.01
-MOST_IMAGES = 6000
+MAX_IMAGES = 6000
 """Of a calibration on several sources."""
 
 
@@ -113,12 +113,12 @@ def calibrate(
         spec: the network's input.
         validation: the validation images, both classes.
         recipe: what the network was trained by.
-        most: images, where the recipe has shares; None: ``MOST_IMAGES``.
+        most: images, where the recipe has shares; None: ``MAX_IMAGES``.
 
     Raises:
         ImageRefused: an image cannot be used.
     """
-    sample = _in_shares(validation, recipe, most or MOST_IMAGES) if recipe.shares else validation
+    sample = _in_shares(validation, recipe, most or MAX_IMAGES) if recipe.shares else validation
     perturbed = _perturbed(sample, recipe)
     paths = np.array(sample.paths(), dtype=object)
     logits = np.empty(len(sample), np.float32)

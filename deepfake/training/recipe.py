@@ -130,9 +130,9 @@ def without_sources(recipe: Recipe, sources: Sequence[str]) -> Recipe:
     return replace(recipe, shares=left)
 
 
-_LEAST_STEPS_AN_EPOCH = 20
-_LEAST_STEPS = 300
-_SMALLEST_BATCH, _MOST_EPOCHS = 8, 60
+_MIN_STEPS_AN_EPOCH = 20
+_MIN_STEPS = 300
+_MIN_BATCH_SIZE, _MAX_EPOCHS = 8, 60
 
 
 def fitted(recipe: Recipe, images: int, batch_size: int | None = None, epochs: int | None = None) -> Recipe:
@@ -154,10 +154,10 @@ def fitted(recipe: Recipe, images: int, batch_size: int | None = None, epochs: i
     if recipe.schedule == "constant" or images < 1:
         return recipe
     size = batch_size or recipe.batch_size
-    while batch_size is None and size // 2 >= _SMALLEST_BATCH and images // size < _LEAST_STEPS_AN_EPOCH:
+    while batch_size is None and size // 2 >= _MIN_BATCH_SIZE and images // size < _MIN_STEPS_AN_EPOCH:
         size //= 2
     steps = max(1, images // size)
-    enough = max(recipe.epochs, min(_MOST_EPOCHS, math.ceil(_LEAST_STEPS / steps)))
+    enough = max(recipe.epochs, min(_MAX_EPOCHS, math.ceil(_MIN_STEPS / steps)))
     rate = recipe.learning_rate
     if batch_size is None and size != recipe.batch_size:
         rate = float(f"{rate * math.sqrt(size / recipe.batch_size):.2g}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deepfake.data.index import DatasetIndex
 from deepfake.detection.card import Card
 from deepfake.detection.detector import Detector, upright_square
-from deepfake.detection.rules import SMALLEST_FACE, OverlayRule, RealScores, Rules, SizeRow, WholeRule
+from deepfake.detection.rules import MIN_FACE_SIDE, OverlayRule, RealScores, Rules, SizeRow, WholeRule
 from deepfake.detection.verdict import Verdict
 from deepfake.errors import UserError
 from deepfake.evaluation.records import validation_scores
@@ -28,13 +28,13 @@ HELD = 0.05
 """Of the real faces of each source and size, at most this share is called fake."""
 FOUND = 2 / 3
 """Of the fakes of each source, at least this share is found at the smallest face that is decided on."""
-LEAST_FACES = 40
+MIN_FACES = 40
 """Of a source, class and size, below which it is not measured."""
 SCENE_ALARMS = 0.01
 """Of the photographs that the whole-image rule covers, at most this share is called fake by it."""
-LEAST_SCENES = 100
+MIN_SCENES = 100
 """Photographs of scenes, below which the whole image does not count."""
-_MOST_FACES = (1, 2, 3)
+_FACE_LIMITS = (1, 2, 3)
 _SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
 Say = Callable[[str], None]
 
@@ -88,7 +88,7 @@ def fit_rules(
     return Rules(
         smallest_face=rules.smallest_face,
         by_face_size=rules.by_face_size,
-        real_scores=RealScores.of(real) if len(real) >= LEAST_FACES else None,
+        real_scores=RealScores.of(real) if len(real) >= MIN_FACES else None,
         whole=whole_rule(seen, made, detector.card.thresholds),
         overlay=overlay_rule(detector, validation, faces),
         command=command,
@@ -160,7 +160,7 @@ def size_rows(scores: pd.DataFrame, thresholds: Thresholds) -> tuple[int, tuple[
         thresholds: of the detector.
     """
     rows: list[SizeRow] = []
-    fake_from, smallest, open_ended = 0.0, SMALLEST_FACE, True
+    fake_from, smallest, open_ended = 0.0, MIN_FACE_SIDE, True
     for size in reversed(SIZES):
         here = scores[scores["size"] == size]
         groups = [group for _, group in here.groupby("source") if _enough(group)]
@@ -226,7 +226,7 @@ def _of(group: pd.DataFrame, label: int) -> NDArray[np.float64]:
 
 
 def _enough(group: pd.DataFrame) -> bool:
-    return min(len(_of(group, 0)), len(_of(group, 1))) >= LEAST_FACES
+    return min(len(_of(group, 0)), len(_of(group, 1))) >= MIN_FACES
 
 
 def look_at(detector: Detector, files: Sequence[str], smallest: int) -> list[Scene]:
@@ -280,13 +280,13 @@ def whole_rule(scenes: Sequence[Scene], made: Sequence[Scene], thresholds: Thres
         None where too few were measured, or where it would find less than one in ten generated images.
     """
     best: WholeRule | None = None
-    if len(scenes) < LEAST_SCENES or not made:
+    if len(scenes) < MIN_SCENES or not made:
         return None
-    for most in _MOST_FACES:
+    for most in _FACE_LIMITS:
         for least in _SHARES:
             kind = WholeRule(most, least, 0.0, 0, 0)
             real = _covered(scenes, kind)
-            if len(real) < LEAST_SCENES / 2:
+            if len(real) < MIN_SCENES / 2:
                 continue
             allowed = int(SCENE_ALARMS * len(real))  # of those covered, not of all
             ranked = np.sort(real)[::-1]

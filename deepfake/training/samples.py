@@ -150,7 +150,7 @@ def _cycle(group: _Group, count: int, epoch: int, seed: int) -> list[int]:
     return taken
 
 
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
 class TrainingError(UserError):
@@ -188,11 +188,11 @@ def check_images(training: DatasetIndex, validation: DatasetIndex) -> None:
     with ThreadPoolExecutor() as pool:
         broken = [refusal for refusal in pool.map(_refusal, paths) if refusal]
     if broken:
-        more = f" So are {len(broken) - _MOST_NAMED:,} more." if len(broken) > _MOST_NAMED else ""
+        more = f" So are {len(broken) - _MAX_NAMED:,} more." if len(broken) > _MAX_NAMED else ""
         raise TrainingError(
             "broken_image",
             f"{len(broken):,} of the run's {len(paths):,} images cannot be used: "
-            f"{' '.join(broken[:_MOST_NAMED])}{more} Repair or remove them; data --audit names all.",
+            f"{' '.join(broken[:_MAX_NAMED])}{more} Repair or remove them; data --audit names all.",
         )
 
 

@@ -9,7 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-VARIABLE = "DEEPFAKE_CACHE"
+CACHE_VARIABLE = "DEEPFAKE_CACHE"
 DAMAGED = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile)
 """What reading a file of the cache can raise when it is missing, cut short or of another version."""
 
@@ -23,7 +23,7 @@ def cache_folder(part: str = "") -> Path:
     Raises:
         OSError: it cannot be made, or this user has no home folder to make it in.
     """
-    folder = (folder_named(VARIABLE) or _platform_caches() / "deepfake") / part
+    folder = (folder_named(CACHE_VARIABLE) or _platform_caches() / "deepfake") / part
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -57,7 +57,9 @@ def _home() -> Path:
     try:
         return Path.home()
     except RuntimeError as error:
-        raise OSError(errno.ENOENT, f"this user has no home folder, and {VARIABLE} names none") from error
+        raise OSError(
+            errno.ENOENT, f"this user has no home folder, and {CACHE_VARIABLE} names none"
+        ) from error
 
 
 def prune(folder: Path, most_bytes: int) -> int:

@@ -28,9 +28,9 @@ class Stopped(Exception):
 
 logger = logging.getLogger(__name__)
 JobState = Literal["running", "finished", "stopped", "failed"]
-Report = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 """Told (done, total)."""
-Work = Callable[[Report, Callable[[], bool]], Any]
+Work = Callable[[ReportProgress, Callable[[], bool]], Any]
 """Takes a function to report to, and one that says whether to stop; raises ``Stopped`` then."""
 _POLL_SECONDS = 0.2
 
@@ -198,7 +198,9 @@ class Ended:
 _processes: set[subprocess.Popen[bytes]] = set()
 
 
-def follow_process(words: Sequence[str], folder: Path, report: Report, stopped: Callable[[], bool]) -> Ended:
+def follow_process(
+    words: Sequence[str], folder: Path, report: ReportProgress, stopped: Callable[[], bool]
+) -> Ended:
     """Runs ``python -m deepfake WORDS --progress=FILE`` to its end; the work of a job, or a part of it.
 
     Args:

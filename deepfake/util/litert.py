@@ -22,7 +22,7 @@ _lock = threading.Lock()
 
 
 T = TypeVar("T")
-MOST_THREADS = 4
+MAX_THREADS = 4
 """Of the processor for one call: more hardly help. Other calls take the other processors."""
 
 
@@ -35,7 +35,7 @@ class Pool(Generic[T]):
             make: makes one, told how many threads its interpreter may use.
         """
         processors = _processors()
-        self._make, self._threads = make, min(processors, MOST_THREADS)
+        self._make, self._threads = make, min(processors, MAX_THREADS)
         self.size = -(-processors // self._threads)
         self._free: queue.LifoQueue[T | None] = queue.LifoQueue()
         for _ in range(self.size):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # its import takes a second; most of this needs none
     import pandas as pd
 
 
-LONGEST = 80
+MAX_NAME_BYTES = 80
 
 
 def plain_name(name: str) -> str:
@@ -22,11 +22,11 @@ def plain_name(name: str) -> str:
         UserError: code ``bad_name``.
     """
     sound = name and not name.startswith(".") and all(c.isalnum() or c in "-_." for c in name)
-    if not sound or len(name.encode()) > LONGEST:
+    if not sound or len(name.encode()) > MAX_NAME_BYTES:
         raise UserError(
             "bad_name",
-            f"'{name[:LONGEST]}' cannot be a name. Use at most {LONGEST} letters, digits, '-', '_' and '.', "
-            "not starting with '.'.",
+            f"'{name[:MAX_NAME_BYTES]}' cannot be a name. Use at most {MAX_NAME_BYTES} letters, digits, '-', "
+            "'_' and '.', not starting with '.'.",
         )
     return name
 

@@ -14,7 +14,7 @@ from deepfake.detection.card import load_card
 from deepfake.perturbations.graded import KINDS
 from deepfake.robustness import sweep
 from deepfake.robustness.record import read_robustness
-from deepfake.robustness.table import COLUMNS
+from deepfake.robustness.table import CONDITION_COLUMNS
 
 Capture = pytest.CaptureFixture[str]
 
@@ -34,7 +34,7 @@ def test_lines_json_and_record_hold_the_same(
     assert main([*words, "--json", str(file), "--record"]) == 0
     captured = capsys.readouterr()
     numbers = json.loads(file.read_text())["tiny"]
-    assert numbers["columns"] == list(COLUMNS)
+    assert numbers["columns"] == list(CONDITION_COLUMNS)
     assert (numbers["n_fake"], numbers["n_real"]) == (2, 2)
     amounts = {(row[0], row[2]) for row in numbers["rows"]}
     assert {(kind.name, amount) for kind in KINDS for amount in kind.amounts} <= amounts

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from deepfake.data import sets
-from deepfake.data.demo import SIDE, DemoError, draw_face, draw_fake, write_demo
+from deepfake.data.demo import DRAWN_SIDE, DemoError, draw_face, draw_fake, write_demo
 from deepfake.data.index import index_dataset
 from deepfake.images.load import load_image
 from deepfake.util.files import ROOT
@@ -39,7 +39,7 @@ def test_layout_and_balance(demo):
 def test_pictures_are_whole_and_of_one_size(demo):
     for path in index_dataset(demo).paths():
         image = load_image(path)
-        assert image.pixels.shape == (SIDE, SIDE, 3)
+        assert image.pixels.shape == (DRAWN_SIDE, DRAWN_SIDE, 3)
         assert image.facts.format == "JPEG"
 
 
@@ -54,7 +54,7 @@ def test_only_the_face_of_a_fake_is_another_ones():
     """The first drawing of a fake's randomness is its base: outside the face they are the same."""
     base, fake = draw_face(np.random.default_rng(5)), draw_fake(np.random.default_rng(5))
     apart = np.abs(base.pixels.astype(int) - fake).max(axis=2)
-    y, x = np.mgrid[:SIDE, :SIDE]
+    y, x = np.mgrid[:DRAWN_SIDE, :DRAWN_SIDE]
     inside = ((x - base.centre[0]) / base.axes[0]) ** 2 + ((y - base.centre[1]) / base.axes[1]) ** 2
     assert apart[inside > 2].max() == 0
     assert (apart[inside < 0.3] > 8).mean() > 0.5
@@ -62,7 +62,7 @@ def test_only_the_face_of_a_fake_is_another_ones():
 
 def test_landmarks_lie_on_the_face():
     face = draw_face(np.random.default_rng(1))
-    points = face.landmarks * SIDE
+    points = face.landmarks * DRAWN_SIDE
     assert ((np.abs(points - face.centre) / face.axes) < 1).all()
     assert points[0, 0] < points[2, 0] < points[1, 0]
     assert points[:2, 1].max() < points[3:, 1].min()

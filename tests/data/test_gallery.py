@@ -117,7 +117,7 @@ def test_thumbnails_are_kept_outside_the_data_set_and_renewed(tmp_path, cache):
     kept = list((cache / "thumbnails").rglob("*.jpg"))
     assert [file.read_bytes() for file in kept] == [first]
     with Image.open(kept[0]) as small:
-        assert max(small.size) == thumbnails.SIDE
+        assert max(small.size) == thumbnails.CACHED_SIDE
     kept[0].write_bytes(b"from the cache")
     assert thumbnail(path) == b"from the cache"
     Image.fromarray(noise_image(2, 100, 100)).save(path)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake.data.synthesis.stylegan import SIDE, RandomFacesError, make_faces
+from deepfake.data.synthesis.stylegan import STORED_SIDE, RandomFacesError, make_faces
 from deepfake.images.walk import list_image_files
 
 
@@ -37,7 +37,7 @@ def test_faces_follow_from_seed_and_number(tmp_path: Path) -> None:
     assert not set(one) & set(other)
     pixels = cv2.imread(str(tmp_path / "a" / "3-00001.png"))
     assert pixels is not None
-    assert pixels.shape == (SIDE, SIDE, 3)
+    assert pixels.shape == (STORED_SIDE, STORED_SIDE, 3)
     blue, green, red = pixels.reshape(-1, 3).T.astype(int)
     assert blue.max() == 0
     assert (green.min(), green.max()) == (0, 255), "what the network draws beyond its range is clipped"

@@ -72,7 +72,7 @@ def test_stopping_keeps_what_is_done(use_tiny_models: Path) -> None:
 
 
 def test_pictures_are_let_go_once_judged(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_module, "KEPT_BYTES", 2 * len(PNG))
+    monkeypatch.setattr(batch_module, "MAX_KEPT_BYTES", 2 * len(PNG))
     assert [row.content is None for row in worked([("a.png", PNG)] * 4).rows] == [False, False, True, True]
 
 

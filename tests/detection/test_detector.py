@@ -18,7 +18,7 @@ from deepfake.data.index import DatasetError, index_dataset
 from deepfake.detection import detector as module
 from deepfake.detection.card import ModelError, load_card
 from deepfake.detection.detector import Detector, get_detector, scored_parts
-from deepfake.detection.rules import SMALLEST_FACE, RealScores, Rules, SizeRow, WholeRule
+from deepfake.detection.rules import MIN_FACE_SIDE, RealScores, Rules, SizeRow, WholeRule
 from deepfake.detection.text import framed_square, headline, number_line, raw_line, scope_line, stress_line
 from deepfake.detection.verdict import Verdict
 from deepfake.evaluation.measure import measure
@@ -320,14 +320,14 @@ def test_small_faces_do_not_decide(
     beside = tiny.check(picture)
     assert (beside.verdict, beside.p_fake) == ("real", 0.1), "the large one decides"
     assert beside.warnings[0].startswith(
-        f"1 of 2 faces is too small to analyze (less than {SMALLEST_FACE} pixels"
+        f"1 of 2 faces is too small to analyze (less than {MIN_FACE_SIDE} pixels"
     )
     find(SMALL)
     alone = tiny.check(picture)
     assert (alone.verdict, alone.p_fake) == ("uncertain", None)
     assert alone.warnings[0].startswith("The face is too small")
     assert headline(alone) == "Uncertain: face too small to analyze"
-    find((0, 0, SMALLEST_FACE - 9, SMALLEST_FACE))
+    find((0, 0, MIN_FACE_SIDE - 9, MIN_FACE_SIDE))
     assert tiny.check(picture).warnings == ()
 
 

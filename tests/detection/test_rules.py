@@ -12,7 +12,7 @@ from scipy.stats import beta, norm
 
 from deepfake.detection.card import ModelError, load_card
 from deepfake.detection.rules import (
-    SMALLEST_FACE,
+    MIN_FACE_SIDE,
     OverlayRule,
     RealScores,
     Rules,
@@ -20,7 +20,7 @@ from deepfake.detection.rules import (
     WholeRule,
     read_rules,
 )
-from deepfake.training.rules import HELD, LEAST_SCENES, SIZES, Scene, size_rows, whole_rule
+from deepfake.training.rules import HELD, MIN_SCENES, SIZES, Scene, size_rows, whole_rule
 from deepfake.types import Thresholds
 
 THRESHOLDS = Thresholds(0.5, 0.9, 0.4, 0.6)
@@ -138,7 +138,7 @@ def test_the_smallest_face_is_where_fakes_can_still_be_told() -> None:
     easy = size_rows(scores_by_size(dict.fromkeys(SIZES, HELD / 2)), THRESHOLDS)
     assert easy[0] == SIZES[0]
     none = pd.DataFrame(columns=["source", "label", "size", "p_fake"])
-    assert size_rows(none, THRESHOLDS) == (SMALLEST_FACE, ())
+    assert size_rows(none, THRESHOLDS) == (MIN_FACE_SIDE, ())
 
 
 def scenes(n: int, whole: float, *, faces: int = 1, share: float = 0.5) -> list[Scene]:
@@ -155,5 +155,5 @@ def test_the_whole_image_counts_where_photographs_of_scenes_do_not_score_so() ->
     assert rule.covers(1, 0.5)
     assert rule.fake_from >= THRESHOLDS.fake_from()
     assert whole_rule([*photographs, *scenes(20, 0.98)], made, THRESHOLDS) is None, "they look the same to it"
-    assert whole_rule(scenes(LEAST_SCENES - 1, 0.3), made, THRESHOLDS) is None, "too few to tell"
+    assert whole_rule(scenes(MIN_SCENES - 1, 0.3), made, THRESHOLDS) is None, "too few to tell"
     assert whole_rule(photographs, [], THRESHOLDS) is None

@@ -142,7 +142,7 @@ class TestSearch:
     def test_a_finer_search_follows_only_where_it_must(self, monkeypatch: pytest.MonkeyPatch):
         """After a trace of a small face, or as long as nothing is found that counts."""
         cascade, pixels = FaceCascade(0.8), plain(400, 400)
-        sizes = scales(400, 400, mtcnn.SMALLEST_FACE, 12)
+        sizes = scales(400, 400, mtcnn.MIN_FACE_SIDE, 12)
         levels: list[int] = []
         traces: list[float] = []
         face = np.array([[10.0, 10, 90, 90, 0.99, *range(10)]])

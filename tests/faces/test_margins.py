@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from deepfake.faces.margins import SMALLEST, inner_box
+from deepfake.faces.margins import MIN_INNER_SIDE, inner_box
 from tests.support.images import noise_image
 
 Box = tuple[int, int, int, int]
@@ -136,7 +136,7 @@ def test_nothing_but_one_colour_is_left_alone(shape: tuple[int, int]) -> None:
 
 
 def test_what_would_be_too_small_a_picture_is_left_alone() -> None:
-    page, _ = padded(photograph(height=SMALLEST - 4, width=SMALLEST - 4), 1, "white", "ltrb")
+    page, _ = padded(photograph(height=MIN_INNER_SIDE - 4, width=MIN_INNER_SIDE - 4), 1, "white", "ltrb")
     assert inner_box(np.asarray(page)) == (0, 0, page.width, page.height)
 
 

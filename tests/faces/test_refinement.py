@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from deepfake.faces.refinement import SIDE, eyes_above_mouth, refine
+from deepfake.faces.refinement import INPUT_SIDE, eyes_above_mouth, refine
 
 Box = tuple[float, float, float, float]
 FACE: Box = (120.0, 90.0, 200.0, 190.0)
@@ -31,7 +31,9 @@ def decide(batch: NDArray[np.float32]) -> tuple[Any, Any, Any]:
     for patch in batch:
         blue = ((patch[:, :, 2] > 0.2) & (patch[:, :, 0] < 0)).nonzero()
         red = ((patch[:, :, 0] > 0.2) & (patch[:, :, 2] < 0)).nonzero()
-        eyes, mouth = (np.array([part[1].mean() + 0.5, part[0].mean() + 0.5]) / SIDE for part in (blue, red))
+        eyes, mouth = (
+            np.array([part[1].mean() + 0.5, part[0].mean() + 0.5]) / INPUT_SIDE for part in (blue, red)
+        )
         down = mouth - eyes
         long = float(np.abs(down).max())
         half = long * (np.array([0.8, 1.0]) if abs(down[1]) > abs(down[0]) else np.array([1.0, 0.8]))

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from deepfake.data.demo import SIDE, draw_face
+from deepfake.data.demo import DRAWN_SIDE, draw_face
 from deepfake.images.load import load_image
 from deepfake.images.photographs import drawing_score, looks_drawn
 from deepfake.perturbations.primitives import jpeg
@@ -18,7 +18,7 @@ def test_drawn_faces_are_no_photographs() -> None:
     faces = [draw_face(rng).pixels for _ in range(20)]
     assert all(looks_drawn(face) for face in faces)
     assert all(looks_drawn(jpeg(face, 75)) for face in faces)
-    large = cv2.resize(faces[0], (3 * SIDE, 3 * SIDE), interpolation=cv2.INTER_CUBIC)
+    large = cv2.resize(faces[0], (3 * DRAWN_SIDE, 3 * DRAWN_SIDE), interpolation=cv2.INTER_CUBIC)
     assert looks_drawn(np.asarray(large, np.uint8))
 
 

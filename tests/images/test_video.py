@@ -208,7 +208,7 @@ def test_what_is_refused(mp4: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused(bytes(damaged)) == "unreadable"
     for name, value, code in (
         ("MAX_SECONDS", 1.5, "too_long"),
-        ("_MOST_PACKETS", 20, "too_long"),
+        ("_MAX_PACKETS", 20, "too_long"),
         ("MAX_VIDEO_BYTES", 500, "too_many_bytes"),
         ("MAX_FRAME_PIXELS", 12_000, "too_many_pixels"),
         ("_CODECS", frozenset(), "unsupported_codec"),

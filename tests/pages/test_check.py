@@ -458,7 +458,7 @@ def test_uploads_outlive_the_widget_that_brought_them():
 
 
 def test_uploads_are_kept_within_the_limit_of_a_batch(monkeypatch):
-    monkeypatch.setattr("ui.uploads.KEPT_BYTES", 10)
+    monkeypatch.setattr("ui.uploads.MAX_KEPT_BYTES", 10)
     shelf = Shelf()
     shelf.take("box", [stored("a", 6), stored("b", 6), stored("c", 4)], is_new=True)
     assert all(upload.content is not None for upload in shelf.uploads), "as long as the page is open"

@@ -19,7 +19,7 @@ from deepfake.perturbations.example import drawn_portrait, example_strip
 from deepfake.perturbations.graded import KINDS, Kind, altered
 from deepfake.robustness.record import RobustnessError, read_robustness, to_dict, write_robustness
 from deepfake.robustness.sweep import Robustness, Subject, balanced_sample, conditions, subject_of, sweep
-from deepfake.robustness.table import COLUMNS, Condition, summarise
+from deepfake.robustness.table import CONDITION_COLUMNS, Condition, summarise
 from deepfake.types import Thresholds
 from tests.support.images import noise_image
 
@@ -94,7 +94,7 @@ def test_attacks_push_the_score_the_wrong_way_by_epsilon(result: Robustness) -> 
 
 
 def test_every_row_has_its_columns_in_order(result: Robustness) -> None:
-    assert tuple(result.table.columns) == COLUMNS
+    assert tuple(result.table.columns) == CONDITION_COLUMNS
     expected = conditions(SOME, (1, 2, 4, 8))
     assert list(zip(result.table["perturbation"], result.table["level"], strict=True)) == [
         (condition.perturbation, condition.level) for condition in expected

@@ -60,7 +60,7 @@ def test_one_source_is_calibrated_on_perturbed_copies_of_all(scored: list[Any]) 
 
 
 def test_sources_in_their_shares(scored: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish, "MOST_IMAGES", 400)
+    monkeypatch.setattr(publish, "MAX_IMAGES", 400)
     found = of(data_of(a=500, b=40, c=90), perturbed=0.1)
     assert found.by_source == {"a": 300, "b": 80}, "b has less than its 100; c is none of its sources"
     assert found.to_dict()["images"] == found.images == 380

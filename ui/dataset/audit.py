@@ -20,7 +20,7 @@ from deepfake.images.thumbnails import thumbnail
 from deepfake.types import class_name
 from deepfake.util.jobs import find_job, start_job
 from ui.charts import chart, download
-from ui.dataset.gallery import SIDE, show_picture_button
+from ui.dataset.gallery import SHOWN_SIDE, show_picture_button
 from ui.dataset.overview import audit_of, open_inventory
 from ui.jobs import show_job
 from ui.page import escape_markdown
@@ -201,11 +201,11 @@ def show_strip(inventory: Inventory, pictures: list[tuple[str, str]], kind: str)
     with st.container(horizontal=True, gap="small"):
         for number, (path, said) in enumerate(pictures):
             small = thumbnail(inventory.root / path)
-            with st.container(width=SIDE, gap="xxsmall"):
+            with st.container(width=SHOWN_SIDE, gap="xxsmall"):
                 if small is None:
                     st.caption("Cannot be read")
                 else:
-                    st.image(small, width=SIDE, alt=f"Picture: {said}")
+                    st.image(small, width=SHOWN_SIDE, alt=f"Picture: {said}")
                 show_picture_button(path, said, f"{kind}-{number}")
 
 
@@ -235,7 +235,7 @@ def show_pairs(inventory: Inventory, pairs: pd.DataFrame) -> None:
     )
     with st.container(horizontal=True, gap="medium"):
         for number, row in enumerate(pairs.head(PAIRS_SHOWN).to_dict("records")):
-            with st.container(width=2 * SIDE + 16, gap="xxsmall"):
+            with st.container(width=2 * SHOWN_SIDE + 16, gap="xxsmall"):
                 show_strip(
                     inventory,
                     [

@@ -29,7 +29,7 @@ from ui.jobs import show_job
 from ui.page import escape_markdown
 
 PER_PAGE = 24
-SIDE = 150
+SHOWN_SIDE = 150
 PICTURE = "picture"
 """Query parameter: the picture shown in full."""
 VERDICTS: dict[str, CallName | None] = {
@@ -172,15 +172,15 @@ def show_thumbnails(inventory: Inventory, table: pd.DataFrame, rows: NDArray[np.
         for row, item in zip(rows.tolist(), table.iloc[rows].to_dict("records"), strict=True):
             path = str(item["path"])
             small = thumbnail(inventory.root / path)
-            with st.container(width=SIDE, gap="xxsmall"):
+            with st.container(width=SHOWN_SIDE, gap="xxsmall"):
                 if small is None:
                     st.caption("Cannot be read")
                 else:
-                    st.image(small, width=SIDE, alt=f"{class_name(item['label'])} picture")
+                    st.image(small, width=SHOWN_SIDE, alt=f"{class_name(item['label'])} picture")
                 score = item.get("p_fake")
                 said = f" {score:.3f}" if score is not None and not np.isnan(score) else ""
                 show_picture_button(path, f"{class_name(item['label'])}{said}", f"open-{row}")
-                st.text(PurePosixPath(path).name, width=SIDE)
+                st.text(PurePosixPath(path).name, width=SHOWN_SIDE)
 
 
 def show_picture(inventory: Inventory, table: pd.DataFrame, row: int, card: Card | None) -> None:
@@ -237,11 +237,11 @@ def show_neighbours(inventory: Inventory, table: pd.DataFrame, row: int) -> None
         for place, bits in near:
             item = table.iloc[place]
             small = thumbnail(inventory.root / str(item["path"]))
-            with st.container(width=SIDE, gap="xxsmall"):
+            with st.container(width=SHOWN_SIDE, gap="xxsmall"):
                 if small is not None:
-                    st.image(small, width=SIDE, alt=f"{class_name(item['label'])} picture")
+                    st.image(small, width=SHOWN_SIDE, alt=f"{class_name(item['label'])} picture")
                 said = str(item["split"]) if bits < 0 else f"{bits} bits"
                 show_picture_button(
                     str(item["path"]), f"{class_name(item['label'])}, {said}", f"near-{place}"
                 )
-                st.text(PurePosixPath(str(item["path"])).name, width=SIDE)
+                st.text(PurePosixPath(str(item["path"])).name, width=SHOWN_SIDE)

@@ -186,7 +186,7 @@ def show_grids(inventory: Inventory) -> None:
     st.button("Shuffle", icon=":material/shuffle:", on_click=lambda: st.session_state.update(grid=draw + 1))
 
 
-SIDE = 256
+PREVIEW_SIDE = 256
 
 
 def show_augmentations(inventory: Inventory) -> None:
@@ -214,7 +214,7 @@ def show_augmentations(inventory: Inventory) -> None:
     name = str(inventory.table["path"].iloc[int(rows[0])])
     st.text(name)
     try:
-        pixels = shrink(load_image(inventory.root / name, min_side=1).pixels, SIDE)
+        pixels = shrink(load_image(inventory.root / name, min_side=1).pixels, PREVIEW_SIDE)
     except ImageRefused as refusal:
         st.error(escape_markdown(refusal.message), icon=":material/error:")
         return

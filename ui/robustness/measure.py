@@ -18,7 +18,7 @@ from ui import choose
 from ui.jobs import LEAVE, follow_job
 from ui.page import escape_markdown
 
-MOST_IMAGES = 2000
+MAX_IMAGES = 2000
 
 
 def show_progress() -> None:
@@ -78,7 +78,7 @@ def show_form(names: list[str]) -> None:
     with right:
         source = choose.ask_for_source(data.table, "measure-source")
     images = left.number_input(
-        "Pictures at most", 2, MOST_IMAGES, 100, step=50, key="measure-images",
+        "Pictures at most", 2, MAX_IMAGES, 100, step=50, key="measure-images",
         help="Half of them fake, half real, where there are enough of both.",
     )  # fmt: skip
     part = choose.show_part(data, split, source)

@@ -26,7 +26,7 @@ from deepfake.runs.process import training_owner
 from deepfake.settings import resolve_in_roots
 from deepfake.training.options import OPTIONS, Option, to_arguments
 from deepfake.training.recipe import RECIPES, Recipe, fitted
-from deepfake.util.jobs import Report, find_job, start_job
+from deepfake.util.jobs import ReportProgress, find_job, start_job
 from deepfake.util.text import format_duration
 from ui import choose
 from ui.jobs import follow_job
@@ -213,7 +213,7 @@ def measure(folder: Path, words: list[str]) -> None:
     st.session_state.pop("start-complaint", None)
     st.session_state[PLAN] = (str(folder), words)
 
-    def work(report: Report, stopped: Callable[[], bool]) -> Estimate:
+    def work(report: ReportProgress, stopped: Callable[[], bool]) -> Estimate:
         data = resolve_in_roots(str(folder))
         return measure_elsewhere(data, words, on_progress=report, stopped=stopped)
 

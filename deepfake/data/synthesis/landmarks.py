@@ -13,7 +13,7 @@ from deepfake.faces.finder import find_landmarks
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.types import Landmarks
 
-FILE = "landmarks.csv"
+LANDMARKS_FILE = "landmarks.csv"
 _NUMBERS = [f"{axis}{place}" for place in range(5) for axis in "xy"]
 
 
@@ -30,7 +30,7 @@ def write_landmarks(data: DatasetIndex, *, on_progress: Callable[[int], None] | 
     Returns:
         How many of the images have landmarks.
     """
-    place = data.root / FILE
+    place = data.root / LANDMARKS_FILE
     known = set(pd.read_csv(place)["path"]) if place.is_file() else set()
     new = not place.is_file()
     with place.open("a", encoding="utf-8") as file:
@@ -53,7 +53,7 @@ def write_landmarks(data: DatasetIndex, *, on_progress: Callable[[int], None] | 
 
 def read_landmarks(root: Path) -> dict[str, Landmarks]:
     """Landmarks by path in the data set; empty where none were looked for."""
-    place = root / FILE
+    place = root / LANDMARKS_FILE
     if not place.is_file():
         return {}
     table = pd.read_csv(place).dropna()

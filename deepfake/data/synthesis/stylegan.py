@@ -25,7 +25,7 @@ TRUNCATION = (
     0.5,
     0.9,
 )  # how far from the mean style a face lies, drawn uniformly: less is smoother, more is odder
-SIDE = 512  # pixels a face is stored at; the network draws 1024
+STORED_SIDE = 512  # pixels a face is stored at; the network draws 1024
 PACKAGES = "pip install random-face openvino"
 
 
@@ -74,7 +74,9 @@ def make_faces(
             picture = np.asarray(synthesis(mean + draw.uniform(*TRUNCATION) * (style - mean)))[0]
             pixels = ((np.clip(picture, -1, 1) + 1) * 127.5).round().astype(np.uint8).transpose(1, 2, 0)
             small = cv2.resize(
-                np.ascontiguousarray(pixels[:, :, ::-1]), (SIDE, SIDE), interpolation=cv2.INTER_AREA
+                np.ascontiguousarray(pixels[:, :, ::-1]),
+                (STORED_SIDE, STORED_SIDE),
+                interpolation=cv2.INTER_AREA,
             )
             with replacing(file) as partial:  # a face cut short by a kill would stay
                 cv2.imwrite(str(partial), small)

@@ -36,12 +36,12 @@ def test_the_perturbed_view_is_the_copy_that_is_measured_elsewhere() -> None:
 def test_a_shared_face_has_48_pixels_where_it_had_as_much(seed: int, side: int) -> None:
     shared = sharing.as_shared(face(side), np.random.default_rng(seed))
     assert shared.dtype == np.uint8 and shared.flags["C_CONTIGUOUS"]
-    assert min(shared.shape[:2]) >= min(side, sharing.SMALLEST_FACE) - 1
+    assert min(shared.shape[:2]) >= min(side, sharing.MIN_FACE_SIDE) - 1
 
 
 def test_small_faces_are_as_likely_as_large_ones() -> None:
     sides = [sharing.shrunk(face(), np.random.default_rng(seed)).shape[0] for seed in range(400)]
-    middle = (sharing.SMALLEST_FACE * sharing.LARGEST_FACE) ** 0.5
+    middle = (sharing.MIN_FACE_SIDE * sharing.MAX_FACE_SIDE) ** 0.5
     assert 0.42 < np.mean(np.array(sides) < middle) < 0.58
 
 
