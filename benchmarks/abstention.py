@@ -28,7 +28,7 @@ def main() -> None:
     strange: list[bool] = []
     for start in range(0, len(table), BATCH):
         paths = table["path"].iloc[start : start + BATCH]
-        batch = detector.judge([load_image(options.data / path).pixels for path in paths])
+        batch = detector.score_crops([load_image(options.data / path).pixels for path in paths])
         scores += batch[0]
         strange += batch[1]
     calls = np.array([detector.card.thresholds.call(score) for score in scores])

@@ -56,12 +56,12 @@ def alone(file: bytes, times: int) -> list[tuple[str, float, float]]:
     from deepfake.images.encode import jpeg_bytes, shrink
     from deepfake.images.load import load_image
     from deepfake.report import context
-    from deepfake.types import Box, CallName
+    from deepfake.types import Box, VerdictLabel
 
     image, detector = load_image(file), get_detector()
     verdict = detector.check(image)
     boxes: list[Box] = [face.box for face in verdict.faces]
-    calls: list[CallName] = [face.verdict for face in verdict.faces]
+    calls: list[VerdictLabel] = [face.verdict for face in verdict.faces]
     parts: list[tuple[str, Callable[[], object]]] = [
         ("alone: decoding", lambda: load_image(file)),
         ("alone: the picture as shown", lambda: jpeg_bytes(shrink(image.pixels))),

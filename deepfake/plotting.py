@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import plotly.graph_objects as go
 
-from deepfake.types import CallName
+from deepfake.types import VerdictLabel
 from deepfake.util.text import slug
 
 # Vermillion and blue of the palette by Okabe and Ito (2008), told apart with every common colour
@@ -22,7 +22,7 @@ REAL_COLOUR = "#0072B2"
 UNCERTAIN_COLOUR = "#6B7280"
 
 
-CALL_COLOURS: Mapping[CallName, str] = {
+CALL_COLOURS: Mapping[VerdictLabel, str] = {
     "fake": FAKE_COLOUR,
     "real": REAL_COLOUR,
     "uncertain": UNCERTAIN_COLOUR,

@@ -13,7 +13,7 @@ Pixels = NDArray[np.uint8]
 Landmarks = NDArray[np.float32]
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels; right and bottom exclusive."""
-CallName = Literal["real", "fake", "uncertain"]
+VerdictLabel = Literal["real", "fake", "uncertain"]
 OperatingPoint = Literal["balanced", "few_false_alarms"]
 OPERATING_POINTS: tuple[OperatingPoint, ...] = ("balanced", "few_false_alarms")
 
@@ -33,7 +33,7 @@ class Thresholds:
     uncertain_low: float
     uncertain_high: float
 
-    def call(self, p_fake: float, point: OperatingPoint = "balanced") -> CallName:
+    def call(self, p_fake: float, point: OperatingPoint = "balanced") -> VerdictLabel:
         """``fake``, ``real`` or, between the two, ``uncertain``."""
         if p_fake >= self.fake_from(point):
             return "fake"

@@ -10,9 +10,7 @@ from ui.page import show_tabs, start_page
 
 def main() -> None:
     start_page("Dataset")
-    st.write(
-        "What is in a dataset of faces, and what is wrong with it? A detector learns whatever is there."
-    )
+    st.write("What is in a dataset of faces, and what is wrong with it? A detector learns whatever is there.")
     folder = overview.ask_for_data_set()
     if folder is None:
         return

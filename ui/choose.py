@@ -179,8 +179,8 @@ def explain_folder() -> None:
     st.markdown(
         f"**Open a folder.** Set the environment variable `{DATA_VARIABLE}` to your dataset folder and "
         "start the app again (several folders: separated as in `PATH`). Supported layouts: `Train`, "
-        "`Validation` and `Test` with `Fake` and `Real` in each; `Fake` and `Real` alone; or a `manifest.csv` with path, "
-        "split and label."
+        "`Validation` and `Test` with `Fake` and `Real` in each; `Fake` and `Real` alone; or a "
+        "`manifest.csv` with path, split and label."
     )
     if (roots := operator_roots()) and not list_sets():
         st.text(f"No such folder lies below {', '.join(map(str, roots))}.")

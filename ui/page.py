@@ -28,7 +28,7 @@ from deepfake.detection.card import Card, ModelError, load_card
 from deepfake.detection.feedback import feedback_folder
 from deepfake.detection.text import POINT_MEANINGS, POINT_WORDS
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
-from deepfake.types import OPERATING_POINTS, CallName, OperatingPoint
+from deepfake.types import OPERATING_POINTS, OperatingPoint, VerdictLabel
 from ui.uploads import leave_other_pages
 
 PREFIX = "open-"
@@ -81,7 +81,7 @@ PAGES = {
 """The pages in their order, by file; the address is the file's name."""
 
 logger = logging.getLogger(__name__)
-CALL_STYLES: dict[CallName, tuple[str, str]] = {
+CALL_STYLES: dict[VerdictLabel, tuple[str, str]] = {
     "fake": ("orange", ":material/warning:"),
     "real": ("blue", ":material/check_circle:"),
     "uncertain": ("gray", ":material/help:"),

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from deepfake import __version__
 from deepfake.api.uploads import BODY_SECONDS, MAX_BODY_BYTES, MAX_FILES
 from deepfake.detection.verdict import Basis, FaceVerdict, Verdict, WholeVerdict
-from deepfake.types import OPERATING_POINTS, Box, CallName, OperatingPoint, Thresholds
+from deepfake.types import OPERATING_POINTS, Box, OperatingPoint, Thresholds, VerdictLabel
 
 PREFIX = "/api/v1"
 """Where the interface lives."""
@@ -41,7 +41,7 @@ def _of(kind: Any) -> dict[str, Any]:
     return {**some, **words, "type": [some["type"], "null"]}
 
 
-_CALL, _POINT = _of(CallName), _of(OperatingPoint)
+_CALL, _POINT = _of(VerdictLabel), _of(OperatingPoint)
 
 
 def _object(**properties: dict[str, Any]) -> dict[str, Any]:

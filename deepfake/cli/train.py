@@ -188,7 +188,7 @@ def _add_option(parser: Any, option: Option) -> None:
 def _train(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` stops as Ctrl-C does
     from deepfake.data.index import index_dataset
-    from deepfake.runs.process import attended
+    from deepfake.runs.process import run_session
     from deepfake.runs.runs import runs_folder
 
     folder = output_folder((options.runs or runs_folder()) / plain_name(options.run))
@@ -205,7 +205,7 @@ def _train(options: argparse.Namespace) -> int:
         show = progress("steps", file=options.progress)
         print(json.dumps(estimate(data, recipe, on_progress=show).to_dict(), indent=2))
         return 0
-    with attended(folder, recipe, data.root.resolve(), at_once=options.at_once, say=say):
+    with run_session(folder, recipe, data.root.resolve(), at_once=options.at_once, say=say):
         from deepfake.training import train as training
 
         listeners: list[Callable[[dict[str, Any]], None]] = []

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deepfake.data.image_stats import Measures
 from deepfake.data.inventory import Inventory
-from deepfake.types import CallName, Thresholds
+from deepfake.types import Thresholds, VerdictLabel
 
 SortName = Literal["name", "n_bytes", "pixels", "brightness", "sharpness", "p_fake"]
 SORTS: dict[SortName, str] = {
@@ -46,7 +46,7 @@ class Query:
     source: str = ""
     label: int | None = None
     text: str = ""
-    verdict: CallName | None = None
+    verdict: VerdictLabel | None = None
     wrong: bool = False
     sort: SortName = "name"
     descending: bool = False

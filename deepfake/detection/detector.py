@@ -129,22 +129,22 @@ class Detector:
         photo = scan.photo or (0, 0, image.pixels.shape[1], image.pixels.shape[0])
         sides = [face.long_side for face in scan.faces]
         with_whole = judge_whole and _kind_measured(self.card, scan, photo)
-        scores, strange = self.judge(
+        scores, out_of_scope = self.score_crops(
             [*crops, upright_square(image.pixels, scan.turn, scan.photo)] if with_whole else crops
         )
         faces = tuple(
-            _face(face, score, _reason(part, side, odd, rules.smallest_face), rules.fake_from(side))
-            for face, score, part, side, odd in zip(
+            _face(face, score, _reason(part, side, outside, rules.smallest_face), rules.fake_from(side))
+            for face, score, part, side, outside in zip(
                 scan.faces,
                 scores,
                 crops,
                 sides,
-                strange,
+                out_of_scope,
                 strict=False,  # no face: one score; or the whole's
             )
         )
         whole = None
-        if with_whole and not strange[-1] and rules.whole and not faces[0].out_of_scope:
+        if with_whole and not out_of_scope[-1] and rules.whole and not faces[0].out_of_scope:
             whole = WholeVerdict(scores[-1], scores[-1] >= rules.whole.fake_from, "uncertain", _square(photo))
         p_fake = picture_score(faces, rules.real_scores)
         if whole and whole.counts:
@@ -172,7 +172,7 @@ class Detector:
             photo=scan.photo,
         )
 
-    def judge(self, crops: Sequence[Pixels]) -> tuple[list[float], list[bool]]:
+    def score_crops(self, crops: Sequence[Pixels]) -> tuple[list[float], list[bool]]:
         """p_fake of each crop, and whether it is out of scope.
 
         Nothing is out of scope where there is no index to ask.
@@ -253,13 +253,13 @@ def _face(face: Face, score: float, reason: Reason | None, fake_from: float) -> 
     )
 
 
-def _reason(part: Pixels, side: int, strange: bool, smallest: int) -> Reason | None:
+def _reason(part: Pixels, side: int, out_of_scope: bool, smallest: int) -> Reason | None:
     """Why a face of this long side, scored on this square, is not decided on; None where it is."""
     if looks_drawn(part):
         return "not_a_photograph"
     if side < smallest:
         return "too_small"
-    return "out_of_scope" if strange else None
+    return "out_of_scope" if out_of_scope else None
 
 
 def _kind_measured(card: Card, scan: FaceScan, photo: Box) -> bool:
@@ -349,4 +349,4 @@ def warm_up() -> None:
     """
     blank = np.full((64, 64, 3), 128, np.uint8)
     find_faces(blank)
-    get_detector().judge([blank])
+    get_detector().score_crops([blank])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from deepfake.errors import UserError
 from deepfake.images.load import load_image
 from deepfake.util.cache import folder_named
-from deepfake.util.files import hold
+from deepfake.util.files import acquire_lock
 
 if TYPE_CHECKING:
     from deepfake.detection.card import Card
@@ -111,7 +111,7 @@ def keep_feedback(verdict: Verdict, card: Card, truth: Truth, picture: bytes | N
 
 def _write(folder: Path, answer: Feedback, picture: bytes | None) -> None:
     """Picture first, so that no line names one that is not there; a line is written whole or not at all."""
-    lock = hold(folder / "lock", patience=5.0)
+    lock = acquire_lock(folder / "lock", patience=5.0)
     if lock is None:
         raise FeedbackRefused("feedback_failed", "Many answer at once just now. Try again in a moment.")
     with lock, (folder / FEEDBACK_FILE).open("ab") as file:

@@ -14,21 +14,21 @@ import pandas as pd
 import plotly.graph_objects as go
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from deepfake.detection.neighbours import Lookalike
+from deepfake.detection.neighbours import Neighbour
 from deepfake.detection.stress import StressTest
 from deepfake.detection.text import CALL_WORDS, SOURCE_WORDS, framed_square, short_words
 from deepfake.detection.verdict import Verdict
 from deepfake.detection.video import VideoVerdict
 from deepfake.images.encode import PREVIEW_SIDE, jpeg_bytes, shrink
 from deepfake.plotting import CALL_COLOURS, FAKE_COLOUR, NEUTRAL_COLOUR, REAL_COLOUR, base_figure, share_axis
-from deepfake.types import Box, CallName, OperatingPoint, Pixels, Thresholds
+from deepfake.types import Box, OperatingPoint, Pixels, Thresholds, VerdictLabel
 from deepfake.util.text import format_percent
 
 FRAME_SIDE = 480
 """Longest side of a video's frame that is shown, in pixels."""
 
 
-BAND_WORDS: Mapping[CallName, str] = {"real": "Real", "uncertain": "Uncertain", "fake": "Fake"}
+BAND_WORDS: Mapping[VerdictLabel, str] = {"real": "Real", "uncertain": "Uncertain", "fake": "Fake"}
 """The three bands of scores, from the lowest."""
 LOWEST_SHOWN = 0.001
 """Scores nearer to 0 or 1 than this are drawn at the edge of a strip."""
@@ -45,7 +45,7 @@ class Band:
         low, high: scores in 0..1; empty where they are the same.
     """
 
-    call: CallName
+    call: VerdictLabel
     low: float
     high: float
 
@@ -130,7 +130,7 @@ class Mark:
 
     words: str
     p_fake: float
-    call: CallName
+    call: VerdictLabel
 
 
 def score_marks(verdict: Verdict) -> tuple[Mark, ...]:
@@ -258,13 +258,13 @@ def strip_alt(scores: pd.DataFrame | None, verdict: Verdict, thresholds: Thresho
     return f"{words} {fake} of the fake and {real} of the real validation images lie in the same band."
 
 
-def sources_table(found: Sequence[Lookalike]) -> pd.DataFrame:
+def sources_table(found: Sequence[Neighbour]) -> pd.DataFrame:
     """Where similar training images come from: a row for each source, the one with most first.
 
     Returns:
         ``Source`` in words, counts ``Fake`` and ``Real``, and the highest ``Similarity`` (-1 to 1).
     """
-    rows: dict[str, list[Lookalike]] = {}
+    rows: dict[str, list[Neighbour]] = {}
     for each in found:
         rows.setdefault(SOURCE_WORDS.get(each.source, each.source), []).append(each)
     return pd.DataFrame(
@@ -280,7 +280,7 @@ def sources_table(found: Sequence[Lookalike]) -> pd.DataFrame:
     )
 
 
-def sources_figure(found: Sequence[Lookalike]) -> go.Figure:
+def sources_figure(found: Sequence[Neighbour]) -> go.Figure:
     """A bar for each source of similar training images, fakes and real ones in their colours."""
     table = sources_table(found)
     figure = base_figure("Similar training images", "", height=110 + 44 * len(table))
@@ -339,7 +339,7 @@ def stress_figure(
     return figure
 
 
-_SYMBOLS: Mapping[CallName, str] = {"fake": "diamond", "uncertain": "square", "real": "circle"}
+_SYMBOLS: Mapping[VerdictLabel, str] = {"fake": "diamond", "uncertain": "square", "real": "circle"}
 
 
 def video_table(result: VideoVerdict) -> pd.DataFrame:
@@ -390,7 +390,7 @@ def video_figure(result: VideoVerdict) -> go.Figure:
 def draw_verdict(pixels: Pixels, verdict: Verdict, side: int = PREVIEW_SIDE) -> Pixels:
     """A picture, whole or a smaller copy, with the faces of its verdict marked; see ``draw_faces``."""
     boxes = [face.box for face in verdict.faces]
-    calls: list[CallName] = [face.verdict for face in verdict.faces]
+    calls: list[VerdictLabel] = [face.verdict for face in verdict.faces]
     square = framed_square(verdict)
     return draw_faces(pixels, boxes, calls, side, square=square, full_width=verdict.width)
 
@@ -398,7 +398,7 @@ def draw_verdict(pixels: Pixels, verdict: Verdict, side: int = PREVIEW_SIDE) -> 
 def draw_faces(
     pixels: Pixels,
     boxes: Sequence[Box],
-    calls: Sequence[CallName],
+    calls: Sequence[VerdictLabel],
     side: int = PREVIEW_SIDE,
     *,
     square: Box | None = None,
@@ -490,7 +490,7 @@ def _draw_tag(
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
     text: str,
     place: tuple[int, int, int],
-    call: CallName,
+    call: VerdictLabel,
 ) -> None:
     """A label above a box, or below it at the picture's upper edge, kept inside the picture."""
     left, top, bottom = place

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from deepfake.detection.text import video_headline
 from deepfake.errors import UserError
-from deepfake.types import CallName, OperatingPoint, Thresholds
+from deepfake.types import OperatingPoint, Thresholds, VerdictLabel
 from deepfake.util.text import csv_cell
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
@@ -58,10 +58,10 @@ class Outcome:
         return {"file": self.file, "error": {"code": error.code, "message": error.message}}
 
 
-_SUSPICIOUS: tuple[CallName | None, ...] = ("fake", "uncertain", "real", None)
+_SUSPICIOUS: tuple[VerdictLabel | None, ...] = ("fake", "uncertain", "real", None)
 
 
-def suspicion(call: CallName | None, p_fake: float | None) -> tuple[int, float]:
+def suspicion(call: VerdictLabel | None, p_fake: float | None) -> tuple[int, float]:
     """A key that sorts the most suspicious first: by verdict, then by score.
 
     Args:

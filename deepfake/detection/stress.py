@@ -1,6 +1,7 @@
 """The stress test: whether a verdict survives what becomes of pictures on their way, from JPEG to text.
 
-A verdict that a mild change turns into its opposite is uncertain; ``settled`` decides that, for every view.
+A verdict that a mild change turns into its opposite is uncertain; ``apply_stress_test`` decides that, for
+every view.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from deepfake.perturbations import primitives
 from deepfake.perturbations.overlay import sticker, text
-from deepfake.types import CallName, Pixels, Thresholds
+from deepfake.types import Pixels, Thresholds, VerdictLabel
 from deepfake.util.text import format_percent
 
 ChangeKind = Literal[
@@ -67,7 +68,7 @@ class StressPoint:
 
     change: Change
     p_fake: float
-    call: CallName
+    call: VerdictLabel
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class StressTest:
     """
 
     p_fake: float
-    call: CallName
+    call: VerdictLabel
     points: tuple[StressPoint, ...]
 
     @property
@@ -96,7 +97,7 @@ class StressTest:
         """No mild change turns the verdict into its opposite."""
         return not any(point.change.mild for point in self.flips)
 
-    def at(self, call: Callable[[float], CallName]) -> StressTest:
+    def at(self, call: Callable[[float], VerdictLabel]) -> StressTest:
         """The same scores under other thresholds; no network is asked."""
         points = tuple(replace(point, call=call(point.p_fake)) for point in self.points)
         return StressTest(self.p_fake, call(self.p_fake), points)
@@ -160,7 +161,7 @@ REFRAMING: tuple[Change, ...] = (
 """Done to the picture, in which the face is then looked for again."""
 
 
-def settled(call: CallName, test: StressTest) -> CallName:
+def apply_stress_test(call: VerdictLabel, test: StressTest) -> VerdictLabel:
     """What is left of a face's verdict after its stress test: itself, or uncertain."""
     return call if test.stable else "uncertain"
 
@@ -168,7 +169,7 @@ def settled(call: CallName, test: StressTest) -> CallName:
 def stress_test(
     p_fake: Callable[[Sequence[Pixels]], np.ndarray],
     crop: Pixels,
-    call: Callable[[float], CallName] | Thresholds,
+    call: Callable[[float], VerdictLabel] | Thresholds,
     reframed: Sequence[tuple[Change, Pixels]] = (),
 ) -> StressTest:
     """Scores a crop under every change of ``CHANGES``; the same crop gives the same numbers.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deepfake.detection.warnings import REASON_WORDS
-from deepfake.types import CallName, OperatingPoint, Thresholds
+from deepfake.types import OperatingPoint, Thresholds, VerdictLabel
 from deepfake.util.text import format_bytes, format_percent
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs
     from deepfake.types import Box
 
 
-CALL_WORDS: Mapping[CallName, str] = {
+CALL_WORDS: Mapping[VerdictLabel, str] = {
     "fake": "Likely fake",
     "real": "Likely real",
     "uncertain": "Uncertain",
@@ -172,7 +172,7 @@ def remark_lines(verdict: Verdict, lead: str) -> list[str]:
     return [line for line in lines if line and line != lead]
 
 
-COUNT_WORDS: Mapping[CallName | None, str] = {
+COUNT_WORDS: Mapping[VerdictLabel | None, str] = {
     "fake": "fake",
     "uncertain": "uncertain",
     "real": "real",
@@ -181,7 +181,7 @@ COUNT_WORDS: Mapping[CallName | None, str] = {
 """After a number of images with that verdict; None is an image that was refused."""
 
 
-def counts_line(calls: Sequence[CallName | None]) -> str:
+def counts_line(calls: Sequence[VerdictLabel | None]) -> str:
     """How many of several images are what.
 
     >>> counts_line(["fake", "real", "fake", None])
@@ -217,7 +217,7 @@ class PartRow:
     """
 
     name: str
-    call: CallName | None
+    call: VerdictLabel | None
     words: str
     p_fake: float | None
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from deepfake.detection.rules import RealScores
-from deepfake.detection.stress import StressTest, settled
-from deepfake.types import Box, CallName, OperatingPoint, Thresholds
+from deepfake.detection.stress import StressTest, apply_stress_test
+from deepfake.types import Box, OperatingPoint, Thresholds, VerdictLabel
 
 Scope = Literal["faces", "face_crop", "no_face"]
 Reason = Literal["out_of_scope", "not_a_photograph", "too_small", "fake_as_a_whole"]
@@ -39,7 +39,7 @@ class FaceVerdict:
     box: Box
     crop: Box
     p_fake: float
-    verdict: CallName
+    verdict: VerdictLabel
     confidence: float
     out_of_scope: bool = False
     turn: int = 0
@@ -68,7 +68,7 @@ class WholeVerdict:
 
     p_fake: float
     counts: bool
-    verdict: CallName
+    verdict: VerdictLabel
     square: Box = (0, 0, 0, 0)
 
 
@@ -84,7 +84,7 @@ class Part:
 
     name: str
     p_fake: float
-    verdict: CallName
+    verdict: VerdictLabel
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Verdict:
     """
 
     p_fake: float | None
-    verdict: CallName
+    verdict: VerdictLabel
     faces: tuple[FaceVerdict, ...]
     warnings: tuple[str, ...]
     model: str
@@ -168,17 +168,17 @@ class Verdict:
     def at(self, point: OperatingPoint, thresholds: Thresholds) -> Verdict:
         """The same scores called at an operating point; no network is asked."""
 
-        def call(p_fake: float) -> CallName:
+        def call(p_fake: float) -> VerdictLabel:
             return "uncertain" if self.scope == "no_face" else thresholds.call(p_fake, point)
 
         stress = tuple(test.at(call) for test in self.stress)
-        calls: list[CallName] = [call(part.p_fake) for part in self.parts]
+        calls: list[VerdictLabel] = [call(part.p_fake) for part in self.parts]
         faces = [_as_scored(face) for face in self.faces]
         for number, face in enumerate(faces):
             if face.barred or (calls[number] == "fake" and face.p_fake < face.fake_from):
                 calls[number] = "uncertain"
         if stress:
-            calls = [settled(name, test) for name, test in zip(calls, stress, strict=True)]
+            calls = [apply_stress_test(name, test) for name, test in zip(calls, stress, strict=True)]
         own, whole = calls[: len(faces)], self.whole
         if whole:
             whole = replace(whole, verdict=calls[-1] if whole.counts else call(whole.p_fake))
@@ -225,10 +225,10 @@ def _as_scored(face: FaceVerdict) -> FaceVerdict:
 
 def _of_faces(
     faces: Sequence[FaceVerdict],
-    calls: Sequence[CallName],
+    calls: Sequence[VerdictLabel],
     real_scores: RealScores | None,
-    call: Callable[[float], CallName],
-) -> CallName:
+    call: Callable[[float], VerdictLabel],
+) -> VerdictLabel:
     """The verdict on a picture with these faces."""
     # Only faces that are called fake by themselves may make it fake; the others are the chances they had.
     heard = [

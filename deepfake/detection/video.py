@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepfake.images.load import ImageFacts, LoadedImage
 from deepfake.images.video import MAX_FRAMES, Frame, Video, VideoFacts
-from deepfake.types import CallName, OperatingPoint, Pixels, Thresholds
+from deepfake.types import OperatingPoint, Pixels, Thresholds, VerdictLabel
 
 if TYPE_CHECKING:
     from deepfake.detection.detector import Detector
@@ -83,7 +83,7 @@ class VideoVerdict:
     """
 
     p_fake: float | None
-    verdict: CallName
+    verdict: VerdictLabel
     frames: tuple[FrameVerdict, ...]
     warnings: tuple[str, ...]
     model: str
@@ -118,7 +118,7 @@ class VideoVerdict:
         """The same scores called at an operating point."""
         frames = tuple(replace(f, verdict=f.verdict.at(point, thresholds)) for f in self.frames)
         result = replace(self, frames=frames, operating_point=point)
-        call: CallName = "uncertain" if self.p_fake is None else thresholds.call(self.p_fake, point)
+        call: VerdictLabel = "uncertain" if self.p_fake is None else thresholds.call(self.p_fake, point)
         if (stretch := result.stretch) is not None:
             if stretch.frames >= STRETCH_SHARE * len(result.deciding):
                 call = "fake"

@@ -15,7 +15,7 @@ from typing import Literal
 from deepfake.errors import UserError
 from deepfake.images.encode import shrink
 from deepfake.images.load import load_image
-from deepfake.types import CallName, Pixels
+from deepfake.types import Pixels, VerdictLabel
 
 FOLDER = Path(__file__).parent / "images"
 FACTS, VERDICTS = "images.toml", "verdicts.csv"
@@ -33,7 +33,7 @@ class KnownVerdict:
     """
 
     detector: str
-    verdict: CallName
+    verdict: VerdictLabel
     p_fake: float
     why: str = ""
 
@@ -128,7 +128,7 @@ def read_verdicts(folder: Path = FOLDER) -> dict[str, KnownVerdict]:
         return {}
 
 
-def _call(word: str) -> CallName:
+def _call(word: str) -> VerdictLabel:
     for call in ("real", "fake", "uncertain"):
         if word == call:
             return call

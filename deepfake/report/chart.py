@@ -22,7 +22,7 @@ from deepfake.detection.stress import StressTest
 from deepfake.detection.text import CALL_WORDS
 from deepfake.detection.verdict import Verdict
 from deepfake.plotting import CALL_COLOURS, FAKE_COLOUR, REAL_COLOUR
-from deepfake.types import CallName, OperatingPoint, Thresholds
+from deepfake.types import OperatingPoint, Thresholds, VerdictLabel
 from deepfake.util.text import format_percent
 
 WIDTH = 840
@@ -44,7 +44,7 @@ class _Scale:
         return self.zero + p_fake * (self.one - self.zero)
 
 
-def _scale(draw: ImageDraw.ImageDraw, font: _Font, rows: list[tuple[str, float, CallName]]) -> _Scale:
+def _scale(draw: ImageDraw.ImageDraw, font: _Font, rows: list[tuple[str, float, VerdictLabel]]) -> _Scale:
     names = max(draw.textlength(name, font=font) for name, _, _ in rows)
     shares = max(draw.textlength(format_percent(p_fake), font=font) for _, p_fake, _ in rows)
     return _Scale(_RIM + names + _GAP, WIDTH - _RIM - shares - _GAP)
@@ -125,7 +125,7 @@ def stress_chart(test: StressTest, thresholds: Thresholds, point: OperatingPoint
         test: of one face.
         thresholds, point: where the band lies.
     """
-    rows: list[tuple[str, float, CallName]] = [("As it is", test.p_fake, test.call)]
+    rows: list[tuple[str, float, VerdictLabel]] = [("As it is", test.p_fake, test.call)]
     rows.extend((f"{p.change.kind} {p.change.unit}", p.p_fake, p.call) for p in test.points)
     bottom = _TOP + _ROW * len(rows)
     canvas = Image.new("RGB", (WIDTH, bottom + _BOTTOM), "white")
@@ -151,7 +151,7 @@ def stress_chart(test: StressTest, thresholds: Thresholds, point: OperatingPoint
     return _png(canvas)
 
 
-def _mark(draw: ImageDraw.ImageDraw, x: float, y: float, call: CallName) -> None:
+def _mark(draw: ImageDraw.ImageDraw, x: float, y: float, call: VerdictLabel) -> None:
     """A square for fake, a disc for real, a diamond for uncertain."""
     r, colour = _RADIUS, CALL_COLOURS[call]
     if call == "fake":

@@ -41,7 +41,7 @@ from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import LoadedImage
 from deepfake.report.chart import stress_chart, strip_chart
 from deepfake.report.context import context_remark, context_sentence
-from deepfake.types import CallName
+from deepfake.types import VerdictLabel
 from deepfake.util.text import format_percent, printable
 
 
@@ -64,7 +64,7 @@ class Paragraph:
 class Call:
     """The verdict, large and in its colour; ``words`` say it."""
 
-    call: CallName
+    call: VerdictLabel
     words: str
 
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from deepfake.errors import UserError
-from deepfake.training.failures import explained
+from deepfake.training.failures import as_user_error
 from deepfake.training.recipe import Recipe
-from deepfake.util.files import held, hold, read_json, remove_partials, write_json
+from deepfake.util.files import acquire_lock, is_locked, read_json, remove_partials, write_json
 from deepfake.util.process import boot_and_kills
 
 RUN_LOCK = "run.lock"
@@ -33,7 +33,7 @@ _POLL_SECONDS = 0.5
 
 
 @contextlib.contextmanager
-def attended(
+def run_session(
     folder: Path, recipe: Recipe, data: Path, *, at_once: bool = False, say: Callable[[str], None] = print
 ) -> Iterator[None]:
     """Around a run: locks its folder, waits until no other run of the same place trains, notes the end.
@@ -49,7 +49,7 @@ def attended(
         UserError: code ``run_active``: another process works on this run.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = hold(folder / RUN_LOCK)
+    lock = acquire_lock(folder / RUN_LOCK)
     if lock is None:
         owner = owner_words(read_json(folder / PROCESS_FILE))
         raise UserError("run_active", f"The run {folder.name} is active ({owner}). Stop it first.")
@@ -70,7 +70,7 @@ def attended(
         write_json(folder / PROCESS_FILE, {**facts, "state": "stopped"})
         raise
     except Exception as error:
-        failure = explained(error, data)
+        failure = as_user_error(error, data)
         (folder / RESERVE_FILE).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             word = {"code": failure.code, "message": failure.message}
@@ -95,7 +95,7 @@ def owner_words(process: dict[str, Any]) -> str:
 
 def training_owner(runs: Path) -> dict[str, Any]:
     """The facts of the run that trains now in this place, empty where none does."""
-    return read_json(runs / TRAINING_LOCK) if held(runs / TRAINING_LOCK) else {}
+    return read_json(runs / TRAINING_LOCK) if is_locked(runs / TRAINING_LOCK) else {}
 
 
 def waiting_runs(runs: Path) -> list[tuple[float, str]]:
@@ -103,7 +103,7 @@ def waiting_runs(runs: Path) -> list[tuple[float, str]]:
     found = []
     for folder in runs.iterdir() if runs.is_dir() else ():
         process = read_json(folder / PROCESS_FILE)
-        if process.get("state") == "queued" and held(folder / RUN_LOCK):
+        if process.get("state") == "queued" and is_locked(folder / RUN_LOCK):
             found.append((float(process.get("since", 0)), folder.name))
     return sorted(found)
 
@@ -130,7 +130,7 @@ def _wait_for_turn(folder: Path, facts: dict[str, Any], say: Callable[[str], Non
     runs, told = folder.parent, ""
     while True:
         ahead = [name for since, name in waiting_runs(runs) if (since, name) < (facts["since"], folder.name)]
-        turn = None if ahead else hold(runs / TRAINING_LOCK, patience=0)
+        turn = None if ahead else acquire_lock(runs / TRAINING_LOCK, patience=0)
         if turn is not None:
             break
         now = str(training_owner(runs).get("run", "another run"))

@@ -125,7 +125,7 @@ def step_rates(history: History) -> NDArray[np.float64]:
     return rates
 
 
-def parted_curves(history: History) -> tuple[str, ...]:
+def divergence_warnings(history: History) -> tuple[str, ...]:
     """Warnings in words: training and validation part ways, or clean and perturbed validation do.
 
     The first means that validation loss has risen by a tenth above its lowest value for at least two epochs

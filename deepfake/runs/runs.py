@@ -23,7 +23,7 @@ from deepfake.runs.state import RunState, process_alive, run_state
 from deepfake.settings import DEMO_EXPLANATION, is_demo
 from deepfake.training.log import read_data_folder
 from deepfake.util.cache import folder_named
-from deepfake.util.files import PACKED_MODELS, ROOT, SUPPORTED, held, hold, read_json, write_json
+from deepfake.util.files import PACKED_MODELS, ROOT, SUPPORTED, acquire_lock, is_locked, read_json, write_json
 from deepfake.util.process import log_tail, spawn
 from deepfake.util.text import plain_name
 
@@ -132,7 +132,7 @@ def launch(name: str, data: Path, options: Sequence[str]) -> Path:
     """
     check_allowed()
     folder = runs_folder() / plain_name(name)
-    if (folder / "settings.json").exists() or held(folder / RUN_LOCK):
+    if (folder / "settings.json").exists() or is_locked(folder / RUN_LOCK):
         raise RunError("run_exists", f"There is a run called {name} already. Choose another name.")
     _start(folder, data, options)
     return folder
@@ -163,7 +163,7 @@ def stop(name: str) -> None:
     check_allowed()
     folder = _folder(name)
     process = read_json(folder / PROCESS_FILE)
-    if not held(folder / RUN_LOCK) or not isinstance(process.get("pid"), int):
+    if not is_locked(folder / RUN_LOCK) or not isinstance(process.get("pid"), int):
         raise RunError("not_running", f"{name} is not running, or was started without this page's locks.")
     write_json(folder / STOP_FILE, {"time": round(time.time(), 3)})
     try:
@@ -202,7 +202,7 @@ def delete(name: str) -> None:
     check_allowed()
     run = open_run(name)
     _refuse_active(run)
-    lock = hold(run.folder / RUN_LOCK)  # nobody resumes it meanwhile
+    lock = acquire_lock(run.folder / RUN_LOCK)  # nobody resumes it meanwhile
     if lock is None:
         raise RunError("run_active", f"{name} is active. Stop it first.")
     with lock:
@@ -223,7 +223,7 @@ def launch_publishing(name: str, detector: str, description: str = "") -> None:
     read_data_folder(run.folder)
     if not run.history.epochs or not (run.folder / "best.keras").is_file():
         raise RunError("nothing_to_publish", f"{name} holds no network of a whole epoch yet.")
-    if held(run.folder / PUBLISH_LOCK):
+    if is_locked(run.folder / PUBLISH_LOCK):
         raise RunError("publishing", f"{name} is being published already. Wait for its end.")
     note = {"detector": detector, "time": round(time.time(), 3), "state": "launched"}
     write_json(run.folder / PUBLISHED_FILE, note)
@@ -308,7 +308,7 @@ def publishing(run: Path, detector: str) -> Iterator[None]:
     Raises:
         RunError: code ``publishing``: another process is at it.
     """
-    lock = hold(run / PUBLISH_LOCK)
+    lock = acquire_lock(run / PUBLISH_LOCK)
     if lock is None:
         raise RunError("publishing", f"{run.name} is being published already. Wait for its end.")
     note = {"detector": detector, "time": round(time.time(), 3)}
@@ -326,7 +326,7 @@ def publishing_state(run: Path) -> PublishingState:
     """Judges by the folder, whoever started the publishing."""
     note = read_json(run / PUBLISHED_FILE)
     detector, state = str(note.get("detector", "")), note.get("state")
-    if held(run / PUBLISH_LOCK):
+    if is_locked(run / PUBLISH_LOCK):
         return PublishingState("going_on", detector)
     if state == "done":
         return PublishingState("done", detector, time=number(note.get("time", 0)))

@@ -11,7 +11,7 @@ from deepfake.errors import UserError
 from deepfake.runs.history import History
 from deepfake.runs.process import PROCESS_FILE, RUN_LOCK, STOP_FILE, owner_words, training_owner
 from deepfake.training.log import read_settings
-from deepfake.util.files import held, read_json
+from deepfake.util.files import is_locked, read_json
 from deepfake.util.process import boot_and_kills
 
 StateCode = Literal[
@@ -106,7 +106,7 @@ def run_state(folder: Path, history: History, *, alive: bool) -> RunState:
 
 def process_alive(folder: Path) -> bool:
     """Whether a process works on the run, or waits to."""
-    return held(folder / RUN_LOCK)
+    return is_locked(folder / RUN_LOCK)
 
 
 def _active(folder: Path, history: History, process: dict[str, Any]) -> RunState:

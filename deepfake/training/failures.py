@@ -17,7 +17,7 @@ _MEMORY_WORDS = (
 )
 
 
-def explained(error: BaseException, data: Path) -> UserError:
+def as_user_error(error: BaseException, data: Path) -> UserError:
     """The failure for the person who started the run.
 
     Args:

@@ -251,13 +251,15 @@ def look_at(detector: Detector, files: Sequence[str], smallest: int) -> list[Sce
             (not face.out_of_scope) and side >= smallest
             for face, side in zip(verdict.faces, sides, strict=True)
         ]
-        (whole,), (odd,) = detector.judge([upright_square(image.pixels, verdict.turn, verdict.photo)])
+        (whole,), (outside,) = detector.score_crops(
+            [upright_square(image.pixels, verdict.turn, verdict.photo)]
+        )
         scenes.append(
             Scene(
                 faces=tuple(f.p_fake for f, yes in zip(verdict.faces, decide, strict=True) if yes),
                 sides=tuple(sides),
                 share=max(sides) / _shorter(verdict),
-                whole=None if odd or verdict.faces[0].out_of_scope else whole,
+                whole=None if outside or verdict.faces[0].out_of_scope else whole,
             )
         )
     return scenes

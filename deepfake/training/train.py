@@ -34,7 +34,7 @@ from deepfake.networks.catalogue import ARCHITECTURES, ArchitectureError, archit
 from deepfake.networks.scoring import compiled_scorer, score_files
 from deepfake.training.callbacks import StepReporter, StopAsked, WeightAverage
 from deepfake.training.checkpoint import read_checkpoint, write_checkpoint
-from deepfake.training.failures import explained
+from deepfake.training.failures import as_user_error
 from deepfake.training.log import RunLog, read_data_digest
 from deepfake.training.optimise import compile_for, fastest_precision, shorten_memory
 from deepfake.training.pipeline import training_batches
@@ -48,7 +48,7 @@ from deepfake.training.samples import (
     prepared,
 )
 from deepfake.util.files import replacing, write_json
-from deepfake.util.process import Requests, held_back, remembered
+from deepfake.util.process import Requests, defer_signals, stop_requests
 
 
 def validation_numbers(table: pd.DataFrame, logits: NDArray[np.float32]) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def source_aucs(table: pd.DataFrame, logits: NDArray[np.float32]) -> dict[str, f
     }
 
 
-def strip_of(validation: DatasetIndex, each: int = 4) -> pd.DataFrame:
+def tracked_images(validation: DatasetIndex, each: int = 4) -> pd.DataFrame:
     """Rows of a few images of each class, spread over the table, whose p_fake is told after each epoch."""
     table = validation.table
     chosen: list[Any] = []
@@ -89,7 +89,7 @@ def strip_of(validation: DatasetIndex, each: int = 4) -> pd.DataFrame:
     return table.loc[chosen]
 
 
-def merit(measured: dict[str, Any], recipe: Recipe) -> float:
+def selection_score(measured: dict[str, Any], recipe: Recipe) -> float:
     """What the best epoch has most of: see ``Recipe.shares``."""
     if not recipe.shares:
         return measured.get("perturbed", measured["clean"])["roc_auc"]
@@ -271,7 +271,7 @@ def train(
         precision=precision,
         steps_per_epoch=steps,
         batch_size=recipe.batch_size,
-        strip=strip_of(validation)[["path", "label"]].to_dict("records"),
+        strip=tracked_images(validation)[["path", "label"]].to_dict("records"),
     )
     _write_summary(model, folder)
     say(
@@ -321,7 +321,7 @@ class _Run:
         """All epochs that are left."""
         reporter = StepReporter(self.log, self.recipe, self.steps, say)
         state = "finished"
-        with remembered() as requests:
+        with stop_requests() as requests:
             callbacks = [reporter, self.average, StopAsked(requests)]
             try:
                 while self.epoch < self.recipe.epochs and not self.out_of_patience():
@@ -345,7 +345,7 @@ class _Run:
 
     def fail(self, error: Exception, data: Path) -> NoReturn:
         """Says in the folder why the run ends here, and raises it in words."""
-        failure = explained(error, data)
+        failure = as_user_error(error, data)
         self.close("diverged" if failure.code == "diverged" else "failed", failure)
         if failure is error or failure.code == "unexpected":
             raise error
@@ -381,7 +381,7 @@ class _Run:
     def keep_steps(self, fitted: dict[str, Any]) -> None:
         """Saves an epoch whose steps are done, before anything can go wrong in measuring it."""
         self.fitted = {name: float(values[-1]) for name, values in fitted.items()}
-        with held_back():
+        with defer_signals():
             self.trained = self.epoch + 1
             self.save_state()
 
@@ -393,8 +393,9 @@ class _Run:
         if self.recipe.perturbed is not None:
             measured["perturbed"] = self.measure(validation, perturbed=True)
         requests.check()
-        better = not self.best or merit(measured, self.recipe) > merit(self.best, self.recipe)
-        with held_back():  # log, network and state agree
+        score = selection_score(measured, self.recipe)
+        better = not self.best or score > selection_score(self.best, self.recipe)
+        with defer_signals():  # log, network and state agree
             self.log.add(
                 "epoch", epoch=number, best=better, train=self.fitted, validation=measured, strip=self.strip
             )
@@ -418,7 +419,7 @@ class _Run:
     def measure(self, validation: DatasetIndex, *, perturbed: bool) -> dict[str, Any]:
         """The numbers of ``validation_numbers``; notes what the few images of the strip score."""
         logits = score_files(self.scorer, self.recipe.serve_input, validation.paths(), perturbed=perturbed)
-        p_fake = expit(logits[strip_of(validation).index].astype(float))
+        p_fake = expit(logits[tracked_images(validation).index].astype(float))
         self.strip["perturbed" if perturbed else "clean"] = p_fake.round(4).tolist()
         return validation_numbers(validation.table, logits)
 

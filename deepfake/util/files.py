@@ -26,7 +26,7 @@ _PATIENCE = 1.0
 """Seconds; who only asks whether a lock is held takes a share of it for a moment."""
 
 
-def hold(path: Path, *, patience: float = _PATIENCE) -> TextIOWrapper | None:
+def acquire_lock(path: Path, *, patience: float = _PATIENCE) -> TextIOWrapper | None:
     """Takes a lock until the file given back is closed or the process ends; None where it is taken.
 
     Args:
@@ -47,7 +47,7 @@ def hold(path: Path, *, patience: float = _PATIENCE) -> TextIOWrapper | None:
     return file
 
 
-def held(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     """Whether a living process holds the lock."""
     if fcntl is None:
         return False

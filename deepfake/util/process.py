@@ -21,7 +21,7 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def held_back() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Ctrl-C and SIGTERM that arrive meanwhile take effect at the end of the block."""
     if threading.current_thread() is not threading.main_thread():  # signals arrive in the main thread only
         yield
@@ -34,7 +34,7 @@ def held_back() -> Iterator[None]:
 
 
 class Requests:
-    """Requests to stop that have arrived; see ``remembered``."""
+    """Requests to stop that have arrived; see ``stop_requests``."""
 
     def __init__(self) -> None:
         self.arrived = False
@@ -46,7 +46,7 @@ class Requests:
 
 
 @contextlib.contextmanager
-def remembered() -> Iterator[Requests]:
+def stop_requests() -> Iterator[Requests]:
     """Ctrl-C and SIGTERM raise KeyboardInterrupt as ever, and are remembered too.
 
     An exception that is raised from a signal can be lost: in a finaliser or in a callback of a library's

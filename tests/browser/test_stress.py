@@ -28,7 +28,8 @@ import numpy as np
 face = deepfake.faces.finder.Face((9, 9, 90, 90), (0, 0, 96, 96), 0.9)
 find = lambda pixels: deepfake.faces.finder.FaceScan((face,), "face_crop")
 deepfake.faces.finder.find_faces = deepfake.detection.detector.find_faces = find
-deepfake.detection.detector.Detector.judge = lambda self, crops: ([0.97] * len(crops), [False] * len(crops))
+score_crops = lambda self, crops: ([0.97] * len(crops), [False] * len(crops))
+deepfake.detection.detector.Detector.score_crops = score_crops
 deepfake.detection.detector.Detector.p_fake = lambda self, crops: np.array([0.97] + [0.03] * (len(crops) - 1))
 runpy.run_path({page!r}, run_name="__main__")
 """
@@ -68,9 +69,7 @@ def test_flip_then_lookalikes_then_report(page, address, tmp_path):
     expect(page.get_by_text("would be called likely fake by its score alone")).to_be_visible()
 
     page.get_by_role("tab", name="Similar training images").click()
-    expect(page.get_by_text("of the 8 most similar training images are fakes")).to_be_visible(
-        timeout=WAIT_MS
-    )
+    expect(page.get_by_text("of the 8 most similar training images are fakes")).to_be_visible(timeout=WAIT_MS)
     shown = page.get_by_role("tabpanel", name="Similar training images").get_by_role("img")
     expect(shown).to_have_count(8, timeout=WAIT_MS)
 

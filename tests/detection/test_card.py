@@ -258,7 +258,7 @@ def test_scores_come_without_tensorflow_and_without_its_notes(models: Path) -> N
 import sys
 import numpy as np
 from deepfake.detection.detector import get_detector
-print(get_detector("tiny").judge([np.zeros((64, 64, 3), np.uint8)])[0][0] >= 0)
+print(get_detector("tiny").score_crops([np.zeros((64, 64, 3), np.uint8)])[0][0] >= 0)
 print(sorted({"tensorflow", "keras"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -25,7 +25,7 @@ from deepfake.detection.figures import (
     strip_place,
     strip_table,
 )
-from deepfake.detection.neighbours import Lookalike
+from deepfake.detection.neighbours import Neighbour
 from deepfake.detection.verdict import FaceVerdict, Verdict
 from deepfake.images import encode
 from deepfake.images.encode import jpeg_bytes, shrink
@@ -208,7 +208,7 @@ def test_a_strip_in_words():
 
 
 def test_similar_images_are_counted_by_source():
-    found = [Lookalike("a", 1, "sdfd", 0.9), Lookalike("b", 0, "<b>", 0.8), Lookalike("c", 1, "sdfd", 0.7)]
+    found = [Neighbour("a", 1, "sdfd", 0.9), Neighbour("b", 0, "<b>", 0.8), Neighbour("c", 1, "sdfd", 0.7)]
     table = sources_table(found)
     assert table["Source"].tolist() == ["faces by Stable Diffusion 2.1", "<b>"]
     assert table[["Fake", "Real"]].to_numpy().tolist() == [[2, 0], [0, 1]]

@@ -15,7 +15,7 @@ from deepfake.detection.stress import CHANGES, REFRAMING, Change, StressTest, ch
 from deepfake.detection.text import stress_line
 from deepfake.detection.verdict import FaceVerdict, Scope, Verdict
 from deepfake.errors import UserError
-from deepfake.types import CallName, Pixels, Thresholds
+from deepfake.types import Pixels, Thresholds, VerdictLabel
 from tests.support.images import noise_image
 
 THRESHOLDS = Thresholds(0.5, 0.9, 0.4, 0.6)
@@ -99,7 +99,7 @@ def test_a_margin_and_a_quarter_turn_of_the_picture_are_mild() -> None:
 
 
 @pytest.mark.parametrize(("score", "call"), [(0.95, "fake"), (0.05, "real"), (0.5, "uncertain")])
-def test_a_constant_score_is_stable(score: float, call: CallName) -> None:
+def test_a_constant_score_is_stable(score: float, call: VerdictLabel) -> None:
     result = stress_test(lambda crops: np.full(len(crops), score), detailed(), THRESHOLDS)
     assert (result.call, result.stable, result.flips) == (call, True, ())
     assert ("Stable" in result.sentence()) == (call != "uncertain")
@@ -148,7 +148,7 @@ def scored(score: float, mild: float) -> StressTest:
     ],
 )
 def test_a_verdict_that_flips_becomes_uncertain(
-    scores: list[float], mild: list[float], calls: list[CallName], call: CallName
+    scores: list[float], mild: list[float], calls: list[VerdictLabel], call: VerdictLabel
 ) -> None:
     before = verdict_of(*scores)
     tests = tuple(scored(*pair) for pair in zip(scores, mild, strict=True))

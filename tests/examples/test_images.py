@@ -19,7 +19,7 @@ from deepfake.images.load import load_image
 from deepfake.util.files import ROOT
 
 EXAMPLES = read_examples().images
-MOST_BYTES = 1_500_000
+MAX_BYTES = 1_500_000
 each = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 
 
@@ -32,7 +32,7 @@ def copied(tmp_path: Path) -> Path:
 def test_every_kind_is_there_and_light() -> None:
     assert read_examples().faults == ()
     assert {path.stem for path in FOLDER.glob("*.jpg")} == {example.name for example in EXAMPLES}
-    assert sum(len(example.content) for example in EXAMPLES) < MOST_BYTES
+    assert sum(len(example.content) for example in EXAMPLES) < MAX_BYTES
     kinds = " ".join(example.kind for example in EXAMPLES if example.truth == "fake")
     for word in ("whole face", "blended back", "eyes and mouth", "messenger"):
         assert word in kinds

@@ -22,7 +22,7 @@ from deepfake.runs.figures import (
     thinned,
 )
 from deepfake.runs.history import History, HistoryReader
-from deepfake.runs.progress import parted_curves, progress, step_rates
+from deepfake.runs.progress import divergence_warnings, progress, step_rates
 from deepfake.training.log import RunLog
 from deepfake.util.text import format_duration
 from tests.support.runs import STEP, epoch, start, step, write
@@ -211,7 +211,7 @@ def test_progress(tmp_path: Path) -> None:
 
 def parted(tmp_path: Path, *epochs: dict[str, Any]) -> tuple[str, ...]:
     write(tmp_path, start(), *epochs)
-    return parted_curves(HistoryReader(tmp_path).read())
+    return divergence_warnings(HistoryReader(tmp_path).read())
 
 
 def test_warning_when_training_is_learnt_by_heart(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from deepfake.errors import UserError
 from deepfake.runs import runs
 from deepfake.runs.estimate import estimate, measure_elsewhere
 from deepfake.runs.history import HistoryReader
-from deepfake.runs.process import attended
+from deepfake.runs.process import run_session
 from deepfake.training import train as training
 from deepfake.training.train import train
 from deepfake.util import files
@@ -48,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def attend(data: DatasetIndex, folder: Path, **changes: Any) -> None:
     """A run as the command line does it."""
-    with attended(folder, recipe(**changes), data.root):
+    with run_session(folder, recipe(**changes), data.root):
         train(data, recipe(**changes), folder, say=quiet)
 
 
@@ -87,7 +87,7 @@ def test_early_stopping(data: DatasetIndex, folder: Path, monkeypatch: pytest.Mo
 
 
 def test_no_patience_no_early_end(data: DatasetIndex, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "merit", lambda *_: 0.0)
+    monkeypatch.setattr(training, "selection_score", lambda *_: 0.0)
     assert train(data, recipe(epochs=3), folder / "a", say=quiet).epochs == 3
     assert "early" not in events(folder / "a")[-1]
 
@@ -163,7 +163,7 @@ KILLED = """
     from deepfake.networks.architectures import compact
     from deepfake.training.callbacks import StepReporter, WeightAverage
     from deepfake.data.index import index_dataset
-    from deepfake.runs.process import attended
+    from deepfake.runs.process import run_session
     from tests.support.training import TINY
     training.build = lambda name, *, size=None, weights=None, fused=False: compact(
         size, stages=((8, 1),), stem=8, fused=fused)
@@ -175,7 +175,7 @@ KILLED = """
             os.kill(os.getpid(), signal.SIGKILL)
     WeightAverage.on_train_batch_end = step
     folder = Path(sys.argv[2])
-    with attended(folder, TINY, Path(sys.argv[1])):
+    with run_session(folder, TINY, Path(sys.argv[1])):
         training.train(index_dataset(sys.argv[1]), TINY, folder)
 """
 
@@ -191,7 +191,7 @@ def test_kill_9_and_resume_equal_an_uninterrupted_run(data: DatasetIndex, folder
     with (folder / "a" / "events.jsonl").open("a") as file:
         file.write('{"type": "step", "ti')  # killed within a line
 
-    with attended(folder / "a", TINY, data.root):
+    with run_session(folder / "a", TINY, data.root):
         train(data, TINY, folder / "a", resume=True, say=quiet)
     train(data, TINY, folder / "whole", say=quiet)
     one, two = np.load(folder / "a" / "state.npz"), np.load(folder / "whole" / "state.npz")

@@ -23,15 +23,15 @@ from deepfake.errors import UserError
 from deepfake.runs import process as run_process
 from deepfake.runs import runs
 from deepfake.runs.options import can_train, free_name, image_counts
-from deepfake.runs.process import attended
+from deepfake.runs.process import run_session
 from deepfake.runs.runs import publishing, publishing_state
 from deepfake.runs.state import process_alive
 from deepfake.runs.table import differing_settings, runs_table
 from deepfake.settings import allowed_roots, resolve_in_roots
-from deepfake.training.failures import explained
+from deepfake.training.failures import as_user_error
 from deepfake.training.options import OPTIONS, to_arguments
 from deepfake.training.recipe import RECIPES, Recipe
-from deepfake.util.files import ROOT, held, hold, read_json, write_json
+from deepfake.util.files import ROOT, acquire_lock, is_locked, read_json, write_json
 from deepfake.util.process import log_tail, spawn
 from tests.support.runs import a_run, end, epoch, start, step
 
@@ -60,9 +60,9 @@ def attend(folder: Path, name: str) -> subprocess.Popen[str]:
         import signal, sys, time
         from pathlib import Path
         from deepfake.training.recipe import RECIPES
-        from deepfake.runs.process import attended
+        from deepfake.runs.process import run_session
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with attended(Path(sys.argv[1]), RECIPES["seed"], Path(sys.argv[1])):
+        with run_session(Path(sys.argv[1]), RECIPES["seed"], Path(sys.argv[1])):
             print("on", flush=True)
             time.sleep(60)
     """
@@ -79,13 +79,13 @@ def state_of(folder: Path, name: str) -> str:
 
 def test_lock_is_held_once(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    assert not held(path)
-    lock = hold(path)
+    assert not is_locked(path)
+    lock = acquire_lock(path)
     assert lock is not None
-    assert held(path)
-    assert hold(path, patience=0) is None
+    assert is_locked(path)
+    assert acquire_lock(path, patience=0) is None
     lock.close()
-    assert not held(path)
+    assert not is_locked(path)
 
 
 def test_one_run_at_a_time_and_kill_9_frees_the_place(folder: Path) -> None:
@@ -116,20 +116,20 @@ def test_one_run_at_a_time_and_kill_9_frees_the_place(folder: Path) -> None:
         assert [state_of(folder, name) for name in ("second", "third")] == ["stopped", "stopped"]
         state = runs.open_run("third").state
         assert (state.code, state.active) == ("stopped", False)
-        assert not held(folder / ".training.lock")
+        assert not is_locked(folder / ".training.lock")
     finally:
         for process in (first, *others):
             process.kill()
 
 
 def test_a_run_is_worked_on_by_one_process(folder: Path) -> None:
-    with attended(folder / "a", RECIPES["seed"], folder):
+    with run_session(folder / "a", RECIPES["seed"], folder):
         with (
             pytest.raises(UserError) as caught,
             pytest.MonkeyPatch.context() as patch,
         ):
-            patch.setattr(run_process, "hold", lambda path, **_: hold(path, patience=0))
-            with attended(folder / "a", RECIPES["seed"], folder):
+            patch.setattr(run_process, "acquire_lock", lambda path, **_: acquire_lock(path, patience=0))
+            with run_session(folder / "a", RECIPES["seed"], folder):
                 raise AssertionError("two at once")
         assert caught.value.code == "run_active"
         assert str(os.getpid()) in caught.value.message
@@ -142,7 +142,7 @@ def test_a_run_is_worked_on_by_one_process(folder: Path) -> None:
 
 
 def test_a_failure_is_noted(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError) as caught, attended(folder / "a", RECIPES["seed"], tmp_path):
+    with pytest.raises(UserError) as caught, run_session(folder / "a", RECIPES["seed"], tmp_path):
         assert (folder / "a" / "reserve").stat().st_size == 65_536
         raise MemoryError
     assert caught.value.code == "out_of_memory"
@@ -151,14 +151,14 @@ def test_a_failure_is_noted(folder: Path, tmp_path: Path) -> None:
 
 
 def test_failures_in_words(tmp_path: Path) -> None:
-    assert explained(OSError(28, "No space left on device"), tmp_path).code == "disk_full"
-    assert explained(MemoryError(), tmp_path).code == "out_of_memory"
-    assert explained(RuntimeError("OOM when allocating tensor"), tmp_path).code == "out_of_memory"
-    assert explained(RuntimeError("boom"), tmp_path / "gone").code == "data_gone"
-    assert explained(UserError("broken_image", "x"), tmp_path / "gone").code == "data_gone"
+    assert as_user_error(OSError(28, "No space left on device"), tmp_path).code == "disk_full"
+    assert as_user_error(MemoryError(), tmp_path).code == "out_of_memory"
+    assert as_user_error(RuntimeError("OOM when allocating tensor"), tmp_path).code == "out_of_memory"
+    assert as_user_error(RuntimeError("boom"), tmp_path / "gone").code == "data_gone"
+    assert as_user_error(UserError("broken_image", "x"), tmp_path / "gone").code == "data_gone"
     known = UserError("broken_image", "x")
-    assert explained(known, tmp_path) is known
-    other = explained(ZeroDivisionError("one\ntwo"), tmp_path)
+    assert as_user_error(known, tmp_path) is known
+    other = as_user_error(ZeroDivisionError("one\ntwo"), tmp_path)
     assert (other.code, "ZeroDivisionError: one" in other.message, "two" in other.message) == (
         "unexpected", True, False,
     )  # fmt: skip
@@ -277,7 +277,7 @@ def test_started_process_has_a_session_of_its_own(folder: Path, monkeypatch: pyt
 
 def test_process_that_ends_while_it_is_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = a_run(folder, "a", start(), epoch(1), process={"state": "running"})
-    lock = hold(run / "run.lock")
+    lock = acquire_lock(run / "run.lock")
     assert lock is not None
 
     def alive_and_then_not(asked: Path) -> bool:
@@ -356,12 +356,12 @@ def test_stop_of_what_does_not_run(folder: Path) -> None:
 
 
 def test_sigterm_waits_for_what_must_not_be_cut() -> None:
-    from deepfake.util.process import held_back
+    from deepfake.util.process import defer_signals
 
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     done = []
     try:
-        with pytest.raises(KeyboardInterrupt), held_back():
+        with pytest.raises(KeyboardInterrupt), defer_signals():
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0.01)
             done.append(True)

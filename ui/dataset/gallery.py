@@ -19,7 +19,7 @@ from deepfake.evaluation.measure import Scores, compute_scores, kept_scores, rec
 from deepfake.images.encode import PREVIEW_SIDE, shrink
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.images.thumbnails import thumbnail
-from deepfake.types import CallName, class_name
+from deepfake.types import VerdictLabel, class_name
 from deepfake.util.jobs import find_job, start_job
 from deepfake.util.text import format_bytes
 from ui.charts import download_later
@@ -32,7 +32,7 @@ PER_PAGE = 24
 SHOWN_SIDE = 150
 PICTURE = "picture"
 """Query parameter: the picture shown in full."""
-VERDICTS: dict[str, CallName | None] = {
+VERDICTS: dict[str, VerdictLabel | None] = {
     ALL: None,
     "Called fake": "fake",
     "Called real": "real",
@@ -210,7 +210,7 @@ def show_picture(inventory: Inventory, table: pd.DataFrame, row: int, card: Card
         if "brightness" in table and not np.isnan(item["brightness"]):
             facts.append(f"Mean grey {item['brightness']:.0f} of 255, sharpness {item['sharpness']:.0f}")
         if card is not None and "p_fake" in table and not np.isnan(item["p_fake"]):
-            call: CallName = card.thresholds.decide_all(np.array([item["p_fake"]]))[0]
+            call: VerdictLabel = card.thresholds.decide_all(np.array([item["p_fake"]]))[0]
             facts.append(
                 f"Detector {card.name}: {CALL_WORDS[call].lower()}, probability of fake {item['p_fake']:.3f}"
             )

@@ -11,7 +11,7 @@ from deepfake.detection.card import model_names
 from deepfake.errors import UserError
 from deepfake.runs import runs
 from deepfake.runs.history import History, headline
-from deepfake.runs.progress import parted_curves, progress
+from deepfake.runs.progress import divergence_warnings, progress
 from deepfake.runs.runs import Run, open_run, publishing_state
 from deepfake.runs.state import StateCode
 from deepfake.runs.table import run_settings
@@ -103,7 +103,7 @@ def show(name: str) -> None:
     every = EVERY_SECONDS if is_busy(run) else None
     st.fragment(show_live, run_every=every)(name, what_the_page_shows(run))
     show_numbers(run.history)
-    for warning in parted_curves(run.history):
+    for warning in divergence_warnings(run.history):
         st.warning(escape_markdown(warning), icon=":material/call_split:")
     if run.state.code == "fitted":  # nothing was trained in steps, so there is nothing to see
         return
