@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from deepfake.errors import UserError
-from deepfake.runs.runs import run_names
+from deepfake.runs.runs import run_names, shown_names
 from ui.page import escape_markdown, show_tabs, start_page
-from ui.training import form, run, table
+from ui.training import first, form, run, table
 
 
 def main() -> None:
@@ -16,14 +16,15 @@ def main() -> None:
         "Train a detector and watch it learn. A run goes on by itself: closing this page, or restarting the "
         "server, does not disturb it."
     )
-    names = run_names()
-    show_tabs(
-        {"Watch": lambda: show_watch(names), "New run": form.show, "All runs": lambda: show_all(names)},
-        default="Watch" if names else "New run",
-    )
+    if started := first.started_run():
+        st.session_state["run"], st.session_state["tab"] = started, "Watch"
+    names = shown_names()
+    show_tabs({"Watch": lambda: show_watch(names), "New run": show_new, "All runs": lambda: show_all(names)})
 
 
 def show_watch(names: list[str]) -> None:
+    if not run_names():
+        first.show()
     if not names:
         show_empty_state()
         return
@@ -34,6 +35,12 @@ def show_watch(names: list[str]) -> None:
         run.show(name)
     except UserError as error:
         st.error(escape_markdown(error.message), icon=":material/error:")
+
+
+def show_new() -> None:
+    first.show()
+    st.subheader("Choose every setting yourself", anchor=False)
+    form.show()
 
 
 def show_all(names: list[str]) -> None:

@@ -19,6 +19,7 @@ from typing import Literal
 from deepfake.errors import UserError
 from deepfake.runs.history import History, HistoryReader, number
 from deepfake.runs.process import PROCESS_FILE, RUN_LOCK, STOP_FILE
+from deepfake.runs.recorded import RECORDED, is_recorded, recorded_names, recorded_state
 from deepfake.runs.state import RunState, process_alive, run_state
 from deepfake.settings import DEMO_EXPLANATION, is_demo
 from deepfake.training.log import read_data_folder
@@ -58,6 +59,11 @@ class Run:
     def name(self) -> str:
         """The run's name."""
         return self.folder.name
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it ships with the app and can only be looked at."""
+        return is_recorded(self.folder)
 
 
 def runs_folder() -> Path:
@@ -99,15 +105,24 @@ def run_names() -> list[str]:
     return sorted(times, key=lambda name: (-times[name], name))
 
 
+def shown_names() -> list[str]:
+    """Names of all runs that can be looked at: ``run_names``, then the recorded ones."""
+    own = run_names()
+    return [*own, *(name for name in recorded_names() if name not in own)]
+
+
 def open_run(name: str) -> Run:
-    """A run's state and history; cheap to ask again and again.
+    """The state and history of a run or of a recorded one; cheap to ask again and again.
 
     Raises:
         RunError: code ``no_run``.
     """
-    folder = _folder(name)
+    folder = _folder(name, recorded=True)
     with _readers_lock:
         reader = _readers.setdefault(folder, HistoryReader(folder))
+    if is_recorded(folder):
+        history = reader.read()
+        return Run(folder, recorded_state(history), history)
     alive = process_alive(folder)
     history = reader.read()
     return Run(folder, run_state(folder, history, alive=alive), history)
@@ -142,11 +157,12 @@ def resume(name: str) -> None:
     """Goes on with a run after its last whole epoch, in a process of its own.
 
     Raises:
-        RunError: codes ``training_off``, ``no_run``, ``run_active``, ``nothing_to_resume``, ``not_started``.
+        RunError: codes ``training_off``, ``no_run``, ``recorded``, ``run_active``, ``nothing_to_resume``,
+            ``not_started``.
         UserError: code ``bad_settings``.
     """
     check_allowed()
-    run = open_run(name)
+    run = _own_run(name)
     _refuse_active(run)
     data = read_data_folder(run.folder)
     if not run.state.resumable:
@@ -158,7 +174,7 @@ def stop(name: str) -> None:
     """Asks a run to end after its current step; it keeps its best network.
 
     Raises:
-        RunError: codes ``training_off``, ``no_run``, ``not_running``.
+        RunError: codes ``training_off``, ``no_run``, ``recorded``, ``not_running``.
     """
     check_allowed()
     folder = _folder(name)
@@ -180,11 +196,11 @@ def rename(name: str, new: str) -> None:
     """Gives a run that is not active another name.
 
     Raises:
-        RunError: codes ``training_off``, ``no_run``, ``run_active``, ``run_exists``.
+        RunError: codes ``training_off``, ``no_run``, ``recorded``, ``run_active``, ``run_exists``.
         UserError: code ``bad_name``.
     """
     check_allowed()
-    run = open_run(name)
+    run = _own_run(name)
     _refuse_active(run)
     target = runs_folder() / plain_name(new)
     if target.exists():
@@ -197,10 +213,10 @@ def delete(name: str) -> None:
     """Removes a run that is not active, with its networks.
 
     Raises:
-        RunError: codes ``training_off``, ``no_run``, ``run_active``.
+        RunError: codes ``training_off``, ``no_run``, ``recorded``, ``run_active``.
     """
     check_allowed()
-    run = open_run(name)
+    run = _own_run(name)
     _refuse_active(run)
     lock = acquire_lock(run.folder / RUN_LOCK)  # nobody resumes it meanwhile
     if lock is None:
@@ -214,11 +230,11 @@ def launch_publishing(name: str, detector: str, description: str = "") -> None:
     """Starts ``python -m deepfake publish`` on a run in a process of its own; see ``publishing_state``.
 
     Raises:
-        RunError: codes ``training_off``, ``no_run``, ``nothing_to_publish``, ``publishing``.
+        RunError: codes ``training_off``, ``no_run``, ``recorded``, ``nothing_to_publish``, ``publishing``.
         UserError: codes ``bad_name``, ``bad_settings``.
     """
     check_allowed()
-    run = open_run(name)
+    run = _own_run(name)
     plain_name(detector)
     read_data_folder(run.folder)
     if not run.history.epochs or not (run.folder / "best.keras").is_file():
@@ -252,11 +268,20 @@ def _start(folder: Path, data: Path, options: Sequence[str]) -> None:
         time.sleep(0.05)
 
 
-def _folder(name: str) -> Path:
+def _folder(name: str, *, recorded: bool = False) -> Path:
     folder = runs_folder() / plain_name(name)
-    if not folder.is_dir() or folder.is_symlink():
+    if folder.is_dir() and not folder.is_symlink():
+        return folder
+    if name not in recorded_names():
         raise RunError("no_run", f"There is no run called {name}.")
-    return folder
+    if not recorded:
+        raise RunError("recorded", f"{name} ships with the app as a recorded run. It cannot be changed.")
+    return RECORDED / name
+
+
+def _own_run(name: str) -> Run:
+    _folder(name)
+    return open_run(name)
 
 
 def _begun(folder: Path) -> float:

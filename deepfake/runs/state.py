@@ -26,6 +26,7 @@ StateCode = Literal[
     "killed",
     "damaged",
     "fitted",
+    "recorded",
 ]
 STATE_WORDS: dict[StateCode, str] = {
     "queued": "Waiting",
@@ -39,6 +40,7 @@ STATE_WORDS: dict[StateCode, str] = {
     "killed": "Broken off",
     "damaged": "Damaged",
     "fitted": "Fitted",
+    "recorded": "Recorded run (read-only)",
 }
 ACTIVE: tuple[StateCode, ...] = ("queued", "starting", "running", "stopping")
 _SILENCE = 300.0

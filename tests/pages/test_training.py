@@ -14,7 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from deepfake.errors import UserError
-from deepfake.runs import runs
+from deepfake.runs import recorded, runs
 from deepfake.runs.estimate import Estimate
 from deepfake.training.recipe import RECIPES, fitted
 from deepfake.util.files import ROOT, write_json
@@ -29,6 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The place of all runs; no data set."""
     monkeypatch.setenv("DEEPFAKE_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("DEEPFAKE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("DEEPFAKE_CACHE", str(tmp_path / "cache"))
     for name in ("DEEPFAKE_TRAINING", "DEEPFAKE_DATA"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "runs").mkdir()
@@ -73,11 +74,12 @@ def trained(folder: Path, name: str = "a", state: str = "stopped") -> Path:
 
 
 def test_nothing_yet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert "DEEPFAKE_DATA" in text(page()), "the form comes first"
-    assert "No run yet" in text(page(tab="Watch"))
+    monkeypatch.setattr(recorded, "RECORDED", tmp_path / "none")
+    assert "No run yet" in text(page())
     assert "No run yet" in text(page(tab="All runs"))
+    assert "DEEPFAKE_DATA" in text(page(tab="New run"))
     monkeypatch.setenv("DEEPFAKE_DATA", str(tmp_path))
-    assert f"No such folder lies below {tmp_path}" in text(page())
+    assert f"No such folder lies below {tmp_path}" in text(page(tab="New run"))
 
 
 @pytest.mark.parametrize("view", ["Curves", "Confusion matrix", "Images", "Machine", "Settings", "Log"])

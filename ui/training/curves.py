@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from deepfake.data.sets import image_file
+from deepfake.data.sets import demo_set, image_file
 from deepfake.errors import UserError
 from deepfake.evaluation.figures import confusion_figure
 from deepfake.evaluation.metrics import Confusion
@@ -167,6 +167,10 @@ def show_strip(run: Run) -> None:
         )
         return
     root = Path(str(run_settings(run.folder).get("data", "")))
+    if run.recorded:
+        root = demo_set() or root
+        if demo_set() is None:
+            st.caption("These are images of the demo dataset. Open the page Dataset once to draw them.")
     epoch = told[-1]["epoch"]
     if len(told) > 1:
         epoch = st.slider("After epoch", told[0]["epoch"], epoch, epoch, key=f"strip-epoch-{epoch}")
@@ -192,7 +196,7 @@ def show_image(root: Path, path: str, values: dict[str, list[float]], place: int
     with st.container(border=True, width=IMAGE_WIDTH):
         picture = thumbnail(str(root), path)
         if picture is None:
-            st.text("The image is not there any more.")
+            st.text("The image is not here.")
         else:
             st.image(picture, width="stretch")
         st.markdown(f"**{values['clean'][place]:.0%}**")

@@ -27,16 +27,16 @@ from deepfake.settings import resolve_in_roots
 from deepfake.training.options import OPTIONS, Option, to_arguments
 from deepfake.training.recipe import RECIPES, Recipe, fitted
 from deepfake.util.jobs import ReportProgress, find_job, start_job
-from deepfake.util.text import format_duration
 from ui import choose
 from ui.jobs import follow_job
 from ui.page import escape_markdown
+from ui.training.estimate import show_estimate
 
 RECIPE_WORDS = {
-    "compact": "Small network of ours, learns from scratch on perturbed images",
-    "seed": "The starting document's: ResNet50, 128 px, two epochs",
-    "lite": "Small network that starts from ImageNet, on perturbed images",
-    "faces": "The same on several collections of fakes, in fixed shares",
+    "compact": "Small CNN, trained from scratch with heavy augmentation",
+    "seed": "Baseline: ResNet50, 128 px, 2 epochs",
+    "lite": "Small CNN that starts from ImageNet, with heavy augmentation",
+    "faces": "As above, on several datasets with fixed sampling ratios",
 }
 START_WORDS = {"none": "None, from scratch", "imagenet": "ImageNet"}
 PLAN = "training-plan"
@@ -190,21 +190,6 @@ def show_measurement(folder: Path, words: list[str]) -> None:
         st.caption(
             "Optional. A few steps are tried and thrown away, in one to three minutes as a rule, longer "
             "beside other work."
-        )
-
-
-def show_estimate(found: Estimate) -> None:
-    with st.container(border=True):
-        columns = st.columns(4)
-        columns[0].metric("Images", f"{found.train_images:,}", help="To train on, exact duplicates left out.")
-        columns[1].metric("Steps", f"{found.steps_per_epoch * found.epochs:,}")
-        columns[2].metric("Time, about", format_duration(found.seconds))
-        columns[3].metric("Memory", f"{found.memory_mb / 1024:.1f} GB")
-        st.caption(
-            f"{found.epochs} epochs of {found.steps_per_epoch:,} steps at {found.seconds_per_step:.2f} s, "
-            f"each followed by {found.validation_images:,} validation images "
-            f"({format_duration(found.seconds_per_validation)}); {found.parameters:,} parameters; the run's "
-            f"folder will take {found.disk_mb:,.0f} MB. Measured beside what else the machine does."
         )
 
 

@@ -80,6 +80,7 @@ STATE_STYLES: dict[StateCode, tuple[str, str]] = {
     "failed": ("red", ":material/error:"),
     "killed": ("red", ":material/power_off:"),
     "damaged": ("red", ":material/broken_image:"),
+    "recorded": ("blue", ":material/history:"),
     "fitted": ("green", ":material/check:"),
 }
 COMPLAINT = "training-complaint"
@@ -155,7 +156,7 @@ def show_state(run: Run) -> None:
     complaint = st.session_state.get(COMPLAINT)
     if complaint:
         st.error(escape_markdown(complaint), icon=":material/error:")
-    if runs.training_allowed():
+    if runs.training_allowed() and not run.recorded:
         with st.container(horizontal=True):
             if state.stoppable or state.code == "stopping":
                 st.button(

@@ -69,7 +69,7 @@ def show_one(run: Run) -> None:
     """What can be done with a single run."""
     with st.container(horizontal=True):
         st.button("Open", icon=":material/visibility:", on_click=watch, args=(run.name,), key="open")
-        if not runs.training_allowed() or run.state.active:
+        if not runs.training_allowed() or run.state.active or run.recorded:
             return
         with st.popover("Rename", icon=":material/edit:"):
             name = st.text_input("New name", run.name, max_chars=80, key=f"rename-{run.name}")
@@ -127,7 +127,7 @@ def show_overlay(picked: list[Run]) -> None:
 def opened_runs() -> list[Run]:
     """All runs that can be opened; one that vanishes meanwhile is left out."""
     found = []
-    for name in runs.run_names():
+    for name in runs.shown_names():
         try:
             found.append(runs.open_run(name))
         except UserError:

@@ -1,0 +1,24 @@
+"""What a run will take on this machine, in four numbers and a sentence."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from deepfake.runs.estimate import Estimate
+from deepfake.util.text import format_duration
+
+
+def show_estimate(found: Estimate) -> None:
+    """Images, steps, time and memory."""
+    with st.container(border=True):
+        with st.container(horizontal=True):
+            st.metric("Images", f"{found.train_images:,}", help="To train on, exact duplicates left out.")
+            st.metric("Steps", f"{found.steps_per_epoch * found.epochs:,}")
+            st.metric("Time, about", format_duration(found.seconds))
+            st.metric("Memory", f"{found.memory_mb / 1024:.1f} GB")
+        st.caption(
+            f"{found.epochs} epochs of {found.steps_per_epoch:,} steps at {found.seconds_per_step:.2f} s, "
+            f"each followed by {found.validation_images:,} validation images "
+            f"({format_duration(found.seconds_per_validation)}); {found.parameters:,} parameters; the run's "
+            f"folder will take {found.disk_mb:,.0f} MB. Measured beside what else the machine does."
+        )
