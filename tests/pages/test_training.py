@@ -101,7 +101,7 @@ def test_a_head_that_was_fitted_has_no_views(folder: Path) -> None:
     app = page(run="a")
     assert "A head was fitted" in text(app)
     assert not app.segmented_control
-    assert "Fitted" in str(page(tab="All runs").dataframe[0].value)
+    assert "Fitted" in page(tab="All runs").dataframe[0].value.to_string()
 
 
 @pytest.mark.parametrize(("when", "words"), [(115, "faces after epoch 1"), (999, "It can be chosen")])
