@@ -284,7 +284,7 @@ def sources_figure(found: Sequence[Neighbour]) -> go.Figure:
     """A bar for each source of similar training images, fakes and real ones in their colours."""
     table = sources_table(found)
     figure = base_figure("Similar training images", "", height=110 + 44 * len(table))
-    figure.update_layout(barmode="stack", bargap=0.35)
+    figure.update_layout(barmode="stack", bargap=0.35, legend_traceorder="normal")
     names = ["<br>".join(textwrap.wrap(html.escape(name), 26)) for name in table["Source"]]
     for name, colour in (("Fake", FAKE_COLOUR), ("Real", REAL_COLOUR)):
         figure.add_bar(

@@ -13,20 +13,26 @@ from deepfake.plotting import plot_config
 from deepfake.types import Pixels
 
 _TALLEST, _LOWEST = 440, 240  # pixels of the screen
-_PANEL = 520  # width of one of the two on a wide screen, in pixels
+_PANEL, _PHONE = 520, 320  # width of one of the two on a wide screen and on a phone, in pixels
 
 
-def compare_figure(original: Pixels, shown: PixelMap, name: str, *, together: bool = True) -> go.Figure:
-    """An image on the left and a map of it on the right.
+def compare_figure(
+    original: Pixels, shown: PixelMap, name: str, *, together: bool = True, stacked: bool = False
+) -> go.Figure:
+    """An image and a map of it beside it.
 
     Args:
         original: (H, W, 3) uint8, what the map was made of.
         shown: the map.
         name: of the map, above it.
         together: both show the same places, so that zooming into one zooms into the other.
+        stacked: the map below the image, for a phone.
     """
-    figure = make_subplots(1, 2, horizontal_spacing=0.02, subplot_titles=("Image", name))
-    for column, pixels in enumerate((original, shown.pixels), start=1):
+    rows, columns = (2, 1) if stacked else (1, 2)
+    figure = make_subplots(
+        rows, columns, horizontal_spacing=0.02, vertical_spacing=0.06, subplot_titles=("Image", name)
+    )
+    for place, pixels in enumerate((original, shown.pixels), start=1):
         height, width = pixels.shape[:2]
         data = base64.b64encode(jpeg_bytes(pixels)).decode()
         # Both in the image's own units, whatever the resolution each is drawn at.
@@ -35,8 +41,8 @@ def compare_figure(original: Pixels, shown: PixelMap, name: str, *, together: bo
             go.Image(
                 source=f"data:image/jpeg;base64,{data}", dx=scale, dy=scale, x0=0, y0=0, hoverinfo="skip"
             ),
-            1,
-            column,
+            place if stacked else 1,
+            1 if stacked else place,
         )
     figure.update_xaxes(visible=False, constrain="domain")
     figure.update_yaxes(visible=False, constrain="domain", constraintoward="top")
@@ -44,8 +50,9 @@ def compare_figure(original: Pixels, shown: PixelMap, name: str, *, together: bo
         figure.update_xaxes(matches="x")
         figure.update_yaxes(matches="y")
     height, width = original.shape[:2]
+    panel = min(_TALLEST, max(_LOWEST, round((_PHONE if stacked else _PANEL) * height / width)))
     figure.update_layout(
-        height=30 + min(_TALLEST, max(_LOWEST, round(_PANEL * height / width))),
+        height=30 + rows * panel,
         margin={"l": 0, "r": 0, "t": 30, "b": 0},
         dragmode="zoom",
         uirevision="same" if together else name,  # another map keeps the place that was zoomed into

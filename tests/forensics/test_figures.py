@@ -34,6 +34,15 @@ def test_a_spectrum_has_no_places_in_common_with_the_image() -> None:
     assert [axis.matches for axis in (figure.layout.xaxis, figure.layout.xaxis2)] == [None, None]
 
 
+def test_on_a_phone_the_map_stands_below_the_image() -> None:
+    image = noise_image(1, 80, 120)
+    figure = compare_figure(image, error_level(image), "Noise", stacked=True)
+    one, other = figure.layout.yaxis, figure.layout.yaxis2
+    assert one.domain[0] > other.domain[1]
+    assert figure.layout.xaxis.domain == figure.layout.xaxis2.domain
+    assert (other.matches, figure.layout.xaxis2.matches) == ("y", "x")
+
+
 def test_a_zoomed_place_is_kept_by_another_map_of_the_same_image() -> None:
     image = noise_image(1, 80, 120)
     one, other = (compare_figure(image, error_level(image), name) for name in ("Error level", "Noise"))

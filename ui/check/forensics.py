@@ -111,7 +111,7 @@ def show_maps(found: Forensics, upload: Upload, number: int | None) -> None:
     whole, square = compared(upload.file_id, upload.getvalue())
     together = name != "Spectrum"  # which has no places in common with the image
     st.plotly_chart(
-        compare_figure(whole if together else square, shown, name, together=together),
+        compare_figure(whole if together else square, shown, name, together=together, stacked=on_phone()),
         width="stretch",
         theme="streamlit",
         key=f"maps-{upload.file_id}",
@@ -121,6 +121,11 @@ def show_maps(found: Forensics, upload: Upload, number: int | None) -> None:
     zoom = "Drag over either to zoom into both; double-click to go back." if together else ""
     white = f"White is {shown.white:.1f} {shown.unit} or more."
     st.caption(f"{name}: {MAPS[name]}; brighter is more. {white} {zoom}".strip())
+
+
+def on_phone() -> bool:
+    """Whether the browser calls itself a phone's, as all of them do."""
+    return "Mobi" in (st.context.headers.get("User-Agent") or "")
 
 
 def show_rows(rows: list[tuple[str, str]] | tuple[tuple[str, str], ...]) -> None:
