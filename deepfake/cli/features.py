@@ -44,16 +44,16 @@ def add_features(commands: Any) -> None:
         "--tokens", action="store_true",
         help="keep the tokens between the earlier and the later blocks, 300 kB a view, for 'tune'",
     )  # fmt: skip
+    features.add_argument(
+        "--of-tokens", type=Path, metavar="TOKENS",
+        help="make them of tokens that were kept in this folder, in half the time; of other images none",
+    )  # fmt: skip
     features.set_defaults(command=_features)
     tune = commands.add_parser("tune", help="tune the LayerNorms of the tower's later blocks on kept tokens")
     tune.add_argument("data", type=Path, help="the data set's folder, with generators in its manifest")
     tune.add_argument("tokens", type=Path, help="the folder that 'features --tokens' wrote")
     add_run(tune)
     add_weights(tune)
-    tune.add_argument(
-        "--features", type=Path, metavar="FOLDER",
-        help="write the tuned tower's features of all that is in TOKENS here, for 'fit' and 'stack'",
-    )  # fmt: skip
     tune.add_argument(
         "--images", type=positive, default=24_000, help="shown in all, with repetition (default: 24000)"
     )
@@ -125,8 +125,16 @@ def _features(options: argparse.Namespace) -> int:
 
     from deepfake.data.index import DatasetIndex, index_dataset
     from deepfake.data.sample import draw_evenly
-    from deepfake.training.frozen.features import ENGINES, extract, open_features, tokens_before, tower
-    from deepfake.training.frozen.tune import FIRST
+    from deepfake.networks.clip_vit import base_of
+    from deepfake.training.frozen.features import (
+        ENGINES,
+        extract,
+        open_features,
+        run_by_openvino,
+        tokens_before,
+        tower,
+    )
+    from deepfake.training.frozen.tune import FIRST, pool_tokens
     from deepfake.util.tensorflow import import_tensorflow
 
     data = index_dataset(options.data)
@@ -138,12 +146,20 @@ def _features(options: argparse.Namespace) -> int:
     import_tensorflow()
     cache = open_features(options.features, options.weights, tokens=FIRST if options.tokens else None)
     before, network = len(cache), tower(options.weights)
-    extract(
-        data, cache, options.views, tokens_before(network, FIRST) if options.tokens else network,
-        engine=ENGINES[options.engine], column="tokens" if options.tokens else "features",
-        on_progress=lambda done, total: say(f"{done} of {total} views"),
-        on_refused=lambda path, refusal: say(f"Left out: {refusal.message}"),
-    )  # fmt: skip
+    if options.of_tokens:
+        kept = open_features(options.of_tokens, base_of(options.weights), tokens=FIRST)
+        pool_tokens(
+            [(sha, view) for view in options.views for sha in data.hashes()], kept, cache, network,
+            engine=run_by_openvino if options.engine == "openvino" else lambda function: function,
+            on_progress=lambda done, total: say(f"{done} of {total} views"),
+        )  # fmt: skip
+    else:
+        extract(
+            data, cache, options.views, tokens_before(network, FIRST) if options.tokens else network,
+            engine=ENGINES[options.engine], column="tokens" if options.tokens else "features",
+            on_progress=lambda done, total: say(f"{done} of {total} views"),
+            on_refused=lambda path, refusal: say(f"Left out: {refusal.message}"),
+        )  # fmt: skip
     say(f"{options.features}: {len(cache)} views, {len(cache) - before} of them new")
     return 0
 
@@ -155,7 +171,7 @@ def _tune(options: argparse.Namespace) -> int:
     from deepfake.runs.runs import runs_folder
     from deepfake.training.frozen.features import open_features, tower
     from deepfake.training.frozen.fit import data_digest
-    from deepfake.training.frozen.tune import FIRST, TuneSettings, add_features, save_norms, tune
+    from deepfake.training.frozen.tune import FIRST, TuneSettings, save_norms, tune
     from deepfake.util.files import write_json
     from deepfake.util.tensorflow import import_tensorflow
 
@@ -178,9 +194,6 @@ def _tune(options: argparse.Namespace) -> int:
         folder / "tuned.json", {**asdict(settings), "weights": options.weights, "data": data_digest(data)}
     )
     say(f"{norms}: for --weights")
-    if options.features:
-        added = add_features(later, tokens, open_features(options.features, str(norms)))
-        say(f"{options.features}: {added} views")
     return 0
 
 

@@ -226,12 +226,20 @@ def load_clip(model: keras.Model, weights: str = "clip") -> None:
 def norms_of(model: keras.Model) -> dict[str, np.ndarray]:
     """The LayerNorms of a model's blocks by name, such as ``block4/norm1/gamma``: what tuning changes."""
     return {
-        f"{layer.name}/{norm.name}/{part.name}": np.asarray(part)
+        f"{layer.name}/{norm.name}/{part}": np.asarray(getattr(norm, part))
         for layer in model.layers
         if isinstance(layer, Block)
         for norm in (layer.norm1, layer.norm2)
-        for part in (norm.gamma, norm.beta)
+        for part in ("gamma", "beta")
     }
+
+
+def base_of(weights: str) -> str:
+    """What tuned LayerNorms were tuned from; weights that are not tuned are their own base."""
+    if not weights.endswith(".npz"):
+        return weights
+    with np.load(weights_file(weights), allow_pickle=False) as stored:
+        return str(stored["base"])
 
 
 def _load_norms(model: keras.Model, file: Path) -> None:

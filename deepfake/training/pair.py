@@ -36,6 +36,8 @@ from deepfake.training.recipe import Recipe
 from deepfake.types import Pixels, Thresholds
 from deepfake.util.files import write_json, write_whole
 
+NORMS = "norms.npz"
+"""The second network's LayerNorms, where they were tuned."""
 MAX_IMAGES = 2000
 """Of a calibration: two networks take their time."""
 
@@ -100,6 +102,9 @@ def pair(
     write_scores(calibration.scores, folder / CALIBRATION_SCORES)
     write_whole(folder / SECOND, served)
     result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    tuned = Path(str((result.get("head") or {}).get("weights", "")))
+    if tuned.suffix == ".npz":  # 50 kB: with it the tower can be had again
+        write_whole(folder / NORMS, tuned.read_bytes())
     write_json(
         folder / "card.json",
         {

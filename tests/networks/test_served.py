@@ -11,9 +11,10 @@ import pytest
 from deepfake.detection.card import load_card
 from deepfake.images.pixels import InputSpec
 from deepfake.networks.architectures import compact, resnet50
-from deepfake.networks.clip_vit import Shape, with_head
+from deepfake.networks.clip_vit import Shape, backbone, with_head
 from deepfake.networks.conversion import served_file
 from deepfake.networks.grad_cam import compiled_mapper
+from deepfake.networks.int8_served import LEAST_NUMBERS, schema
 from deepfake.networks.scoring import compiled_reader
 from deepfake.networks.served import ServedNetwork
 from deepfake.util import litert
@@ -72,6 +73,28 @@ def test_a_network_without_feature_maps_has_no_map() -> None:
         served = ServedNetwork(served_file(network, spec, int8=int8), spec)
         assert not served.has_map
         assert np.allclose(served.logits(images), compiled_reader(network, spec)(images)[0], atol=0.02)
+
+
+def test_dense_tables_are_multiplied_as_int8() -> None:
+    shape = Shape(given=32, size=32, patch=8, width=64, heads=2, blocks=1, pooled=(0,), deviation=False)
+    tower = backbone(shape)
+    kernel = np.random.default_rng(0).normal(0, 1, 64).astype(np.float32)
+    network = with_head(tower, shape, blocks=(0,), deviation=False, kernel=kernel, bias=0.5)
+    plain, small = (served_file(network, InputSpec(32), int8=int8) for int8 in (False, True))
+    assert len(small) < len(plain) / 2
+    model = schema.ModelT.InitFromPackedBuf(small, 0)
+    tensors = model.subgraphs[0].tensors
+    dense = [
+        tensors[int(operator.inputs[1])]
+        for operator in model.subgraphs[0].operators
+        if model.operatorCodes[operator.opcodeIndex].builtinCode == schema.BuiltinOperator.FULLY_CONNECTED
+    ]
+    assert {tensor.type for tensor in dense if np.prod(tensor.shape) >= LEAST_NUMBERS} == {
+        schema.TensorType.INT8
+    }
+    images = np.random.default_rng(1).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    one, other = (ServedNetwork(content, InputSpec(32)).logits(images) for content in (plain, small))
+    assert not np.array_equal(one, other) and np.abs(one - other).max() < 0.1 * np.std(one)
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:

@@ -79,6 +79,11 @@ def by_openvino(network: Any, spec: InputSpec) -> Run:
     Raises:
         NoEngine: the package is not installed.
     """
+    return run_by_openvino(graph_of(network, spec))
+
+
+def run_by_openvino(function: Any) -> Callable[[Any], np.ndarray]:
+    """A ``tf.function`` of one input and one output as OpenVINO runs it; raises as ``by_openvino``."""
     try:
         openvino = importlib.import_module("openvino")  # optional, so not among the requirements
     except ImportError as error:
@@ -86,7 +91,7 @@ def by_openvino(network: Any, spec: InputSpec) -> Run:
             "no_openvino", "OpenVINO is not installed. Install it with 'pip install openvino', or leave "
             "out --engine.",
         ) from error  # fmt: skip
-    model = openvino.convert_model(graph_of(network, spec).get_concrete_function())
+    model = openvino.convert_model(function.get_concrete_function())
     unpinned = {"ENABLE_CPU_PINNING": False}  # beside other work a pinned thread waits, and the others for it
     compiled = openvino.Core().compile_model(model, "CPU", unpinned)
     return lambda batch: np.asarray(compiled([batch])[0])

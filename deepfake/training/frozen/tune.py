@@ -7,7 +7,7 @@ earlier blocks run once: their tokens are kept on disk as ``cache`` keeps featur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from deepfake.data.index import DatasetIndex
 from deepfake.networks.clip_vit import CLIP_B16, Block, PatchStatistics, Shape, norms_of, pooled_columns
 from deepfake.training.frozen.cache import SHARD_ROWS, FeatureCache
-from deepfake.training.frozen.features import read_features
+from deepfake.training.frozen.features import BATCH, read_features
 from deepfake.training.frozen.heads import balanced_weights, fit_logistic
 from deepfake.training.frozen.views import View
 from deepfake.util.files import replacing
@@ -67,24 +67,14 @@ class LaterBlocks:
     """The tower from its kept tokens on, with a head: what is tuned.
 
     Attributes:
-        blocks: from the first that is tuned.
         model: (N, tokens, width) -> pooled patch tokens of the tuned blocks (N, D).
         kernel, bias: of the head on standardised features.
         norms: what is tuned beside the head.
     """
 
     def __init__(self, tower: keras.Model, shape: Shape = CLIP_B16, first: int = FIRST) -> None:
-        self.blocks = tuple(range(first, shape.blocks))
-        tokens = keras.Input((None, shape.width))
-        inner, pooled = tokens, []
-        for place in self.blocks:
-            inner = Block(shape.heads, name=f"block{place}", dtype=precision())(inner)
-            pooled.append(PatchStatistics(False, dtype="float32", name=f"pooled{place}")(inner))
-        self.model = keras.Model(tokens, layers.Concatenate(dtype="float32")(pooled))
-        for place in self.blocks:
-            name = f"block{place}"
-            self.model.get_layer(name).set_weights(tower.get_layer(name).get_weights())
-        width = shape.width * len(self.blocks)
+        self.model = later_blocks(tower, shape, first, precision())
+        width = shape.width * (shape.blocks - first)
         self.kernel, self.bias = keras.Variable(np.zeros(width, np.float32)), keras.Variable(0.0)
         self.centre, self.deviation = tf.zeros((width,)), tf.ones((width,))
         self.norms = [
@@ -119,6 +109,19 @@ class LaterBlocks:
         """(N,) logits of Fake, to be differentiated."""
         features = (self.model(batch, training=True) - self.centre) / self.deviation
         return tf.linalg.matvec(features, self.kernel.value) + self.bias.value
+
+
+def later_blocks(tower: keras.Model, shape: Shape, first: int, precision: str = "float32") -> keras.Model:
+    """The tower's blocks from ``first`` on: (N, tokens, width) -> the means of their patch tokens (N, D)."""
+    tokens = keras.Input((None, shape.width))
+    inner, pooled = tokens, []
+    for place in range(first, shape.blocks):
+        name = f"block{place}"
+        block = Block(shape.heads, name=name, dtype=precision)
+        inner = block(inner)
+        block.set_weights(tower.get_layer(name).get_weights())
+        pooled.append(PatchStatistics(False, dtype="float32", name=f"pooled{place}")(inner))
+    return keras.Model(tokens, layers.Concatenate(dtype="float32")(pooled) if len(pooled) > 1 else pooled[0])
 
 
 def precision() -> str:
@@ -194,16 +197,16 @@ def _groups(root: Path, paths: pd.Series[str]) -> NDArray[np.str_]:
 def _training_step(later: LaterBlocks, settings: TuneSettings, steps: int) -> Any:
     """From tokens and labels of a batch to its mean loss, the weights changed."""
     rise, head = max(1, steps // 20), [later.kernel, later.bias]
-    optimizers = [
-        keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(
-                0.0, steps - rise, alpha=0.02, warmup_target=rate, warmup_steps=rise
-            )
+
+    def optimizer(rate: float) -> keras.optimizers.Optimizer:
+        schedule: Any = keras.optimizers.schedules.CosineDecay(
+            0.0, steps - rise, alpha=0.02, warmup_target=rate, warmup_steps=rise
         )
-        for rate in (settings.rate, settings.head_rate)
-    ]
-    for optimizer, variables in zip(optimizers, (later.norms, head), strict=True):
-        optimizer.build(variables)
+        return keras.optimizers.Adam(schedule)
+
+    optimizers = [optimizer(rate) for rate in (settings.rate, settings.head_rate)]
+    for each, variables in zip(optimizers, (later.norms, head), strict=True):
+        each.build(variables)
     values = [variable.value for variable in (*later.norms, *head)]
 
     @tf.function
@@ -238,10 +241,10 @@ def _pairs(
     every = {label: np.flatnonzero(fake == label) for label in (True, False)}
     while True:
         for row in rng.choice(len(fake), 256, p=chance).tolist():
-            wanted = not fake[row]
-            among = others.get(("group", groups[row], wanted))
+            wanted = not bool(fake[row])
+            among = others.get(("group", str(groups[row]), wanted))
             if among is None:
-                among = others.get(("source", sources[row], wanted), every[wanted])
+                among = others.get(("source", str(sources[row]), wanted), every[wanted])
             other = int(rng.choice(among))
             yield (row, other) if fake[row] else (other, row)
 
@@ -258,27 +261,46 @@ def save_norms(later: LaterBlocks, base: str, file: Path) -> None:
         np.savez(stream, allow_pickle=False, base=np.array(base), **norms_of(later.model))
 
 
-def add_features(later: LaterBlocks, tokens: FeatureCache, out: FeatureCache, shape: Shape = CLIP_B16) -> int:
-    """Writes the pooled patch tokens of the tuned tower for all rows whose tokens are kept.
+def pool_tokens(
+    rows: Sequence[tuple[str, View]],
+    tokens: FeatureCache,
+    out: FeatureCache,
+    tower: keras.Model,
+    *,
+    shape: Shape = CLIP_B16,
+    first: int = FIRST,
+    engine: Callable[[Any], Callable[[Any], Any]] = lambda function: function,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Makes features of kept tokens: half the work of making them of the images.
 
     Args:
-        later: the tuned blocks.
+        rows: hash and view of each; what is in ``out`` already, or not in ``tokens``, is passed over.
         tokens: the cache to read.
-        out: of features of the tuned tower: the statistics of blocks that are not tuned are 0 in it.
+        out: of the tower's features; statistics of the blocks before ``first``, and deviations, are 0 in it.
+        tower: whose later blocks are run.
         shape: of the tower.
-
-    Returns:
-        How many rows were added.
+        first: the block that reads the tokens.
+        engine: from a ``tf.function`` of float16 tokens to what runs it.
+        on_progress: told after each shard how many rows are done, of how many.
     """
-    rows = [row for row in tokens.rows() if row not in out]
-    columns = pooled_columns(shape, later.blocks, deviation=False)
-    for start in range(0, len(rows), SHARD_ROWS):
-        part = rows[start : start + SHARD_ROWS]
+    model = later_blocks(tower, shape, first)
+    function = tf.function(
+        lambda batch: model(tf.cast(batch, tf.float32), training=False),
+        input_signature=[tf.TensorSpec((None, None, shape.width), tf.float16)],
+    )
+    run = engine(function)
+    missing = [row for row in rows if row in tokens and row not in out]
+    columns = pooled_columns(shape, tuple(range(first, shape.blocks)), deviation=False)
+    for start in range(0, len(missing), SHARD_ROWS):
+        part = missing[start : start + SHARD_ROWS]
         read = tokens.read(part, ["tokens", "sharpness"])
+        parts = [np.asarray(run(read["tokens"][at : at + BATCH])) for at in range(0, len(part), BATCH)]
         features = np.zeros((len(part), len(shape.pooled) * shape.width * (1 + shape.deviation)), np.float16)
-        features[:, columns] = later.features(read["tokens"])
+        features[:, columns] = np.concatenate(parts)
         out.add(
             [sha for sha, _ in part], [view for _, view in part],
             {"features": features, "sharpness": read["sharpness"]},
         )  # fmt: skip
-    return len(rows)
+        if on_progress is not None:
+            on_progress(start + len(part), len(missing))

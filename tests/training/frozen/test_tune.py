@@ -10,12 +10,13 @@ import pytest
 from deepfake.data.index import DatasetIndex, index_dataset
 from deepfake.images.pixels import InputSpec
 from deepfake.networks import clip_vit
-from deepfake.networks.clip_vit import Shape, backbone, load_clip, norms_of, pooled_columns
+from deepfake.networks.clip_vit import Shape, backbone, base_of, load_clip, norms_of, pooled_columns
 from deepfake.networks.torch_weights import WeightsError
 from deepfake.training.frozen import tune as tuning
 from deepfake.training.frozen.cache import FeatureCache
 from deepfake.training.frozen.features import extract, read_features, tokens_before
-from deepfake.training.frozen.tune import TuneSettings, add_features, save_norms, tune
+from deepfake.training.frozen.tune import TuneSettings, pool_tokens, save_norms, tune
+from deepfake.training.frozen.views import View
 from tests.support.clip import tiny
 from tests.support.images import encoded, noise_image
 
@@ -98,40 +99,37 @@ def test_pairs_are_of_one_family_where_it_has_both() -> None:
     assert all(not fake[real] for _, real in pairs), "a source of fakes alone takes any photograph"
 
 
-def test_tuned_features_are_those_of_the_stored_tower(
+def test_features_of_tokens_are_those_of_the_images(
     data: DatasetIndex,
     tokens: FeatureCache,
     tower: keras.Model,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tuning, "precision", lambda: "float32")
     later = tune(data, tokens, tower, SETTINGS, shape=SHAPE)
-    out = FeatureCache(tmp_path / "features", {"network": "tuned"})
-    assert (
-        add_features(later, tokens, out, SHAPE) == len(data) and add_features(later, tokens, out, SHAPE) == 0
-    )
-    save_norms(later, str(tmp_path / "base"), tmp_path / "norms.npz")
+    base, file = str(tmp_path / "base"), tmp_path / "norms.npz"
+    save_norms(later, base, file)
     original = clip_vit.load_clip
 
-    def load(model: object, weights: str) -> None:
-        if weights == str(tmp_path / "base"):
-            model.set_weights(tower.get_weights())  # type: ignore[attr-defined]
+    def load(model: keras.Model, weights: str) -> None:
+        if weights == base:
+            model.set_weights(tower.get_weights())
         else:
-            original(model, weights)  # type: ignore[arg-type]
+            original(model, weights)
 
     monkeypatch.setattr(clip_vit, "load_clip", load)
-    stored = backbone(SHAPE)
-    load(stored, str(tmp_path / "norms.npz"))
-    assert all(np.array_equal(norms_of(stored)[name], value) for name, value in norms_of(later.model).items())
-    theirs = FeatureCache(tmp_path / "theirs", {"network": "stored"})
-    extract(data, theirs, ["clean"], stored, SPEC)
+    tuned = backbone(SHAPE)
+    load(tuned, str(file))
+    assert base_of(str(file)) == base and base_of("clip") == "clip"
+    assert all(np.array_equal(norms_of(tuned)[name], value) for name, value in norms_of(later.model).items())
+    pooled, direct = (FeatureCache(tmp_path / name, {"network": "tuned"}) for name in ("pooled", "direct"))
+    rows: list[tuple[str, View]] = [(sha, "clean") for sha in data.hashes()]
+    pool_tokens([*rows, ("f" * 64, "clean")], tokens, pooled, tuned, shape=SHAPE, first=1)
+    assert len(pooled) == len(data)
+    extract(data, direct, ["clean"], tuned, SPEC)
     columns = pooled_columns(SHAPE, (1, 2), deviation=False)
-    (mine, rows, _), (again, same, _) = (
-        read_features(data, c, ["clean"], ["features"]) for c in (out, theirs)
-    )
-    assert rows.tolist() == same.tolist()
-    assert np.allclose(mine["features"][:, columns], again["features"][:, columns], atol=0.05, rtol=0.05)
+    one, other = (cache.read(rows, ["features"])["features"][:, columns] for cache in (pooled, direct))
+    assert np.allclose(one, other, atol=0.05, rtol=0.05)
 
 
 def test_a_file_without_norms_is_refused(tmp_path: Path) -> None:
