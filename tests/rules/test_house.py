@@ -156,6 +156,7 @@ def test_only_a_card_turns_logits_into_probabilities() -> None:
     without_logits_of_a_detector = {
         "detection/card.py": "defines it",
         "evaluation/calibration.py": "the loss it is fitted by; takes the calibration back out of p_fake",
+        "detection/figures.py": "edges of bars, evenly spaced on the scale of odds",
         "networks/clip_vit.py": "an activation inside the network",
         "evaluation/compare.py": "the mean of detectors' calibrated scores",
         "training/frozen/heads.py": "the slope of the loss that a head is fitted by",
