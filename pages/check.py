@@ -87,7 +87,8 @@ def ask_for_pictures(names: list[str], first: str) -> tuple[list[Upload], Operat
     photo = st.camera_input("Take a photo", key=camera_key, resolution="1080p") if camera else None
     shelf.take(camera_key, [photo] if photo else [], is_new=is_new or not camera)
     if paste:
-        take_pasted(shelf, f"paste-{turn}")
+        with st.container():  # outside one it would stand at the bottom of the window
+            take_pasted(shelf, f"paste-{turn}")
     if shelf.uploads:
         clear.button("Clear all", icon=":material/delete:", on_click=clear_all)
         warn_of_weight(shelf)

@@ -101,6 +101,7 @@ def test_an_image_is_pasted_from_the_clipboard(page, address):
         content,
     )
     expect(page.get_by_text("image.png")).to_be_visible()
+    expect(page.get_by_test_id("stChatInputSubmitButton")).to_be_enabled()  # once it is uploaded
     box.press("Enter")
     expect(verdict(page)).to_have_count(1, timeout=WAIT_MS)
     page.get_by_role("link", name="About", exact=True).first.click()
