@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from deepfake.detection.figures import (
     BAND_WORDS,
@@ -69,8 +69,7 @@ def strip_chart(scores: pd.DataFrame | None, verdict: Verdict, thresholds: Thres
         left, right = scale.x(strip_place(band.low)), scale.x(strip_place(band.high))
         if right <= left:
             continue
-        colour = Image.blend(*(Image.new("RGB", (1, 1), c) for c in ("white", CALL_COLOURS[band.call])), 0.16)
-        draw.rectangle((left, _STRIP_TOP, right, bottom), fill=colour.getpixel((0, 0)))
+        draw.rectangle((left, _STRIP_TOP, right, bottom), fill=_pale(CALL_COLOURS[band.call]))
         words = BAND_WORDS[band.call]
         if right - left > draw.textlength(words, font=font):
             draw.text(((left + right) / 2, _STRIP_TOP - 8), words, fill=_INK, font=font, anchor="mb")
@@ -96,11 +95,17 @@ def strip_chart(scores: pd.DataFrame | None, verdict: Verdict, thresholds: Thres
     return _png(canvas)
 
 
+def _pale(colour: str) -> tuple[int, int, int]:
+    """A colour as a sixth of it looks on white."""
+    red, green, blue = (round(255 - (255 - value) / 6) for value in ImageColor.getrgb(colour)[:3])
+    return red, green, blue
+
+
 def _strip_bars(draw: ImageDraw.ImageDraw, scale: _Scale, table: pd.DataFrame, middle: float) -> None:
     """Fakes above the middle, real images below it."""
     edges = np.linspace(0, 1, len(table) + 1)
     heights = strip_heights(table)
-    tallest = max(float(heights.max(axis=None)), 1e-9)
+    tallest = max(float(heights.to_numpy().max()), 1e-9)
     for name, colour, sign in (("Fake", FAKE_COLOUR, -1), ("Real", REAL_COLOUR, 1)):
         for left, right, height in zip(edges, edges[1:], heights[name], strict=False):
             end = middle + sign * 0.48 * _STRIP_HEIGHT * height / tallest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tomllib
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,7 +82,7 @@ def test_a_narrow_picture_has_the_number_not_half_a_word():
     drawn = draw_faces(canvas(900, 90), [(10, 300, 80, 380)], ["fake"])
     tag = has_colour(drawn[:290], CALL_COLOURS["fake"])
     letters = (drawn[:290] == 255).all(axis=2)
-    assert tag.any(axis=0).sum() < 60, "narrower than the picture"
+    assert tag.any(axis=0).sum() < 60, "narrower than the image"
     assert 0 < letters.sum() < 300
 
 
@@ -180,7 +181,7 @@ def test_every_validation_image_is_counted_once():
 
 
 def test_a_strip_shows_bands_images_and_the_score():
-    drawn = strip_figure(known(), SEEN, THRESHOLDS)
+    drawn: Any = strip_figure(known(), SEEN, THRESHOLDS)
     fakes, real, *_ = drawn.data
     assert all(height >= 0 for height in fakes.y)
     assert all(height <= 0 for height in real.y)
@@ -188,7 +189,8 @@ def test_a_strip_shows_bands_images_and_the_score():
     assert [word in words for word in ("Real", "Uncertain", "Fake", "<b>This image: 80%</b>")] == [True] * 4
     line = drawn.data[-1]
     assert list(line.x) == [strip_place(0.8)] * 2
-    assert len(strip_figure(None, SEEN, THRESHOLDS).data) == 2, "the mark alone"
+    bare: Any = strip_figure(None, SEEN, THRESHOLDS)
+    assert len(bare.data) == 2, "the mark alone"
 
 
 def test_a_strip_marks_each_of_several_faces_that_decide():
@@ -213,6 +215,7 @@ def test_similar_images_are_counted_by_source():
     assert table["Source"].tolist() == ["faces by Stable Diffusion 2.1", "<b>"]
     assert table[["Fake", "Real"]].to_numpy().tolist() == [[2, 0], [0, 1]]
     assert table["Similarity"].tolist() == [0.9, 0.8]
-    fakes, real = sources_figure(found).data
+    drawn: Any = sources_figure(found)
+    fakes, real = drawn.data
     assert (list(fakes.x), list(real.x)) == ([2, 0], [0, 1])
     assert fakes.y[1] == "&lt;b&gt;", "a source's name is no markup"

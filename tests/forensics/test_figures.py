@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from deepfake.forensics.figures import compare_config, compare_figure
@@ -12,7 +14,7 @@ from tests.support.images import noise_image
 
 def test_both_zoom_together() -> None:
     image = noise_image(1, 80, 120)
-    figure = compare_figure(image, error_level(image), "Error level")
+    figure: Any = compare_figure(image, error_level(image), "Error level")
     assert [axis.matches for axis in (figure.layout.xaxis, figure.layout.xaxis2)] == ["x", "x"]
     assert [axis.matches for axis in (figure.layout.yaxis, figure.layout.yaxis2)] == ["y", "y"]
     assert all(trace.source.startswith("data:image/jpeg;base64,") for trace in figure.data)
@@ -22,7 +24,8 @@ def test_both_zoom_together() -> None:
 def test_a_coarser_map_is_drawn_at_the_scale_of_the_image() -> None:
     image = noise_image(1, 80, 120)
     half = PixelMap(shrink(image, 60), 1.0, "gray levels", "this", "that")
-    one, other = compare_figure(image, half, "Half").data
+    drawn: Any = compare_figure(image, half, "Half")
+    one, other = drawn.data
     assert (one.dx, other.dx, other.dy) == (1, 2, 2)
 
 
@@ -30,13 +33,13 @@ def test_a_spectrum_has_no_places_in_common_with_the_image() -> None:
     image = noise_image(1, 80, 120)
     assert middle(image).shape == (80, 80, 3)
     assert np.array_equal(middle(image, 20), image[30:50, 50:70])
-    figure = compare_figure(middle(image), spectrum(image), "Spectrum", together=False)
+    figure: Any = compare_figure(middle(image), spectrum(image), "Spectrum", together=False)
     assert [axis.matches for axis in (figure.layout.xaxis, figure.layout.xaxis2)] == [None, None]
 
 
 def test_on_a_phone_the_map_stands_below_the_image() -> None:
     image = noise_image(1, 80, 120)
-    figure = compare_figure(image, error_level(image), "Noise", stacked=True)
+    figure: Any = compare_figure(image, error_level(image), "Noise", stacked=True)
     one, other = figure.layout.yaxis, figure.layout.yaxis2
     assert one.domain[0] > other.domain[1]
     assert figure.layout.xaxis.domain == figure.layout.xaxis2.domain
@@ -45,6 +48,9 @@ def test_on_a_phone_the_map_stands_below_the_image() -> None:
 
 def test_a_zoomed_place_is_kept_by_another_map_of_the_same_image() -> None:
     image = noise_image(1, 80, 120)
-    one, other = (compare_figure(image, error_level(image), name) for name in ("Error level", "Noise"))
+    figures: list[Any] = [
+        compare_figure(image, error_level(image), name) for name in ("Error level", "Noise")
+    ]
+    one, other = figures
     assert one.layout.uirevision == other.layout.uirevision
     assert "resetScale2d" in compare_config("Noise")["modeBarButtons"][0]  # pyright: ignore[reportIndexIssue]
