@@ -74,7 +74,7 @@ class Parser(argparse.ArgumentParser):
 
 def command_parser() -> argparse.ArgumentParser:
     """Of all commands."""
-    parser = Parser(prog="python -m deepfake", description="Tell photographs of real faces from deepfakes.")
+    parser = Parser(prog="python -m deepfake", description="Tell photos of real faces from deepfakes.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_collect(commands)

@@ -11,13 +11,15 @@ from deepfake.cli.options import input_path, output_folder, say
 def add_collect(commands: Any) -> None:
     """Adds the command to the parser's."""
     collect = commands.add_parser(
-        "collect", help="fetch the collections that a plan names, at their commits, for 'gather'"
+        "collect", help="download the collections that a plan names, at their commits, for 'gather'"
     )
     collect.add_argument(
         "plan", type=input_path, help="a TOML file of [[collection]] tables, such as models/faces.toml"
     )
     collect.add_argument(
-        "collections", type=input_path, help="where to lay them out; what is there is not fetched again"
+        "collections",
+        type=input_path,
+        help="destination folder; collections already there are not downloaded again",
     )
     collect.add_argument(
         "--mirror", type=input_path, metavar="FOLDER",

@@ -20,20 +20,22 @@ _SHOWN = 20  # rows of a list on the terminal
 
 def add_data(commands: Any) -> None:
     """Add both commands to the subparsers of the command line."""
-    demo = commands.add_parser("demo", help="draw a small data set of faces that are plainly no photographs")
+    demo = commands.add_parser("demo", help="draw a small dataset of cartoon faces (not photos)")
     demo.add_argument("folder", type=input_path, help="a new or empty folder")
-    demo.add_argument("--images", type=int, default=480, metavar="N", help="in all (default: 480)")
+    demo.add_argument("--images", type=int, default=480, metavar="N", help="number of images (default: 480)")
     demo.add_argument("--seed", type=int, default=0, help="another seed draws other faces (default: 0)")
     demo.set_defaults(command=run_demo)
     data = commands.add_parser(
-        "data", help="say what is in a data set, and with --audit what is wrong with it"
+        "data", help="show what is in a dataset and, with --audit, what is wrong with it"
     )
-    data.add_argument("folder", type=input_path, help="the data set's folder")
+    data.add_argument("folder", type=input_path, help="the dataset's folder")
     data.add_argument(
-        "--audit", action="store_true", help="read every image: copies, leaks, odd ones, shortcuts"
+        "--audit",
+        action="store_true",
+        help="read every image and report copies, leaks, outliers and shortcuts",
     )
-    data.add_argument("--json", action="store_true", help="all of it as one JSON object")
-    data.add_argument("--refresh", action="store_true", help="look at every file again, whatever is cached")
+    data.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    data.add_argument("--refresh", action="store_true", help="read every file again and ignore the cache")
     data.set_defaults(command=run_data)
 
 
@@ -48,7 +50,7 @@ def run_demo(options: argparse.Namespace) -> int:
     if options.seed < 0:
         raise UserError("bad_seed", f"The seed must be 0 or more. Received: {options.seed}.")
     written = write_demo(options.folder, images=options.images, seed=options.seed)
-    print(f"{written} drawings in {options.folder}. Learn from them, about a minute and a half on two cores:")
+    print(f"{written} drawings in {options.folder}. Train on them, about a minute and a half on two cores:")
     print(f"  python -m deepfake train {options.folder} --run demo")
     return 0
 
@@ -130,41 +132,42 @@ def facts_lines(inventory: Inventory, result: Audit | None) -> list[str]:
 
 def add_gather(commands: Any) -> None:
     """Adds the four commands to the parser's."""
-    gather = commands.add_parser("gather", help="lay several collections side by side, in one form")
+    gather = commands.add_parser("gather", help="combine several collections into one dataset")
     gather.add_argument(
         "plan", type=input_path, help="a TOML file of [[folder]] tables, such as models/faces.toml"
     )
-    gather.add_argument("collections", type=input_path, help="where the plan's folders lie")
-    gather.add_argument("out", type=input_path, help="the new data set's folder")
+    gather.add_argument("collections", type=input_path, help="folder that holds the plan's folders")
+    gather.add_argument("out", type=input_path, help="the new dataset's folder")
     gather.add_argument(
         "--unlike",
         type=input_path,
         action="append",
         default=[],
         metavar="FOLDER",
-        help="leave out what looks like, or is named like, an image in here (repeat): keeps tests honest",
+        help="leave out images that look like, or are named like, one in this folder (repeatable); keeps "
+        "test sets independent",
     )
     gather.add_argument(
         "--each",
         type=positive,
         metavar="N",
-        help="of each folder of the plan at most N files, drawn by a hash of their names (default: all)",
+        help="at most N files of each folder of the plan, chosen by a hash of their names (default: all)",
     )
     gather.add_argument(
         "--whole", action="append", default=[], metavar="SOURCE",
-        help="a source that is taken whole in spite of --each (repeat)",
+        help="a source to take whole despite --each (repeatable)",
     )  # fmt: skip
     gather.set_defaults(command=_gather)
     landmarks = commands.add_parser("landmarks", help="find the faces' landmarks, for self-blended images")
     landmarks.add_argument(
-        "data", type=input_path, help="the data set's folder; landmarks.csv is written into it"
+        "data", type=input_path, help="the dataset's folder; landmarks.csv is written into it"
     )
     landmarks.add_argument("--source", help="only this source")
     landmarks.set_defaults(command=_landmarks)
     generate = commands.add_parser("generate", help="make whole faces by MobileStyleGAN, as a collection")
-    generate.add_argument("out", type=input_path, help="the collection's folder; what is there already stays")
-    generate.add_argument("--images", type=int, default=500, help="how many there shall be (default 500)")
-    generate.add_argument("--seed", type=int, default=0, help="of every random draw (default 0)")
+    generate.add_argument("out", type=input_path, help="the collection's folder; existing files are kept")
+    generate.add_argument("--images", type=int, default=500, help="total number of faces (default: 500)")
+    generate.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     generate.set_defaults(command=_generate)
 
 
@@ -191,7 +194,7 @@ def _landmarks(options: argparse.Namespace) -> int:
 
     show = progress("photographs", len(photographs), every=500)
     found = write_landmarks(DatasetIndex(data.root, photographs), on_progress=show)
-    print(f"Landmarks of {found:,} of {len(photographs):,} photographs.")
+    print(f"Landmarks of {found:,} of {len(photographs):,} photos.")
     return 0
 
 

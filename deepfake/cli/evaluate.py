@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 def add_evaluate(commands: Any) -> None:
     """Adds the command to the parser's."""
-    evaluate = commands.add_parser("evaluate", help="measure a detector on labelled face crops")
-    evaluate.add_argument("data", type=input_path, help="the data set's folder")
+    evaluate = commands.add_parser("evaluate", help="evaluate a detector on labeled face crops")
+    evaluate.add_argument("data", type=input_path, help="the dataset's folder")
     evaluate.add_argument("--split", help="Train, Validation or Test (default: all images)")
-    evaluate.add_argument("--source", help="only this source of the data set's manifest")
+    evaluate.add_argument("--source", help="only this source of the dataset's manifest")
     add_detector_options(evaluate)
     evaluate.add_argument("--perturbed", action="store_true", help="score one perturbed copy of each image")
     evaluate.add_argument(
@@ -41,13 +41,15 @@ def add_evaluate(commands: Any) -> None:
         "--progress",
         type=output_path,
         metavar="FILE",
-        help="keep how far it is in FILE, as JSON: done and total",
+        help="write progress to FILE as JSON: done and total",
     )
     evaluate.add_argument(
-        "--record", metavar="TITLE", help="write it into the detector's card under this title"
+        "--record", metavar="TITLE", help="record the results in the detector's card under this title"
     )
     evaluate.add_argument(
-        "--keep", metavar="TITLE", help="keep it on this machine for the page Evaluation, apart from the card"
+        "--keep",
+        metavar="TITLE",
+        help="keep the results on this machine for the page Evaluation, not in the card",
     )
     evaluate.set_defaults(command=_evaluate)
 
@@ -126,7 +128,7 @@ def add_compare(commands: Any) -> None:
     parser = commands.add_parser(
         "compare", help="compare detectors on the same images, from the score files that evaluate writes"
     )
-    parser.add_argument("scores", type=input_path, nargs="+", metavar="SCORES.csv", help="two files or more")
+    parser.add_argument("scores", type=input_path, nargs="+", metavar="SCORES.csv", help="two or more files")
     parser.add_argument(
         "--names",
         nargs="+",
@@ -241,7 +243,7 @@ def _pair_lines(pair: PairComparison) -> list[str]:
     p = f"p = {test.p_value:.4f}" if test.p_value >= 0.0001 else "p < 0.0001"
     return [
         *lines,
-        f"  McNemar's test     {p}{statistic} ({test.method}, {test.discordant} images right for one only)",
+        f"  McNemar's test     {p}{statistic} ({test.method}, {test.discordant} images correct for one only)",
         f"  both right {agreement.both_right}, only {pair.a} {agreement.only_a_right}, "
         f"only {pair.b} {agreement.only_b_right}, both wrong {agreement.both_wrong}",
     ]
@@ -290,13 +292,13 @@ DEFAULT_IMAGES = 400
 def add_robustness(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     parser = commands.add_parser(
-        "robustness", help="measure detectors under perturbations and attacks of rising strength"
+        "robustness", help="test detectors under perturbations and attacks of rising strength"
     )
-    parser.add_argument("data", type=input_path, help="the data set's folder")
+    parser.add_argument("data", type=input_path, help="the dataset's folder")
     parser.add_argument("--split", help="Train, Validation or Test (default: all images)")
-    parser.add_argument("--source", help="only this source of the data set's manifest")
+    parser.add_argument("--source", help="only this source of the dataset's manifest")
     parser.add_argument(
-        "--model", action="append", metavar="NAME", help="a detector (repeat; default: the default one)"
+        "--model", action="append", metavar="NAME", help="a detector (repeatable; default: the default one)"
     )
     parser.add_argument(
         "--images",
@@ -309,12 +311,14 @@ def add_robustness(commands: Any) -> None:
         "--kind",
         action="append",
         metavar="NAME",
-        help="only this perturbation, no attacks (repeat; default: all); --record adds it to the others",
+        help="only this perturbation, no attacks (repeatable; default: all); --record adds it to the others",
     )
     parser.add_argument(
         "--json", type=output_path, metavar="FILE", help="write all numbers; - for the terminal"
     )
-    parser.add_argument("--record", action="store_true", help="keep them as models/NAME/robustness.json")
+    parser.add_argument(
+        "--record", action="store_true", help="record the results as models/NAME/robustness.json"
+    )
     parser.set_defaults(command=run_robustness)
 
 

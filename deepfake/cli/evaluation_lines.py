@@ -63,7 +63,8 @@ def evaluation_lines(evaluation: Evaluation) -> str:
         f"{evaluation.n} images ({evaluation.n_fake} fake, {evaluation.n_real} real)",
         "without a threshold",
         *_metric_lines(evaluation, _FREE),
-        f"forced choice: fake at p_fake >= {evaluation.threshold:.3f}, else real (no verdict is given so)",
+        f"forced choice: fake at p_fake >= {evaluation.threshold:.3f}, else real (verdicts do not use this "
+        f"rule)",
         *_metric_lines(evaluation, _FORCED),
     ]
     (fake_fake, fake_real), (real_fake, real_real) = evaluation.confusion_matrix
@@ -90,7 +91,7 @@ def evaluation_lines(evaluation: Evaluation) -> str:
             if value is not None
         ),
     ]
-    lines.append("as the starting document computed them (hard labels, Real as class 1): " + ", ".join(parts))
+    lines.append("as computed in the baseline (hard labels, Real as class 1): " + ", ".join(parts))
     return "\n".join([*lines, *evaluation.notes])
 
 

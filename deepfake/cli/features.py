@@ -15,15 +15,15 @@ VIEWS = ("clean", "perturbed", "shared", "mixed")
 def add_features(commands: Any) -> None:
     """Adds the commands to the parser's."""
     features = commands.add_parser(
-        "features", help="run CLIP's image tower over a data set once and keep what it makes, for 'fit'"
+        "features", help="compute CLIP image features of a dataset once and keep them, for 'fit'"
     )
-    features.add_argument("data", type=Path, help="the data set's folder")
-    features.add_argument("features", type=Path, help="the folder of features; goes on where it was")
+    features.add_argument("data", type=Path, help="the dataset's folder")
+    features.add_argument("features", type=Path, help="the folder of features; an interrupted run continues")
     add_weights(features)
     features.add_argument(
         "--views", nargs="+", choices=VIEWS, default=["clean", "mixed"],
-        help="of each image: clean, perturbed (as in OpenForensics' Test), shared (as people have it: small, "
-        "written on, sent again), mixed (one of the last two) (default: clean mixed)",
+        help="of each image: clean, perturbed (as in OpenForensics' Test), shared (as shared online: small, "
+        "with text, sent again), mixed (one of the last two) (default: clean mixed)",
     )  # fmt: skip
     features.add_argument(
         "--split", nargs="+", default=["Train", "Validation"], metavar="SPLIT",
@@ -32,9 +32,9 @@ def add_features(commands: Any) -> None:
     features.add_argument("--source", nargs="+", metavar="SOURCE", help="only these sources (default: all)")
     features.add_argument(
         "--each", type=positive, metavar="N",
-        help="only so many images of each generator and class in every split and source (default: all)",
+        help="at most so many images of each generator and class in every split and source (default: all)",
     )  # fmt: skip
-    features.add_argument("--seed", type=int, default=0, help="of the draw of --each (default: 0)")
+    features.add_argument("--seed", type=int, default=0, help="random seed for --each (default: 0)")
     features.add_argument(
         "--engine", choices=("tensorflow", "openvino"), default="tensorflow",
         help="what runs the tower: openvino ('pip install openvino') is faster where the processor has "
@@ -46,34 +46,37 @@ def add_features(commands: Any) -> None:
     )  # fmt: skip
     features.add_argument(
         "--of-tokens", type=Path, metavar="TOKENS",
-        help="make them of tokens that were kept in this folder, in half the time; of other images none",
+        help="compute them from the tokens kept in this folder, in half the time; other images are skipped",
     )  # fmt: skip
     features.set_defaults(command=_features)
     tune = commands.add_parser("tune", help="tune the LayerNorms of the tower's later blocks on kept tokens")
-    tune.add_argument("data", type=Path, help="the data set's folder, with generators in its manifest")
+    tune.add_argument("data", type=Path, help="the dataset's folder, with generators in its manifest")
     tune.add_argument("tokens", type=Path, help="the folder that 'features --tokens' wrote")
     add_run(tune)
     add_weights(tune)
     tune.add_argument(
-        "--images", type=positive, default=24_000, help="shown in all, with repetition (default: 24000)"
+        "--images",
+        type=positive,
+        default=24_000,
+        help="images shown in total, with repetition (default: 24000)",
     )
     tune.add_argument(
-        "--rate", type=positive_number, default=3e-4, help="of Adam at its highest (default: 0.0003)"
+        "--rate", type=positive_number, default=3e-4, help="peak learning rate of Adam (default: 0.0003)"
     )
     tune.add_argument(
         "--share", type=_share, action="append", default=[], metavar="SOURCE=N",
-        help="how much a source counts, 1 where none is given (repeat)",
+        help="weight of a source (default: 1; repeatable)",
     )  # fmt: skip
     tune.add_argument(
         "--leave-out", nargs="+", default=[], metavar="GENERATOR",
-        help="generators that are not shown, to measure on",
+        help="generators to hold out for evaluation",
     )  # fmt: skip
-    tune.add_argument("--seed", type=int, default=0, help="of every random draw (default: 0)")
+    tune.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     tune.set_defaults(command=_tune)
     fit = commands.add_parser(
-        "fit", help="fit a head on kept features; makes a run to be published, in minutes"
+        "fit", help="fit a head on kept features in minutes; the result is a run that can be published"
     )
-    fit.add_argument("data", type=Path, help="the data set's folder")
+    fit.add_argument("data", type=Path, help="the dataset's folder")
     fit.add_argument("features", type=Path, help="the folder that 'features' wrote")
     add_run(fit)
     add_weights(fit)
@@ -84,11 +87,11 @@ def add_features(commands: Any) -> None:
         "--mean-only", action="store_true", help="read the tokens' mean without their standard deviation"
     )
     fit.add_argument(
-        "--penalty", type=positive_number, help="on the squared weights of the head (default: 0.01)"
+        "--penalty", type=positive_number, help="penalty on the squared weights of the head (default: 0.01)"
     )
     fit.add_argument(
         "--leave-out", action="append", default=[], metavar="SOURCE",
-        help="fit without a source, to measure on it what the others teach (repeat)",
+        help="leave a source out of training, to evaluate on it what the others teach (repeatable)",
     )  # fmt: skip
     fit.set_defaults(command=_fit)
 
@@ -99,7 +102,7 @@ def add_run(command: argparse.ArgumentParser) -> None:
         "--run", required=True, metavar="NAME", help="the run's name; its folder is RUNS/NAME"
     )
     command.add_argument(
-        "--runs", type=Path, help="where runs live (default: $DEEPFAKE_RUNS, or runs beside the package)"
+        "--runs", type=Path, help="folder of all runs (default: $DEEPFAKE_RUNS, or runs beside the package)"
     )
 
 

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 def add_predict(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
-    predict = commands.add_parser("predict", help="judge photographs; folders and zip archives are walked")
+    predict = commands.add_parser(
+        "predict", help="check images (folders and zip archives are searched recursively)"
+    )
     predict.add_argument("paths", nargs="+", metavar="PATH")
     form = predict.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -46,7 +48,8 @@ def add_predict(commands: Any) -> None:
     predict.add_argument(
         "--stress",
         action="store_true",
-        help="also score each face compressed, resized and so on; what does not survive is uncertain",
+        help="also score edited copies of each face (compressed, resized, ...); verdicts that do not survive "
+        "become uncertain",
     )
     predict.set_defaults(command=run_predict)
 
@@ -114,13 +117,15 @@ def _print_words(row: Outcome) -> None:
 
 def add_index(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
-    parser = commands.add_parser("index", help="index training pictures, to show those that a face resembles")
+    parser = commands.add_parser("index", help="index training images, to show those most similar to a face")
     parser.add_argument(
-        "data", type=input_path, metavar="DATA", help="the data set that the detector learnt from"
+        "data", type=input_path, metavar="DATA", help="the dataset that the detector was trained on"
     )
     parser.add_argument("--model", metavar="NAME", help="the detector (default: the default one)")
-    parser.add_argument("--images", type=int, default=2500, metavar="N", help="at most (default: 2500)")
-    parser.add_argument("--title", metavar="TEXT", help="the data set's name (default: its folder's)")
+    parser.add_argument(
+        "--images", type=int, default=2500, metavar="N", help="maximum number of images (default: 2500)"
+    )
+    parser.add_argument("--title", metavar="TEXT", help="the dataset's name (default: its folder's)")
     parser.set_defaults(command=run_index)
 
 
@@ -165,14 +170,14 @@ def run_index(options: argparse.Namespace) -> int:
     except OSError as error:
         raise UserError("not_written", f"{file} cannot be written: {error.strerror}.") from error
     size = file.stat().st_size / 1e6
-    counts = f"{len(index)} training pictures of {len(set(index.sources))} sources"
-    print(f"{counts}, {len(index.reference)} validation pictures, {size:.1f} MB: {file}", flush=True)
+    counts = f"{len(index)} training images of {len(set(index.sources))} sources"
+    print(f"{counts}, {len(index.reference)} validation images, {size:.1f} MB: {file}", flush=True)
     return 0
 
 
 def add_report(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
-    parser = commands.add_parser("report", help="judge one picture and write a report to hand on")
+    parser = commands.add_parser("report", help="check one image and write a report to share")
     parser.add_argument("image", type=input_path, metavar="IMAGE")
     parser.add_argument(
         "--html", type=output_path, metavar="FILE", help="the report as HTML; replaced if there"
@@ -277,7 +282,7 @@ def _write(file: Path, content: bytes) -> None:
 def add_video(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     video = commands.add_parser(
-        "video", help="judge short videos frame by frame; the median decides, or a stretch that looks fake"
+        "video", help="check short videos frame by frame; the median decides, or a stretch that looks fake"
     )
     video.add_argument("paths", nargs="+", metavar="PATH")
     video.add_argument("--json", action="store_true", help="one JSON object a line, with every frame")

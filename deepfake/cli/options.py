@@ -19,7 +19,7 @@ def add_verdict_options(parser: argparse.ArgumentParser) -> None:
     """Which detector judges, and how strictly."""
     add_detector_options(parser)
     parser.add_argument(
-        "--few-false-alarms", action="store_true", help="call fewer real faces fake, miss more fakes"
+        "--few-false-alarms", action="store_true", help="call fewer real faces fake, but miss more fakes"
     )
 
 
@@ -28,7 +28,7 @@ def add_detector_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="the detector (default: the default one)")
     parser.add_argument(
         "--fast", action="store_true",
-        help="of a detector with two networks ask the first alone: some ten times as fast",
+        help="use only the first network of a detector that has two: about ten times as fast",
     )  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def operating_point(options: argparse.Namespace) -> OperatingPoint:
 
 
 _CLOSED = "this user may not, or the disk is read-only"
-EMPTY_PATH = "The path is empty. Give the path of a file or folder; a lone dot is the folder one stands in."
+EMPTY_PATH = "The path is empty. Give the path of a file or folder; a single dot is the current folder."
 
 
 def input_path(text: str) -> Path:

@@ -18,19 +18,19 @@ def add_rules(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     parser = commands.add_parser(
         "rules",
-        help="measure the rules for small faces, many faces and whole images, and put them into the card",
+        help="measure the rules for small faces, many faces and whole images, and write them to the card",
     )
     parser.add_argument(
-        "data", type=input_path, metavar="DATA", help="labelled face crops; Validation is used"
+        "data", type=input_path, metavar="DATA", help="labeled face crops; the split Validation is used"
     )
     parser.add_argument(
         "--scenes",
         type=input_path,
         metavar="FOLDER",
-        help="real photographs with several people, not trained on",
+        help="real photos of several people, not used in training",
     )
     parser.add_argument(
-        "--generated", type=input_path, metavar="FOLDER", help="whole images of people that a generator made"
+        "--generated", type=input_path, metavar="FOLDER", help="whole images of people made by generators"
     )
     parser.add_argument("--model", metavar="NAME", help="the detector (default: the default one)")
     parser.add_argument(
@@ -38,7 +38,7 @@ def add_rules(commands: Any) -> None:
         type=positive,
         default=400,
         metavar="N",
-        help="of each source and class, at most (default: 400)",
+        help="maximum number of each source and class (default: 400)",
     )
     parser.set_defaults(command=run_rules)
 
@@ -94,7 +94,7 @@ def print_rules(rules: Rules) -> None:
         print(
             f"The whole image counts for up to {whole.most_faces} faces, the largest at least "
             f"{whole.least_share:.0%} of the shorter side, from {whole.fake_from:.3f}: "
-            f"{whole.called_fake} of {whole.scenes} photographs, {whole.found} of {whole.generated} fakes."
+            f"{whole.called_fake} of {whole.scenes} photos, {whole.found} of {whole.generated} fakes."
         )
     else:
         print("The whole image does not count.")

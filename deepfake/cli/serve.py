@@ -15,7 +15,7 @@ from deepfake.errors import UserError
 def add_serve(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     parser = commands.add_parser(
-        "serve", help="answer over HTTP: /api/v1/predict, models, health, openapi.json"
+        "serve", help="serve the HTTP API: /api/v1/predict, models, health, openapi.json"
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
@@ -26,7 +26,7 @@ def add_serve(commands: Any) -> None:
         type=positive,
         default=60,
         metavar="N",
-        help="from one address (default: 60)",
+        help="requests per minute from one address (default: 60)",
     )
     parser.set_defaults(command=run_serve)
 
@@ -48,7 +48,10 @@ def run_serve(options: argparse.Namespace) -> int:
     host = f"[{options.host}]" if ":" in options.host else options.host
     print(f"http://{host}:{listening.getsockname()[1]}{PREFIX}/openapi.json", flush=True)
     if key is None and not _this_machine_only(options.host):
-        print(f"Anybody who reaches this address may ask. Set {KEY_VARIABLE} to a secret.", file=sys.stderr)
+        print(
+            f"Anyone who can reach this address can use the API. Set {KEY_VARIABLE} to a secret.",
+            file=sys.stderr,
+        )
     config = uvicorn.Config(
         create_api(Service(key, options.requests_per_minute)),
         log_level="warning",

@@ -16,11 +16,13 @@ from deepfake.cli.train import add_card_texts, card_texts, check_target
 def add_stack(commands: Any) -> None:
     """Adds the command to the parser's."""
     stack = commands.add_parser(
-        "stack", help="fit how a detector and a head on kept features are added up, and when they decide"
+        "stack", help="fit how to combine a detector with a head on kept features, and when they decide"
     )
-    stack.add_argument("data", type=input_path, help="the data set's folder, with generators in its manifest")
+    stack.add_argument("data", type=input_path, help="the dataset's folder, with generators in its manifest")
     stack.add_argument("features", type=input_path, help="the folder that 'features' wrote")
-    stack.add_argument("logits", type=Path, help="a folder for the detector's logits; goes on where it was")
+    stack.add_argument(
+        "logits", type=Path, help="a folder for the detector's logits; an interrupted run continues"
+    )
     stack.add_argument("out", type=output_path, help="the file to write, such as stack.json")
     stack.add_argument("--model", default="faces", metavar="NAME", help="the detector (default: faces)")
     add_weights(stack)
@@ -29,15 +31,15 @@ def add_stack(commands: Any) -> None:
     stack.add_argument("--penalty", type=positive_number, default=0.03, help="as of 'fit' (default: 0.03)")
     stack.add_argument(
         "--seen", nargs="+", default=[], metavar="GENERATOR",
-        help="generators that the detector was shown under another name",
+        help="generators that were in the detector's training data under another name",
     )  # fmt: skip
     stack.add_argument(
         "--together", nargs="+", default=[], metavar="GENERATOR",
-        help="unseen generators of one family: left out at once",
+        help="unseen generators of one family, left out together",
     )  # fmt: skip
     stack.add_argument(
         "--keep", default="openforensics", metavar="SOURCE",
-        help="on whose perturbed images the detector must not lose (default: openforensics)",
+        help="source on whose perturbed images accuracy must not drop (default: openforensics)",
     )  # fmt: skip
     stack.set_defaults(command=_stack)
 
@@ -88,15 +90,18 @@ def _stack(options: argparse.Namespace) -> int:
 def add_pair(commands: Any) -> None:
     """Adds the command to the parser's."""
     pair = commands.add_parser(
-        "pair", help="make a detector of a detector and a second network that 'fit' made"
+        "pair", help="combine a detector with a second network from 'fit' into a new detector"
     )
-    pair.add_argument("main", help="the detector that is asked first; it stays as it is")
-    pair.add_argument("run", type=input_path, help="the folder of the run that 'fit' made")
+    pair.add_argument("main", help="the detector that runs first; it is not changed")
+    pair.add_argument("run", type=input_path, help="the run's folder, written by 'fit'")
     pair.add_argument("stack", type=input_path, help="the file that 'stack' wrote")
     pair.add_argument("name", help="the new detector's name")
-    pair.add_argument("--data", type=input_path, required=True, help="the data set to calibrate on")
+    pair.add_argument("--data", type=input_path, required=True, help="the dataset to calibrate on")
     pair.add_argument(
-        "--images", type=positive, default=2000, help="of it, in the detector's shares (default: 2000)"
+        "--images",
+        type=positive,
+        default=2000,
+        help="number of images, in the detector's proportions (default: 2000)",
     )
     add_card_texts(pair)
     pair.set_defaults(command=_pair)

@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 def add_publish(commands: Any) -> None:
     """Adds the command to the parser's."""
-    publish = commands.add_parser("publish", help="make a run's best network a detector in models/")
+    publish = commands.add_parser("publish", help="publish a run's best network as a detector in models/")
     publish.add_argument("run", type=input_path, help="the run's folder")
     publish.add_argument("name", help="the detector's name")
-    publish.add_argument("--data", type=input_path, help="where the run's data set lies now, if it was moved")
+    publish.add_argument("--data", type=input_path, help="the dataset's current folder, if it was moved")
     add_card_texts(publish)
     publish.add_argument(
         "--whole-pictures",
         action="store_true",
-        help="it was trained on whole pictures too: judge them beside the faces that are cut out",
+        help="it was also trained on whole images: check them as well as the face crops",
     )
     publish.set_defaults(command=_publish)
 
@@ -50,11 +50,11 @@ def add_card_texts(command: argparse.ArgumentParser) -> None:
     """The options whose words go into a detector's card."""
     command.add_argument("--description", default="", help="one sentence for the card")
     command.add_argument(
-        "--knows", action="append", default=[], metavar="KIND", help="a kind of fake (repeat)"
+        "--knows", action="append", default=[], metavar="KIND", help="a kind of fake (repeatable)"
     )
     command.add_argument("--does-not-know", action="append", default=[], metavar="KIND")
-    command.add_argument("--false-alarms", default="", help="which real pictures it tends to call fake")
-    command.add_argument("--licence", default="", help="of the training data")
+    command.add_argument("--false-alarms", default="", help="which real images it tends to call fake")
+    command.add_argument("--licence", default="", help="license of the training data")
 
 
 def card_texts(options: argparse.Namespace) -> CardTexts:
@@ -74,7 +74,7 @@ def _publish(options: argparse.Namespace) -> int:
 def add_convert(commands: Any) -> None:
     """Adds the command to the parser's."""
     convert = commands.add_parser(
-        "convert", help="make a detector's served file, model.tflite, anew from model.keras"
+        "convert", help="rebuild a detector's served file, model.tflite, from model.keras"
     )
     convert.add_argument("name", help="the detector's name")
     convert.set_defaults(command=_convert)
@@ -132,13 +132,13 @@ INTERRUPTED = 130
 def add_train(commands: Any) -> None:
     """Adds the command to the parser's."""
     train = commands.add_parser("train", help="train a detector on Train|Validation / Fake|Real folders")
-    train.add_argument("data", type=input_path, help="the data set's folder")
+    train.add_argument("data", type=input_path, help="the dataset's folder")
     train.add_argument("--recipe", choices=sorted(RECIPES), help="default: compact")
     train.add_argument("--run", required=True, metavar="NAME", help="the run's name; its folder is RUNS/NAME")
     train.add_argument(
         "--runs",
         type=input_path,
-        help="where runs live (default: $DEEPFAKE_RUNS, or runs beside the package)",
+        help="folder of all runs (default: $DEEPFAKE_RUNS, or runs beside the package)",
     )
     for option in OPTIONS:
         _add_option(train, option)
@@ -147,22 +147,23 @@ def add_train(commands: Any) -> None:
         action="append",
         default=[],
         metavar="SOURCE",
-        help="faces: train without a source, to measure on it what the others teach (repeat)",
+        help="recipe faces: leave a source out of training, to evaluate on it what the others teach "
+        "(repeatable)",
     )
-    train.add_argument("--resume", action="store_true", help="go on after the last completed epoch")
+    train.add_argument("--resume", action="store_true", help="continue after the last completed epoch")
     train.add_argument("--at-once", action="store_true", help="do not wait for other runs to end")
     train.add_argument(
         "--estimate",
         action="store_true",
-        help="train nothing; measure a few steps and print steps, seconds and memory as JSON",
+        help="dry run: time a few steps and print steps, seconds and memory as JSON",
     )
     train.add_argument(
         "--progress",
         type=output_path,
         metavar="FILE",
-        help="--estimate: keep how far it is in FILE, as JSON: done and total",
+        help="with --estimate: write progress to FILE as JSON: done and total",
     )
-    train.add_argument("--publish", metavar="NAME", help="afterwards, make it the detector models/NAME")
+    train.add_argument("--publish", metavar="NAME", help="then publish it as the detector models/NAME")
     train.set_defaults(command=_train)
 
 
@@ -219,8 +220,8 @@ def _train(options: argparse.Namespace) -> int:
     if result.state != "finished":
         if options.publish:
             say(
-                f"Not published as {options.publish}, since the run was stopped. To publish what it has "
-                f"learnt so far: python -m deepfake publish {folder} {options.publish}"
+                f"Not published as {options.publish}, since the run was stopped. To publish the best network "
+                f"so far: python -m deepfake publish {folder} {options.publish}"
             )
         return INTERRUPTED
     if options.publish:
