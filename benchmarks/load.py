@@ -135,7 +135,7 @@ def through_page(address: str, own: list[bytes], alone: dict[bytes, float], end:
             content = own[turn % len(own)]
             name = f"{hashlib.sha256(content).hexdigest()[:12]}.jpg"
             seen = person.upload(name, content)
-            if any("as many as this server takes" in text for text in seen.texts):
+            if any("the most this server accepts" in text for text in seen.texts):
                 with crowd.lock:
                     crowd.busy += 1
             else:

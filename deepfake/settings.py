@@ -46,7 +46,7 @@ def own_sets_folder() -> Path:
     except OSError as error:
         raise DataRootError(
             "no_cache_folder",
-            f"The app has no folder of its own to put a data set in ({error.strerror}). Whoever runs the app "
+            f"The app has no folder of its own to put a dataset in ({error.strerror}). Whoever runs the app "
             f"starts it with {CACHE_VARIABLE} set to a folder that may be written to.",
         ) from error
 

@@ -26,7 +26,7 @@ SHARES = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 50, 70, 90]
 
 def main() -> None:
     start_page("About")
-    st.write("What this detector is, how to read what it says, and what it cannot know.")
+    st.write("What this detector is, how to read its results, and what it cannot tell you.")
     try:
         card = load_card(ask_for_detector(model_names(), default_name()))
         evaluations, complaints = recorded_evaluations(card)
@@ -46,14 +46,14 @@ def main() -> None:
 def show_probability(card: Card) -> None:
     st.subheader("How to read a probability", anchor=False)
     st.markdown(
-        "A probability of fake of 80% means: of many pictures that score so, about 80 in 100 are fake, "
-        "**if** the pictures are like those the detector was set on, and as many of them are fake as there."
+        "A probability of fake of 80% means: about 80 of 100 images with this score are fake, **provided** "
+        "your images resemble the calibration set and contain as many fakes."
     )
     if example := context_example(validation_scores(card)):
         st.markdown(escape_markdown(example))
     cuts = card.thresholds
     st.markdown(
-        f"It says real below {100 * cuts.uncertain_low:.0f}%, fake from {100 * cuts.fake_from():.0f}% "
+        f"Verdicts: real below {100 * cuts.uncertain_low:.0f}%, fake from {100 * cuts.fake_from():.0f}% "
         f"(with few false alarms from {100 * cuts.fake_from('few_false_alarms'):.0f}%); between, uncertain."
     )
 
@@ -62,20 +62,20 @@ def show_base_rates(card: Card, evaluations: list[Recorded]) -> None:
     """An answer that moves with the share of fakes."""
     st.subheader("How reliable is an alarm?", anchor=False)
     if not evaluations:
-        st.write("No evaluation with fake and real pictures is recorded in this detector's card.")
+        st.write("No evaluation with fake and real images is recorded in this detector's card.")
         return
-    st.write("That depends on how many of the pictures you look at are fake, not on the detector alone.")
+    st.write("That depends on how many of your images are fake, not on the detector alone.")
     asked, answered = st.columns(2, gap="large")
     with asked:
         share = st.select_slider(
-            "Of all pictures that you look at, this share is fake (percent)",
+            "Expected share of fakes (%)",
             SHARES,
             value=1,
             key="share",
             bind="query-params",
         )
         point = ask_for_threshold()
-        like = ask_for_evaluation("Pictures like those of", evaluations)
+        like = ask_for_evaluation("Images similar to", evaluations)
     with answered:
         try:
             worth = expect(loaded(like).scores, card.thresholds.fake_from(point), share / 100)
@@ -84,7 +84,7 @@ def show_base_rates(card: Card, evaluations: list[Recorded]) -> None:
             return
         if worth.precision is not None:
             st.metric(
-                "Of 100 pictures called fake, this many are fake",
+                "Of 100 images called fake, this many are fake",
                 f"{100 * worth.precision.value:.0f}",
                 border=True,
             )
@@ -100,7 +100,7 @@ def show_making(card: Card) -> None:
 
 
 def show_measured(evaluations: tuple[Recorded, ...]) -> None:
-    st.subheader("How good it is", anchor=False)
+    st.subheader("How accurate it is", anchor=False)
     if not evaluations:
         st.write("No evaluation is recorded in this detector's card.")
         return
@@ -129,11 +129,11 @@ def show_measured_limits(card: Card, evaluations: tuple[Recorded, ...]) -> None:
     st.markdown(
         markdown_list(
             (
-                "A verdict is a statistical hint, not a proof, and no ground to accuse anybody.",
-                "It looks at faces, some detectors also at the whole picture; other changes are not noticed.",
-                "It knows the kinds of fakes it was trained on; new generators come out every month.",
-                "Somebody who knows the detector can change a fake until it passes.",
-                "Small, blurred or strongly compressed faces hold too few traces.",
+                "A verdict is a statistical hint, not proof, and not a basis for accusing anyone.",
+                "Detectors look at faces, some also at the whole image; other edits go unnoticed.",
+                "A detector knows the kinds of fakes it was trained on; new generators appear every month.",
+                "The detector can be evaded by a determined attacker.",
+                "Small, blurred or heavily compressed faces hold too few traces.",
                 *([card.false_alarms] if card.false_alarms else []),
             )
         )

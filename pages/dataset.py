@@ -21,7 +21,7 @@ def main() -> None:
     show_tabs(
         {
             "Overview": lambda: overview.show(inventory),
-            "Pictures": lambda: gallery.show(inventory),
+            "Images": lambda: gallery.show(inventory),
             "Audit": lambda: audit.show(inventory),
             "Augmentations": lambda: overview.show_augmentations(inventory),
         }

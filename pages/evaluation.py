@@ -9,7 +9,7 @@ from deepfake.errors import UserError
 from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.records import Recorded
-from deepfake.evaluation.text import format_rate, threshold_sentence
+from deepfake.evaluation.text import format_rate, readable_title, threshold_sentence
 from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold
 from ui.evaluation.compare import show_comparison
 from ui.evaluation.curves import show_calibration, show_curves, show_operating_point
@@ -31,7 +31,9 @@ VIEWS = ["One detector", "Compare detectors", "Run an evaluation"]
 
 def main() -> None:
     start_page("Evaluation")
-    st.write("How good is a detector, on which pictures, and what does a stricter or looser threshold cost?")
+    st.write(
+        "How accurate is a detector, on which images, and what does a stricter or looser threshold cost?"
+    )
     try:
         names = model_names()
         first = default_name()
@@ -85,12 +87,12 @@ def show_empty_state(card: Card) -> None:
     with st.container(border=True):
         st.markdown(f"**No evaluation of {escape_markdown(card.name)} is recorded yet.**")
         st.markdown(
-            "Measure it on a folder of labelled face crops (Test/Fake, Test/Real), from the view Run an "
-            "evaluation or on the command line; the numbers then stand here:"
+            "Evaluate it on a folder of labeled face crops (Test/Fake, Test/Real) under Run an evaluation, "
+            "or on the command line; the results then appear here:"
         )
         st.code(
             f"python -m deepfake evaluate DATA --split Test --model {card.name} "
-            '--record "Name of the data set"',
+            '--record "Name of the dataset"',
             language="bash",
             wrap_lines=True,
         )
@@ -101,21 +103,21 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
     kinds = f"{recorded.n_fake:,} fake, {recorded.n_real:,} real"
     st.caption(
         f"Detector {escape_markdown(card.name)}: {escape_markdown(card.description)} "
-        f"Evaluated on {escape_markdown(recorded.title)}: {recorded.n:,} pictures ({kinds})."
+        f"Evaluated on {escape_markdown(readable_title(recorded))}: {recorded.n:,} images ({kinds})."
     )
     if recorded.here:
         show_kept(card, recorded)
     if recorded.one_class:
         st.info(
-            f"All of these pictures are {recorded.one_class}. What compares the two classes (ROC AUC, "
-            "average precision, balanced accuracy, equal error rate and the curves) is undefined for them.",
+            f"All of these images are {recorded.one_class}. Metrics that compare the two classes (ROC AUC, "
+            "average precision, balanced accuracy, equal error rate and the curves) are undefined here.",
             icon=":material/info:",
         )
     try:
         evaluation = loaded(recorded)
     except UserError as error:
         st.error(escape_markdown(error.message), icon=":material/error:")
-        st.write("The numbers below are those that stand in the detector's card.")
+        st.write("The numbers below come from the detector's card.")
         show_verdict_rule(recorded, recorded.verdict_rule)
         show_overview(recorded, None, None)
         return
@@ -162,8 +164,8 @@ def ask_for_threshold(card: Card, evaluation: LoadedEvaluation) -> float:
             key="t",
             bind="query-params",
             help="Verdicts use two thresholds and may be uncertain; here one threshold calls every image. "
-            "The score is the detector's probability that a picture is fake. A lower threshold finds "
-            "more fakes and raises more false alarms. Nothing is scored again when you move it.",
+            "The score is the detector's probability that an image is fake. A lower threshold finds "
+            "more fakes and raises more false alarms. Moving the slider does not score the images again.",
         )
         with st.container(horizontal=True):
             for number, (title, value) in enumerate(evaluation.thresholds(card).items()):
@@ -182,7 +184,7 @@ def show_costs(metrics: ThresholdMetrics) -> None:
     st.markdown(f"**{escape_markdown(threshold_sentence(metrics))}**")
     st.caption(
         escape_markdown(
-            f"Fakes found: {format_rate(metrics.recall)}. Real pictures called fake: "
+            f"Fakes found: {format_rate(metrics.recall)}. Real images called fake: "
             f"{format_rate(metrics.false_alarm_rate)}. Called correctly: {format_rate(metrics.accuracy)}."
         )
     )

@@ -19,8 +19,8 @@ MIN_IMAGES = 200  # below it the 95% interval of an accuracy is wider than some 
 def main() -> None:
     start_page("Robustness")
     st.write(
-        "What breaks a detector? The same pictures are compressed, blurred, cropped and more, step by step, "
-        "and judged again each time."
+        "What breaks a detector? The same images are compressed, blurred, cropped and more, step by step, "
+        "and checked again each time."
     )
     try:
         names = model_names()
@@ -62,7 +62,7 @@ def all_entries(names: list[str]) -> list[Entry]:
 def show_empty_state() -> None:
     with st.container(border=True):
         st.markdown("**There are no robustness results to show yet.**")
-        st.markdown("Test one on a folder of labelled face crops, below or on the command line:")
+        st.markdown("Test a detector on a folder of labeled face crops, below or on the command line:")
         st.code(
             "python -m deepfake robustness DATA --split Validation --record", language="bash", wrap_lines=True
         )
@@ -83,19 +83,19 @@ def ask_for_results(entries: list[Entry]) -> list[Entry]:
 
 def show_results(chosen: list[Entry], names: list[str]) -> None:
     on = dict.fromkeys(
-        f"{entry.result.data}: {entry.result.n_fake:,} fake and {entry.result.n_real:,} real pictures"
+        f"{entry.result.data}: {entry.result.n_fake:,} fake and {entry.result.n_real:,} real images"
         for entry in chosen
     )
     st.caption(f"Measured on {escape_markdown('; '.join(on))}.")
     if len(on) > 1:
         st.info(
-            "These results come from different pictures; compare their shapes, not their heights.",
+            "These results come from different images; compare the shapes of the curves, not their heights.",
             icon=":material/info:",
         )
     fewest = min(entry.result.n_fake + entry.result.n_real for entry in chosen)
     if fewest < MIN_IMAGES:
         st.info(
-            f"With {fewest:,} pictures the intervals are wide: small differences may be chance.",
+            f"With {fewest:,} images the intervals are wide: small differences may be chance.",
             icon=":material/info:",
         )
     show_tabs(
@@ -123,7 +123,7 @@ def show_measure(names: list[str], chosen: list[Entry]) -> None:
 def show_commands(chosen: list[Entry]) -> None:
     commands = "\n".join(entry.command for entry in chosen if entry.command)
     if commands:
-        with st.expander("How to make the recorded numbers again"):
+        with st.expander("How to reproduce the recorded numbers"):
             st.code(commands, language="bash", wrap_lines=True)
 
 

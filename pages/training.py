@@ -13,8 +13,8 @@ from ui.training import first, form, run, table
 def main() -> None:
     start_page("Training")
     st.write(
-        "Train a detector and watch it learn. A run goes on by itself: closing this page, or restarting the "
-        "server, does not disturb it."
+        "Train a detector and watch it learn. Runs continue in the background, even if you close this page "
+        "or restart the server."
     )
     if started := first.started_run():
         st.session_state["run"], st.session_state["tab"] = started, "Watch"

@@ -30,7 +30,7 @@ from ui.uploads import (
 
 logger = logging.getLogger("deepfake.pages.video")
 MIB = 2**20
-FAULT = "This video could not be judged because of a fault in the program; the server's log says which."
+FAULT = "This video could not be checked because of a fault in the program; the server's log says which."
 STRIP = 8  # frames shown at first
 
 
@@ -45,7 +45,7 @@ def judge(file_id: str, model: str, version: str, _content: bytes | None) -> Vid
     from deepfake.detection.detector import get_detector
 
     def report(done: int, total: int) -> None:
-        progress.progress(done / total, f"{done} of {total} frames judged")
+        progress.progress(done / total, f"{done} of {total} frames checked")
 
     try:
         return check_video(get_detector(model), _content, preview=frame_picture, on_progress=report)
@@ -119,7 +119,7 @@ def show_video(upload: Upload, card: Card, point: OperatingPoint) -> None:
         st.error(escape_markdown(error.message), icon=":material/error:")
         show_right_page(upload)
     except Exception as error:
-        logger.error("A video could not be judged.", exc_info=error)
+        logger.error("A video could not be checked.", exc_info=error)
         st.error(FAULT, icon=":material/error:")
 
 
@@ -128,9 +128,9 @@ def show_empty_state() -> None:
         st.markdown("**Nothing to check yet.** Drop a video above.")
         st.markdown(
             f"- MP4, MOV, WebM or Matroska; up to {MAX_SECONDS:.0f} seconds, {MAX_VIDEO_BYTES // MIB} MB and "
-            "4K; cut out the part in question\n"
-            f"- Up to {MAX_FRAMES} evenly spaced frames are judged as if each were a photograph\n"
-            "- Nothing is said of sound, of motion, or of how frames follow each other\n"
+            "4K; trim longer clips to the relevant part\n"
+            f"- Up to {MAX_FRAMES} evenly spaced frames are checked, each like a photo\n"
+            "- Audio, motion and consistency between frames are not analyzed\n"
             "- The video stays in this server's memory until you clear it or close this app, and is not "
             f"written to disk; one above {MAX_KEPT_BYTES // MIB} MB is let go when you leave this page, its "
             "verdict stays"
@@ -150,15 +150,15 @@ def show_result(result: VideoVerdict, card: Card) -> None:
         facts = result.facts
         st.caption(
             f"{facts.seconds:.1f} seconds, {facts.width} x {facts.height} pixels, {facts.codec}; "
-            f"{len(result.frames)} of {facts.frames:,} frames judged "
-            f"(detector: {escape_markdown(result.model)})"
+            f"{len(result.frames)} of {facts.frames:,} frames checked (detector: "
+            f"{escape_markdown(result.model)})"
         )
         for warning in result.warnings[:-1]:
             st.warning(escape_markdown(warning), icon=":material/info:")
-        sound = " The sound track was not listened to." if facts.has_sound else ""
+        sound = " The audio was not analyzed." if facts.has_sound else ""
         st.info(escape_markdown(result.warnings[-1] + sound), icon=":material/info:")
         unknown = escape_markdown("; ".join(card.does_not_know))
-        st.caption(f"The detector {escape_markdown(card.name)} does not know: {unknown}.")
+        st.caption(f"The detector {escape_markdown(card.name)} can miss: {unknown}.")
     table = video_table(result)
     with right:
         chart(video_figure(result), "video timeline", "Probability of fake of each frame over the video")
@@ -170,7 +170,7 @@ def show_result(result: VideoVerdict, card: Card) -> None:
             width="stretch",
             column_config={"Probability of fake": st.column_config.NumberColumn(format="percent")},
             placeholder="",
-            alt="Second, probability of fake, faces and verdict of each frame",
+            alt="Time, probability of fake, faces and verdict of each frame",
         )
         download("Frames as CSV", table, "video frames")
 
@@ -181,7 +181,7 @@ def count_line(result: VideoVerdict) -> str:
     counts = ", ".join(
         f"{calls.count(call)} {CALL_WORDS[call].lower()}" for call in ("fake", "uncertain", "real")
     )
-    return f"Of the frames with a face: {counts}. In each, the face most likely fake counts."
+    return f"Of the frames with a face: {counts}. For each frame the face most likely to be fake counts."
 
 
 def show_frames(result: VideoVerdict) -> None:

@@ -16,7 +16,7 @@ def ask_for_format() -> None:
     """As what the button at a chart saves it."""
     st.segmented_control(
         "Save charts as", ["png", "svg"], format_func=str.upper, default="png", key="save-as", required=True,
-        help="The camera at the upper right of a chart saves it.",
+        help="The camera icon at the top right of a chart saves it.",
     )  # fmt: skip
 
 

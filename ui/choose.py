@@ -20,7 +20,7 @@ from ui.page import escape_markdown
 ALL = "All"
 DEMO = "demo"
 """Key of the job that draws the demo set."""
-DEMO_WORDS = "480 cartoon faces (not photographs)"
+DEMO_WORDS = "480 cartoon faces (not photos)"
 
 
 def ask_for_folder(
@@ -119,11 +119,11 @@ def show_part(data: DatasetIndex, split: str | None, source: str | None) -> Data
         st.warning(escape_markdown(error.message), icon=":material/info:")
         return None
     n, n_fake = len(part), int(part.table["label"].sum())
-    words = f"{n:,} pictures: {n_fake:,} fake, {n - n_fake:,} real."
+    words = f"{n:,} images: {n_fake:,} fake, {n - n_fake:,} real."
     if n_fake in (0, n):
-        words += " With one class only, what compares the two is undefined."
+        words += " With one class only, metrics that compare the two are undefined."
     if (part.table["split"] == "Train").any():
-        words += " Train is among them: pictures that a detector has learnt from flatter it."
+        words += " Train is among them: results on a detector's training images are too good."
     st.caption(words)
     return part
 

@@ -9,7 +9,7 @@ import streamlit as st
 from deepfake.util.jobs import find_job, forget_job
 from ui.page import escape_markdown
 
-LEAVE = "It goes on when you leave or reload this page."
+LEAVE = "Continues if you leave or reload this page."
 
 
 def show_job(key: str, unit: str, *, can_stop: bool = True) -> None:
@@ -23,7 +23,8 @@ def show_job(key: str, unit: str, *, can_stop: bool = True) -> None:
         st.error(escape_markdown(job.message), icon=":material/error:")
     elif job.state == "stopped":
         st.info(
-            f"Stopped after {job.done:,} of {job.total:,} {unit}. What was done is kept: start again.",
+            f"Stopped after {job.done:,} of {job.total:,} {unit}. Finished work is saved; start again to "
+            f"continue.",
             icon=":material/info:",
         )
     else:
@@ -57,5 +58,5 @@ def follow_job(
             st.button(
                 verb, key=f"stop-{key}", on_click=job.stop, disabled=job.stopping,
                 icon=":material/close:" if verb == "Cancel" else ":material/stop_circle:",
-                help="What is done is kept" if verb == "Stop" else None,
+                help="Finished work is saved" if verb == "Stop" else None,
             )  # fmt: skip

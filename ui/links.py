@@ -37,9 +37,9 @@ def batch_picture() -> list[Upload]:
         except UserError as error:
             st.error(escape_markdown(error.message), icon=":material/image_not_supported:")
         else:
-            st.markdown("A picture of your batch on the page Check many.")
+            st.markdown("An image of your batch on the page Check many.")
         st.button(
-            "Close this picture",
+            "Close this image",
             icon=":material/close:",
             key="close-batch-picture",
             on_click=forget_batch_picture,
@@ -65,7 +65,7 @@ def addressed_picture() -> list[Upload]:
             picture = None
         else:
             st.markdown(escape_markdown(sentence))
-        st.button("Close this picture", icon=":material/close:", on_click=forget_linked)
+        st.button("Close this image", icon=":material/close:", on_click=forget_linked)
     return [picture] if picture else []
 
 
@@ -77,13 +77,11 @@ def open_linked(detector: str, title: str, image_id: str) -> tuple[Upload, str]:
     try:
         content = scored_bytes(found.path, perturbed=found.perturbed)
     except OSError as error:
-        raise UserError(
-            "unreadable", f"The picture '{image_id}' cannot be read: {error.strerror}."
-        ) from error
-    form = "its altered copy, as it was scored" if found.perturbed else "as it was scored"
+        raise UserError("unreadable", f"The image '{image_id}' cannot be read: {error.strerror}.") from error
+    form = "its perturbed copy, as it was scored" if found.perturbed else "as it was scored"
     sentence = (
-        f"A picture of the evaluation {title} ({form}): in truth {'Fake' if found.label else 'Real'}. "
-        f"{detector} gave it a score of {found.p_fake:.3f} there, without looking for a face first."
+        f"An image of the evaluation {title} ({form}): actually {'fake' if found.label else 'real'}. "
+        f"{detector} gave it a score of {found.p_fake:.3f} in that evaluation, without face detection."
     )
     name = image_id.replace("\\", "/").rpartition("/")[2]
     return Upload(f"{detector}|{title}|{image_id}", name, content), sentence

@@ -62,8 +62,8 @@ def take_carried(key: str, options: Sequence[str]) -> None:
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&\"'/=^@])")
 ABOUT = (
-    "Tells photographs of real faces from deepfakes, and shows how sure it is. "
-    "A verdict is a hint from a statistical detector, not a proof."
+    "Tells photos of real faces from deepfakes, and shows how sure it is. A verdict is a hint from a "
+    "statistical detector, not a proof."
 )
 
 NAVIGATED = "navigated"
@@ -184,7 +184,7 @@ def show_limits(card: Card) -> None:
     knows.markdown("**What it can detect**\n" + markdown_list(card.knows))
     not_known.markdown("**What it can miss**\n" + markdown_list(card.does_not_know))
     privacy.markdown(
-        "**Nothing is stored**\n\nPictures stay in this server's memory until you clear them or "
+        "**Nothing is stored**\n\nImages stay in this server's memory until you clear them or "
         "close this app; other pages of it do not drop them. They are not written to disk, not sent on "
         "and not used for training."
         + (" One that you leave with an answer to a verdict is kept." if feedback_folder() else "")

@@ -23,7 +23,7 @@ _BOX: dict[str, Any] = {
     "items": _WHOLE,
     "minItems": 4,
     "maxItems": 4,
-    "description": "left, top, right, bottom in pixels of the upright picture",
+    "description": "left, top, right, bottom in pixels of the upright image",
 }
 _PLAIN = {str: _TEXT, int: _WHOLE, float: _NUMBER, bool: _YES_NO, Box: _BOX, tuple[str, ...]: _TEXTS}
 
@@ -97,24 +97,24 @@ def _schemas() -> dict[str, Any]:
             "minimum": 0,
             "maximum": 1,
             "description": "of the face most likely fake, set off against the number of faces, or of the "
-            "whole picture where it counts; null where nothing can be decided on: no face, or none in scope",
+            "whole image where it counts; null where nothing can be decided on: no face, or none in scope",
         },
         faces={"type": "array", "items": face},
-        sha256={"description": "of the picture's bytes"},
+        sha256={"description": "of the image's bytes"},
         turn=turn,
         stress={
             "type": ["array", "null"],
             "items": stress,
-            "description": "a test a face, then one of the whole picture where it counts; null where it "
+            "description": "a test a face, then one of the whole image where it counts; null where it "
             "was not asked for",
         },
         whole={
             "oneOf": [whole, {"type": "null"}],
-            "description": "the whole picture; null where it was not judged beside its faces",
+            "description": "the whole image; null where it was not checked beside its faces",
         },
         raw_p_fake={
             **_SHARE,
-            "description": "the highest score of any face, of the whole picture where no face was found; it "
+            "description": "the highest score of any face, of the whole image where no face was found; it "
             "need not mean anything",
         },
         expected_fake={
@@ -123,7 +123,7 @@ def _schemas() -> dict[str, Any]:
         },
         photo={
             "oneOf": [_BOX, {"type": "null"}],
-            "description": "the picture without its plain margins, outside which nothing was scored; null "
+            "description": "the image without its plain margins, outside which nothing was scored; null "
             "where it has none",
         },
         basis={**_of(Basis), "description": "what p_fake is of"},
@@ -192,10 +192,10 @@ def openapi(*, needs_key: bool) -> dict[str, Any]:
         "required": ["files"],
     }
     predict = {
-        "summary": "Judge pictures",
-        "description": f"At most {MAX_FILES} pictures and {MAX_BODY_BYTES / 2**20:.0f} MiB a request, sent "
-        f"within {BODY_SECONDS:g} seconds. A picture that is refused has 'error' in its place; the others "
-        "are judged. Nothing is stored.",
+        "summary": "Check images",
+        "description": f"At most {MAX_FILES} images and {MAX_BODY_BYTES / 2**20:.0f} MiB a request, sent "
+        f"within {BODY_SECONDS:g} seconds. An image that is refused has 'error' in its place; the others "
+        "are checked. Nothing is stored.",
         "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": body}}},
         "responses": _answers("Predictions", 400, 401, 408, 413, 415, 422, 429, 503),
     }

@@ -119,8 +119,8 @@ async def read_form(request: Request, seconds: float = BODY_SECONDS) -> Form:
         raise ApiError(
             415,
             "not_multipart",
-            "The body must be multipart/form-data with one part a picture. "
-            f"Received {kind[:80] or 'no type'}.",
+            "The body must be multipart/form-data with one part an image. Received "
+            f"{kind[:80] or 'no type'}.",
         )
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
@@ -136,14 +136,14 @@ async def read_form(request: Request, seconds: float = BODY_SECONDS) -> Form:
         async with asyncio.timeout(seconds):
             form = await parser.parse()
     except TimeoutError as error:
-        message = f"The body did not arrive within {seconds:g} seconds. Send fewer or smaller pictures."
+        message = f"The body did not arrive within {seconds:g} seconds. Send fewer or smaller images."
         raise ApiError(408, "too_slow", message, _CLOSE) from error
     except MultiPartException as error:
         if error.message.startswith("Too many files"):
             raise ApiError(
                 413,
                 "too_many_files",
-                f"At most {MAX_FILES} pictures are taken in one request. Split it.",
+                f"At most {MAX_FILES} images are taken in one request. Split it.",
                 _CLOSE,
             ) from error
         raise ApiError(
@@ -186,7 +186,7 @@ def _too_large() -> ApiError:
     return ApiError(
         413,
         "too_many_bytes",
-        f"The request is larger than {MAX_BODY_BYTES / 2**20:.0f} MiB. Send fewer or smaller pictures.",
+        f"The request is larger than {MAX_BODY_BYTES / 2**20:.0f} MiB. Send fewer or smaller images.",
         _CLOSE,
     )
 
@@ -212,7 +212,7 @@ async def _checked(items: list[tuple[str, UploadFile | str]]) -> Form:
         else:
             fields[name] = value
     if not uploads:
-        raise ApiError(400, "no_files", "No picture was received. Send each as a part named 'files'.")
+        raise ApiError(400, "no_files", "No image was received. Send each as a part named 'files'.")
     return Form(tuple(uploads), fields)
 
 

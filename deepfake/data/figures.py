@@ -54,7 +54,7 @@ def sizes_table(table: pd.DataFrame, most: int = 12) -> pd.DataFrame:
 
 def counts_figure(counts: pd.DataFrame, by: str) -> go.Figure:
     """Bars of Fake and Real for each split or source, side by side."""
-    figure = base_figure("Pictures", "", height=110 + 56 * max(1, len(counts)))
+    figure = base_figure("Images", "", height=110 + 56 * max(1, len(counts)))
     for _, name, colour in CLASSES:
         figure.add_bar(
             y=counts[by],
@@ -73,7 +73,7 @@ def counts_figure(counts: pd.DataFrame, by: str) -> go.Figure:
 
 def bytes_figure(table: pd.DataFrame) -> go.Figure:
     """How the files' sizes are spread in each class; the same bins for both."""
-    figure = base_figure("Size of the file (kB, log scale)", "Pictures", height=300)
+    figure = base_figure("Size of the file (kB, log scale)", "Images", height=300)
     sizes = np.maximum(table["n_bytes"].to_numpy(float), 1) / 1000
     edges = np.geomspace(sizes.min() * 0.999, max(sizes.max() * 1.001, sizes.min() * 1.01), 41)
     labels = table["label"].to_numpy()

@@ -17,7 +17,7 @@ SortName = Literal["name", "n_bytes", "pixels", "brightness", "sharpness", "p_fa
 SORTS: dict[SortName, str] = {
     "name": "Name",
     "n_bytes": "File size",
-    "pixels": "Picture size",
+    "pixels": "Image size",
     "brightness": "Brightness",
     "sharpness": "Sharpness",
     "p_fake": "Probability of fake",

@@ -144,7 +144,7 @@ def index_dataset(root: str | os.PathLike[str]) -> DatasetIndex:
             "not_found", f"There is no folder {folder}. Give the folder that holds the images."
         )
     if not folder.is_dir():
-        raise DatasetError("not_a_folder", f"{folder} is a file; a data set is a folder of images.")
+        raise DatasetError("not_a_folder", f"{folder} is a file; a dataset is a folder of images.")
     manifest = folder / "manifest.csv"
     table, notes = _read_manifest(manifest) if manifest.is_file() else _read_folders(folder)
     return DatasetIndex(folder, table, notes)
@@ -213,7 +213,7 @@ def _check_paths(manifest: Path, paths: pd.Series[str]) -> None:
     wrong = (
         ("the path is empty", paths.isin(["", "."])),
         ("the path holds a null character", paths.str.contains("\0", regex=False)),
-        ("the path leads out of the data set's folder", paths.map(_leads_out)),
+        ("the path leads out of the dataset's folder", paths.map(_leads_out)),
     )
     for what, rows in wrong:
         if rows.any():
@@ -240,7 +240,7 @@ def _missing_sentence(root: Path, missing: Sequence[str]) -> str:
     count = _images(len(missing))
     if not manifest.is_file():
         named = _named({str(root / name): 0 for name in missing})
-        return f"{count} cannot be found any more: {named}. Restore the files, or open the data set again."
+        return f"{count} cannot be found any more: {named}. Restore the files, or open the dataset again."
     paths = _manifest_rows(manifest)["path"]
     return (
         f"{count} of {manifest} cannot be found: {_in_rows(paths[paths.isin(missing)])}. "
@@ -420,6 +420,6 @@ def _sha256(path: str) -> str:
     except OSError as error:
         raise DatasetError(
             "missing_file",
-            f"{path} belongs to the data set but cannot be read ({error.strerror}). "
-            "Restore it, or take its row out of manifest.csv.",
+            f"{path} belongs to the dataset but cannot be read ({error.strerror}). Restore it, or take its "
+            "row out of manifest.csv.",
         ) from error

@@ -30,23 +30,23 @@ def audit_lines(audit: Audit) -> list[tuple[Level, str]]:
     summary = audit.summary()
     lines: list[tuple[Level, str]] = []
     if conflicts.empty:
-        lines.append(("good", "No two files with the same bytes are labelled Fake here and Real there."))
+        lines.append(("good", "No image has conflicting labels."))
     else:
         lines.append(
             (
                 "bad",
-                f"{count(conflicts['group'].nunique(), 'content')} called Fake here and Real there.",
+                f"{count(conflicts['group'].nunique(), 'content')} with conflicting labels (Fake and Real).",
             )
         )
     lines += _alike_lines(audit)
     if leaks.empty:
-        lines.append(("good", "No two files with the same bytes are in different splits."))
+        lines.append(("good", "No image appears in more than one split."))
     else:
         lines.append(
             (
                 "bad",
-                f"Leak: {count(leaks['group'].nunique(), 'content')} in more than one split. What is "
-                "measured on images that were trained on is too good to be true.",
+                f"Leak: {count(leaks['group'].nunique(), 'content')} in more than one split. Results on "
+                f"images seen in training are too good to be true.",
             )
         )
     near = summary["near_pairs_across_splits"]
@@ -54,8 +54,8 @@ def audit_lines(audit: Audit) -> list[tuple[Level, str]]:
         lines.append(
             (
                 "bad",
-                f"Possible leak: {_at_least(audit)}{count(near, 'pair')} of different files in two splits "
-                "look nearly alike.",
+                f"Possible leak: {_at_least(audit)}{count(near, 'pair')} of near-duplicates across two "
+                f"splits.",
             )
         )
     for one in audit.shortcuts:
@@ -64,16 +64,14 @@ def audit_lines(audit: Audit) -> list[tuple[Level, str]]:
         else:
             lines.append(("good", shortcut_line(one)))
     if len(audit.unreadable):
-        lines.append(("bad", f"{count(len(audit.unreadable), 'file')} cannot be read as a picture."))
+        lines.append(("bad", f"{count(len(audit.unreadable), 'file')} cannot be read as an image."))
     else:
         lines.append(("good", f"All {audit.images:,} files can be read."))
     lines.append(_copies_line(audit))
     if summary["near_pairs"]:
-        lines.append(
-            ("note", f"{count(summary['near_pairs'], 'pair')} of different files look nearly alike.")
-        )
+        lines.append(("note", f"{count(summary['near_pairs'], 'pair')} of near-duplicates."))
     for reason, number in summary["out_of_line"].items():
-        lines.append(("note", f"{count(int(number), 'picture')} out of line: {reason}."))
+        lines.append(("note", f"{count(int(number), 'outlier')}: {reason}."))
     order: dict[Level, int] = {"bad": 0, "note": 1, "good": 2}
     return sorted(lines, key=lambda line: order[line[0]])
 
@@ -84,7 +82,7 @@ def _alike_lines(audit: Audit) -> list[tuple[Level, str]]:
     lines: list[tuple[Level, str]] = []
     levels: tuple[tuple[Level, str, pd.DataFrame], ...] = (
         ("bad", "the same", pairs[pairs["bits"] == 0]),
-        ("note", "nearly alike", pairs[pairs["bits"] > 0]),
+        ("note", "nearly the same", pairs[pairs["bits"] > 0]),
     )
     for level, alike, some in levels:
         if len(some):
@@ -92,8 +90,8 @@ def _alike_lines(audit: Audit) -> list[tuple[Level, str]]:
             example = f"{some.iloc[0]['first']} and {some.iloc[0]['second']}"
             sentence = (
                 f"{pairs_found[0].upper()}{pairs_found[1:]} of different files look {alike}, but one is "
-                "labelled Fake and the other Real: wrong labels, or fakes beside the photographs that they "
-                f"were made from. The first: {example}."
+                "labelled Fake and the other Real: wrong labels, or fakes next to the photos they were made "
+                f"from. First example: {example}."
             )
             lines.append((level, sentence))
     return lines
@@ -123,13 +121,13 @@ def shortcut_line(shortcut: Shortcut) -> str:
     best = FEATURES[next(iter(shortcut.single))]
     if shortcut.level == "none":
         return (
-            f"{shortcut.split}: file facts, light and sharpness tell Fake from Real hardly better than "
-            f"guessing ({number})."
+            f"{shortcut.split}: file properties, brightness and sharpness barely reveal the label ({number})."
         )
-    much = "almost give the label away" if shortcut.level == "strong" else "say something about the label"
+    much = "almost reveal the label" if shortcut.level == "strong" else "partly reveal the label"
     return (
-        f"Shortcut in {shortcut.split}: file facts, light and sharpness {much} with no look at the face "
-        f"({number}; most of it from {best}). A detector can learn that in place of fakes."
+        f"Shortcut in {shortcut.split}: file properties, brightness and sharpness {much} without looking at "
+        f"the face ({number}; most of it from {best}). A detector can learn this shortcut instead of the "
+        "fakes."
     )
 
 
@@ -140,8 +138,8 @@ def balance_lines(inventory: Inventory) -> list[str]:
         share = float((labels == 1).mean())
         if 0 < min(share, 1 - share) < UNEVEN:
             lines.append(
-                f"{split} is uneven: {share:.0%} of it is Fake. Accuracy then flatters whoever always says "
-                f"{'Fake' if share > 0.5 else 'Real'}; look at balanced accuracy or ROC AUC."
+                f"{split} is uneven: {share:.0%} of it is Fake. Accuracy then flatters a detector that "
+                f"always says {'Fake' if share > 0.5 else 'Real'}; use balanced accuracy or ROC AUC."
             )
     return lines
 

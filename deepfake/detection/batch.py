@@ -111,7 +111,7 @@ def judge_source(
     except UserError as refusal:
         return Outcome(source.name, error=refusal)
     except Exception as error:
-        logger.error("A picture could not be judged.", exc_info=error)
+        logger.error("An image could not be judged.", exc_info=error)
         return Outcome(source.name, error=UserError("fault", PICTURE_FAULT))
     return Outcome(source.name, verdict, thumbnail=small)
 

@@ -251,7 +251,7 @@ def colours_mean(*, two_networks: bool) -> str:
     """How to read the maps; of a detector with two networks they are those of the first."""
     means = (
         "Orange areas pushed the score toward fake, blue ones toward real. The maps show what the detector "
-        "reacted to, not what is wrong with the picture."
+        "reacted to, not what is wrong with the image."
     )
     return f"{means} Of its two networks they show the first." if two_networks else means
 
@@ -278,7 +278,7 @@ def agreement_words(agreement: float) -> str:
     if agreement < AGREEMENT:
         return (
             f"The two maps disagree (rank correlation {agreement:.2f} of 1): what they show says little "
-            "about this picture."
+            "about this image."
         )
     how = "agree" if agreement >= GOOD_AGREEMENT else "agree in part"
     return f"The two maps {how} (rank correlation {agreement:.2f} of 1)."

@@ -123,6 +123,6 @@ def _read(
         if on_progress is not None:
             on_progress(done)
     if len(refused) == len(data):
-        raise DatasetError("no_images", f"Not one picture of {data.root} could be read.")
+        raise DatasetError("no_images", f"Not one image of {data.root} could be read.")
     kept = np.setdiff1d(np.arange(len(data)), refused)
     return np.concatenate(scores)[kept], np.concatenate(parts)[kept], kept

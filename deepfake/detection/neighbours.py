@@ -171,7 +171,7 @@ def load_index(card: Card) -> NeighbourIndex:
     make = f"Make it with 'python -m deepfake index DATA --model {card.name}'."
     if not file.is_file():
         raise NeighbourError(
-            "no_index", f"The detector '{card.name}' has no index of its training pictures. {make}"
+            "no_index", f"The detector '{card.name}' has no index of its training images. {make}"
         )
     try:
         index = _read(file, file.stat().st_mtime_ns)
@@ -203,7 +203,7 @@ def _read(file: Path, _changed: int) -> NeighbourIndex:
         )
     lengths = {len(index.vectors), len(index.labels), len(index.sources), len(index.paths)}
     if len(lengths) != 1 or 0 in lengths or not len(index.reference) or index.vectors.ndim != 2:
-        raise ValueError(f"rows: {lengths}, validation pictures: {len(index.reference)}")
+        raise ValueError(f"rows: {lengths}, validation images: {len(index.reference)}")
     return index
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs
 
 
 PICTURE_FAULT = (
-    "This picture could not be judged because of a fault in the program; the server's log says which. "
-    "Other pictures are not affected."
+    "This image could not be checked because of a fault in the program; the server's log says which. "
+    "Other images are not affected."
 )
 """In place of a verdict that failed through no fault of the file."""
 

@@ -30,13 +30,13 @@ POINT_WORDS: Mapping[OperatingPoint, str] = {"balanced": "Balanced", "few_false_
 
 POINT_MEANINGS: Mapping[OperatingPoint, str] = {
     "balanced": "Treats missed fakes and false alarms equally.",
-    "few_false_alarms": "Says fake only where at most 1 in 100 real pictures kept out of training would be. "
+    "few_false_alarms": "Flags an image as fake only when at most 1 in 100 real validation images would be. "
     "More fakes stay uncertain.",
 }
 
 
 SOURCE_WORDS: Mapping[str, str] = {
-    "openforensics": "GAN faces swapped into photographs",
+    "openforensics": "GAN faces swapped into photos",
     "faces140k": "StyleGAN faces, Flickr portraits",
     "hardfaces": "StyleGAN2 faces, Unsplash portraits",
     "sdfd": "faces by Stable Diffusion 2.1",
@@ -51,10 +51,10 @@ SOURCE_WORDS: Mapping[str, str] = {
     "celeba": "face swaps in portraits of celebrities",
     "stylegan2": "studio portraits by StyleGAN2",
     "studio": "studio portraits by StyleGAN2",
-    "people": "diffusion pictures of people",
+    "people": "diffusion images of people",
     "diffusion": "Flux, Stable Diffusion portraits",
-    "portraits": "faces in diffusion pictures of people",
-    "remade": "photographs that autoencoders drew again",
+    "portraits": "faces in diffusion images of people",
+    "remade": "photos redrawn by autoencoders",
 }
 """What is in the sets that detectors are trained and measured on, by source."""
 
@@ -87,7 +87,7 @@ def headline(verdict: Verdict) -> str:
     if verdict.p_fake is None:
         reasons = {face.reason for face in verdict.faces}
         if reasons == {"not_a_photograph"}:
-            words += ": this does not look like a photograph"
+            words += ": this does not look like a photo"
         elif reasons == {"too_small"}:
             words += f": {'face' if len(verdict.faces) == 1 else 'faces'} too small to analyze"
         else:
@@ -234,7 +234,7 @@ def part_rows(verdict: Verdict, thresholds: Thresholds) -> list[PartRow]:
         rows.append(PartRow(f"Face {number}", face.verdict, words, None if face.barred else face.p_fake))
     if whole := verdict.whole:
         words = CALL_WORDS[whole.verdict] if whole.counts else "no sign of AI generation"
-        rows.append(PartRow("Whole picture", whole.verdict if whole.counts else None, words, whole.p_fake))
+        rows.append(PartRow("Whole image", whole.verdict if whole.counts else None, words, whole.p_fake))
     return rows
 
 
@@ -266,7 +266,7 @@ def _whole_line(verdict: Verdict) -> str:
     if not whole.counts:
         return "The whole image was checked as well: no sign of AI generation."
     share = format_percent(whole.p_fake)
-    scored = f"The verdict rests on the whole image (the square in the picture), {share} fake"
+    scored = f"The verdict rests on the whole image (the marked square), {share} fake"
     if verdict.basis != "whole":
         scored = f"The whole image was checked as well, {format_percent(whole.p_fake)} fake"
     return f"{scored}: fully generated images leave traces outside the face, too."
@@ -278,11 +278,11 @@ def _faces_line(verdict: Verdict) -> str:
         return "No face found; nothing was analyzed."
     if verdict.scope == "face_crop":
         if verdict.photo not in (None, (0, 0, verdict.width, verdict.height)):
-            return "The picture is a close-up of one face; it was judged without its plain margin."
-        return "The picture is a close-up of one face; it was judged as it is."
+            return "The image is a close-up of one face; it was checked without its plain margin."
+        return "The image is a close-up of one face; it was checked as it is."
     if n == 1:
-        return "1 face found and judged."
-    line = f"{n} faces found and judged." if n == deciding else f"{deciding} of {n} faces decide."
+        return "1 face found and checked."
+    line = f"{n} faces found and checked." if n == deciding else f"{deciding} of {n} faces decide."
     if deciding < 2:
         return line
     return f"{line} {crowd_line(verdict)}"
@@ -311,9 +311,9 @@ def _why_uncertain(verdict: Verdict) -> str:
         return ""
     unsure = sum(face.verdict == "uncertain" for face in verdict.deciding)
     if unsure:
-        return f", but {unsure} {'is' if unsure == 1 else 'are'} uncertain, and so is the picture"
+        return f", but {unsure} {'is' if unsure == 1 else 'are'} uncertain, and so is the image"
     if any(face.barred and face.reason != "too_small" for face in verdict.faces):
-        return ", but not all could be judged, so the picture is uncertain"
+        return ", but not all could be checked, so the image is uncertain"
     return ""
 
 

@@ -14,7 +14,7 @@ Scope = Literal["faces", "face_crop", "no_face"]
 Reason = Literal["out_of_scope", "not_a_photograph", "too_small", "fake_as_a_whole"]
 """Why a face is uncertain whatever its score."""
 Basis = Literal["faces", "whole", "nothing"]
-WHOLE = "Whole picture"
+WHOLE = "Whole image"
 
 
 @dataclass(frozen=True)

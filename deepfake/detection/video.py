@@ -29,8 +29,8 @@ NONE_DECIDED = (
 )
 FEW_FACES = "Few of the frames looked at show a face: the verdict rests on {n} of {total}."
 FRAME_WISE = (
-    "Frame-wise evidence: still pictures of the video were judged one by one. Nothing was said of sound, of "
-    "motion, or of how frames follow each other."
+    "Frame-by-frame analysis: frames of the video were checked one by one. Audio, motion and consistency "
+    "between frames are not analyzed."
 )
 
 

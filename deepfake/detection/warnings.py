@@ -11,9 +11,9 @@ if TYPE_CHECKING:  # a verdict holds these sentences
 _BARRED: tuple[tuple[Reason, str, str, str], ...] = (
     (
         "not_a_photograph",
-        "This does not look like a photograph. The detector checks photographs only.",
-        "does not look like a photograph and was left out.",
-        "do not look like photographs and were left out.",
+        "This does not look like a photo. The detector checks photos only.",
+        "does not look like a photo and was left out.",
+        "do not look like photos and were left out.",
     ),
     (
         "too_small",
@@ -35,7 +35,7 @@ NO_FACE = "No face was found, so nothing was analyzed: the detector checks faces
 
 REASON_WORDS: Mapping[Reason, str] = {
     "out_of_scope": "too unlike the training images",
-    "not_a_photograph": "not a photograph",
+    "not_a_photograph": "not a photo",
     "too_small": "too small to analyze",
     "fake_as_a_whole": "no sign of its own",
 }

@@ -124,7 +124,7 @@ def coverage_risk_figure(table: pd.DataFrame) -> go.Figure:
     Args:
         table: columns coverage (share judged, 0..1), risk (share of those judged wrongly) and n.
     """
-    figure = base_figure("Pictures judged, the most certain first (%)", "Judged wrongly (% of those judged)")
+    figure = base_figure("Images decided, most certain first (%)", "Wrong (% of those decided)")
     figure.add_scatter(
         x=table["coverage"],
         y=table["risk"],
@@ -132,7 +132,7 @@ def coverage_risk_figure(table: pd.DataFrame) -> go.Figure:
         mode="lines",
         line={"color": ACCENT_COLOUR, "width": 2.5},
         name="Errors",
-        hovertemplate="%{x:.0%} judged (%{customdata:,} pictures)<br>%{y:.2%} of them wrongly<extra></extra>",
+        hovertemplate="%{x:.0%} decided (%{customdata:,} images)<br>%{y:.2%} of them wrongly<extra></extra>",
         showlegend=False,
     )
     figure.update_xaxes(**share_axis())
@@ -261,7 +261,7 @@ def confusion_figure(counts: Confusion) -> go.Figure:
                 fillcolor=f"rgb({red},{green},{blue})",
                 layer="below",
             )
-            shown = f"<b>{count:,}</b><br>{share:.1%}" if total else "<b>0</b><br>no such pictures"
+            shown = f"<b>{count:,}</b><br>{share:.1%}" if total else "<b>0</b><br>no such images"
             bright = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 120
             font = {"size": 16, "color": "#111111" if bright else "#FFFFFF"}
             figure.add_annotation(x=column, y=row, text=shown, showarrow=False, font=font)
@@ -285,7 +285,7 @@ def histogram_figure(histogram: pd.DataFrame, threshold: float) -> go.Figure:
         histogram: from ``curves.score_histogram``.
         threshold: 0..1.
     """
-    figure = base_figure("Score: probability of Fake", "Pictures (log scale)")
+    figure = base_figure("Score: probability of Fake", "Images (log scale)")
     width = histogram["high"] - histogram["low"]
     for name, column, colour in (("Real", "real", REAL_COLOUR), ("Fake", "fake", FAKE_COLOUR)):
         figure.add_bar(
@@ -296,7 +296,7 @@ def histogram_figure(histogram: pd.DataFrame, threshold: float) -> go.Figure:
             name=name,
             marker={"color": colour, "line": {"width": 0}},
             opacity=0.6,
-            hovertemplate=f"{name}: %{{y:,}} pictures<br>score %{{customdata[0]:.3f}} to "
+            hovertemplate=f"{name}: %{{y:,}} images<br>score %{{customdata[0]:.3f}} to "
             "%{customdata[1]:.3f}<extra></extra>",
         )
     figure.add_vline(x=threshold, line={"color": NEUTRAL_COLOUR, "width": 2, "dash": "dash"})
@@ -322,7 +322,7 @@ def reliability_figure(tables: Mapping[str, pd.DataFrame]) -> go.Figure:
     Args:
         tables: from ``reliability.reliability_table``, by name; the last is drawn in the accent colour.
     """
-    figure = base_figure("Score: mean probability of Fake in the bin (%)", "Of these, fake in truth (%)")
+    figure = base_figure("Score: mean probability of Fake in the bin (%)", "Actually fake (%)")
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"color": NEUTRAL_COLOUR, "dash": "dot", "width": 1.5},
         name="Perfectly calibrated", hoverinfo="skip",
@@ -346,8 +346,8 @@ def _add_reliability(figure: go.Figure, name: str, table: pd.DataFrame, *, last:
         line={"color": colour, "width": 1.5, "dash": "solid" if last else "dash"},
         marker={"color": colour, "size": 9 if last else 7, "symbol": "circle" if last else "square-open"},
         name=name,
-        hovertemplate="mean score %{x:.1%}<br>fake in truth %{y:.1%} "
-        "(95% interval %{customdata[1]:.1%} to %{customdata[2]:.1%})<br>%{customdata[0]:,} pictures"
+        hovertemplate="mean score %{x:.1%}<br>actually fake %{y:.1%} "
+        "(95% interval %{customdata[1]:.1%} to %{customdata[2]:.1%})<br>%{customdata[0]:,} images"
         "<extra></extra>",
     )
 
@@ -420,7 +420,7 @@ def _interval_figure(x_title: str, rows: pd.DataFrame, number: str) -> go.Figure
         mode="markers",
         marker={"color": ACCENT_COLOUR, "size": 11},
         showlegend=False,
-        hovertemplate=hover + "<br>%{customdata[2]:,} pictures" * len(extra) + "<extra></extra>",
+        hovertemplate=hover + "<br>%{customdata[2]:,} images" * len(extra) + "<extra></extra>",
     )
     figure.update_yaxes(autorange="reversed", title=None, showgrid=True)
     return figure

@@ -74,13 +74,13 @@ def recorded_image(detector: str, title: str, image_id: str) -> RecordedImage:
     table = read_recorded_scores(matching[0])
     rows = table[table["image_id"] == image_id]
     if rows.empty:
-        raise RecordError("unknown_image", f"No picture of '{title}' is called '{image_id}'.")
+        raise RecordError("unknown_image", f"No image of '{title}' is called '{image_id}'.")
     row = rows.iloc[0]
     path = find_image(image_id, str(row["source"]), matching[0].folder)
     if path is None:
         raise RecordError(
             "image_not_here",
-            f"The picture '{image_id}' of '{title}' is not in the data folders of this server.",
+            f"The image '{image_id}' of '{title}' is not in the data folders of this server.",
         )
     return RecordedImage(path, matching[0].perturbed, int(row["label"]), float(row["p_fake"]))
 

@@ -277,7 +277,7 @@ def start(request: EvaluationRequest) -> Job:
     """
     title = request.title.strip()
     if not title:
-        raise EvaluationError("no_title", "Give the evaluation a title, such as the name of the data set.")
+        raise EvaluationError("no_title", "Give the evaluation a title, such as the name of the dataset.")
     if not title.isprintable() or len(title) > 80:
         raise EvaluationError("bad_title", f"A title has up to 80 letters in a line. Received {len(title)}.")
 

@@ -101,13 +101,13 @@ def describe(data: str, split: str, perturbed: bool, source: str = "") -> str:
     """An evaluation's title; the source is named unless the data set's name begins with it.
 
     >>> describe("Faces", "Test", True), describe("Faces", "all", False)
-    ('Faces, Test, altered copies', 'Faces')
+    ('Faces, Test, perturbed copies', 'Faces')
     >>> describe("Faces", "Test", False, "web"), describe("Web faces", "Test", False, "web")
     ('Faces, Test, web', 'Web faces, Test')
     """
     named = f"{data} ".lower().startswith(f"{source} ".lower())
     words = [data, split if split != "all" else "", "" if named else source]
-    return ", ".join(word for word in [*words, "altered copies" if perturbed else ""] if word)
+    return ", ".join(word for word in [*words, "perturbed copies" if perturbed else ""] if word)
 
 
 def scores_name(title: str, taken: Collection[str]) -> str:

@@ -321,8 +321,8 @@ def common_images(tables: Mapping[str, pd.DataFrame]) -> CommonImages:
     if images.empty:
         raise ComparisonError(
             "no_common_images",
-            f"No image_id is in all of {', '.join(sound)}. "
-            "Score the same images of the same data set with each detector.",
+            f"No image_id is in all of {', '.join(sound)}. Score the same images of the same dataset with "
+            "each detector.",
         )
     aligned = {name: table.set_index("image_id").loc[images["image_id"]] for name, table in sound.items()}
     left_out = {name: len(table) - len(images) for name, table in sound.items()}
@@ -359,5 +359,5 @@ def _check_labels_agree(images: pd.DataFrame, other: pd.DataFrame, first: str, n
             "label_conflict",
             f"{conflicts.size} of {len(images)} common images have another label in {name} than in {first}; "
             f"the first is {images['image_id'].iloc[row]}: {here} in {first}, {there} in {name}. "
-            "Check that both tables are about the same data set.",
+            "Check that both tables are about the same dataset.",
         )

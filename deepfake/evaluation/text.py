@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from deepfake.detection.text import POINT_WORDS
+from deepfake.detection.text import POINT_WORDS, SOURCE_WORDS
 from deepfake.evaluation.bootstrap import PAIRED_METRICS
 from deepfake.evaluation.breakdown import ALARM_POINTS, Gap, GapKind
 from deepfake.evaluation.compare import Comparison, PairComparison
@@ -46,68 +46,67 @@ METRIC_TEXTS = (
         "accuracy",
         "Forced-choice accuracy",
         "share",
-        "Images called correctly, of all images, where each must be called fake or real at one threshold. "
-        "Verdicts may also be uncertain: their numbers stand above.",
+        "Images called correctly, of all images, where each is called fake or real at one threshold. "
+        "Verdicts may also be uncertain; see their numbers above.",
     ),
     MetricText(
         "balanced_accuracy",
         "Balanced accuracy, forced choice",
         "share",
-        "The mean of two shares: fakes called fake, and real pictures called real. Unlike accuracy it is "
-        "not flattered when one kind is more common. 50% is guessing.",
+        "Mean of two shares: fakes called fake, and real images called real. Unlike accuracy, it is not "
+        "inflated when one class is more common. 50% is guessing.",
     ),
     MetricText(
         "roc_auc",
         "ROC AUC",
         "number",
-        "The chance that a fake picture scores higher than a real one. 0.5 is guessing, 1 is perfect. It "
+        "The chance that a fake image scores higher than a real one. 0.5 is guessing, 1 is perfect. It "
         "needs no threshold.",
     ),
     MetricText(
         "average_precision",
         "Average precision",
         "number",
-        "How many of the pictures called fake are fake, averaged over all thresholds. 1 is perfect; guessing "
+        "Share of images called fake that are fake, averaged over all thresholds. 1 is perfect; guessing "
         "gives the share of fakes.",
     ),
     MetricText(
         "f1",
         "F1 of Fake, forced choice",
         "number",
-        "One number for two: how many fakes are found, and how many of those called fake are fake (harmonic "
-        "mean). 1 is perfect.",
+        "Harmonic mean of precision and recall for the class Fake. 1 is perfect.",
     ),
     MetricText(
         "tpr_at_fpr_1pct",
         "Found at 1% false alarms",
         "share",
         "TPR at 1% FPR: the share of fakes found by the best threshold that calls at most 1 in 100 real "
-        "pictures fake.",
+        "images fake.",
     ),
     MetricText(
         "tpr_at_fpr_0_1pct",
         "Found at 0.1% false alarms",
         "share",
-        "TPR at 0.1% FPR: the same with at most 1 in 1,000 real pictures called fake.",
+        "TPR at 0.1% FPR: the same with at most 1 in 1,000 real images called fake.",
     ),
     MetricText(
         "eer",
         "Equal error rate, EER",
         "share",
-        "Where the share of fakes missed equals the share of real pictures called fake. 0% is perfect.",
+        "Where the share of fakes missed equals the share of real images called fake. 0% is perfect.",
     ),
     MetricText(
         "ece",
         "Calibration error, ECE",
         "number",
-        "How far scores are from the truth on average: 0.05 means that of pictures scored 80%, some 75 or "
-        "85% are fake. 0 is perfect; chance alone makes it a little higher.",
+        "Average gap between scores and reality: 0.05 means that of images scored 80%, about 75% or 85% are "
+        "fake. 0 is perfect; chance alone adds a little.",
     ),
     MetricText(
         "brier",
         "Brier score",
         "number",
-        "Mean squared distance of the score from the truth. 0 is perfect, 0.25 is always saying 50%.",
+        "Mean squared error of the score. 0 is perfect, 0.25 is always saying 50%.",
     ),
 )
 
@@ -122,8 +121,8 @@ RULE_TITLES = {
 RULE_MEANING = (
     "Verdicts use two thresholds: fake from one, real below the other, uncertain between. Decided: images "
     "called fake or real. False-positive rate: real images called fake, of all real ones. Recall: fakes "
-    "called fake, of all fakes. By the score alone: faces unlike the training images, and those that the "
-    "stress test turns, become uncertain too."
+    "called fake, of all fakes. By the score alone: faces unlike the training images, and those whose "
+    "verdict flips in the stress test, become uncertain too."
 )
 """What ``rule_table`` shows."""
 
@@ -214,8 +213,8 @@ def interval_sentence(recorded: Recorded, strict: LowFprMetrics | None) -> str:
         resamples += f" (EER and 0.1%: {strict.n_bootstrap:,})"
     return (
         f"Intervals: {recorded.confidence:.0%}, by stratified bootstrap with {resamples} resamples of "
-        f"the {recorded.n:,} pictures, Fake and Real each for itself. They show how the numbers would move "
-        "with other pictures of the same kind, not with pictures of another kind."
+        f"the {recorded.n:,} images, stratified by class. They show how the numbers would vary with other "
+        f"images of the same kind, not with images of another kind."
     )
 
 
@@ -238,20 +237,26 @@ def starting_table(recorded: Recorded, start: StartingDocument | None = None) ->
             ),
         )
     ]
-    rows.append(("Pictures", f"{recorded.n:,}", f"{start.images:,}"))
-    return pd.DataFrame(rows, columns=["Computed its way", "This evaluation", "Starting document"])
+    rows.append(("Images", f"{recorded.n:,}", f"{start.images:,}"))
+    return pd.DataFrame(rows, columns=["Computed as in the baseline", "This evaluation", "Baseline"])
 
 
 def difference_sentence(recorded: Recorded, start: StartingDocument | None = None) -> str:
     """What differs between the two columns of ``starting_table``."""
     start = start or StartingDocument()
     return (
-        f"The starting document measured its detector on the whole official Test of its data set "
-        f"({start.images:,} pictures), which is altered more than the pictures it was trained on; "
-        f"the first column is {recorded.title} ({recorded.n:,} pictures), so the two are like for like "
-        "only on those very pictures. It gave its AUC and average precision the final answers (hard labels) "
-        "rather than the scores, and counted Real as the class to find; the headline numbers do neither."
+        f"The baseline was measured on the whole official test set of its dataset ({start.images:,} "
+        f"images), which is perturbed more than its training images; the first column is {recorded.title} "
+        f"({recorded.n:,} images), so the two compare only on the same images. The baseline computed AUC "
+        "and average precision from hard labels rather than scores, with Real as the positive class; the "
+        "headline numbers do neither."
     )
+
+
+def readable_title(recorded: Recorded) -> str:
+    """What the images are, with the title in brackets; the title alone where its source is unknown."""
+    words = SOURCE_WORDS.get(recorded.source or recorded.data, "")
+    return f"{words[0].upper()}{words[1:]} ({recorded.title})" if words else recorded.title
 
 
 def threshold_sentence(metrics: ThresholdMetrics) -> str:
@@ -260,7 +265,7 @@ def threshold_sentence(metrics: ThresholdMetrics) -> str:
     if metrics.recall.n:
         parts.append(f"finds {metrics.found:,} of {metrics.recall.n:,} fakes (misses {metrics.missed:,})")
     if metrics.false_alarm_rate.n:
-        parts.append(f"calls {metrics.false_alarms:,} of {metrics.false_alarm_rate.n:,} real pictures fake")
+        parts.append(f"calls {metrics.false_alarms:,} of {metrics.false_alarm_rate.n:,} real images fake")
     return f"A forced choice at {metrics.threshold:.3f} {' and '.join(parts)}."
 
 
@@ -268,33 +273,33 @@ CELLS: dict[ConfusionCell, str] = {
     "missed": "Fakes missed",
     "false_alarms": "Real called fake",
     "found": "Fakes found",
-    "passed": "Real let pass",
+    "passed": "Real, not flagged",
 }
 CELL_MEANINGS: dict[ConfusionCell, str] = {
-    "missed": "Fake pictures that score below the threshold (false negatives), the most real-looking first.",
-    "false_alarms": "Real pictures that score at or above it (false positives), the most fake-looking first.",
-    "found": "Fake pictures that score at or above the threshold (true positives), the surest first.",
-    "passed": "Real pictures that score below the threshold (true negatives), the surest first.",
+    "missed": "Fake images that score below the threshold (false negatives), most real-looking first.",
+    "false_alarms": "Real images that score at or above it (false positives), most fake-looking first.",
+    "found": "Fake images that score at or above the threshold (true positives), most confident first.",
+    "passed": "Real images that score below the threshold (true negatives), most confident first.",
 }
 
 
 def confusion_sentence(counts: Confusion) -> str:
     """The confusion matrix for those who cannot see it drawn."""
     return (
-        f"{counts.found:,} fakes found, {counts.missed:,} missed, {counts.false_alarms:,} real pictures "
-        f"called fake, {counts.passed:,} let pass"
+        f"{counts.found:,} fakes found, {counts.missed:,} missed, {counts.false_alarms:,} real images "
+        f"called fake, {counts.passed:,} not flagged"
     )
 
 
 GAP_TITLES: dict[GapKind, str] = {
-    "altered": "From clean pictures to altered copies",
+    "altered": "From clean images to perturbed copies",
     "test": "From Validation to Test",
-    "altered_to_test": "From altered copies of Validation to Test",
+    "altered_to_test": "From perturbed copies of Validation to Test",
 }
 
 GAP_RULE = (
-    f"A warning is raised where balanced accuracy falls by more than {100 * ALARM_POINTS:.0f} points and the "
-    "95% interval of the fall does not reach 0. Both are called at the same threshold."
+    f"A warning appears where balanced accuracy falls by more than {100 * ALARM_POINTS:.0f} points and the "
+    "95% interval of the drop excludes 0. Both are measured at the same threshold."
 )
 
 
@@ -338,9 +343,9 @@ def pair_sentence(found: Comparison, pair: PairComparison) -> str:
     a, b = found.metrics[pair.a]["accuracy"], found.metrics[pair.b]["accuracy"]
     difference = pair.differences["accuracy"]
     if a is None or b is None or difference.value is None:
-        return "Undefined for these pictures."
+        return "Undefined for these images."
     sentence = (
-        f"Of {found.n:,} pictures {pair.a} calls {format_metric(a, 'share')} rightly and {pair.b} "
+        f"Of {found.n:,} images {pair.a} calls {format_metric(a, 'share')} correctly and {pair.b} "
         f"{format_metric(b, 'share')}: a difference of {100 * difference.value:+.1f} points"
     )
     if difference.interval is None:
@@ -348,7 +353,7 @@ def pair_sentence(found: Comparison, pair: PairComparison) -> str:
     low, high = difference.interval
     sentence += f" (95% interval {100 * low:+.1f} to {100 * high:+.1f})."
     if low <= 0 <= high:
-        return f"{sentence} It may be chance."
+        return f"{sentence} This may be chance."
     return sentence
 
 
@@ -356,12 +361,12 @@ def mcnemar_sentence(pair: PairComparison) -> str:
     """McNemar's test in words."""
     test, only = pair.mcnemar, pair.agreement
     if not test.discordant:
-        return "McNemar's test: both call the same pictures rightly, so there is nothing to test."
+        return "McNemar's test: both call the same images correctly, so there is nothing to test."
     p = f"p = {test.p_value:.3f}" if test.p_value >= 0.001 else "p < 0.001"
     return (
-        f"McNemar's test looks only at the {test.discordant:,} pictures that one detector alone calls "
-        f"rightly ({pair.a} {only.only_a_right:,}, {pair.b} {only.only_b_right:,}). If both erred "
-        f"equally often, a split at least this uneven would come about with {p} ({test.method})."
+        f"McNemar's test looks only at the {test.discordant:,} images that one detector alone calls "
+        f"correctly ({pair.a} {only.only_a_right:,}, {pair.b} {only.only_b_right:,}). If both were wrong "
+        f"equally often, a split at least this uneven would occur with {p} ({test.method})."
     )
 
 
@@ -405,7 +410,7 @@ def differences_table(pair: PairComparison) -> pd.DataFrame:
 def outcome_order(outcome: str) -> str:
     """In which order the pictures of an outcome stand."""
     if outcome == "Both wrong":
-        return "Those that both get most wrong first."
+        return "Those that both got most wrong first."
     return "Those on which the scores differ most first."
 
 
@@ -418,13 +423,13 @@ def rate_sentence(point: ExpectedOutcomes, wanted: float) -> str:
     """
     metrics = point.metrics
     sentence = (
-        f"It calls {format_rate(metrics.false_alarm_rate)} of the real pictures fake and finds "
-        f"{format_rate(metrics.recall)} of the fakes."
+        f"At this threshold, {format_rate(metrics.false_alarm_rate)} of the real images are called fake, "
+        f"and recall is {format_rate(metrics.recall)}."
     )
     high = metrics.false_alarm_rate.high
     if high is not None and high > wanted:
         sentence += (
-            f" With {metrics.false_alarm_rate.n:,} real pictures to judge by, the rate elsewhere may be "
+            f" With {metrics.false_alarm_rate.n:,} real images as evidence, the rate on other images may be "
             f"up to {100 * high:.2f}% rather than the {100 * wanted:.2f}% asked for."
         )
     return sentence
@@ -441,9 +446,9 @@ def outcome_rows(point: ExpectedOutcomes) -> pd.DataFrame:
     rows = [
         _outcome_row(f"Fakes found, of {fakes:g}", point.found),
         _outcome_row(f"Fakes missed, of {fakes:g}", point.missed),
-        _outcome_row(f"Real pictures called fake, of {PER - fakes:g}", point.false_alarms),
-        _outcome_row(f"Real pictures let pass, of {PER - fakes:g}", point.passed),
-        _outcome_row("Of those called fake, fake in truth", point.precision, 100.0, "%"),
+        _outcome_row(f"Real images called fake, of {PER - fakes:g}", point.false_alarms),
+        _outcome_row(f"Real images not flagged, of {PER - fakes:g}", point.passed),
+        _outcome_row("Precision: actually fake, of those called fake", point.precision, 100.0, "%"),
     ]
     return pd.DataFrame(rows).astype({"value": object, "low": object, "high": object})
 
@@ -469,15 +474,15 @@ def rates_sentence(metrics: ThresholdMetrics) -> str:
     """Catch rate and false-alarm rate at a threshold, in counts."""
     recall, alarms = metrics.recall, metrics.false_alarm_rate
     return (
-        f"Of {recall.n:,} fakes {metrics.found:,} were called fake: a catch rate of "
-        f"{format_metric(recall.share, 'share')}. Of {alarms.n:,} real pictures "
-        f"{metrics.false_alarms:,} were: a false-alarm rate of {format_metric(alarms.share, 'share')}."
+        f"Of {recall.n:,} fakes {metrics.found:,} were called fake: a recall of "
+        f"{format_metric(recall.share, 'share')}. Of {alarms.n:,} real images {metrics.false_alarms:,} "
+        f"were: a false-positive rate of {format_metric(alarms.share, 'share')}."
     )
 
 
 def worth_sentence(point: ExpectedOutcomes) -> str:
     """Of 100 pictures called fake, how many are; and how many of 10,000 are called so."""
-    head = f"If {100 * point.base_rate:g}% of pictures are fake, "
+    head = f"If {100 * point.base_rate:g}% of images are fake, "
     if point.precision is None or point.found is None or point.false_alarms is None:
         return f"{head}none would be called fake."
     of_100, low, high = (
@@ -486,9 +491,8 @@ def worth_sentence(point: ExpectedOutcomes) -> str:
     are, others = ("is" if of_100 == 1 else "are"), ("is" if of_100 == 99 else "are")
     called = round(10_000 * (point.found.value + point.false_alarms.value) / PER)
     return (
-        f"{head}{of_100} of 100 pictures called fake {are} fake and {100 - of_100} {others} real "
-        f"({low} to {high} fake, as far as the measurement goes). "
-        f"Of 10,000 pictures {called:,} would be called fake."
+        f"{head}{of_100} of 100 images called fake {are} fake and {100 - of_100} {others} real (95% CI: "
+        f"{low} to {high} fake). Of 10,000 images {called:,} would be called fake."
     )
 
 
@@ -497,8 +501,8 @@ def meaning_sentence(point: ExpectedOutcomes) -> str:
     if point.precision is None:
         return ""
     if point.precision.value < 0.5:
-        return "A picture called fake is then more likely real: most alarms are false."
+        return "An image called fake is then still more likely real: most alarms are false."
     if point.precision.value - point.base_rate < 0.05:
-        return "Being called fake then says next to nothing: the share is about that of all pictures."
+        return "Being called fake then says almost nothing: fakes are hardly more common here than overall."
     before, after = format_metric(point.base_rate, "share"), format_metric(point.precision.value, "share")
     return f"Being called fake then raises the share of fakes from {before} to {after}."

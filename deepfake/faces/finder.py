@@ -250,7 +250,7 @@ def crop(pixels: np.ndarray, box: Box) -> np.ndarray:
     height, width = pixels.shape[:2]
     left, top, right, bottom = box
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-        raise ValueError(f"box must lie inside a picture of {width} x {height} pixels. Received: {box}.")
+        raise ValueError(f"box must lie inside an image of {width} x {height} pixels. Received: {box}.")
     return pixels[top:bottom, left:right].copy()
 
 

@@ -16,11 +16,11 @@ State = Literal["found", "none", "elsewhere", "unreadable", "no_reader"]
 CredentialRows = tuple[tuple[str, str], ...]
 
 _ABOUT = (
-    "Content credentials are a signed record of how a picture was made and changed. Few files carry one, and "
+    "Content credentials are a signed record of how an image was made and changed. Few files carry one, and "
     "most messengers remove it: to have none means nothing."
 )
 _FOUND: dict[State, str] = {
-    "found": "They show what the signer vouches for, not that the picture is true.",
+    "found": "They show what the signer vouches for, not that the image is true.",
     "none": "The file carries none.",
     "elsewhere": "The file names an address where they are kept; they were not fetched from there.",
     "unreadable": "The file carries some that cannot be read.",
@@ -40,7 +40,7 @@ _ORIGINS = {
     "computationalCapture": "taken by a camera, worked out from several shots",
     "digitalCreation": "drawn by a person",
     "humanEdits": "edited by a person",
-    "compositeCapture": "put together from photographs",
+    "compositeCapture": "put together from photos",
     "algorithmicMedia": "made by a program without learning",
     "screenCapture": "a copy of a screen",
 }

@@ -32,8 +32,8 @@ _TEXT_TAGS = {
     ExifTags.Base.ImageDescription: "Description",
 }
 _EXIF_TAGS = {
-    ExifTags.Base.DateTimeOriginal: "Picture taken",
-    ExifTags.Base.DateTimeDigitized: "Picture digitised",
+    ExifTags.Base.DateTimeOriginal: "Image taken",
+    ExifTags.Base.DateTimeDigitized: "Image digitised",
     ExifTags.Base.LensModel: "Lens",
     ExifTags.Base.ExposureTime: "Exposure, seconds",
     ExifTags.Base.FNumber: "Aperture, f-number",
@@ -127,7 +127,7 @@ def read_exif(content: bytes, *, with_place: bool = False) -> ExifFacts:
         with_place: give the place itself, not only that there is one.
     """
     meaning = (
-        "Camera data fits a photograph, but anybody can write it, and most messengers remove it: to have "
+        "Camera data fits a photo, but anybody can write it, and most messengers remove it: to have "
         "none means nothing."
     )
     try:
@@ -179,7 +179,7 @@ def _degrees(place: dict[int, Any], tag: int, negative: str) -> float | None:
 def read_compression(content: bytes) -> Compression:
     """The quantisation tables of a JPEG file and the quality that they amount to."""
     meaning = (
-        "Low quality wipes out traces of a forgery, so a verdict on a strongly compressed picture rests on "
+        "Low quality wipes out traces of a forgery, so a verdict on a strongly compressed image rests on "
         "less. Tables that are not the standard's come from cameras and from editors alike; the last program "
         "to save the file chose them."
     )
@@ -264,5 +264,5 @@ def hashes(image: LoadedImage) -> Hashes:
         image.facts.sha256,
         perceptual_hash(image.pixels).tobytes().hex(),
         "The SHA-256 finds this very file again, the perceptual hash also copies of it that were resized or "
-        "recompressed. Neither says whether the picture is real.",
+        "recompressed. Neither says whether the image is real.",
     )

@@ -213,9 +213,7 @@ def _check_member(info: zipfile.ZipInfo, left: int) -> None:
             "The name leads out of the archive, as attacks do. Rename the file, pack it again.",
         )
     if kind not in (0, stat.S_IFREG):
-        raise ArchiveRefused(
-            "link", "This is a link or a special file, not a picture. Pack the picture itself."
-        )
+        raise ArchiveRefused("link", "This is a link or a special file, not an image. Pack the image itself.")
     if info.flag_bits & 0x1:
         raise ArchiveRefused("encrypted", "The file is encrypted. Pack it again without a password.")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -226,15 +224,15 @@ def _check_member(info: zipfile.ZipInfo, left: int) -> None:
         mib = 2**20
         raise ArchiveRefused(
             "too_many_bytes",
-            f"The file unpacks to {info.file_size / mib:,.1f} MiB; "
-            f"at most {MAX_BYTES / mib:,.0f} MiB are accepted. Use a smaller version of the picture.",
+            f"The file unpacks to {info.file_size / mib:,.1f} MiB; at most {MAX_BYTES / mib:,.0f} MiB are "
+            "accepted. Use a smaller version of the image.",
         )
     ratio = info.file_size / max(1, info.compress_size)
     if info.file_size > _SMALL and ratio > MAX_RATIO:
         raise ArchiveRefused(
             "bomb",
             f"The file unpacks to {ratio:,.0f} times its size, as archives do that are made to exhaust a "
-            f"computer; at most {MAX_RATIO} times is accepted. Give the picture by itself.",
+            f"computer; at most {MAX_RATIO} times is accepted. Give the image by itself.",
         )
     if info.file_size > left:
         raise ArchiveRefused(

@@ -117,11 +117,11 @@ def _managed(image: Image.Image, icc: object, notes: list[str]) -> Image.Image:
             notes.append("The embedded colour profile cannot be used and was ignored; colours may be off.")
         else:
             if ink:
-                notes.append("The picture is in printing inks (CMYK) and was converted to screen colours.")
+                notes.append("The image is in printing inks (CMYK) and was converted to screen colours.")
             return converted
     if ink:
         notes.append(
-            "The picture is in printing inks (CMYK) without a usable profile; colours are approximate."
+            "The image is in printing inks (CMYK) without a usable profile; colours are approximate."
         )
     return image.convert("RGB")
 
@@ -134,13 +134,13 @@ def _through_profile(image: Image.Image, icc: bytes) -> Image.Image:
         elif space == "L" and image.mode == "1":
             image = image.convert("L")
         else:
-            raise ValueError(f"{space} profile in a {image.mode} picture")
+            raise ValueError(f"{space} profile in a {image.mode} image")
     transform = _to_srgb(icc, space)
     if transform is None:
         return image.convert("RGB")
     converted = ImageCms.applyTransform(image, transform)
     if converted is None:
-        raise ValueError("no picture came back")
+        raise ValueError("no image came back")
     return converted
 
 

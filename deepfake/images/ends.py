@@ -13,7 +13,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-CUT_NOTE = "The file is incomplete: it ends too early. The picture itself is whole."
+CUT_NOTE = "The file is incomplete: it ends too early. The image itself is whole."
 CHECKSUM_NOTE = "Part of the file's metadata is damaged (wrong checksum) and was ignored."
 
 _END, _START = b"\xff\xd9", b"\xff\xd8"

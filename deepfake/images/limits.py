@@ -47,7 +47,7 @@ def overload(data: bytes, reader: str) -> str | None:
         if too_many(_SCAN, data, MAX_OPEN_SCANS):  # phones and cameras put further pictures behind the first
             first, limit = _first_picture(data)
             if too_many(_SCAN, first, limit):
-                return f"more than {limit} passes over the picture"
+                return f"more than {limit} passes over the image"
         segments, strays = jpeg_segments(data, MAX_SEGMENTS, MAX_STRAYS)
         return _many(segments, MAX_SEGMENTS, "segments") or _many(
             strays, MAX_STRAYS, "bytes between segments"

@@ -37,7 +37,7 @@ from deepfake.images.headers import (
 from deepfake.images.limits import overload
 from deepfake.settings import capped
 
-WANTED = f"Expected a {READABLE} picture."
+WANTED = f"Expected a {READABLE} image."
 
 
 class ImageRefused(UserError):
@@ -53,7 +53,7 @@ def truncated() -> ImageRefused:
     """``truncated``: the picture goes on where the file ends."""
     return ImageRefused(
         "truncated",
-        "The file is incomplete: it ends before the picture does. Copy or download it again.",
+        "The file is incomplete: it ends before the image does. Copy or download it again.",
     )
 
 
@@ -63,7 +63,7 @@ def too_many_bytes(n_bytes: int, max_bytes: int) -> ImageRefused:
     return ImageRefused(
         "too_many_bytes",
         f"The file has {n_bytes / mib:,.1f} MiB; at most {max_bytes / mib:,.1f} MiB are accepted. "
-        "Use a smaller version of the picture.",
+        "Use a smaller version of the image.",
     )
 
 
@@ -72,7 +72,7 @@ def too_many_pixels(max_pixels: int, size: tuple[int, int] | None = None) -> Ima
     found = f"{size[0]:,} x {size[1]:,} pixels" if size else "far too large"
     return ImageRefused(
         "too_many_pixels",
-        f"The picture is {found}; at most {max_pixels / 1e6:,g} million pixels are accepted. "
+        f"The image is {found}; at most {max_pixels / 1e6:,g} million pixels are accepted. "
         "Make it smaller and try again.",
     )
 
@@ -89,12 +89,12 @@ def overloaded(excess: str) -> ImageRefused:
 def failure(data: bytes, reader: str, error: Exception) -> ImageRefused:
     """What a decoder raised, as a refusal."""
     if isinstance(error, MemoryError):
-        return ImageRefused("unreadable", "There is not enough memory for this picture. Use a smaller one.")
+        return ImageRefused("unreadable", "There is not enough memory for this image. Use a smaller one.")
     if looks_cut(data, reader) or "truncated" in str(error):
         return truncated()
     return ImageRefused(
         "unreadable",
-        f"The file starts like a {reader} picture, but is damaged or of a kind that cannot be read here. "
+        f"The file starts like a {reader} image, but is damaged or of a kind that cannot be read here. "
         "Open it in an image editor and save it as JPEG or PNG, or get a fresh copy.",
     )
 
@@ -242,14 +242,14 @@ def _read_file(path: Path, max_bytes: int) -> bytes:
 def _reader_for(data: bytes) -> str:
     kind = identify(data)
     if kind is None:
-        raise ImageRefused("not_an_image", f"The file is not a picture: its content is unknown. {WANTED}")
+        raise ImageRefused("not_an_image", f"The file is not an image: its content is unknown. {WANTED}")
     if kind.reader is None:
         if kind.is_image:
             advice = "Save or export it as JPEG or PNG first."
             raise ImageRefused(
                 "unsupported_format", f"The file is {kind.name}, which cannot be read here. {advice}"
             )
-        raise ImageRefused("not_an_image", f"The file is not a picture: it is {kind.name}. {WANTED}")
+        raise ImageRefused("not_an_image", f"The file is not an image: it is {kind.name}. {WANTED}")
     return kind.reader
 
 
@@ -278,7 +278,7 @@ def _decode(data: bytes, reader: str, max_pixels: int, min_side: int) -> LoadedI
     if frames > 1 and image.format != "MPO":  # a phone's JPEG with a gain map or a preview is no surprise
         notes.insert(0, _frames_note(reader, frames))
     if reader in ("AVIF", "HEIC") and is_hdr(data):
-        notes.append("The picture is made for HDR screens and was not adapted; colours may look flat.")
+        notes.append("The image is made for HDR screens and was not adapted; colours may look flat.")
     notes += damage
     if reader not in ("JPEG", "BMP") and looks_cut(
         data, reader
@@ -339,7 +339,7 @@ def _register_heif() -> None:
         try:
             from pillow_heif import register_heif_opener
         except ImportError as error:
-            text = "HEIC pictures need the package pillow-heif, which is not installed here. Save it as JPEG."
+            text = "HEIC images need the package pillow-heif, which is not installed here. Save it as JPEG."
             raise ImageRefused("unsupported_format", text) from error
         register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
@@ -351,12 +351,12 @@ def _check_size(size: tuple[int, int], max_pixels: int, min_side: int) -> None:
     if min(width, height) < min_side:
         raise ImageRefused(
             "too_small",
-            f"The picture is {width} x {height} pixels. Each side must be at least {min_side} pixels. "
+            f"The image is {width} x {height} pixels. Each side must be at least {min_side} pixels. "
             "Use a larger version of it.",
         )
 
 
 def _frames_note(reader: str, frames: int) -> str:
     if reader == "HEIC":
-        return f"The main one of {frames} pictures used."
+        return f"The main one of {frames} images used."
     return f"First of {frames} {'pages' if reader == 'TIFF' else 'frames'} used."

@@ -240,7 +240,7 @@ def _film(container: InputContainer) -> VideoStream:
     still = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
     films = [stream for stream in container.streams.video if not stream.disposition & still]
     if not films:
-        raise VideoRefused("no_picture", "The file holds sound but no moving pictures. Give a video.")
+        raise VideoRefused("no_picture", "The file holds sound but no moving images. Give a video.")
     best = container.streams.best("video")
     return next((stream for stream in films if stream is best), films[0])
 
@@ -322,7 +322,7 @@ def _too_long(seconds: float | None = None) -> VideoRefused:
 
 
 def _no_picture() -> VideoRefused:
-    return VideoRefused("no_picture", "The video holds no pictures. Copy or download it again.")
+    return VideoRefused("no_picture", "The video holds no images. Copy or download it again.")
 
 
 def _cut_note(seconds: float, whole: float) -> str:

@@ -97,18 +97,18 @@ KINDS: tuple[Kind, ...] = (
     Kind("crop", "Cropping", "Area kept (%)", 100, 40, (90, 75, 60, 40), enlarged_part),
     Kind("grey", "Loss of colour", "Colour taken away (%)", 0, 100, (25, 50, 75, 100),
          _by(fade, 0.0, 1.0)),
-    Kind("blocks", "Small blocks", "Small blocks laid over the picture", 8, 120, (8, 40, 80, 120),
+    Kind("blocks", "Small blocks", "Small blocks laid over the image", 8, 120, (8, 40, 80, 120),
          _BLOCKS["small_holes"]),
     Kind("fog", "Fog", "Density of the fog (%)", 30, 85, (30, 50, 70, 85), _WEATHER["fog"]),
     Kind("snow", "Snow", "Snow cover (100 is the most)", 0, 100, (25, 50, 75, 100),
          _WEATHER["snow"]),
     Kind("rain", "Rain", "Streaks of rain (on 256 x 256 pixels)", 60, 300, (60, 140, 220, 300),
          _WEATHER["rain"]),
-    Kind("text", "Text and watermarks", "Opacity of text over the picture (%)", 15, 60, (15, 30, 45, 60),
+    Kind("text", "Text and watermarks", "Opacity of text over the image (%)", 15, 60, (15, 30, 45, 60),
          OVERLAY["watermark"]),
-    Kind("caption", "Captions", "Height of a caption (% of the picture)", 8, 25, (8, 14, 20, 25),
+    Kind("caption", "Captions", "Height of a caption (% of the image)", 8, 25, (8, 14, 20, 25),
          OVERLAY["caption"]),
-    Kind("sticker", "Stickers", "Stickers laid on the picture", 1, 4, (1, 2, 3, 4), OVERLAY["sticker"]),
+    Kind("sticker", "Stickers", "Stickers laid on the image", 1, 4, (1, 2, 3, 4), OVERLAY["sticker"]),
 )  # fmt: skip
 """The functions are training's, with their ranges, or one of ``primitives``."""
 

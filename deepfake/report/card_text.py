@@ -34,17 +34,17 @@ def training_lines(card: Card) -> tuple[str, ...]:
     lines = [f"Network: {card.architecture}" + _count(contents.get("parameters"), " parameters", ", ")]
     if card.second:
         lines.append(
-            f"Its first network is that of {card.second.main}; what the second says counts "
-            f"{card.second.share:.2f} times as much"
+            f"The first network is that of {card.second.main}; the second counts {card.second.share:.2f} "
+            f"times as much"
         )
-    lines.append(f"It looks at each face at {card.input.size} x {card.input.size} pixels")
+    lines.append(f"Each face is checked at {card.input.size} x {card.input.size} pixels")
     if card.sources and data.get("train_images"):
         named = "; ".join(SOURCE_WORDS.get(source, source) for source in card.sources)
-        lines.append(f"Trained on {_count(data['train_images'], ' pictures')}: {named}")
+        lines.append(f"Trained on {_count(data['train_images'], ' images')}: {named}")
     result = _part(card, "result")
     members = result.get("members")
     if isinstance(members, list):
-        whole = "each of its weights" if result.get("average") else "the mean"
+        whole = "the averaged weights" if result.get("average") else "the mean"
         lines += _member_lines([member for member in members if isinstance(member, dict)], whole)
     elif course := _course(recipe, result):
         lines.append(course[0].upper() + course[1:])
@@ -60,7 +60,7 @@ def _member_lines(members: list[dict[str, Any]], whole: str) -> list[str]:
     lines = []
     for member, weight in zip(members, weights, strict=True):
         course = _course(member.get("recipe") or {}, member.get("result") or {})
-        share = f"{weight:g} of {sum(weights):g} parts of {whole}"
+        share = f"weight {weight / sum(weights):.2g} in {whole}"
         lines.append(f"{member.get('architecture')}, {share}" + (f": {course}" if course else ""))
     return lines
 
@@ -70,17 +70,17 @@ def _course(recipe: dict[str, Any], result: dict[str, Any]) -> str:
     parts = []
     if "weights" in recipe:
         start = recipe["weights"]
-        known = {None: "random weights", "none": "random weights", "imagenet": "what was learnt on ImageNet"}
+        known = {None: "random weights", "none": "random weights", "imagenet": "ImageNet weights"}
         parts.append(f"started from {known.get(start, f'an earlier {start}')}")
     if epochs := result.get("epochs") or recipe.get("epochs"):
-        drawn = _count(recipe.get("epoch_images"), " of") or "all"
-        parts.append(f"{epochs} epochs of {drawn} its training pictures")
+        drawn = _count(recipe.get("epoch_images")) or "all"
+        parts.append(f"{epochs} epochs of {drawn} training images")
         if altered := recipe.get("perturbed"):
             by_source = recipe.get("source_perturbed") or {}
             shares = sorted({altered, *by_source.values()})
             span = " to ".join(dict.fromkeys((format_percent(shares[0]), format_percent(shares[-1]))))
             kinds = ", by kind of source" if len(shares) > 1 else ""
-            parts.append(f"{span} of them altered at random each time{kinds}")
+            parts.append(f"{span} of them perturbed at random each time{kinds}")
     return ", ".join(parts)
 
 
@@ -91,14 +91,14 @@ def calibration_sentence(card: Card) -> str:
         return "The card does not say on what its probabilities were calibrated."
     altered = on.get("perturbed")  # a share, or for older cards whether all were
     share = float(altered) if isinstance(altered, (int, float)) else 0.0
-    copies = f", {format_percent(share)} of them altered copies," if share else ""
+    copies = f", {format_percent(share)} of them perturbed copies," if share else ""
     images = _count(on.get("images")) or "an unknown number of"
     sentence = (
-        f"Its probabilities and thresholds were set on {images} pictures of the part "
+        f"Its probabilities and thresholds were set on {images} images of the split "
         f"{on.get('split', 'not named')}{copies or ','} which it was not trained on."
     )
     if isinstance(reliability := on.get("reliability_outside_band"), (int, float)):
-        sentence += f" There, at least {reliability:.0%} of what it calls fake or real was so."
+        sentence += f" There, at least {reliability:.0%} of its verdicts fake or real are correct."
     return sentence
 
 
@@ -128,8 +128,8 @@ def measured_limits(evaluations: Sequence[Recorded]) -> tuple[str, ...]:
             found = format_interval(auc, "number")
             lines.append(f"{title}: no better than guessing (ROC AUC {found}; 0.5 is guessing)")
         elif each.one_class is not None and accuracy is not None and accuracy < 0.5:
-            what = f"{each.n:,} {each.one_class.lower()} pictures"
-            lines.append(f"{title}: called only {format_metric(accuracy, 'share')} of {what} rightly")
+            what = f"{each.n:,} {each.one_class.lower()} images"
+            lines.append(f"{title}: called only {format_metric(accuracy, 'share')} of {what} correctly")
     return tuple(lines)
 
 

@@ -33,7 +33,7 @@ def context_sentence(scores: pd.DataFrame | None, verdict: Verdict, rules: Rules
             return ""
         found = f" and {whole.found:,} of {whole.generated:,} generated images" if whole.generated else ""
         return (
-            f"Among validation images, it called {whole.called_fake:,} of {whole.scenes:,} photographs of "
+            f"Among validation images, it called {whole.called_fake:,} of {whole.scenes:,} photos of "
             f"scenes fake by the whole image{found}."
         )
     if scores is None or len(verdict.deciding) > 1:
@@ -64,7 +64,7 @@ def context_example(scores: pd.DataFrame | None, p_fake: float = 0.8) -> str:
         return ""
     context = verdict_context(scores, p_fake)
     return (
-        f"Of the {context.n:,} images kept out of training that scored nearest to {format_percent(p_fake)} "
+        f"Of the {context.n:,} validation images that scored nearest to {format_percent(p_fake)} "
         f"({format_percent(context.low)} to {format_percent(context.high)}), {context.n_fake:,} were fake, "
         f"that is {format_percent(context.share_fake)}."
     )

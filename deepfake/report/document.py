@@ -133,9 +133,10 @@ MAX_EXPLAINED = 3
 """Parts whose chart and maps stand in a report; a group photograph would fill a book."""
 _OPACITY = 0.6
 _LIMITS = (
-    "This is a statistical hint from a program, not a proof, and no ground to accuse anybody.",
-    "It looks at faces, some detectors also at the whole picture; other changes are not noticed.",
-    "The probability holds for pictures like those the detector was set on, as many of them fake as there.",
+    "This is a statistical hint from a program, not proof, and not a basis for accusing anyone.",
+    "Detectors look at faces, some also at the whole image; other edits go unnoticed.",
+    "The probability holds for images like those the detector was calibrated on, with the same share of "
+    "fakes.",
 )
 
 
@@ -174,11 +175,11 @@ def make_report(
         ValueError: picture, verdict and card do not belong together, or the stress test was not run.
     """
     if verdict.sha256 != image.facts.sha256 or verdict.model != card.name:
-        raise ValueError("The verdict must be of this picture and by this detector.")
+        raise ValueError("The verdict must be of this image and by this detector.")
     if not verdict.stress:
         raise ValueError("A report needs a verdict after the stress test; see Detector.stressed.")
     blocks = [
-        Heading("Report on a picture"),
+        Heading("Report on an image"),
         Paragraph(name),
         *_verdict_blocks(image, verdict, card),
         *_stress_blocks(verdict, card),
@@ -187,9 +188,9 @@ def make_report(
         Rows(tuple(_file_rows(content, image))),
         Heading("The detector"),
         Rows(tuple(_detector_rows(verdict, card))),
-        Heading("What this cannot tell"),
+        Heading("Limits"),
         Bullets((*_LIMITS, *([card.false_alarms] if card.false_alarms else []))),
-        Paragraph(f"The detector {card.name} does not know:"),
+        Paragraph(f"The detector {card.name} can miss:"),
         Bullets(card.does_not_know),
     ]
     made = f"Made on {date.isoformat()} by deepfake {__version__}."
@@ -198,7 +199,7 @@ def make_report(
 
 def _verdict_blocks(image: LoadedImage, verdict: Verdict, card: Card) -> Iterator[Block]:
     picture = draw_verdict(image.pixels, verdict)
-    yield Pictures((Picture(jpeg_bytes(picture), "jpeg", "The picture with its faces marked"),))
+    yield Pictures((Picture(jpeg_bytes(picture), "jpeg", "The image with its faces marked"),))
     yield Call(verdict.verdict, headline(verdict))
     number = number_line(verdict).replace("**", "")
     score = f"{number} ({verdict.p_fake:.4f}). " if number else ""
@@ -231,10 +232,10 @@ def _score_words(row: PartRow) -> str:
 
 
 def _stress_blocks(verdict: Verdict, card: Card) -> Iterator[Block]:
-    yield Heading("Does the verdict survive small changes?")
+    yield Heading("Stability")
     yield Paragraph(
-        "Each part that was judged was scored again after what messengers and editors do to pictures. A "
-        "verdict that a mild change turns into its opposite is called uncertain."
+        "Each part that was checked was scored again after edits that messengers and editors make. A verdict "
+        "that a mild edit reverses is called uncertain."
     )
     yield Rows(
         tuple(
@@ -254,7 +255,7 @@ def _stress_blocks(verdict: Verdict, card: Card) -> Iterator[Block]:
 def _explanation_blocks(
     verdict: Verdict, card: Card, explanations: Mapping[int, Explanation]
 ) -> Iterator[Block]:
-    yield Heading("Where did the detector look?")
+    yield Heading("Heat maps")
     yield Paragraph(colours_mean(two_networks=card.second is not None))
     for line in filter(None, (left_out_line(verdict, place) for place in range(len(verdict.faces)))):
         yield Paragraph(line)
@@ -262,7 +263,7 @@ def _explanation_blocks(
         who = _who(verdict, place)
         found = explanations.get(place)
         if found is None:
-            yield Paragraph(f"{who}: this could not be worked out.")
+            yield Paragraph(f"{who}: no heat map could be computed.")
             continue
         worth: Sequence[Faithfulness] = (found.grad_cam_worth, found.occlusion_worth)
         pictures = []
@@ -296,7 +297,7 @@ def _left_out(verdict: Verdict) -> Iterator[Block]:
 
 def _file_rows(content: bytes, image: LoadedImage) -> list[tuple[str, str]]:
     prints, compression, exif = hashes(image), read_compression(content), read_exif(content)
-    rows = [("Picture", facts_line(image.facts))]
+    rows = [("Image", facts_line(image.facts))]
     rows += [("SHA-256", prints.sha256), ("Perceptual hash", prints.perceptual)]
     if compression.quality is not None:
         rows.append(
@@ -304,7 +305,7 @@ def _file_rows(content: bytes, image: LoadedImage) -> list[tuple[str, str]]:
         )
     preview = compare_thumbnail(content, image)
     if preview.agrees is not None:
-        rows.append(("Preview in the file", "as the picture" if preview.agrees else "shows another picture"))
+        rows.append(("Preview in the file", "as the image" if preview.agrees else "shows another image"))
     credentials = read_credentials(content, image.facts.format)
     rows += [(f"Credentials: {name}", value) for name, value in credentials.rows]
     rows += list(exif.rows)

@@ -82,7 +82,7 @@ def scores_figure(curves: Mapping[str, pd.DataFrame], axis: str, threshold: floa
         for name, column, colour in (("Fake", "mean_fake", FAKE_COLOUR), ("Real", "mean_real", REAL_COLOUR)):
             if rows[column].isna().all():
                 continue
-            series = f"{name}, {label}" if len(curves) > 1 else f"{name} pictures"
+            series = f"{name}, {label}" if len(curves) > 1 else f"{name} images"
             symbol = SERIES_SYMBOLS[place % len(SERIES_SYMBOLS)]
             dash = dashes[place % len(dashes)]
             _add_line(figure, rows, column, series, colour=colour, symbol=symbol, shown=".3f", dash=dash)
@@ -133,5 +133,5 @@ def _add_line(
         marker={"color": colour, "size": 9, "symbol": symbol},
         name=label,
         hovertemplate=f"%{{x}}<br>%{{y:{shown}}} (95% interval %{{customdata[0]:{shown}}} to "
-        f"%{{customdata[1]:{shown}}})<br>%{{customdata[2]:,}} pictures",
+        f"%{{customdata[1]:{shown}}})<br>%{{customdata[2]:,}} images",
     )

@@ -139,7 +139,7 @@ def _from_dict(contents: dict[str, Any]) -> Robustness:
     numbers = [column for column in CONDITION_COLUMNS if column != "perturbation"]
     table[numbers] = table[numbers].astype(float)
     if table.empty or table["perturbation"].iloc[0] != "clean":
-        raise ValueError("the table does not start with the clean pictures")
+        raise ValueError("the table does not start with the clean images")
     return Robustness(
         model=str(contents["model"]),
         version=str(contents["sha256"]),

@@ -48,9 +48,9 @@ def title_of(perturbation: str) -> str:
     """A perturbation's or an attack's name in words.
 
     >>> title_of("jpeg"), title_of("clean")
-    ('JPEG compression', 'Clean pictures')
+    ('JPEG compression', 'Clean images')
     """
-    return {"clean": "Clean pictures", **_TITLES, **ATTACK_WORDS}.get(perturbation, perturbation)
+    return {"clean": "Clean images", **_TITLES, **ATTACK_WORDS}.get(perturbation, perturbation)
 
 
 def axis_of(perturbation: str) -> str:
@@ -128,10 +128,10 @@ def headline(result: Robustness) -> tuple[str, str]:
         lost = f"No perturbation costs {result.model} more than {MAX_LOSS} of its {word} of {clean:.3f}."
     else:
         named = _listed([f"{_inside(name)} ({values[name]:.3f})" for name in worst.index])
-        lost = f"{result.model} loses most under {named}: {word} at the strongest, {clean:.3f} when clean."
+        lost = f"Weakest of {result.model}: {named}. {word} at full strength, {clean:.3f} when clean."
     if held.empty:
-        return lost, f"It holds under none of them: each costs more than {MAX_LOSS}."
-    return lost, f"It holds under {_listed([_inside(name) for name in held.index])}: at most {MAX_LOSS} lost."
+        return lost, f"Every perturbation costs more than {MAX_LOSS}."
+    return lost, f"Stable (loss of {MAX_LOSS} or less): {_listed([_inside(name) for name in held.index])}."
 
 
 def rule_sentence(result: Robustness) -> str:
@@ -174,8 +174,8 @@ def attack_sentence(result: Robustness) -> str:
         parts.append(f"{100 * mildest['accuracy']:.0f}% under {ATTACK_WORDS[name]}")
     reach = float(table.loc[[found[0]], "amount"].iloc[0])
     return (
-        f"Forced to choose, {result.model} calls {100 * clean:.0f}% of the clean pictures rightly. Changes "
-        f"of {reach:g} of 255, which no eye sees, leave {_listed(parts)}."
+        f"In a forced choice, {result.model} calls {100 * clean:.0f}% of the clean images correctly. Changes "
+        f"of {reach:g} of 255, invisible to people, cut this to {_listed(parts)}."
     )
 
 

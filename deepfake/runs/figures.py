@@ -206,7 +206,7 @@ def strip_figure(epochs: Sequence[dict[str, Any]], labels: Sequence[int]) -> go.
             y=[epoch["strip"]["clean"][place] for epoch in epochs],
             name=f"In truth {word}", legendgroup=word, showlegend=label not in shown, mode="lines+markers",
             line={"color": colour, "width": 1.5, "dash": "solid" if label == 1 else "dot"},
-            hovertemplate=f"in truth {word}<br>epoch %{{x}}: %{{y:.0%}}<extra></extra>",
+            hovertemplate=f"actually {word}<br>epoch %{{x}}: %{{y:.0%}}<extra></extra>",
         )  # fmt: skip
         shown.add(label)
     figure.update_yaxes(**share_axis())

@@ -88,7 +88,7 @@ def run_state(folder: Path, history: History, *, alive: bool) -> RunState:
     if alive:
         return _active(folder, history, process)
     if unlocked:
-        return RunState("running", "It trains, but without a lock, so it cannot be stopped from here.", False)
+        return RunState("running", "Training without a lock, so it cannot be stopped from here.", False)
     kept = _kept(folder, history)
     try:
         recipe = read_settings(folder)
@@ -113,27 +113,27 @@ def process_alive(folder: Path) -> bool:
 
 def _active(folder: Path, history: History, process: dict[str, Any]) -> RunState:
     if (folder / STOP_FILE).exists():
-        return RunState("stopping", "It stops after the current step; the best network is kept.", False)
+        return RunState("stopping", "Stopping after the current step; the best network is saved.", False)
     if process.get("state") == "queued":
         ahead = training_owner(folder.parent).get("run", "another run")
-        return RunState("queued", f"It waits for {ahead} to end, and then starts by itself.", False, True)
+        return RunState("queued", f"Waiting for {ahead} to end; then this run starts.", False, True)
     if not history.start or history.session_time < process.get("since", 0):
-        return RunState("starting", "It reads the data set and builds the network.", False, True)
-    return RunState("running", f"It trains ({owner_words(process)}).", False, True)
+        return RunState("starting", "Reading the dataset and building the network.", False, True)
+    return RunState("running", f"Training in progress ({owner_words(process)}).", False, True)
 
 
 def _ended(history: History, kept: str, left: bool) -> RunState:
     end = history.end
     state, message = end.get("state"), str(end.get("message", ""))
     if state == "finished":
-        early = "It ended early: the last epochs brought no better network." if end.get("early") else ""
-        return RunState("finished", f"{early or 'It went through all its epochs.'} {kept}", False)
+        early = "Training ended early: the last epochs brought no improvement." if end.get("early") else ""
+        return RunState("finished", f"{early or 'Training finished.'} {kept}", False)
     if state == "stopped":
-        return RunState("stopped", f"It was stopped. {kept}{_resume_words(left)}", left)
+        return RunState("stopped", f"Stopped. {kept}{_resume_words(left)}", left)
     if state == "diverged":
-        words = message or "The loss became infinite or no number."
+        words = message or "The loss became infinite or not a number."
         return RunState("diverged", f"{words} Start a new run with a smaller learning rate. {kept}", False)
-    return RunState("failed", f"{message or 'It failed; see its log.'} {kept}", left)
+    return RunState("failed", f"{message or 'Training failed; see the log.'} {kept}", left)
 
 
 def _without_end(process: dict[str, Any], history: History, kept: str, left: bool) -> RunState:
@@ -141,7 +141,7 @@ def _without_end(process: dict[str, Any], history: History, kept: str, left: boo
     if process.get("message"):
         return RunState("failed", f"{process['message']} {kept}", left)
     if process.get("state") == "stopped":
-        return RunState("stopped", f"It was stopped before its first step. {kept}{_resume_words(left)}", left)
+        return RunState("stopped", f"Stopped before the first step. {kept}{_resume_words(left)}", left)
     boot, kills = boot_and_kills()
     free = history.steps["memory_free_mb"] if history.steps else []
     if process.get("boot") and boot and process["boot"] != boot:
@@ -154,17 +154,17 @@ def _without_end(process: dict[str, Any], history: History, kept: str, left: boo
     elif len(free) and free[-1] < 200:
         why = "The process was killed when the machine had almost no memory left."
     else:
-        why = "The process ended without a word: it was killed, or the system ended it."
+        why = "The process ended without a message: it was killed, or the system ended it."
     return RunState("killed", f"{why} {kept}{_resume_words(left)}", left)
 
 
 def _kept(folder: Path, history: History) -> str:
     if not history.epochs or not (folder / "best.keras").is_file():
-        return "No epoch was completed, so no network is kept."
+        return "No epoch was completed, so no network was saved."
     if history.best_epoch == len(history.epochs):
-        return f"The network of epoch {history.best_epoch}, the last and best, is kept."
-    return f"The network of epoch {history.best_epoch}, the best of {len(history.epochs)}, is kept."
+        return f"Best epoch: {history.best_epoch} (last); its network is saved."
+    return f"Best epoch: {history.best_epoch} of {len(history.epochs)}; its network is saved."
 
 
 def _resume_words(left: bool) -> str:
-    return " Resume goes on after the last whole epoch as if nothing had happened." if left else ""
+    return " Resume continues from the last completed epoch." if left else ""

@@ -57,6 +57,6 @@ def as_user_error(error: BaseException, data: Path) -> UserError:
 def _data_gone(data: Path) -> UserError:
     return UserError(
         "data_gone",
-        f"The data set's folder {data} is not there any more, so the run could not go on. Bring it back, "
+        f"The dataset's folder {data} is not there any more, so the run could not go on. Bring it back, "
         "then resume: it goes on after the last whole epoch.",
     )

@@ -81,7 +81,7 @@ def fit_rules(
     scores = small_faces(detector, validation, faces)
     smallest, rows = size_rows(scores, detector.card.thresholds)
     rules = Rules(smallest_face=smallest, by_face_size=rows, command=command)
-    say(f"Looking at {len(scenes)} photographs of scenes.")
+    say(f"Looking at {len(scenes)} photos of scenes.")
     seen = look_at(detector, scenes, smallest)
     real = [*known_real_scores(detector.card, scores), *(score for scene in seen for score in scene.faces)]
     made = look_at(detector, generated, smallest) if generated else []

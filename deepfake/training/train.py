@@ -464,7 +464,7 @@ def _check_same_data(folder: Path, digest: str, root: Path, say: Callable[[str],
         raise TrainingError(
             "other_data",
             f"The Train and Validation images in {root} are not those that the run {folder.name} was started "
-            "with: some have come, gone or changed since, or it is another data set. Bring back what was "
+            "with: some have come, gone or changed since, or it is another dataset. Bring back what was "
             "there, or start a new run.",
         )
 

@@ -283,8 +283,8 @@ class BoundedQueue:
                 if self._inside >= self.most:
                     raise Busy(
                         "busy",
-                        f"{self._inside} pictures are being judged or wait for it: as many as this server "
-                        "takes. Wait a few seconds and upload the picture again.",
+                        f"{self._inside} images are being checked or waiting: the most this server accepts. "
+                        f"Wait a few seconds and upload the image again.",
                     )
                 self._inside += 1
             try:

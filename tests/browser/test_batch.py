@@ -55,7 +55,7 @@ def test_a_zip_then_a_row_then_the_check_page_and_back(page, address, tmp_path):
     page.get_by_role("radio", name="No face").or_(page.get_by_role("button", name="No face")).click()
     expect(page).to_have_url(re.compile("show=No"))
     choose_first_row(page).click()
-    expect(page.get_by_text("A picture of your batch")).to_be_visible()
+    expect(page.get_by_text("An image of your batch")).to_be_visible()
     expect(verdict(page)).to_have_count(1, timeout=WAIT_MS)
 
 
@@ -76,7 +76,7 @@ def test_a_row_opens_with_the_detector_that_judged_it(page, address, tmp_path):
     expect(page).to_have_url(re.compile("threshold=Few"))
     page.keyboard.press("Escape")
     choose_first_row(page).click()
-    expect(page.get_by_text("A picture of your batch")).to_be_visible()
+    expect(page.get_by_text("An image of your batch")).to_be_visible()
     page.get_by_text("Details", exact=True).click()
     expect(page.get_by_text("Detector tiny, few false alarms: fake from 90%")).to_be_visible(timeout=WAIT_MS)
     expect(page).to_have_url(re.compile("threshold=Few"))

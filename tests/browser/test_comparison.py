@@ -35,7 +35,7 @@ def test_two_detectors_then_thresholds_then_false_alarms(page, address, models):
     expect = sync_api.expect
     page.goto(f"{address}/evaluation")
     page.get_by_text("Compare detectors", exact=True).click()
-    said = page.get_by_text(re.compile(r"Of 200 pictures tiny calls .* rightly and zebra"))
+    said = page.get_by_text(re.compile(r"Of 200 images tiny calls .* correctly and zebra"))
     expect(said).to_be_visible(timeout=WAIT_MS)
     before = said.inner_text()
     expect(page).to_have_url(re.compile("view=Compare"), timeout=WAIT_MS)
@@ -51,7 +51,7 @@ def test_two_detectors_then_thresholds_then_false_alarms(page, address, models):
 
     page.get_by_role("tab", name="Curves").click()
     expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=WAIT_MS)
-    page.get_by_role("tab", name="Where they differ").click()
+    page.get_by_role("tab", name="Where detectors differ").click()
     only = page.get_by_role("radio", name="Only zebra right").or_(
         page.get_by_role("button", name="Only zebra right")
     )
@@ -72,11 +72,11 @@ def test_run_reload_record_and_open_a_picture(page, address):
     page.get_by_label("Evaluation name").press("Tab")
     idle(page)
     page.get_by_role("button", name="Evaluate", exact=True).click()
-    expect(page.get_by_text("It goes on when you leave or reload this page.")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("Continues if you leave or reload this page.")).to_be_visible(timeout=WAIT_MS)
     page.reload()
     expect(page.get_by_text("Measured 32 images in")).to_be_visible(timeout=2 * WAIT_MS)
-    page.get_by_role("button", name="Show it").click()
-    expect(page.get_by_text(re.compile("Evaluated on Drawn faces, .*: 32 pictures"))).to_be_visible(
+    page.get_by_role("button", name="Show the result").click()
+    expect(page.get_by_text(re.compile("Evaluated on Drawn faces, .*: 32 images"))).to_be_visible(
         timeout=WAIT_MS
     )
 
@@ -87,15 +87,15 @@ def test_run_reload_record_and_open_a_picture(page, address):
     link = page.get_by_role("link", name="Check it").first
     expect(link).to_be_visible(timeout=WAIT_MS)
     link.click()
-    expect(page.get_by_text(re.compile("A picture of the evaluation Drawn faces"))).to_be_visible(
+    expect(page.get_by_text(re.compile("An image of the evaluation Drawn faces"))).to_be_visible(
         timeout=WAIT_MS
     )
     expect(verdict(page).first).to_be_visible(timeout=2 * WAIT_MS)
-    page.get_by_role("button", name="Close this picture").click()
+    page.get_by_role("button", name="Close this image").click()
     expect(page.get_by_text("Nothing to check yet")).to_be_visible(timeout=WAIT_MS)
 
 
-@pytest.mark.parametrize("tab", ["Numbers", "Curves", "Where they differ"])
+@pytest.mark.parametrize("tab", ["Numbers", "Curves", "Where detectors differ"])
 def test_every_tab_fits_a_phone(page, address, tab):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}/evaluation?view=Compare+detectors&compare-tab={tab.replace(' ', '+')}")

@@ -33,16 +33,16 @@ def test_filter_page_click_audit(page, address):
     expect = sync_api.expect
     page.set_default_timeout(WAIT_MS)
     page.goto(f"{address}/dataset?tab=Pictures")
-    said = page.get_by_text(re.compile(r"^1 to 24 of 97 pictures$"))
+    said = page.get_by_text(re.compile(r"^1 to 24 of 97 images$"))
     expect(said).to_be_visible(timeout=WAIT_MS)
 
     page.get_by_label("Next page").first.click()
-    expect(page.get_by_text("25 to 48 of 97 pictures")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("25 to 48 of 97 images")).to_be_visible(timeout=WAIT_MS)
     expect(page).to_have_url(re.compile("page=2"), timeout=WAIT_MS)
 
-    page.get_by_label("Text in the name").fill("LEAK")
-    page.get_by_label("Text in the name").press("Enter")
-    expect(page.get_by_text("1 to 1 of 1 pictures")).to_be_visible(timeout=WAIT_MS)
+    page.get_by_label("File name contains").fill("LEAK")
+    page.get_by_label("File name contains").press("Enter")
+    expect(page.get_by_text("1 to 1 of 1 images")).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_text("a <b>leak.jpg", exact=True)).to_be_visible(timeout=WAIT_MS)
     expect(page).to_have_url(re.compile("text=LEAK"), timeout=WAIT_MS)
 
@@ -62,7 +62,7 @@ def test_filter_page_click_audit(page, address):
     expect(page.get_by_role("button", name="Audit again")).to_be_visible(timeout=WAIT_MS)
 
 
-@pytest.mark.parametrize("tab", ["Overview", "Pictures", "Audit", "Augmentations"])
+@pytest.mark.parametrize("tab", ["Overview", "Images", "Audit", "Augmentations"])
 def test_every_tab_fits_a_phone(page, address, tab):
     page.set_default_timeout(WAIT_MS)
     page.set_viewport_size({"width": 390, "height": 844})

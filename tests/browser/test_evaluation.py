@@ -43,7 +43,7 @@ def test_deep_link_then_threshold_then_false_alarms(page, address, evaluated):
 
     table = pd.read_csv(evaluated / "scores-set-test.csv")
     alarms = int(((table["label"] == "Real") & (table["p_fake"] >= threshold)).sum())
-    assert f"calls {alarms} of 150 real pictures fake" in said
+    assert f"calls {alarms} of 150 real images fake" in said
 
     page.get_by_role("tab", name="Images").click()
     page.get_by_role("radio", name="Real called fake").or_(

@@ -30,8 +30,8 @@ def address(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def test_choice_of_detector_then_of_perturbation_then_its_link(page, address):
     expect = sync_api.expect
     page.goto(f"{address}/robustness")
-    expect(page.get_by_text("tiny loses most under messenger apps")).to_be_visible(timeout=WAIT_MS)
-    expect(page.get_by_text("weak loses most under messenger apps")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("Weakest of tiny: messenger apps")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("Weakest of weak: messenger apps")).to_be_visible(timeout=WAIT_MS)
     expect(page.locator(".js-plotly-plot")).to_have_count(1, timeout=WAIT_MS)
 
     page.get_by_role("button", name=re.compile("Remove tiny|Delete tiny")).or_(

@@ -93,7 +93,7 @@ def test_start_watch_reload_stop_resume_publish_check(page, address, places, tmp
     expect(badge(page, "Running")).to_be_visible()
     stop(page)
     expect(badge(page, "Stopped")).to_be_visible()
-    expect(page.get_by_text("It was stopped.", exact=False)).to_be_visible()
+    expect(page.get_by_text("Stopped. ", exact=False)).to_be_visible()
     stopped = told(runs / "seen")
     assert stopped[-1]["state"] == "stopped"
 

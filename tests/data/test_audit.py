@@ -99,7 +99,7 @@ def test_lookalikes_with_both_labels_contradict_no_good_word(tmp_path):
     assert [level for level, text in lines if "look the same, but one is labelled Fake" in text] == ["bad"]
     assert "Train/Real/3.png and Validation/Fake/again.png" in " ".join(text for _, text in lines)
     good = [text for level, text in lines if level == "good"]
-    assert any("same bytes are labelled" in text for text in good)
+    assert any("conflicting labels" in text for text in good)
     assert not any("content" in text for text in good)
     many = audit_lines(replace(result, near_found=result.near_found + 1))
     assert any(text.startswith("At least 1 pair") for _, text in many)

@@ -194,9 +194,9 @@ def test_jobs_report_stop_and_fail():
     assert start_job("one", "Working", work) is job  # it runs already
     while job.done != 3:
         time.sleep(0.001)
-    assert job.line("pictures") == "Working: 3 of 10 pictures"
+    assert job.line("images") == "Working: 3 of 10 images"
     job.stop()
-    assert (job.stopping, job.line("pictures")) == (True, "Working: stopping")
+    assert (job.stopping, job.line("images")) == (True, "Working: stopping")
     go.set()
     wait(job)
     assert (job.state, job.done, job.total) == ("stopped", 3, 10)

@@ -101,7 +101,7 @@ def test_faces_in_place_of_the_picture(
     monkeypatch.setattr(gathering, "find_faces", lambda pixels, turned: FaceScan(found, "faces"))
     folder = SourceFolder("one/fake", "faces", "gan", "Fake", validation=0.3, faces=True)
     table = gather([folder], collections, tmp_path / "out", say=quiet)
-    assert len(table) == 24, "two of each picture"
+    assert len(table) == 24, "two of each image"
     assert (
         table.groupby(table["path"].str.extract(r"(n\d+)-face", expand=False))["split"].nunique() == 1
     ).all()

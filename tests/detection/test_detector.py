@@ -165,7 +165,7 @@ def test_the_whole_picture_counts_only_for_pictures_of_the_kind_measured(
     with_rules(tiny, monkeypatch, WHOLE_COUNTS)
     assert tiny.check(picture).verdict == "fake"
     find((0, 0, 70, 70))
-    assert tiny.check(picture).whole is None, "the face is smaller than half of the picture's height"
+    assert tiny.check(picture).whole is None, "the face is smaller than half of the image's height"
     monkeypatch.setattr(tiny, "p_fake", lambda crops: np.array([0.1, 0.1, 0.1, 0.99])[: len(crops)])
     find(LEFT, RIGHT, (100, 60, 170, 130))
     assert tiny.check(picture).whole is None, "more than two faces"
@@ -200,8 +200,8 @@ def test_a_drawn_face_is_no_photograph(
     scoring(tiny, monkeypatch, 0.96)
     verdict = tiny.check(picture)
     assert (verdict.p_fake, verdict.verdict, verdict.faces[0].out_of_scope) == (None, "uncertain", True)
-    assert headline(verdict) == "Uncertain: this does not look like a photograph"
-    assert verdict.warnings[0].startswith("This does not look like a photograph.")
+    assert headline(verdict) == "Uncertain: this does not look like a photo"
+    assert verdict.warnings[0].startswith("This does not look like a photo.")
 
 
 def test_many_faces_have_many_chances(
@@ -274,11 +274,11 @@ def test_the_whole_picture_is_put_to_the_test_where_it_counts(
     find(LEFT)
     judged = tiny.stressed(picture, tiny.check(picture))
     assert [test.call for test in judged.stress] == ["real", "fake"]
-    assert [(part.name, part.p_fake) for part in judged.parts] == [("Face 1", 0.1), ("Whole picture", 0.9)]
+    assert [(part.name, part.p_fake) for part in judged.parts] == [("Face 1", 0.1), ("Whole image", 0.9)]
     assert judged.whole is not None
     assert (judged.verdict, judged.whole.verdict) == (verdict, verdict)
     assert judged.faces[0].verdict == ("uncertain" if verdict == "fake" else "real")
-    assert ("Whole picture would be called likely fake" in stress_line(judged)) == (verdict == "uncertain")
+    assert ("Whole image would be called likely fake" in stress_line(judged)) == (verdict == "uncertain")
 
 
 def test_an_unlike_whole_picture_says_nothing(
@@ -336,7 +336,7 @@ def test_turned_faces_are_scored_upright(tiny: Detector, picture: LoadedImage, f
     verdict = tiny.check(picture)
     upright = np.rot90(crop(picture.pixels, LEFT))
     assert verdict.p_fake == pytest.approx(float(tiny.p_fake([np.ascontiguousarray(upright)])[0]))
-    assert verdict.faces[0].box == LEFT, "boxes refer to the picture as given"
+    assert verdict.faces[0].box == LEFT, "boxes refer to the image as given"
     (warning,) = verdict.warnings
     assert "90 degrees" in warning
     (shown,) = scored_parts(picture.pixels, verdict, every=True)
@@ -530,7 +530,7 @@ def test_evaluation_in_words() -> None:
     rows = [line.split()[-2:] for line in text.splitlines() if line.startswith("  true")]
     assert rows == [["2", "1"], ["1", "1"]]
     assert "recall 0.6667" in lines["Fake: precision 0.6667, recall 0.6667, F1 0.6667, 3 images"]
-    assert "as the starting document computed them" in text
+    assert "as computed in the baseline" in text
 
 
 def test_evaluation_of_one_class_in_words() -> None:

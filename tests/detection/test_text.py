@@ -117,7 +117,7 @@ def test_context_is_silent_where_it_would_mislead():
     assert context_sentence(score_table(), whole) == ""
     rules = Rules(whole=WholeRule(2, 0.3, 0.9, 300, 2, 80, 60))
     assert context_sentence(score_table(), whole, rules) == (
-        "Among validation images, it called 2 of 300 photographs of scenes fake by the whole image "
+        "Among validation images, it called 2 of 300 photos of scenes fake by the whole image "
         "and 60 of 80 generated images."
     )
 
@@ -134,7 +134,7 @@ def test_context_is_silent_where_it_would_mislead():
 def test_many_faces_in_words(fakes, expected, words):
     faces = (*[FACE] * fakes, *[replace(FACE, p_fake=0.1, verdict="real")] * (49 - fakes))
     verdict = replace(VERDICT, faces=faces, expected_fake=expected)
-    assert presentation.scope_line(verdict) == f"49 faces found and judged. {words}"
+    assert presentation.scope_line(verdict) == f"49 faces found and checked. {words}"
 
 
 @pytest.mark.parametrize(
@@ -142,11 +142,11 @@ def test_many_faces_in_words(fakes, expected, words):
     [
         (
             [replace(FACE, p_fake=0.3, verdict="uncertain")],
-            "3 faces found and judged. None of them looks fake, but 1 is uncertain, and so is the picture.",
+            "3 faces found and checked. None of them looks fake, but 1 is uncertain, and so is the image.",
         ),
         (
             [replace(FACE, verdict="uncertain", reason="not_a_photograph")],
-            "2 of 3 faces decide. None of them looks fake, but not all could be judged, so the picture is "
+            "2 of 3 faces decide. None of them looks fake, but not all could be checked, so the image is "
             "uncertain.",
         ),
         (
@@ -190,9 +190,9 @@ def test_rows_say_why_a_score_does_not_decide():
     [
         ({}, "1 face found"),
         ({"faces": (FACE, FACE)}, "2 faces found"),
-        ({"scope": "face_crop"}, "close-up of one face; it was judged as it is"),
-        ({"scope": "face_crop", "photo": (0, 0, 10, 20)}, "it was judged as it is"),
-        ({"scope": "face_crop", "photo": (1, 1, 9, 19)}, "it was judged without its plain margin"),
+        ({"scope": "face_crop"}, "close-up of one face; it was checked as it is"),
+        ({"scope": "face_crop", "photo": (0, 0, 10, 20)}, "it was checked as it is"),
+        ({"scope": "face_crop", "photo": (1, 1, 9, 19)}, "it was checked without its plain margin"),
         ({"scope": "no_face", "faces": ()}, "No face found"),
     ],
 )
@@ -204,12 +204,12 @@ def test_scope_line(changes, words):
     ("counts", "words"),
     [
         (False, "The whole image was checked as well: no sign of AI generation."),
-        (True, "The verdict rests on the whole image (the square in the picture), 97% fake: "),
+        (True, "The verdict rests on the whole image (the marked square), 97% fake: "),
     ],
 )
 def test_scope_line_tells_of_the_whole_picture(counts, words):
     verdict = replace(VERDICT, p_fake=0.97 if counts else 0.9, whole=WholeVerdict(0.97, counts, "fake"))
-    assert presentation.scope_line(verdict).startswith(f"1 face found and judged. {words}")
+    assert presentation.scope_line(verdict).startswith(f"1 face found and checked. {words}")
 
 
 def test_json_holds_every_field_and_refusals():

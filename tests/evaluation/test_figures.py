@@ -195,7 +195,7 @@ def test_confusion_says_counts_and_shares():
         ["<b>0</b><br>0.0%", "<b>1</b><br>100.0%", "<b>3</b><br>75.0%", "<b>1</b><br>25.0%"]
     )
     one = confusion_figure(at_threshold(sort_scores([1], [0.9]), 0.5)).to_json() or ""
-    assert "no such pictures" in one
+    assert "no such images" in one
 
 
 def test_names_are_text():

@@ -62,8 +62,8 @@ def test_kept_apart_as_the_command_line_does(
         measure.start(measure.EvaluationRequest("tiny", tiny_dataset, "other"))
     assert caught.value.code == "busy"
     assert job.state == "running"
-    assert job.line("pictures").startswith(
-        "Evaluating tiny on --odd title, Test, altered copies: loading the net"
+    assert job.line("images").startswith(
+        "Evaluating tiny on --odd title, Test, perturbed copies: loading the net"
     )
     until(lambda: not job.running)
     result = job.result
@@ -71,7 +71,7 @@ def test_kept_apart_as_the_command_line_does(
     assert len(result.left_out) == 1
     assert result.left_out[0].startswith("Test/Fake/broken.png: ")
     ((one,), complaints) = kept_evaluations(load_card("tiny"))
-    assert (one.title, one.n) == ("--odd title, Test, altered copies, run here", 32)
+    assert (one.title, one.n) == ("--odd title, Test, perturbed copies, run here", 32)
     assert complaints == ()
     assert one.verdict_rule["balanced"].decided.n == 32
     assert result.scores == one.scores.read_bytes()

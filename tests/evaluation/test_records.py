@@ -87,7 +87,7 @@ def test_scores_of_another_data_set_are_refused(use_tiny_models: Path, tmp_path:
 def test_source_and_folder_are_read_and_old_cards_have_none(use_tiny_models: Path, tmp_path: Path) -> None:
     card = with_entry(load_card(), tmp_path, table(), source="web", folder="a/b")
     (one,), _ = recorded_evaluations(card)
-    assert (one.source, one.folder, one.title) == ("web", "a/b", "set, Validation, web, altered copies")
+    assert (one.source, one.folder, one.title) == ("web", "a/b", "set, Validation, web, perturbed copies")
     entry = {key: value for key, value in card.evaluations[0].items() if key not in ("source", "folder")}
     (old,), _ = recorded_evaluations(replace(card, evaluations=(json.loads(json.dumps(entry)),)))
     assert (old.source, old.folder, old.title) == ("", "", describe("set", "Validation", True))

@@ -71,7 +71,7 @@ def test_exif_in_words_and_the_place_only_on_request() -> None:
     assert dict(found.rows) == {
         "Camera maker": "Maker",
         "Software": "Editor 1",
-        "Picture taken": "2024:05:06 07:08:09",
+        "Image taken": "2024:05:06 07:08:09",
     }
     assert (found.has_place, found.latitude, found.longitude) == (True, None, None)
     assert "10.5" not in repr(examine(content))
@@ -282,4 +282,4 @@ def test_a_refused_file_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     app.session_state["forensics-two"] = True
     app.run()
     assert not app.exception
-    assert "not a picture" in app.error[0].value
+    assert "not an image" in app.error[0].value

@@ -50,7 +50,7 @@ def test_pieces_in_honest_numbers() -> None:
 def test_a_few_passes_without_an_end_are_looked_at() -> None:
     few, many = (with_scans(SEEDS["jpeg progressive"], n)[:-2] for n in (5, 30))
     assert overload(few, "JPEG") is None
-    assert overload(many, "JPEG") == "more than 20 passes over the picture"
+    assert overload(many, "JPEG") == "more than 20 passes over the image"
     assert overload(many + b"\xff\xd9", "JPEG") is None
 
 

@@ -555,7 +555,7 @@ def test_cmyk_goes_through_its_profile(format: str) -> None:
     assert np.abs(image.pixels[5, 5].astype(int) - 255).max() <= 2
     assert np.abs(image.pixels[5, 24].astype(int) - 162).max() <= 3  # sRGB of L* 66.7
     assert image.pixels[5, 40].max() <= 3
-    assert image.notes == ("The picture is in printing inks (CMYK) and was converted to screen colours.",)
+    assert image.notes == ("The image is in printing inks (CMYK) and was converted to screen colours.",)
 
 
 def test_grey_goes_through_its_profile() -> None:
@@ -616,7 +616,7 @@ def test_first_frame_of_an_animation(format: str, options: dict[str, Any], word:
 def test_a_heic_of_several_pictures_gives_the_main_one() -> None:
     first, *rest = frames(3)
     image = load_image(encode(first, "HEIF", save_all=True, append_images=rest, quality=95, primary_index=1))
-    assert image.notes == ("The main one of 3 pictures used.",)
+    assert image.notes == ("The main one of 3 images used.",)
     assert np.abs(image.pixels[10, 10].astype(int) - [140, 40, 90]).max() <= 3
 
 
@@ -810,7 +810,7 @@ def with_text(data: bytes, checksum: int = 0) -> bytes:
 INTACT: dict[str, tuple[str, Callable[[bytes], bytes]]] = {  # read as if nothing were the matter
     "bytes between segments": ("JPEG", with_strays),
     "fill bytes": ("JPEG", lambda data: data[:2] + b"\xff" * 9 + data[2:]),
-    "70 pictures behind": ("JPEG", lambda data: data + encode(block(), "JPEG", progressive=True) * 70),
+    "70 images behind": ("JPEG", lambda data: data + encode(block(), "JPEG", progressive=True) * 70),
     "text behind a JPEG": ("JPEG", lambda data: data + b"text"),
     "text behind a PNG": ("PNG", lambda data: data + b"text"),
     "text behind a GIF": ("GIF", lambda data: data + b"text"),

@@ -42,7 +42,7 @@ def test_base_rates_follow_share_and_threshold(models: Path) -> None:
             assert not app.exception
             number = expected(models, cut, share / 100)
             assert app.metric[0].value == str(number)
-            assert f"If {share:g}% of pictures are fake, {number} of 100" in shown(app)
+            assert f"If {share:g}% of images are fake, {number} of 100" in shown(app)
             seen.add(number)
     assert len(seen) > 3
 
@@ -67,15 +67,15 @@ def test_the_card_in_words(models: Path) -> None:
     wanted = [
         "12,345 parameters",
         "random weights",
-        "4,321 pictures: face swaps in portraits of celebrities; two",
+        "4,321 images: face swaps in portraits of celebrities; two",
         "7 epochs of all",
         "free <b>",
     ]
-    wanted += ["2,222 pictures of the part Validation, 50% of them altered copies", "Calls hats fake."]
+    wanted += ["2,222 images of the split Validation, 50% of them perturbed copies", "Calls hats fake."]
     assert [each for each in wanted if each not in words] == []
     table = app.dataframe[0].value
     entries = json.loads((models / "card.json").read_text())["evaluations"]
-    assert list(table["Measured on"]) == ["Fakes", "Set, Test, altered copies", "Set, Test"]
+    assert list(table["Measured on"]) == ["Fakes", "Set, Test, perturbed copies", "Set, Test"]
     assert table["Forced-choice accuracy"].iloc[2].startswith(f"{100 * entries[2]['accuracy']:.1f}% (")
     assert table["ROC AUC"].iloc[0] == "-"
 
@@ -87,8 +87,8 @@ def test_limits_are_read_from_what_was_measured(models: Path) -> None:
     able = replace(clean, intervals={**clean.intervals, "roc_auc": (0.51, 0.6)})
     blind = replace(fakes, numbers={**fakes.numbers, "accuracy": 0.168})
     assert measured_limits((guessing, able, blind, replace(fakes, numbers={"accuracy": 0.5}))) == (
-        "Set, Test, altered copies: no better than guessing (ROC AUC 0.410 to 0.520; 0.5 is guessing)",
-        f"Fakes: called only 16.8% of {fakes.n:,} fake pictures rightly",
+        "Set, Test, perturbed copies: no better than guessing (ROC AUC 0.410 to 0.520; 0.5 is guessing)",
+        f"Fakes: called only 16.8% of {fakes.n:,} fake images correctly",
     )
     (named,) = measured_limits([replace(blind, source="sdfd")])
     assert named.startswith("Fakes, sdfd (faces by Stable Diffusion 2.1): called only 16.8%")
@@ -113,16 +113,16 @@ def test_making_tells_of_each_network(use_tiny_models: Path) -> None:
     drawn["source_perturbed"] = {"swaps": 0.65}
     alone = {"recipe": drawn, "result": {"epochs": 6}}
     assert (
-        "Started from an earlier tiny, 6 epochs of 18,000 of its training pictures, "
-        "20% to 65% of them altered at random each time, by kind of source"
+        "Started from an earlier tiny, 6 epochs of 18,000 training images, "
+        "20% to 65% of them perturbed at random each time, by kind of source"
     ) in training_lines(replace(card, contents=alone))
     first = {"architecture": "lite", "weight": 2.0, **alone}
     second = {"architecture": "compact", "recipe": {"weights": None, "epochs": 3, "perturbed": 0.5}}
     lines = training_lines(replace(card, contents={**alone, "result": {"members": [first, second]}}))
-    assert "lite, 2 of 3 parts of the mean: started from an earlier tiny, 6 epochs of 18,000" in lines[-2]
+    assert "lite, weight 0.67 in the mean: started from an earlier tiny, 6 epochs of 18,000" in lines[-2]
     assert lines[-1] == (
-        "compact, 1 of 3 parts of the mean: started from random weights, "
-        "3 epochs of all its training pictures, 50% of them altered at random each time"
+        "compact, weight 0.33 in the mean: started from random weights, "
+        "3 epochs of all training images, 50% of them perturbed at random each time"
     )
 
 
@@ -152,11 +152,11 @@ def test_bayes_by_hand() -> None:
     assert rare.precision is not None
     assert rare.precision.value == pytest.approx(0.009 / (0.009 + 0.0099))
     assert rare.precision.low < rare.precision.value < rare.precision.high
-    assert "48 of 100 pictures called fake are fake and 52 are real" in worth_sentence(rare)
+    assert "48 of 100 images called fake are fake and 52 are real" in worth_sentence(rare)
     assert "189 would be called fake" in worth_sentence(rare)
     assert "more likely real" in meaning_sentence(rare)
     assert "raises the share of fakes from 50.0% to 98.9%" in meaning_sentence(worth(90, 100, 1, 100, 0.5))
-    assert "next to nothing" in meaning_sentence(worth(50, 100, 50, 100, 0.9))
+    assert "almost nothing" in meaning_sentence(worth(50, 100, 50, 100, 0.9))
     nothing = worth(0, 10, 0, 10, 0.5)
     assert nothing.precision is None
     assert meaning_sentence(nothing) == ""

@@ -128,7 +128,7 @@ def test_table_counts_filter_and_downloads(monkeypatch: pytest.MonkeyPatch) -> N
         "Likely real",
         "Could not be checked",
     ]
-    assert "not a picture" in table["Notes"][4]
+    assert "not an image" in table["Notes"][4]
     assert table["Faces"].tolist()[:4] == [1, 1, 0, 1]
     assert table["Image"][0].startswith("data:image/jpeg;base64,")
     counts = [element.value for element in app.markdown if "**1** " in element.value]
@@ -274,10 +274,10 @@ def test_a_picture_of_the_batch_opens_on_the_check_page() -> None:
     app.query_params["in-batch"] = hashlib.sha256(picture(64)).hexdigest()
     app.run()
     assert not app.exception
-    assert "A picture of your batch" in shown(app)
+    assert "An image of your batch" in shown(app)
     assert [element.value for element in app.text] == ["a.png"]
     assert "Likely fake" in app.subheader[0].value
-    press(app, "Close this picture")
+    press(app, "Close this image")
     assert "Nothing to check yet" in shown(app)
     app.query_params["in-batch"] = "0" * 64
     app.run()

@@ -170,8 +170,8 @@ def test_the_whole_picture_has_a_row_of_its_own(tiny_models, tmp_path, monkeypat
     assert not app.exception
     assert ("Likely fake: the whole image" in headings(app)[0]) == (whole > 0.9)
     assert ("Probability that the whole image is fake: **97%**" in shown(app)) == (whole > 0.9)
-    rows = [line for line in shown(app).splitlines() if line.startswith(("Face 1:", "Whole picture:"))]
-    assert [line.split(":")[0] for line in rows] == ["Face 1", "Whole picture"]
+    rows = [line for line in shown(app).splitlines() if line.startswith(("Face 1:", "Whole image:"))]
+    assert [line.split(":")[0] for line in rows] == ["Face 1", "Whole image"]
     assert ("material/warning" if whole > 0.9 else "no sign of AI generation") in rows[1]
 
 
@@ -255,7 +255,7 @@ def test_one_broken_file_spoils_nothing(fixed):
     assert len(headings(app)) == 1
     assert texts(app) == ["broken.png", "good.png", "empty.png"]
     assert len(app.error) == 2
-    assert "not a picture" in app.error[0].value
+    assert "not an image" in app.error[0].value
     assert "Traceback" not in shown(app)
 
 
@@ -542,11 +542,11 @@ def test_a_verdict_is_explained_on_request(use_tiny_models):
     assert "rank correlation" in shown(app)
     assert len([c for c in app.caption if "chance" in c.value]) == 2
     assert [image.proto.imgs[0].alt for image in app.get("image")][-2:] == [
-        "Grad-CAM over whole picture",
-        "Occlusion over whole picture",
+        "Grad-CAM over whole image",
+        "Occlusion over whole image",
     ]
     open_tab(app, 2)
-    assert "no index of its training pictures" in shown(app)
+    assert "no index of its training images" in shown(app)
 
 
 @pytest.fixture
@@ -600,7 +600,7 @@ def test_explanation_starts_with_a_face_that_was_not_left_out(fixed, monkeypatch
     app = explained(upload(page().run(), ("a.png", encoded(noise_image(1, 200, 200)))))
     assert not app.exception
     choice = next(box for box in app.selectbox if box.label == "Which face")
-    assert choice.value == 1, "the first scored higher, but is no photograph"
+    assert choice.value == 1, "the first scored higher, but is no photo"
 
 
 def test_explanation_of_the_whole_picture_where_it_counts(fixed, use_tiny_models, tmp_path, monkeypatch):
@@ -615,7 +615,7 @@ def test_explanation_of_the_whole_picture_where_it_counts(fixed, use_tiny_models
     app = explained(upload(page().run(), ("a.png", encoded(noise_image(1, 200, 200)))))
     assert not app.exception
     choice = next(box for box in app.selectbox if box.label == "Which part")
-    assert (choice.options, choice.value) == (["Face 1", "Whole picture"], 1)
+    assert (choice.options, choice.value) == (["Face 1", "Whole image"], 1)
 
 
 def test_a_fault_in_an_explanation_leaves_the_verdict(fixed, monkeypatch):

@@ -71,7 +71,7 @@ def test_links_of_before_open_the_same_folder(models, tiny_dataset, tmp_path, mo
     monkeypatch.setenv("DEEPFAKE_DATA", str(tiny_dataset.parent))
     monkeypatch.setenv("DEEPFAKE_CACHE", str(tmp_path / "cache"))
     app = page("pages/dataset.py", folder=f"{tiny_dataset.name}/Test")
-    assert {metric.label: metric.value for metric in app.metric}["Pictures"] == "32"
+    assert {metric.label: metric.value for metric in app.metric}["Images"] == "32"
     assert app.selectbox(key="set").value == f"{tiny_dataset.name}/Test"
     assert "folder" not in app.query_params
 

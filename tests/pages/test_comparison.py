@@ -98,19 +98,19 @@ def test_curves(two, members):
 
 
 def test_pictures_on_which_they_differ(two):
-    app = page(view=COMPARE, **{"compare-tab": "Where they differ"})
+    app = page(view=COMPARE, **{"compare-tab": "Where detectors differ"})
     assert not app.exception
     a, b = tables(two)
     right_a, right_b = ((t["p_fake"] >= cut) == t["label"] for t, cut in ((a, 0.5), (b, 0.4)))
     expected = [sum(right_a & right_b), sum(right_a & ~right_b), sum(right_b & ~right_a)]
-    assert [int(count) for count in app.table[0].value["Pictures"]][:3] == expected
+    assert [int(count) for count in app.table[0].value["Images"]][:3] == expected
     app.segmented_control(key="outcome").set_value("Only zebra right").run()
     app.segmented_control(key="truth").set_value("Real").run()
     assert not app.exception
     rows = a[right_b & ~right_a & (a["label"] == 0)]
     assert f"Only zebra right: {len(rows)}." in shown(app)
     frame = app.dataframe[0].value
-    assert set(frame["Picture"]) <= set(rows["image_id"])
+    assert set(frame["Image"]) <= set(rows["image_id"])
     assert (frame["p_fake_a"] - frame["p_fake_b"]).abs().is_monotonic_decreasing
 
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_compared_is_a_sentence(two):
     assert "Choose two detectors or more" in shown(app)
     folder = two / "zebra"
     change_card(folder, evaluations=[scored(folder, 1, 2.0, title="Other")])
-    assert "No two detectors have been evaluated on the same pictures" in shown(page(view=COMPARE))
+    assert "No two detectors have been evaluated on the same images" in shown(page(view=COMPARE))
     shutil.rmtree(folder)
     assert "a comparison takes two" in shown(page(view=COMPARE))
 
@@ -167,7 +167,7 @@ def test_one_class_and_one_picture(two, n):
         entry = {"data": "Set", "split": "Test", "perturbed": False, "scores": "scores-set.csv"}
         numbers = evaluate_scores(table["label"], table["p_fake"], n_bootstrap=10).to_dict()
         change_card(two / name, evaluations=[{**entry, **numbers}])
-    for tab in ("Numbers", "Curves", "Where they differ"):
+    for tab in ("Numbers", "Curves", "Where detectors differ"):
         app = page(view=COMPARE, **{"compare-tab": tab})
         assert not app.exception
         assert "common images are Fake" in shown(app)
@@ -191,7 +191,7 @@ def test_operating_point_on_the_page(two):
     assert alarms == 5
     rows = app.table[0].value["Expected"]
     assert rows["Fakes found, of 100"] == f"{100 * hits / 100:.1f}"
-    assert rows["Real pictures called fake, of 900"] == f"{900 * alarms / 100:.1f}"
+    assert rows["Real images called fake, of 900"] == f"{900 * alarms / 100:.1f}"
     app.button(key="use-threshold").click().run()
     assert app.slider[0].value == pytest.approx(threshold, abs=1e-4)
 
@@ -204,10 +204,10 @@ def test_altered_copies_are_shown_and_a_picture_opens_on_the_check_page(two, tmp
     file.parent.mkdir(parents=True)
     file.write_bytes(encoded(noise_image(3)))
     monkeypatch.setenv("DEEPFAKE_DATA", str(tmp_path / "data"))
-    title = "Set, Test, altered copies"
+    title = "Set, Test, perturbed copies"
     app = page(tab="Images", evaluation=title)
     assert not app.exception
-    assert "Shown are the altered copies" in shown(app)
+    assert "Shows the perturbed copies" in shown(app)
 
     found = recorded_image("tiny", title, image_id)
     assert (found.perturbed, found.label) == (True, 1)
@@ -236,7 +236,7 @@ def test_a_link_names_no_free_path(two, tmp_path, monkeypatch, picture, evaluati
     assert not app.exception
     assert words in shown(app)
     assert "Nothing to check yet" in shown(app)
-    press(app, "Close this picture")
+    press(app, "Close this image")
     assert not app.error
 
 
@@ -262,9 +262,9 @@ def test_an_evaluation_from_the_page(two, tiny_dataset, monkeypatch):
     monkeypatch.setattr(measure, "start", asked.append)
     app = page(view=RUN)
     assert not app.exception
-    assert "32 pictures: 16 fake, 16 real." in shown(app)  # Test to begin with
+    assert "32 images: 16 fake, 16 real." in shown(app)  # Test to begin with
     app.selectbox(key="part-split").set_value("All").run()
-    assert "96 pictures: 48 fake, 48 real. Train is among them" in shown(app)
+    assert "96 images: 48 fake, 48 real. Train is among them" in shown(app)
     app.selectbox(key="part-split").set_value("Test").run()
     press(app, "Evaluate")
     assert not app.exception
@@ -274,10 +274,10 @@ def test_an_evaluation_from_the_page(two, tiny_dataset, monkeypatch):
 @pytest.mark.parametrize(
     ("state", "message", "words", "downloads"),
     [
-        ("finished", "", "Measured 9 images in 2 s. The result is kept on this server", 1),
+        ("finished", "", "Measured 9 images in 2 s. The result is saved on this server", 1),
         ("finished", "It cannot be written.", "not kept. It cannot be written. The scores are", 1),
         ("failed", "There is no detector.", "There is no detector.", 0),
-        ("stopped", "", "Cancelled. Nothing was kept.", 0),
+        ("stopped", "", "Canceled. Nothing was saved.", 0),
     ],
 )
 def test_what_came_of_it(two, tmp_path, monkeypatch, state, message, words, downloads):  # noqa: PLR0917
@@ -294,7 +294,7 @@ def test_what_came_of_it(two, tmp_path, monkeypatch, state, message, words, down
     assert len(app.get("download_button")) == downloads
     if state == "finished" and not message:
         keep_one(tmp_path, monkeypatch)
-        press(app, "Show it")
+        press(app, "Show the result")
         assert not app.exception
         assert app.selectbox(key="evaluation").value == "Set, Test, run here"
 
@@ -321,8 +321,8 @@ def test_what_was_run_here_is_added_to_the_card_or_removed(two, tmp_path, monkey
     keep_one(tmp_path, monkeypatch)
     app = page(evaluation="Set, Test, run here")
     assert not app.exception
-    assert "Run here: kept on this server" in shown(app).replace("**", "")
-    assert "20 pictures (10 fake, 10 real)" in shown(app)
+    assert "Run here: saved on this server" in shown(app).replace("**", "")
+    assert "20 images (10 fake, 10 real)" in shown(app)
     assert (two / "tiny" / "card.json").read_bytes() == before
     press(app, "Remove")
     assert not app.exception
@@ -335,7 +335,7 @@ def test_what_was_run_here_is_added_to_the_card_or_removed(two, tmp_path, monkey
     press(app, "Add to the card")
     assert not app.exception
     assert app.selectbox(key="evaluation").value == "Set, Test"
-    assert "20 pictures (10 fake, 10 real)" in shown(app)
+    assert "20 images (10 fake, 10 real)" in shown(app)
     assert "Set, Test, run here" not in app.selectbox(key="evaluation").options
     titles = [(each["data"], each["n"]) for each in load_card("tiny").evaluations if not each["perturbed"]]
     assert titles == [("Set", 20)]

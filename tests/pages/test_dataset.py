@@ -55,7 +55,7 @@ def press(app: AppTest, label: str) -> AppTest:
 def test_overview_counts(data):
     app = page()
     numbers = {element.label: element.value for element in app.metric}
-    assert (numbers["Pictures"], numbers["Fake"], numbers["Real"]) == ("97", "48", "49")
+    assert (numbers["Images"], numbers["Fake"], numbers["Real"]) == ("97", "48", "49")
     assert app.dataframe[0].value["Fake"].tolist() == [16, 16, 16]
     assert "class index 0" in shown(app)
     press(app, "Shuffle")
@@ -84,8 +84,8 @@ def test_the_first_visit_draws_a_set_and_shows_it(data, monkeypatch):
     assert "Fetch from Kaggle" in {button.label for button in app.button}
     wait_for_demo(app)
     assert not app.exception
-    assert {element.label: element.value for element in app.metric}["Pictures"] == "24"
-    assert "cartoon faces, not photographs" in shown(app)
+    assert {element.label: element.value for element in app.metric}["Images"] == "24"
+    assert "cartoon faces, not photos" in shown(app)
     assert "Fetch from Kaggle" in {button.label for button in app.button}
     assert "Create demo dataset" not in {button.label for button in app.button}
 
@@ -103,7 +103,7 @@ def test_a_cache_that_cannot_be_written_is_a_sentence(data, monkeypatch, tmp_pat
         "ui.choose.make_demo", lambda report: write_demo(own_sets_folder() / "demo", images=12)
     )
     wait_for_demo(press(app, "Try again"))
-    assert {element.label: element.value for element in app.metric}["Pictures"] == "12"
+    assert {element.label: element.value for element in app.metric}["Images"] == "12"
 
 
 def test_a_public_demo_draws_nothing(data, monkeypatch):
@@ -126,39 +126,39 @@ def test_refused_folders_are_a_sentence(data, folder, words):
 
 def test_a_folder_below_a_root(data):
     app = page(folder="drawn/Test")
-    assert {element.label: element.value for element in app.metric}["Pictures"] == "33"
+    assert {element.label: element.value for element in app.metric}["Images"] == "33"
 
 
 def test_filter_sort_and_link(data):
-    app = page(tab="Pictures")
-    assert "1 to 24 of 97 pictures" in shown(app)
-    app = page(tab="Pictures", split="Test", text="LEAK")
+    app = page(tab="Images")
+    assert "1 to 24 of 97 images" in shown(app)
+    app = page(tab="Images", split="Test", text="LEAK")
     app.selectbox(key="class").set_value("Real").run()
-    assert "1 to 1 of 1 pictures" in shown(app)
+    assert "1 to 1 of 1 images" in shown(app)
     assert "leak.png" in [element.value for element in app.text]
     app.selectbox(key="class").set_value("Fake").run()
-    assert "No picture matches" in shown(app)
-    app = page(tab="Pictures", sort="File size", down="true")
+    assert "No images match" in shown(app)
+    app = page(tab="Images", sort="File size", down="true")
     largest = sorted(data.rglob("*.png"), key=lambda path: (-path.stat().st_size, str(path)))
     assert [element.value for element in app.text] == [path.name for path in largest[:24]]
 
 
 def test_open_a_picture_then_go_back(data):
-    app = page(tab="Pictures", text="leak")
+    app = page(tab="Images", text="leak")
     next(button for button in app.button if button.label.startswith("Real")).click().run()
     assert not app.exception
     assert "Test/Real/leak.png" in [element.value for element in app.text]
     assert "Split Test" in shown(app)
     assert "64 x 64 pixels, PNG" in shown(app)
     assert app.query_params["picture"] in ("Test/Real/leak.png", ["Test/Real/leak.png"])
-    linked = page(tab="Pictures", picture="Test/Real/leak.png")
+    linked = page(tab="Images", picture="Test/Real/leak.png")
     assert "64 x 64 pixels, PNG" in shown(linked)
-    press(linked, "All pictures")
-    assert "of 97 pictures" in shown(linked)
+    press(linked, "All images")
+    assert "of 97 images" in shown(linked)
 
 
 def test_a_link_to_a_picture_that_is_not_there(data):
-    assert "not in the data set" in shown(page(tab="Pictures", picture="../../etc/passwd.png"))
+    assert "not in the dataset" in shown(page(tab="Images", picture="../../etc/passwd.png"))
 
 
 def test_audit_runs_and_shows_the_leak(data):
@@ -186,21 +186,21 @@ def test_a_finding_opens_its_picture(data):
     app = page(tab="Audit", list="Leaks")
     next(button for button in app.button if button.label == "Test Real").click().run()
     assert not app.exception
-    assert app.session_state["tab"] == "Pictures"
+    assert app.session_state["tab"] == "Images"
     assert "Test/Real/leak.png" in [element.value for element in app.text]
 
 
 def test_only_one_page_of_pixels_is_read(data, tmp_path):
-    page(tab="Pictures")
+    page(tab="Images")
     assert 0 < len(list((tmp_path / "cache" / "thumbnails").rglob("*.jpg"))) <= 24
-    page(tab="Pictures", page="2")
+    page(tab="Images", page="2")
     assert len(list((tmp_path / "cache" / "thumbnails").rglob("*.jpg"))) <= 48
 
 
 def test_after_an_audit_pictures_have_neighbours(data):
     audit(take_inventory(data))
-    app = page(tab="Pictures", picture="Test/Real/leak.png")
-    assert "Most alike" in shown(app)
+    app = page(tab="Images", picture="Test/Real/leak.png")
+    assert "Similar images" in shown(app)
     assert next(button.label for button in app.button if "bits" in button.label) == "Real, 0 bits"
 
 
@@ -209,7 +209,7 @@ def test_augmentations(data, kind):
     app = page(tab="Augmentations", kind=kind)
     assert "Eight augmented versions" in shown(app)
     assert "quality 75" in shown(app)
-    press(app, "Another picture")
+    press(app, "Another image")
 
 
 def test_a_changed_folder_is_noticed(data):
@@ -218,13 +218,13 @@ def test_a_changed_folder_is_noticed(data):
     import os
 
     os.utime(data / "Test" / "Fake", ns=(1, 10**18))
-    assert {element.label: element.value for element in page().metric}["Pictures"] == "98"
+    assert {element.label: element.value for element in page().metric}["Images"] == "98"
 
 
 def test_names_are_not_markup(data):
     name = "<img src=x onerror=alert(1)> **b** :smile: \n x.png"
     Image.fromarray(noise_image(6)).save(data / "Test" / "Fake" / name.replace("/", ""))
-    app = page(tab="Pictures", text="onerror")
+    app = page(tab="Images", text="onerror")
     assert name in [element.value for element in app.text]
     assert not any(
         "onerror" in str(element.value) for kind in (app.markdown, app.caption) for element in kind
@@ -234,7 +234,7 @@ def test_names_are_not_markup(data):
 def test_broken_pictures_do_not_break_the_page(data):
     for path in (data / "Test" / "Fake").iterdir():
         path.write_bytes(b"")
-    app = page(tab="Pictures", split="Test")
+    app = page(tab="Images", split="Test")
     assert "Cannot be read" in shown(app)
-    app = page(tab="Pictures", picture="Test/Fake/fake_0.png")
+    app = page(tab="Images", picture="Test/Fake/fake_0.png")
     assert "empty" in app.error[0].value

@@ -33,12 +33,12 @@ def test_headline_numbers_stand_beside_the_starting_document(models):
     assert numbers["Forced-choice accuracy"] == f"{100 * card['accuracy']:.1f}%"
     assert numbers["ROC AUC"] == f"{card['roc_auc']:.3f}"
     assert numbers["Equal error rate, EER"] == f"{100 * card['eer']:.1f}%"
-    assert numbers["Pictures"] == "300"
+    assert numbers["Images"] == "300"
     assert len(numbers) == 11
     low, high = card["intervals"]["roc_auc"]
     assert f"{low:.3f} to {high:.3f}" in {element.delta for element in app.metric}
     start = app.table[2].value
-    assert list(start["Starting document"]) == ["0.89", "0.891", "0.860", "10,905"]
+    assert list(start["Baseline"]) == ["0.89", "0.891", "0.860", "10,905"]
     assert start["This evaluation"].iloc[0] == f"{card['seed_protocol']['accuracy']:.3f}"
     assert "stratified bootstrap" in shown(app)
     assert "whole official Test" in shown(app)
@@ -97,20 +97,20 @@ def test_buttons_set_the_threshold(models):
     value: Any = app.slider[0].value
     assert value > 0.5
     assert (real >= value).sum() == 1  # at most 1% of 150, exactly and not as rounded
-    assert "calls 1 of 150 real pictures fake" in shown(app)
+    assert "calls 1 of 150 real images fake" in shown(app)
 
 
 @pytest.mark.parametrize(
     "tab", ["Overview", "Curves", "Operating point", "Calibration", "By source", "Images"]
 )
-@pytest.mark.parametrize("evaluation", ["Set, Test", "Set, Test, altered copies", "Fakes"])
+@pytest.mark.parametrize("evaluation", ["Set, Test", "Set, Test, perturbed copies", "Fakes"])
 def test_every_tab_of_every_evaluation(models, tab, evaluation):
     app = page(tab=tab, evaluation=evaluation)
     assert not app.exception
     assert not app.error
     assert app.selectbox[0].value == evaluation
     if evaluation == "Fakes":
-        assert "All of these pictures are Fake" in shown(app)
+        assert "All of these images are Fake" in shown(app)
     app.slider[0].set_value(0.8).run()
     assert not app.exception
 
@@ -139,18 +139,18 @@ def test_one_class_says_what_is_undefined(models):
 
 
 def test_gap_raises_an_alarm_on_the_overview(models):
-    for title in ("Set, Test", "Set, Test, altered copies"):
+    for title in ("Set, Test", "Set, Test, perturbed copies"):
         app = page(evaluation=title)
         assert not app.exception
         assert len(app.warning) == 1
-        assert "From clean pictures to altered copies" in shown(app)
+        assert "From clean images to perturbed copies" in shown(app)
     assert not page(evaluation="Fakes").warning
 
 
 def test_gap_raises_an_alarm(models):
     app = page(tab="By source")
-    pair = "(Set, Test to Set, Test, altered copies)"
-    assert f"From clean pictures to altered copies {pair}: balanced accuracy falls by" in shown(app)
+    pair = "(Set, Test to Set, Test, perturbed copies)"
+    assert f"From clean images to perturbed copies {pair}: balanced accuracy falls by" in shown(app)
     assert len(app.warning) == 1
     assert "more than 3 points" in shown(app)
     frame = app.dataframe[0].value
@@ -169,9 +169,9 @@ def test_images_of_a_cell_from_its_address(models, cell, label, rising):
     called_fake = cell != "Fakes missed"
     rows = table[(table["label"] == label) & ((table["p_fake"] >= 0.4) == called_fake)]
     expected = rows.sort_values("p_fake", ascending=rising)["image_id"].tolist()
-    assert app.dataframe[0].value["Picture"].tolist() == expected[:24]
+    assert app.dataframe[0].value["Image"].tolist() == expected[:24]
     assert f"{cell}: {len(rows)}." in shown(app)
-    assert "data set is not present" in shown(app)
+    assert "dataset is not on this server" in shown(app)
     downloads: Any = app.get("download_button")
     assert [button.label for button in downloads] == [f"All {len(rows):,} as CSV"]
 
@@ -194,7 +194,7 @@ def test_thumbnails_where_the_data_set_is(models, tmp_path, monkeypatch):
     app = page(tab="Images", cell="Fakes missed", t="0.6")
     assert not app.exception
     assert len(app.get("image")) == 1
-    assert shown(app).count("Not there") == min(24, len(rows)) - 1
+    assert shown(app).count("Not available") == min(24, len(rows)) - 1
     assert first.name in app.text[0].value
 
 
@@ -217,7 +217,7 @@ def test_broken_scores_are_a_sentence_and_the_card_still_speaks(models, content,
     assert words in shown(app)
     assert not app.slider
     assert metrics(app)["Forced-choice accuracy"] != "undefined"
-    other = page(evaluation="Set, Test, altered copies", tab="By source")
+    other = page(evaluation="Set, Test, perturbed copies", tab="By source")
     assert not other.exception
     assert "Set, Test is left out" in shown(other)
 
@@ -230,7 +230,7 @@ def test_an_unreadable_entry_spoils_no_other(models, change):
     assert not app.exception
     assert len(app.warning) == 2
     assert "cannot be read" in app.warning[0].value
-    assert metrics(app)["Pictures"] == "300"
+    assert metrics(app)["Images"] == "300"
 
 
 def test_another_detector_need_not_have_the_same_evaluations(models):
@@ -241,8 +241,8 @@ def test_another_detector_need_not_have_the_same_evaluations(models):
     assert app.selectbox(key="evaluation").value == "Set, Test"
     app.selectbox(key="detector").set_value("zebra").run()
     assert not app.exception
-    assert app.selectbox(key="evaluation").value == "Set, Test, altered copies"
-    assert "300 pictures (150 fake, 150 real)" in shown(app)
+    assert app.selectbox(key="evaluation").value == "Set, Test, perturbed copies"
+    assert "300 images (150 fake, 150 real)" in shown(app)
 
 
 def test_no_evaluation_says_how_to_make_one(use_tiny_models):

@@ -92,9 +92,9 @@ def test_headline_names_what_costs_and_what_does_not(entries):
     values = summary_table(entries, "roc_auc", "strongest")["other"]
     worst, second, third = (f"{values[name]:.3f}" for name in ("Messenger apps", "Noise", "Cropping"))
     assert loses.startswith(
-        f"other loses most under messenger apps ({worst}), noise ({second}) and cropping ({third}): ROC AUC"
+        f"Weakest of other: messenger apps ({worst}), noise ({second}) and cropping ({third}). ROC AUC"
     )
-    assert f"{values['Clean pictures']:.3f} when clean" in loses
+    assert f"{values['Clean images']:.3f} when clean" in loses
     assert "fog" in holds
     assert "messenger" not in holds
     strong = made_result("strong")
@@ -129,7 +129,7 @@ def test_summary_takes_the_strongest_or_the_mean(entries):
     rows = entries[1].result.table.query("perturbation == 'noise'")
     strongest, mean = (summary_table(entries, "accuracy", across) for across in ("strongest", "mean"))
     assert list(strongest.columns) == ["one", "other"]
-    assert strongest.index[0] == "Clean pictures"
+    assert strongest.index[0] == "Clean images"
     assert len(strongest) == len(KINDS) + 1
     assert strongest.loc["Noise", "other"] == rows["accuracy"].iloc[-1]
     assert mean.loc["Noise", "other"] == pytest.approx(rows["accuracy"].mean())
@@ -159,10 +159,10 @@ def test_page_shows_the_shipped_results(models):
     app = page()
     assert not app.exception
     assert app.markdown[0].value.startswith("What breaks a detector?")  # nothing above it
-    assert "tiny loses most under messenger apps" in shown(app)
-    assert "weak loses most under messenger apps" in shown(app)
+    assert "Weakest of tiny: messenger apps" in shown(app)
+    assert "Weakest of weak: messenger apps" in shown(app)
     assert "Verdicts of weak (fake from 0.60, real below 0.40, else uncertain)" in shown(app)
-    assert "Made faces, Validation: 100 fake and 100 real pictures" in shown(app)
+    assert "Made faces, Validation: 100 fake and 100 real images" in shown(app)
     app.multiselect[0].set_value(["weak"]).run()
     assert not app.exception
     assert "tiny loses most" not in shown(app)
@@ -179,11 +179,11 @@ def test_every_tab_from_its_address(models, tab):
     assert not app.error
     if tab == "One perturbation":
         assert app.selectbox[0].value == "noise"
-        assert set(app.dataframe[0].value["Perturbation"]) == {"Clean pictures", "Noise"}
+        assert set(app.dataframe[0].value["Perturbation"]) == {"Clean images", "Noise"}
         assert "Noise (standard deviation" in shown(app)
     if tab == "Attacks":
-        assert "whoever has the network's file" in shown(app)
-        assert "Attacked: 200 of the pictures" in shown(app)
+        assert "someone with the network's file" in shown(app)
+        assert "Attacked: 200 of the images" in shown(app)
     if tab == "Measure":
         assert "DEEPFAKE_DATA" in shown(app)
 
@@ -240,7 +240,7 @@ def test_measured_from_the_page_and_kept_over_a_reload(models, tiny_dataset, mon
     monkeypatch.setenv("DEEPFAKE_DATA", str(tiny_dataset))
     monkeypatch.setattr(job, "sweep", short_sweep)
     app = page(tab="Measure")
-    assert "32 pictures: 16 fake, 16 real." in shown(app)
+    assert "32 images: 16 fake, 16 real." in shown(app)
     app.number_input(key="measure-images").set_value(4).run()
     app.button(key="start-run").click().run()
     assert not app.exception
@@ -252,7 +252,7 @@ def test_measured_from_the_page_and_kept_over_a_reload(models, tiny_dataset, mon
     assert label in again.multiselect[0].options
     again.multiselect[0].set_value([label]).run()
     assert not again.exception
-    assert "2 fake and 2 real pictures" in shown(again)
+    assert "2 fake and 2 real images" in shown(again)
 
 
 def short_sweep(subjects: Any, data: Any, **options: Any) -> Any:
@@ -306,7 +306,7 @@ def test_folder_outside_the_roots_is_refused_on_the_page(models, tiny_dataset, m
     for typed, words in (
         ("../..", "lies outside"),
         ("nothing", "There is no folder"),
-        ("Test", "32 pictures"),
+        ("Test", "32 images"),
     ):
         app = page(tab="Measure", **{"measure-data": typed})
         assert not app.exception

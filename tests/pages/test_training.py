@@ -86,7 +86,7 @@ def test_nothing_yet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_every_view_of_a_run(view: str, folder: Path) -> None:
     trained(folder)
     app = page(run="a", view=view)
-    assert "It was stopped" in text(app)
+    assert "Stopped. " in text(app)
     assert {metric.label: metric.value for metric in app.metric}["ROC AUC, perturbed"] == "0.800", (
         "of the epoch that was kept"
     )

@@ -29,7 +29,7 @@ def test_a_clip_gets_a_timeline_and_a_verdict(use_tiny_models: Path) -> None:
     app = upload("pages/video.py", "<b>a</b>.mp4", clip(0.4))
     assert "No face found: not analyzed" in app.subheader[0].value
     assert "No face was found in any frame" in shown(app).replace("\\", "")
-    assert "Nothing was said of sound" in shown(app).replace("\\", "")
+    assert "Audio, motion and consistency" in shown(app).replace("\\", "")
     assert [element.value for element in app.text] == ["<b>a</b>.mp4"]
     table = app.dataframe[0].value
     assert len(table) == 10
@@ -56,9 +56,9 @@ def test_no_video_is_a_sentence(use_tiny_models: Path) -> None:
 
 def answered(tick: bool) -> AppTest:
     app = upload("pages/check.py", "a.png", encoded(noise_image(1)))
-    next(radio for radio in app.radio if "in truth" in radio.label).set_value("It is real")
+    next(radio for radio in app.radio if "actually" in radio.label).set_value("It is real")
     if tick:
-        next(box for box in app.checkbox if box.label.startswith("Leave the picture")).check()
+        next(box for box in app.checkbox if box.label.startswith("Leave the image")).check()
     next(button for button in app.button if button.label == "Send").click().run()
     assert not app.exception
     return app
@@ -70,7 +70,7 @@ def test_an_answer_leaves_what_was_agreed_to(
 ) -> None:
     monkeypatch.setenv("DEEPFAKE_FEEDBACK", str(tmp_path))
     app = answered(tick)
-    assert f"Your answer was kept{' with' if tick else ', without'} the picture" in shown(app)
+    assert f"Your answer was kept{' with' if tick else ', without'} the image" in shown(app)
     assert not any(button.label == "Send" for button in app.button)
     (line,) = (tmp_path / "feedback.jsonl").read_text().splitlines()
     assert json.loads(line)["truth"] == "real"

@@ -107,7 +107,7 @@ def test_everything_is_in_it(use_tiny_models: Path) -> None:
         "Better than chance",
         "gap +0.51",
     ]
-    wanted += ["do not rely on it", "The two maps disagree", "Face 2: this could not be worked out"]
+    wanted += ["do not rely on it", "The two maps disagree", "Face 2: no heat map could be computed"]
     assert [each for each in wanted if each not in words] == []
     assert "left out here, as it is private" in words
     assert "10.51" not in words
@@ -117,7 +117,7 @@ def test_what_else_the_file_tells_is_in_it(use_tiny_models: Path, monkeypatch: p
     found = Credentials("found", (("Signed by", "A <b>Signer</b>"), ("Generative AI", "yes, it says")), "")
     monkeypatch.setattr("deepfake.report.document.read_credentials", lambda content, kind: found)
     words = Tags(report_html(report(with_preview(noise_image(1, 160, 160), noise_image(9, 160, 160))))).words
-    assert "Preview in the file shows another picture" in words
+    assert "Preview in the file shows another image" in words
     assert "Credentials: Signed by A <b>Signer</b> Credentials: Generative AI yes, it says" in words
 
 
@@ -216,7 +216,7 @@ def test_no_word_of_the_chart_is_cut_off(use_tiny_models: Path) -> None:
 
 def test_what_does_not_belong_together_is_refused(use_tiny_models: Path) -> None:
     content, other = encoded(noise_image(1)), encoded(noise_image(2))
-    with pytest.raises(ValueError, match="must be of this picture"):
+    with pytest.raises(ValueError, match="must be of this image"):
         report(content, verdict=verdict_of(other))
     with pytest.raises(ValueError, match="after the stress test"):
         report(content, verdict=replace(verdict_of(content), stress=()))
@@ -239,7 +239,7 @@ def test_command(
     assert text.count("<img ") == 4  # the picture, its chart, two maps
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF-")
     assert main(["report", str(tmp_path / "b.png"), "--html", str(tmp_path / "b.html")]) == 1
-    assert "not a picture" in capsys.readouterr().err
+    assert "not an image" in capsys.readouterr().err
     assert not (tmp_path / "b.html").exists()
     assert main(["report", str(tmp_path / "a.png"), "--html", str(tmp_path / "no" / "a.html")]) == 1
     assert "There is no folder" in capsys.readouterr().err

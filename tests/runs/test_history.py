@@ -181,7 +181,7 @@ def test_images_keep_the_colour_of_their_class() -> None:
     lines = traces(strip_figure(told, [1, 1, 0]))
     assert [list(line.y) for line in lines] == [[0.1, 0.2], [0.9, 0.9], [0.2, 0.2]]
     assert lines[0].line.color == lines[1].line.color != lines[2].line.color
-    assert [line.name for line in lines if line.showlegend] == ["In truth fake", "In truth real"]
+    assert [line.name for line in lines if line.showlegend] == ["Actually fake", "Actually real"]
 
 
 # Progress and warnings

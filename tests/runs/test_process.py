@@ -122,7 +122,7 @@ def test_data_set_that_vanishes(data: DatasetIndex, folder: Path, monkeypatch: p
     state = runs.open_run("a").state
     assert (state.code, state.resumable) == ("failed", True)
     assert "is not there any more" in state.sentence
-    assert "The network of epoch 1" in state.sentence
+    assert "Best epoch: 1" in state.sentence
 
 
 def test_no_memory(data: DatasetIndex, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +187,7 @@ def test_kill_9_and_resume_equal_an_uninterrupted_run(data: DatasetIndex, folder
     assert done.returncode == -9, done.stderr.decode()[-2000:]
     state = runs.open_run("a").state
     assert (state.code, state.resumable) == ("killed", True)
-    assert "The network of epoch 1" in state.sentence
+    assert "Best epoch: 1" in state.sentence
     with (folder / "a" / "events.jsonl").open("a") as file:
         file.write('{"type": "step", "ti')  # killed within a line
 

@@ -100,7 +100,7 @@ def test_one_run_at_a_time_and_kill_9_frees_the_place(folder: Path) -> None:
         until(lambda: state_of(folder, "third") == "queued")
         assert [name for _, name in run_process.waiting_runs(folder)] == ["second", "third"]
         assert runs.open_run("second").state.code == "queued"
-        assert "waits for first" in runs.open_run("second").state.sentence
+        assert "Waiting for first" in runs.open_run("second").state.sentence
 
         first.kill()
         first.wait()
@@ -170,10 +170,10 @@ def test_failures_in_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("events", "process", "wanted"),
     [
-        ([start(), epoch(1), end("finished")], {}, ("finished", "epoch 1", False)),
+        ([start(), epoch(1), end("finished")], {}, ("finished", "epoch: 1", False)),
         ([start(), epoch(1), end("finished", early=True)], {}, ("finished", "ended early", False)),
-        ([start(), epoch(1), end("stopped")], {}, ("stopped", "Resume goes on", True)),
-        ([start(), end("stopped", best_epoch=0)], {}, ("stopped", "no network is kept", False)),
+        ([start(), epoch(1), end("stopped")], {}, ("stopped", "Resume continues", True)),
+        ([start(), end("stopped", best_epoch=0)], {}, ("stopped", "no network was saved", False)),
         (
             [start(), epoch(1), end("diverged", message="Loss nan.")],
             {},
@@ -184,7 +184,7 @@ def test_failures_in_words(tmp_path: Path) -> None:
             {},
             ("failed", "disk is full", True),
         ),
-        ([start(), epoch(1)], {"state": "running"}, ("killed", "ended without a word", True)),
+        ([start(), epoch(1)], {"state": "running"}, ("killed", "ended without a message", True)),
         ([start(), epoch(1)], {"boot": "other"}, ("killed", "restarted", True)),
         ([start(), epoch(1)], {"memory_kills": -1}, ("killed", "ran out of memory", True)),
         ([], {"state": "stopped"}, ("stopped", "before its first step", False)),

@@ -31,7 +31,7 @@ def test_more_than_it_holds_are_told_at_once_and_places_are_freed() -> None:
         tasks = [threads.submit(work, number) for number in range(5)]
         while queue._inside < 5 or len(working) < 2:
             pass
-        with pytest.raises(Busy, match="5 pictures") as caught, queue.slot():
+        with pytest.raises(Busy, match="5 images") as caught, queue.slot():
             pass
         assert caught.value.code == "busy"
         gate.set()
@@ -87,4 +87,4 @@ def test_a_full_queue_is_a_sentence_beside_the_picture(
     monkeypatch.setattr(detector, "JUDGING", BoundedQueue(0, 0))
     got = judge(Upload("a.png", encoded(noise_image(1))), "tiny", "balanced")
     assert got["error"]["code"] == "busy"
-    assert "upload the picture again" in got["error"]["message"]
+    assert "upload the image again" in got["error"]["message"]

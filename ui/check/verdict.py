@@ -191,7 +191,7 @@ def show_refusal(place: DeltaGenerator, name: str, error: Exception) -> Outcome:
     if isinstance(error, UserError):
         reason = error
     else:
-        logger.error("A picture could not be judged.", exc_info=error)
+        logger.error("An image could not be checked.", exc_info=error)
         reason = UserError("fault", PICTURE_FAULT)
     place.error(escape_markdown(reason.message), icon=":material/image_not_supported:")
     return Outcome(name, error=reason)

@@ -36,8 +36,9 @@ PAIRS_SHOWN, SHOWN = 6, 14
 def show(inventory: Inventory) -> None:
     """A button that starts it, its progress, and what it found."""
     st.write(
-        "Reads every picture once and looks for what makes results false: copies, leaks between splits, "
-        "wrong labels, broken and odd pictures, and clues that give the label away with no look at the face."
+        "Reads every image once and looks for what makes results misleading: copies, leaks between splits, "
+        "wrong labels, broken images, outliers, and shortcuts that reveal the label without looking at the "
+        "face."
     )
     key = f"audit-{cache_name(inventory.root)}"
     result = audit_of(inventory)
@@ -51,12 +52,10 @@ def show(inventory: Inventory) -> None:
             on_click=begin_audit,
             args=(key, inventory, result is not None),
         )
-    show_job(key, "pictures")
+    show_job(key, "images")
     if result is None:
         if not running:
-            st.caption(
-                "About 500 pictures a second on two quiet cores. What was found is kept for next time."
-            )
+            st.caption("About 500 images per second. Results are cached.")
         return
     show_findings(result)
     show_shortcuts(result)
@@ -75,7 +74,7 @@ def begin_audit(key: str, inventory: Inventory, refresh: bool) -> None:
 
 def show_findings(result: Audit) -> None:
     st.subheader("Findings", anchor=False)
-    st.caption(f"Of {result.images:,} pictures.")
+    st.caption(f"Of {result.images:,} images.")
     for level, text in audit_lines(result):
         icon, colour = STYLES[level]
         st.markdown(f":{colour}[{icon}] {escape_markdown(text)}")
@@ -85,13 +84,13 @@ def show_shortcuts(result: Audit) -> None:
     """How far the label can be told without a look at the face."""
     st.subheader("Shortcuts", anchor=False)
     if not result.shortcuts:
-        st.caption("Each class needs 20 readable pictures in a split for this check.")
+        st.caption("Each class needs 20 readable images in a split for this check.")
         return
     st.caption(
-        "A classifier that sees no face, only the facts below, is fitted to four fifths of a split and "
-        "measured on the rest. ROC AUC is the chance that it ranks a random fake above a random real "
-        "picture: 0.5 is guessing. Above 0.6 (dotted) a detector may learn this in place of fakes. The "
-        "framing of the face is not among the clues, and on OpenForensics it alone reaches 0.96: "
+        "A classifier that sees only the properties below, not the face, is fitted to four fifths of a "
+        "split and measured on the rest. ROC AUC is the chance that it ranks a random fake above a random "
+        "real image: 0.5 is guessing. Above 0.6 (dotted) a detector may learn these shortcuts instead of "
+        "the fakes. Face framing is not among the properties; on OpenForensics it alone reaches 0.96: "
         "python -m benchmarks.framing DATA measures it."
     )
     names = [one.split for one in result.shortcuts]
@@ -100,7 +99,9 @@ def show_shortcuts(result: Audit) -> None:
         chosen = st.segmented_control("Split", names, default=names[0], key="shortcut-split", required=True)
     one = next(each for each in result.shortcuts if each.split == chosen)
     chart(
-        shortcut_figure(one), f"shortcuts {chosen}", f"How well each clue alone tells the label in {chosen}"
+        shortcut_figure(one),
+        f"shortcuts {chosen}",
+        f"How well each property alone reveals the label in {chosen}",
     )
     table = shortcut_table(result.shortcuts)
     with st.expander("All splits as a table"):
@@ -114,7 +115,7 @@ def show_shortcuts(result: Audit) -> None:
                 "low": st.column_config.NumberColumn("95% from", format="%.3f"),
                 "high": st.column_config.NumberColumn("95% to", format="%.3f"),
             },
-            alt="ROC AUC of each clue in each split",
+            alt="ROC AUC of each property in each split",
         )
         download("Shortcuts as CSV", table, "shortcuts")
 
@@ -126,17 +127,17 @@ def show_lists(inventory: Inventory, result: Audit) -> None:
     lists = {
         "Copies": copies,
         "Leaks": copies[copies["group"].isin(result.leaks()["group"])],
-        "Nearly alike": pairs,
-        "Nearly alike across splits": pairs[pairs["first_split"] != pairs["second_split"]],
-        "Nearly alike, both labels": shown_pairs(result.near_conflicts()),
-        "Both labels": copies[copies["group"].isin(result.conflicts()["group"])],
+        "Near-duplicates": pairs,
+        "Near-duplicates across splits": pairs[pairs["first_split"] != pairs["second_split"]],
+        "Near-duplicates, both labels": shown_pairs(result.near_conflicts()),
+        "Conflicting labels": copies[copies["group"].isin(result.conflicts()["group"])],
         "Unreadable": result.unreadable,
-        "Out of line": result.out_of_line,
+        "Outliers": result.out_of_line,
     }
     st.subheader("Files", anchor=False)
     filled = {name: table for name, table in lists.items() if len(table)}
     if not filled:
-        st.caption("No file stands out.")
+        st.caption("No outliers found.")
         return
     chosen = st.segmented_control(
         "List", list(filled), default=next(iter(filled)), key="list", bind="query-params", required=True
@@ -169,16 +170,16 @@ def show_suspects(inventory: Inventory) -> None:
     scores = known_scores(inventory, card)
     if scores is None:
         st.caption(
-            "Pictures on which a detector is surest and wrong may be labelled wrongly. "
-            f"{escape_markdown(card.name)} has no scores of this data set yet: choose it under Pictures "
-            "and score them."
+            "Images on which a detector is confident but wrong may be mislabeled. "
+            f"{escape_markdown(card.name)} has no scores of this dataset yet: choose it under Images and "
+            "score them."
         )
         return
     table = suspects(inventory.table, scores)
     st.caption(
-        f"Where {escape_markdown(card.name)} is surest and wrong (score at least {SUSPECT:g} for a Real, "
+        f"Where {escape_markdown(card.name)} is confident but wrong (score at least {SUSPECT:g} for a Real, "
         f"at most {1 - SUSPECT:g} for a Fake): {len(table):,} of {int((~np.isnan(scores)).sum()):,} scored. "
-        "Some are wrong labels, most are the detector's own mistakes: look at them."
+        "Some are wrong labels, most are mistakes of the detector: look at each."
     )
     if table.empty:
         return
@@ -205,7 +206,7 @@ def show_strip(inventory: Inventory, pictures: list[tuple[str, str]], kind: str)
                 if small is None:
                     st.caption("Cannot be read")
                 else:
-                    st.image(small, width=SHOWN_SIDE, alt=f"Picture: {said}")
+                    st.image(small, width=SHOWN_SIDE, alt=f"Image: {said}")
                 show_picture_button(path, said, f"{kind}-{number}")
 
 
@@ -217,21 +218,21 @@ def column_names() -> dict[str, Any]:
         "label": "Label",
         "reason": "Why",
         "value": "Found",
-        "first": "One file",
-        "second": "The other",
-        "bits": "Bits apart (of 64)",
-        "first_split": "Its split",
-        "second_split": "The other's split",
-        "first_label": "Its label",
-        "second_label": "The other's label",
+        "first": "First file",
+        "second": "Second file",
+        "bits": "Bits that differ (of 64)",
+        "first_split": "Split of the first",
+        "second_split": "Split of the second",
+        "first_label": "Label of the first",
+        "second_label": "Label of the second",
     }
 
 
 def show_pairs(inventory: Inventory, pairs: pd.DataFrame) -> None:
     """The nearest pairs, side by side."""
     st.caption(
-        "Perceptual hashes that differ in at most 6 of 64 bits. A fake beside the photograph that it was "
-        "made from belongs here too."
+        "Perceptual hashes that differ in at most 6 of 64 bits. This includes a fake and the photo it was "
+        "made from."
     )
     with st.container(horizontal=True, gap="medium"):
         for number, row in enumerate(pairs.head(PAIRS_SHOWN).to_dict("records")):

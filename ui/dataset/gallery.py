@@ -51,19 +51,19 @@ def show(inventory: Inventory) -> None:
         if found.size:
             show_picture(inventory, table, int(found[0]), card)
             return
-        st.warning("The picture that this link names is not in the data set.", icon=":material/info:")
+        st.warning("The image that this link names is not in the dataset.", icon=":material/info:")
     query = ask_for_query(table, scored=scores is not None)
     rows = select(table, query, card.thresholds if card else None)
     if not rows.size:
-        st.info("No picture matches. Remove a filter.", icon=":material/info:")
+        st.info("No images match. Remove a filter.", icon=":material/info:")
         return
     pages = -(-rows.size // PER_PAGE)
     page = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
     start = (min(page, pages) - 1) * PER_PAGE
-    st.caption(f"{start + 1:,} to {min(start + PER_PAGE, rows.size):,} of {rows.size:,} pictures")
+    st.caption(f"{start + 1:,} to {min(start + PER_PAGE, rows.size):,} of {rows.size:,} images")
     show_thumbnails(inventory, table, rows[start : start + PER_PAGE])
     download_later(
-        f"All {rows.size:,} as CSV", lambda: table.iloc[rows].drop(columns=["modified", "tables"]), "pictures"
+        f"All {rows.size:,} as CSV", lambda: table.iloc[rows].drop(columns=["modified", "tables"]), "images"
     )
 
 
@@ -84,13 +84,13 @@ def ask_for_query(table: pd.DataFrame, *, scored: bool) -> Query:
     if scored:
         verdict = columns[3].selectbox("Verdict", list(VERDICTS), key="verdict", **bound)
     columns = st.columns([2, 1, 1], vertical_alignment="bottom")
-    text = columns[0].text_input("Text in the name", key="text", type="search", **bound)
+    text = columns[0].text_input("File name contains", key="text", type="search", **bound)
     there = [name for name in SORTS if name == "name" or name in table]
     sort: SortName = columns[1].selectbox(
         "Sort by", there, format_func=lambda name: SORTS[name], key="sort", **bound,
-        help=None if set(MEASURED) <= set(there) else "Brightness and sharpness come with an audit.",
+        help=None if set(MEASURED) <= set(there) else "Run an audit to sort by brightness and sharpness.",
     )  # fmt: skip
-    descending = columns[2].toggle("Largest first", key="down", **bound)
+    descending = columns[2].toggle("Descending", key="down", **bound)
     return Query(
         split=split or "",
         source=source or "",
@@ -110,7 +110,7 @@ def ask_for_scores(inventory: Inventory) -> tuple[Card | None, Scores | None]:
         return None, None
     none = "No detector"
     name = st.selectbox(
-        "Verdicts of", [none, *names], key="detector", bind="query-params", on_change=first_page, width=320
+        "Scores from", [none, *names], key="detector", bind="query-params", on_change=first_page, width=320
     )
     if name == none:
         return None, None
@@ -128,15 +128,15 @@ def ask_for_scores(inventory: Inventory) -> tuple[Card | None, Scores | None]:
     if job is None or job.state != "running":
         if scores is not None:
             st.caption(
-                f"Scores recorded in the detector's card, matched by file name, of "
-                f"{int((~np.isnan(scores)).sum()):,} of {len(scores):,} pictures."
+                "Scores recorded in the detector's card, matched by file name, of "
+                f"{int((~np.isnan(scores)).sum()):,} of {len(scores):,} images."
             )
         st.button(
-            f"Score all {len(inventory):,} pictures", icon=":material/speed:", on_click=begin_scoring,
+            f"Score all {len(inventory):,} images", icon=":material/speed:", on_click=begin_scoring,
             args=(key, inventory, card),
-            help="Scores them as face crops, as training and evaluation do. It is kept for next time.",
+            help="Scores them as face crops, as training and evaluation do. Results are cached.",
         )  # fmt: skip
-    show_job(key, "pictures")
+    show_job(key, "images")
     return (card, scores) if scores is not None else (None, None)
 
 
@@ -155,7 +155,7 @@ def open_picture(path: str | None) -> None:
         st.query_params.pop(PICTURE, None)
     else:
         st.query_params[PICTURE] = path
-        st.session_state["tab"] = "Pictures"
+        st.session_state["tab"] = "Images"
 
 
 def show_picture_button(path: str, said: str, key: str) -> None:
@@ -176,7 +176,7 @@ def show_thumbnails(inventory: Inventory, table: pd.DataFrame, rows: NDArray[np.
                 if small is None:
                     st.caption("Cannot be read")
                 else:
-                    st.image(small, width=SHOWN_SIDE, alt=f"{class_name(item['label'])} picture")
+                    st.image(small, width=SHOWN_SIDE, alt=f"{class_name(item['label'])} image")
                 score = item.get("p_fake")
                 said = f" {score:.3f}" if score is not None and not np.isnan(score) else ""
                 show_picture_button(path, f"{class_name(item['label'])}{said}", f"open-{row}")
@@ -187,7 +187,7 @@ def show_picture(inventory: Inventory, table: pd.DataFrame, row: int, card: Card
     """One picture at full size with its facts, verdict and neighbours."""
     item = table.iloc[row]
     path = str(item["path"])
-    st.button("All pictures", icon=":material/arrow_back:", on_click=open_picture, args=(None,))
+    st.button("All images", icon=":material/arrow_back:", on_click=open_picture, args=(None,))
     left, right = st.columns([3, 2], gap="large")
     try:
         image = load_image(inventory.root / path, min_side=1)
@@ -195,9 +195,7 @@ def show_picture(inventory: Inventory, table: pd.DataFrame, row: int, card: Card
         image = None
         left.error(escape_markdown(refusal.message), icon=":material/error:")
     if image is not None:
-        left.image(
-            shrink(image.pixels, PREVIEW_SIDE), alt=f"{class_name(item['label'])} picture at full size"
-        )
+        left.image(shrink(image.pixels, PREVIEW_SIDE), alt=f"{class_name(item['label'])} image at full size")
     with right:
         st.subheader(class_name(item["label"]), anchor=False)
         st.text(path)
@@ -226,20 +224,20 @@ def show_neighbours(inventory: Inventory, table: pd.DataFrame, row: int) -> None
     measures = measures_of(inventory)
     if measures is not None:
         near = neighbours(measures, row)
-        st.subheader("Most alike", anchor=False)
-        st.caption("By how many of 64 bits the perceptual hash differs: 0 to 6 is nearly the same picture.")
+        st.subheader("Similar images", anchor=False)
+        st.caption("By how many of 64 bits the perceptual hash differs: 0 to 6 is nearly the same image.")
     else:
         places = range(max(0, row - 3), min(len(table), row + 4))
         near = [(place, -1) for place in places if place != row]
-        st.subheader("Beside it", anchor=False)
-        st.caption("In the order of names. After an audit the pictures most alike stand here.")
+        st.subheader("Neighbors", anchor=False)
+        st.caption("In order of names. Run an audit to see similar images here.")
     with st.container(horizontal=True, gap="small"):
         for place, bits in near:
             item = table.iloc[place]
             small = thumbnail(inventory.root / str(item["path"]))
             with st.container(width=SHOWN_SIDE, gap="xxsmall"):
                 if small is not None:
-                    st.image(small, width=SHOWN_SIDE, alt=f"{class_name(item['label'])} picture")
+                    st.image(small, width=SHOWN_SIDE, alt=f"{class_name(item['label'])} image")
                 said = str(item["split"]) if bits < 0 else f"{bits} bits"
                 show_picture_button(
                     str(item["path"]), f"{class_name(item['label'])}, {said}", f"near-{place}"

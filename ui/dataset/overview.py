@@ -44,8 +44,8 @@ def ask_for_data_set() -> Path | None:
     if folder is not None:
         if folder == demo_set():
             st.caption(
-                "This set was drawn by the app: cartoon faces, not photographs. It shows what the pages can "
-                "do; what a detector learns from it says nothing about photographs."
+                "This set was drawn by the app: cartoon faces, not photos. It shows what the pages can do; a "
+                "detector trained on it is of no use for photos."
             )
         choose.offer_others()
     return folder
@@ -108,7 +108,7 @@ def show(inventory: Inventory) -> None:
     n_fake = int((table["label"] == 1).sum())
     weight = int(table["n_bytes"].clip(lower=0).sum())
     numbers = {
-        "Pictures": f"{len(table):,}",
+        "Images": f"{len(table):,}",
         "Fake": f"{n_fake:,}",
         "Real": f"{len(table) - n_fake:,}",
         "On disk": format_bytes(weight) if weight < 1e9 else f"{weight / 1e9:.1f} GB",
@@ -118,25 +118,25 @@ def show(inventory: Inventory) -> None:
             st.metric(label, value, border=True, width="stretch")
     show_grids(inventory)
     st.caption(
-        "Label 1 is Fake, 0 is Real. Loaders that number folders by the alphabet, such as Keras', give "
-        "Fake the class index 0 and Real the class index 1."
+        "Label 1 is Fake, 0 is Real. Loaders that number folders alphabetically, such as Keras, give Fake "
+        "class index 0 and Real class index 1."
     )
     ask_for_format()
     by = ask_for_grouping(table)
     counts = counts_table(table, by)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.subheader(f"Pictures by {by}", anchor=False)
-        chart(counts_figure(counts, by), f"counts by {by}", f"Fake and real pictures of each {by}")
+        st.subheader(f"Images by {by}", anchor=False)
+        chart(counts_figure(counts, by), f"counts by {by}", f"Fake and real images of each {by}")
         show_counts(counts, by)
     with right:
         st.subheader("Size of the files", anchor=False)
         chart(bytes_figure(table), "file sizes", "How large the files of each class are")
-        st.caption("Where the two curves differ, the size of a file alone gives its label away.")
+        st.caption("Where the two curves differ, file size alone reveals the label.")
         sizes = sizes_table(table)
         st.dataframe(
             sizes.rename(columns={"size": "Pixels", "format": "Format"}), hide_index=True, height="content",
-            alt="Picture sizes and formats of each class",
+            alt="Image sizes and formats of each class",
             column_config=dict.fromkeys(("Fake", "Real"), st.column_config.NumberColumn(format="localized")),
         )  # fmt: skip
         download("Sizes as CSV", sizes, "sizes")
@@ -161,11 +161,11 @@ def show_counts(counts: pd.DataFrame, by: str) -> None:
             by: st.column_config.TextColumn(by.capitalize()),
             "Fake": st.column_config.NumberColumn(format="localized"),
             "Real": st.column_config.NumberColumn(format="localized"),
-            "images": st.column_config.NumberColumn("Pictures", format="localized"),
+            "images": st.column_config.NumberColumn("Images", format="localized"),
             "share_fake": st.column_config.NumberColumn("Share fake", format="%.1f%%"),
             "n_bytes": st.column_config.NumberColumn("Size in MB", format="%.1f"),
         },
-        alt=f"Pictures of each {by}",
+        alt=f"Images of each {by}",
     )
     download("Counts as CSV", counts, f"counts by {by}")
 
@@ -180,9 +180,9 @@ def show_grids(inventory: Inventory) -> None:
             st.markdown(f"**{name}**")
             pictures = readable([paths[row] for row in sample_rows(inventory.table, label, draw)])
             if pictures:
-                st.image(contact_sheet(pictures, 3), alt=f"{len(pictures)} {name.lower()} pictures at random")
+                st.image(contact_sheet(pictures, 3), alt=f"{len(pictures)} {name.lower()} images at random")
             else:
-                st.caption("There is none that can be read.")
+                st.caption("None of them can be read.")
     st.button("Shuffle", icon=":material/shuffle:", on_click=lambda: st.session_state.update(grid=draw + 1))
 
 
@@ -192,24 +192,24 @@ PREVIEW_SIDE = 256
 def show_augmentations(inventory: Inventory) -> None:
     """What the recipe `compact` shows of one picture, and every perturbation at rising strength."""
     st.write(
-        "Photographs reach people resized, recompressed, filtered and cropped. The recipe *compact* "
-        "therefore varies every picture before the network sees it, never twice alike."
+        "Photos on the web are resized, recompressed, filtered and cropped. The recipe *compact* therefore "
+        "augments every image differently each time."
     )
     draw = int(st.session_state.get("variation", 0))
     left, right = st.columns([1, 3], vertical_alignment="bottom")
     with left:
         label = st.segmented_control(
-            "Picture of the class", [1, 0], format_func=class_name, default=1,
+            "Image of the class", [1, 0], format_func=class_name, default=1,
             key="example", bind="query-params", required=True,
         )  # fmt: skip
     with right:
         st.button(
-            "Another picture", icon=":material/shuffle:",
+            "Another image", icon=":material/shuffle:",
             on_click=lambda: st.session_state.update(variation=draw + 1),
         )  # fmt: skip
     rows = sample_rows(inventory.table, label, draw, most=1)
     if not rows.size:
-        st.info("There is no picture of this class.", icon=":material/info:")
+        st.info("There is no image of this class.", icon=":material/info:")
         return
     name = str(inventory.table["path"].iloc[int(rows[0])])
     st.text(name)
@@ -220,10 +220,10 @@ def show_augmentations(inventory: Inventory) -> None:
         return
     st.subheader("Eight augmented versions", anchor=False)
     st.caption(
-        "A random part of the picture, mirrored half of the time; two of three are perturbed, some of the "
-        "others recompressed."
+        "A random crop, flipped half of the time; two in three are perturbed, some of the others "
+        "recompressed."
     )
-    st.image(training_samples(pixels, draw), alt="The picture as eight epochs of training see it")
+    st.image(training_samples(pixels, draw), alt="Eight augmented versions of the image")
     kind = st.segmented_control(
         "Perturbation", list(PERTURBATIONS), format_func=KIND_WORDS.__getitem__, default="colour", key="kind",
         bind="query-params", required=True,

@@ -39,7 +39,7 @@ def show_differing(
     counts = agreement_table(table, pair.a, pair.b)
     st.subheader("Agreement", anchor=False)
     st.table(
-        counts.rename(columns={"outcome": "Called", "images": "Pictures", "fake": "Fake", "real": "Real"})
+        counts.rename(columns={"outcome": "Called", "images": "Images", "fake": "Fake", "real": "Real"})
         .map(lambda cell: f"{cell:,}" if isinstance(cell, int) else cell)
         .set_index("Called"),
         width="content",
@@ -49,12 +49,12 @@ def show_differing(
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="bottom")
     with left:
         outcome = st.segmented_control(
-            "Pictures to show", list(titles)[1:], default=list(titles)[1], key="outcome", bind="query-params",
+            "Images to show", list(titles)[1:], default=list(titles)[1], key="outcome", bind="query-params",
             required=True, on_change=first_page,
         )  # fmt: skip
     with right:
         kind = st.segmented_control(
-            "In truth", ["All", "Fake", "Real"], default="All", key="truth", bind="query-params",
+            "Actual class", ["All", "Fake", "Real"], default="All", key="truth", bind="query-params",
             required=True, on_change=first_page,
         )  # fmt: skip
     rows = outcome_images(table, titles.get(outcome, (True, False)))
@@ -97,7 +97,7 @@ def show_comparison(cards: Mapping[str, Card]) -> None:
         {
             "Numbers": lambda: show_numbers(found, pair),
             "Curves": lambda: show_curves(comparison.evaluations, thresholds, f"{title} compared"),
-            "Where they differ": lambda: show_differing(comparison, pair, thresholds, shared[title]),
+            "Where detectors differ": lambda: show_differing(comparison, pair, thresholds, shared[title]),
         },
         key="compare-tab",
     )
@@ -108,13 +108,12 @@ def show_nothing_shared(cards: Mapping[str, Card]) -> None:
         if len(cards) < 2:
             st.markdown(
                 f"**There is one detector here, {escape_markdown(next(iter(cards)))}; a comparison takes "
-                "two.** Train and publish another one:"
+                "two.** Train and publish another:"
             )
             st.code("python -m deepfake train DATA --run NAME --publish NAME", language="bash")
             return
         st.markdown(
-            "**No two detectors have been evaluated on the same pictures.** Measure "
-            "each of them on the same data set:"
+            "**No two detectors have been evaluated on the same images.** Evaluate both on the same dataset:"
         )
         st.code(
             "\n".join(
@@ -161,7 +160,7 @@ def ask_what(
             key="members",
             bind="query-params",
             placeholder="None: choose two or more",
-            help="An ensemble is several detectors asked as one. Each member's probability is turned into a "
+            help="An ensemble combines several detectors. Each member's probability is turned into a "
             "logit (its log odds), the logits are averaged, and the mean is turned back into a probability.",
         )
     if len(members) == 1:
@@ -180,7 +179,7 @@ def loaded_comparison(
     return _loaded_comparison(key, members, recorded, cards)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Matching the pictures and computing intervals")
+@st.cache_resource(max_entries=8, show_spinner="Matching the images and computing intervals")
 def _loaded_comparison(
     key: tuple[object, ...],
     members: tuple[str, ...],
@@ -219,8 +218,8 @@ def ask_for_thresholds(comparison: LoadedComparison) -> dict[str, float]:
                 st.button(title, key=f"preset-{number}", on_click=set_thresholds, args=(values,))
         if ENSEMBLE in comparison.prepared.names:
             st.caption(
-                "The ensemble's thresholds at the cards' settings are the means of its members' (as logits); "
-                "no picture was used to choose them."
+                "The ensemble's thresholds at the cards' settings are the means of its members' thresholds "
+                "(as logits); they were not fitted on any images."
             )
     return found
 
@@ -235,7 +234,7 @@ def ask_for_pair(found: Comparison) -> PairComparison:
     if len(found.pairs) == 1:
         return found.pairs[0]
     by_title = {f"{pair.a} and {pair.b}": pair for pair in found.pairs}
-    title = st.selectbox("Set against each other", list(by_title), key="pair", bind="query-params")
+    title = st.selectbox("Compare pairwise", list(by_title), key="pair", bind="query-params")
     return by_title.get(title, found.pairs[0])
 
 
@@ -245,7 +244,7 @@ def show_numbers(found: Comparison, pair: PairComparison) -> None:
     st.subheader("Side by side", anchor=False)
     st.table(text.side_by_side(found).set_index("Metric"), width="content")
     st.caption(
-        f"{found.n:,} pictures ({found.n_fake:,} fake, {found.n_real:,} real); 95% intervals by stratified "
+        f"{found.n:,} images ({found.n_fake:,} fake, {found.n_real:,} real); 95% intervals by stratified "
         f"bootstrap, {found.n_bootstrap:,} resamples. Accuracies at the thresholds above."
     )
     download("Metrics as CSV", text.metrics_table(found), "compared metrics")
@@ -260,9 +259,8 @@ def show_numbers(found: Comparison, pair: PairComparison) -> None:
         download("Differences as CSV", text.differences_table(pair), f"{pair.a} minus {pair.b}")
     with right:
         st.markdown(
-            "Both detectors were asked about the same pictures, so what makes a picture hard for both "
-            "cancels: each resample draws the same pictures for both (paired bootstrap). A line that does "
-            "not reach 0 is a difference that other pictures of the same kind would most likely show too. "
-            "Of the Brier "
-            "score, less is better.\n\n" + escape_markdown(text.mcnemar_sentence(pair))
+            "Both detectors scored the same images, so an image that is hard for both does not count: each "
+            "resample draws the same images for both (paired bootstrap). Where a line does not reach 0, "
+            "other images of the same kind would most likely show the difference too. For the Brier score, "
+            "lower is better.\n\n" + escape_markdown(text.mcnemar_sentence(pair))
         )

@@ -73,9 +73,10 @@ def show_curves(
         panels.append(
             Panel(
                 "Scores of each class",
-                "Where the scores lie. Fakes left of the threshold are missed; real ones right raise alarms.",
+                "Distribution of scores. Fakes left of the threshold are missed; real images right of it are "
+                "false alarms.",
                 histogram_figure(evaluation.histogram, metrics.threshold),
-                "Histogram of the scores of fake and of real pictures with the threshold",
+                "Histogram of the scores of fake and of real images with the threshold",
                 lambda: evaluation.histogram,
             )
         )
@@ -100,23 +101,23 @@ def curve_panels(
     return [
         Panel(
             "ROC",
-            "How many fakes are found against how many real pictures are called fake. Up left is good; the "
-            "dotted line is guessing.",
+            "Recall (fakes found) against the false-positive rate (real images called fake). Upper left is "
+            "better; the dotted line is guessing.",
             roc_figure(roc, now, drawn),
             f"ROC curve {of}: fakes found against false alarms",
             lambda: stacked(roc),
         ),
         Panel(
             "Precision and recall",
-            "How many of the pictures called fake are fake, against how many fakes are found. Up right is "
-            "good; the dotted line is guessing.",
+            "Precision (share of images called fake that are fake) against recall (fakes found). Upper right "
+            "is better; the dotted line is guessing.",
             precision_recall_figure(precision, now, drawn),
             f"Precision-recall curve {of}: share of fakes among those called fake, against fakes found",
             lambda: stacked(precision),
         ),
         Panel(
-            "Both errors (DET)",
-            "Fakes missed against false alarms; the axes stretch small rates. Down left is good.",
+            "DET curve",
+            "Fakes missed against false alarms; normal-deviate axes. Lower left is better.",
             det_figure(det, now, drawn),
             f"Detection error trade-off {of}: fakes missed against false alarms",
             lambda: stacked(det),
@@ -135,7 +136,7 @@ def show_panel(panel: Panel, title: str) -> None:
     st.subheader(panel.title, anchor=False)
     st.caption(panel.caption)
     if panel.figure is None:
-        st.info("Too few thresholds make both kinds of errors here to draw a curve.")
+        st.info("Too few errors of both kinds to draw a curve.")
         return
     chart(panel.figure, f"{title} {panel.title}", panel.alt)
     download_later(f"{panel.title} as CSV", panel.table, f"{title} {panel.title}")
@@ -161,13 +162,11 @@ def show_calibration(evaluation: LoadedEvaluation, metrics: ThresholdMetrics, ca
     with right:
         st.subheader("Before and after", anchor=False)
         show_quality(before, after, card)
-        share = f"{100 * labels.mean():.0f}% of these pictures are fake."
+        share = f"{100 * labels.mean():.0f}% of these images are fake."
         st.markdown(
-            "Each dot holds the pictures of one range of scores. On the dotted line a score can be taken "
-            "at its "
-            "word: of the pictures scored 80%, 80% are fake. Below the line the detector cries fake too "
-            "easily, above it too seldom. Long lines rest on few pictures. It holds for this mix: "
-            + escape_markdown(share)
+            "Each dot stands for the images in one range of scores. On the dotted line scores are exact: of "
+            "the images scored 80%, 80% are fake. Below the line scores are too high, above it too low. Long "
+            "bars mean few images. Valid for this mix:  " + escape_markdown(share)
         )
     left, _ = st.columns([3, 2], gap="large")
     with left:
@@ -190,17 +189,14 @@ def show_quality(before: CalibrationQuality, after: CalibrationQuality, card: Ca
     ]
     st.table(pd.DataFrame(rows).set_index("Less is better"), width="content")
     st.caption(
-        "ECE: how far scores are from the truth on average. Brier: mean squared distance of the score "
-        "from the "
-        "truth. NLL: the same in a measure that punishes certainty in the wrong. The order of the "
-        "pictures, and "
-        "so ROC AUC, is the same before and after."
+        "ECE: average gap between scores and reality. Brier: mean squared error of the score. NLL: penalizes "
+        "confident mistakes. Calibration does not change the order of the images, so ROC AUC stays the same."
     )
     bias = card.bias
     st.markdown(
         f"Temperature: **{card.temperature:.2f}**{f', bias: **{bias:+.2f}**' if bias else ''}, fitted on "
         + escape_markdown(
-            "validation pictures; a temperature above 1 tones the detector's certainty down, below 1 up."
+            "validation images; a temperature above 1 lowers the detector's confidence, below 1 raises it."
         )
         + (
             escape_markdown(" A bias above 0 moves all scores towards fake, below 0 towards real.")
@@ -215,28 +211,28 @@ def show_abstaining(evaluation: LoadedEvaluation, metrics: ThresholdMetrics) -> 
     table = coverage_risk(evaluation.table["label"], evaluation.table["p_fake"], metrics.threshold)
     st.subheader("Accuracy when abstaining", anchor=False)
     st.caption(
-        "If only the most certain pictures were judged and the rest called uncertain: how many of those "
-        f"judged would be judged wrongly. Certain means far from the threshold of {metrics.threshold:.3f}."
+        "If only the most certain images were decided and the rest called uncertain: the share of wrong "
+        f"decisions. Certain means far from the threshold of {metrics.threshold:.3f}."
     )
     chart(
         coverage_risk_figure(table),
         f"{evaluation.title} abstaining",
-        "Errors among the pictures judged against the share of pictures judged",
+        "Errors among the images decided against the share of images decided",
     )
     download("Abstaining as CSV", table, f"{evaluation.title} abstaining")
 
 
 def show_operating_point(evaluation: LoadedEvaluation) -> None:
     """The operator names the false alarms and the share of fakes; the page names the threshold."""
-    st.subheader("How many false alarms can you live with?", anchor=False)
+    st.subheader("How many false alarms are acceptable?", anchor=False)
     left, right = st.columns(2, gap="medium")
     alarms = left.number_input(
-        "Real pictures called fake, at most (%)", 0.0, 100.0, 1.0, 0.1, "%.2f", key="alarms",
-        bind="query-params", help="The false-alarm rate: of 100 real pictures, how many may be called fake.",
+        "Max. real images called fake (%)", 0.0, 100.0, 1.0, 0.1, "%.2f", key="alarms",
+        bind="query-params", help="The false-alarm rate: of 100 real images, how many may be called fake.",
     )  # fmt: skip
     base = right.number_input(
         "Expected share of fakes (%)", 0.01, 99.99, 5.0, 1.0, "%.2f", key="fakes",
-        bind="query-params", help="The base rate: of 100 pictures that you will check, how many are fake.",
+        bind="query-params", help="The base rate: of 100 images that you will check, how many are fake.",
     )  # fmt: skip
     try:
         threshold = threshold_for(evaluation.table, alarms / 100)
@@ -252,10 +248,8 @@ def show_operating_point(evaluation: LoadedEvaluation) -> None:
     table = rows.drop(columns=["value", "low", "high"]).rename(columns={"95 % interval": "95% interval"})
     st.table(table.set_index("Outcome"), width="content")
     st.caption(
-        "Expected numbers with 95% intervals. They suppose that the pictures are like those of this "
-        "evaluation; "
-        "only the share of fakes is yours. The threshold was chosen on these very pictures, which "
-        "flatters it a "
-        "little."
+        "Expected numbers with 95% intervals, for images like those of this evaluation and the share of "
+        "fakes you set. The threshold was chosen on these same images, so the numbers are slightly "
+        "optimistic."
     )
     download("Expected numbers as CSV", rows, f"{evaluation.title} operating point")

@@ -30,7 +30,7 @@ def show_images(evaluation: LoadedEvaluation, recorded: Recorded, threshold: flo
     """The images of a cell that the visitor chooses."""
     # The address holds the words, so they stay free of counts.
     cell: ConfusionCell = st.segmented_control(
-        "Pictures to show", list(CELLS), format_func=lambda name: CELLS[name], default="missed", key="cell",
+        "Images to show", list(CELLS), format_func=lambda name: CELLS[name], default="missed", key="cell",
         bind="query-params", required=True, on_change=first_page,
     )  # fmt: skip
     rows = cell_images(evaluation.by_class, threshold, cell)
@@ -58,19 +58,19 @@ def show_gallery(
         name: of the CSV.
     """
     if rows.empty:
-        st.info("There is none at this threshold.", icon=":material/info:")
+        st.info("No images at this threshold.", icon=":material/info:")
         return
     start, shown = one_page(rows)
     if len(scores) > 1:
-        st.caption(escape_markdown(f"The numbers of a picture: {' | '.join(scores.values())}."))
+        st.caption(escape_markdown(f"The numbers of an image: {' | '.join(scores.values())}."))
     captions = [" | ".join(f"{p_fake:.3f}" for p_fake in row) for row in shown[list(scores)].to_numpy()]
     show_thumbnails(shown, captions, recorded, detector)
     st.caption(f"{start + 1:,} to {start + len(shown):,} of {len(rows):,}")
     columns = {
         "Rank": range(start + 1, start + len(shown) + 1),
-        "Picture": shown["image_id"],
+        "Image": shown["image_id"],
         **{column: shown[column] for column in scores},
-        "In truth": words(shown),
+        "Actual class": words(shown),
         "Source": shown["source"],
         "Split": shown["split"],
     }
@@ -81,10 +81,10 @@ def show_gallery(
         height="content",
         column_config={
             "Rank": number(width="small"),
-            "Picture": st.column_config.TextColumn(width="medium"),
+            "Image": st.column_config.TextColumn(width="medium"),
             **{column: number(heading, format="%.4f") for column, heading in scores.items()},
         },
-        alt="These pictures with their scores",
+        alt="These images with their scores",
     )
     download_later(f"All {len(rows):,} as CSV", lambda: rows.assign(label=words(rows)), name)
 
@@ -114,25 +114,25 @@ def show_thumbnails(rows: pd.DataFrame, captions: Sequence[str], recorded: Recor
         detector: whose evaluation it is.
     """
     if not allowed_roots():
-        st.caption("The data set is not present on this server, so names and scores are shown only.")
+        st.caption("This dataset is not on this server; only names and scores are shown.")
         return
     files = [
         (str(name), caption, find_image(str(name), str(source), recorded.folder))
         for name, source, caption in zip(rows["image_id"], rows["source"], captions, strict=True)
     ]
     if not any(path for *_, path in files):
-        st.caption("None of these pictures lies in the data folder of this server.")
+        st.caption("None of these images is in the data folder of this server.")
         return
     if recorded.perturbed:
-        st.caption("Shown are the altered copies, as they were scored.")
+        st.caption("Shows the perturbed copies, as they were scored.")
     with st.container(horizontal=True, gap="small"):
         for image_id, caption, path in files:
             small = thumbnail(str(path), path.stat().st_mtime_ns, recorded.perturbed) if path else None
             with st.container(width=THUMBNAIL, gap=None):
                 if small is None:
-                    st.caption("Not there")
+                    st.caption("Not available")
                 else:
-                    st.image(small, width=THUMBNAIL, alt=f"Picture: {caption}")
+                    st.image(small, width=THUMBNAIL, alt=f"Image: {caption}")
                 st.text(f"{caption} {Path(image_id).name}", width=THUMBNAIL)
                 if small is not None:
                     values = (image_id, recorded.title, detector)

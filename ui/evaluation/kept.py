@@ -18,7 +18,7 @@ FAULT = "kept-fault"
 def show_kept(card: Card, recorded: Recorded) -> None:
     """Says that the evaluation is in no card, and offers to add it to the card or to remove it."""
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown("**Run here:** kept on this server, not part of the detector's card.")
+        st.markdown("**Run here:** saved on this server, not in the detector's card.")
         if not is_demo():
             st.button(
                 "Add to the card",

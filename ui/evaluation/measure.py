@@ -26,7 +26,7 @@ def show_measuring(cards: Mapping[str, Card], first: str) -> None:
         with st.container(border=True):
             st.markdown(f"**{escape_markdown(job.about.detector)} on {escape_markdown(job.about.name)}**")
             if job.running:
-                follow_job(measure.JOB, "pictures", note=LEAVE)
+                follow_job(measure.JOB, "images", note=LEAVE)
                 return
             show_outcome(job)
     ask_and_start(cards, first)
@@ -36,28 +36,28 @@ def show_outcome(job: Job) -> None:
     """What came of it, and the scores."""
     request, result = job.about, job.result
     if job.state == "stopped":
-        st.info("Cancelled. Nothing was kept.", icon=":material/info:")
+        st.info("Canceled. Nothing was saved.", icon=":material/info:")
     elif job.state == "failed":
         st.error(escape_markdown(job.message), icon=":material/error:")
     elif result.not_kept:
         st.warning(
-            escape_markdown(f"Measured, but not kept. {result.not_kept} The scores are below."),
+            escape_markdown(f"Evaluated, but not saved. {result.not_kept} The scores are below."),
             icon=":material/warning:",
         )
     else:
         st.success(
-            f"Measured {job.done:,} images in {job.seconds:.0f} s. The result is kept on this "
-            "server, apart from the detector's card.",
+            f"Measured {job.done:,} images in {job.seconds:.0f} s. The result is saved on this server, not "
+            f"in the detector's card.",
             icon=":material/check_circle:",
         )
         st.button(
-            "Show it",
+            "Show the result",
             type="primary",
             on_click=show_recorded,
             args=(request.detector, f"{request.name}, {RUN_HERE}"),
         )
     if result is not None and result.left_out:
-        with st.expander(f"{len(result.left_out):,} pictures could not be read and are in no number"):
+        with st.expander(f"{len(result.left_out):,} images could not be read and are not counted"):
             st.code("\n".join(result.left_out[:MAX_NAMED]), language=None)
     with st.container(horizontal=True):
         if result is not None:
@@ -83,7 +83,7 @@ def ask_and_start(cards: Mapping[str, Card], first: str) -> None:
     with left:
         name = ask_for_detector(list(cards), first)
     data = choose.ask_for_data(
-        left, "data-folder", command='python -m deepfake evaluate DATA --record "Name of the data set"'
+        left, "data-folder", command='python -m deepfake evaluate DATA --record "Name of the dataset"'
     )
     if data is None:
         return
@@ -91,11 +91,11 @@ def ask_and_start(cards: Mapping[str, Card], first: str) -> None:
         split = choose.ask_for_split(data.table, "part-split", "Test")
         source = choose.ask_for_source(data.table, "part-source")
         perturbed = st.toggle(
-            "Altered copies",
+            "Perturbed copies",
             key="altered",
             bind="query-params",
-            help="Scores one altered copy of each picture instead: recompressed, blurred, recoloured and the "
-            "like. The copy follows from the picture's content, so everyone measures the same ones.",
+            help="Scores one perturbed copy of each image instead: recompressed, blurred, recoloured and the "
+            "like. The copy follows from the image's content, so everyone measures the same ones.",
         )
         title = st.text_input("Evaluation name", data.root.name, max_chars=80, key=f"title-{data.root}")
     if choose.show_part(data, split, source) is None:

@@ -44,6 +44,7 @@ def ask_for_evaluation(
         label,
         list(by_title),
         index=list(by_title).index(first.title),
+        format_func=lambda title: texts.readable_title(by_title[title]),
         key="evaluation",
         bind="query-params",
         on_change=on_change,
@@ -68,7 +69,7 @@ def show_verdict_rule(recorded: Recorded, rules: Mapping[OperatingPoint, RuleMet
     """What the verdicts on these images are, by the thresholds that every other page and command uses."""
     if not rules:  # an older card, and no scores
         return
-    st.subheader("What the verdicts are", anchor=False)
+    st.subheader("Verdicts", anchor=False)
     st.table(texts.rule_table(rules).set_index("Verdicts at"), width="content")
     st.caption(escape_markdown(f"In brackets: 95% intervals. {texts.RULE_MEANING}"))
     download("Verdicts as CSV", texts.rule_numbers(rules), f"{recorded.title} verdicts")
@@ -86,12 +87,12 @@ def show_overview(
         low_fpr = evaluation.low_fpr if evaluation is not None else None
     table = texts.headline_table(recorded, low_fpr)
     st.caption(
-        f"Forced choice: every image called fake or real at {recorded.threshold:.3f}, a threshold that no "
-        "verdict uses. All others need no threshold. The question marks say what each one means."
+        f"Forced choice: every image called fake or real at {recorded.threshold:.3f}, a threshold that "
+        f"verdicts do not use. The other numbers need no threshold. The question marks explain each number."
     )
     meanings = {text.key: text.meaning for text in texts.METRIC_TEXTS}
     rows = list(table.to_dict("records"))
-    rows.append({"key": "n", "metric": "Pictures", "shown": f"{recorded.n:,}", "interval": ""})
+    rows.append({"key": "n", "metric": "Images", "shown": f"{recorded.n:,}", "interval": ""})
     for start in range(0, len(rows), 4):
         for column, row in zip(st.columns(4), rows[start : start + 4], strict=False):
             column.metric(
@@ -108,11 +109,11 @@ def show_overview(
     for note in recorded.notes:
         st.caption(escape_markdown(note))
     download("Headline numbers as CSV", table.drop(columns=["key"]), f"{recorded.title} headline")
-    st.subheader("Beside the starting document", anchor=False)
-    st.table(texts.starting_table(recorded).set_index("Computed its way"), width="content")
+    st.subheader("Comparison with the baseline", anchor=False)
+    st.table(texts.starting_table(recorded).set_index("Computed as in the baseline"), width="content")
     st.caption(escape_markdown(texts.difference_sentence(recorded)))
     if recorded.command:
-        with st.expander("How to make these numbers again"):
+        with st.expander("How to reproduce these numbers"):
             st.code(recorded.command, language="bash", wrap_lines=True)
 
 
@@ -126,7 +127,7 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
             f"{recorded.title} confusion matrix",
             f"Confusion matrix at threshold {metrics.threshold:.3f}: {texts.confusion_sentence(metrics)}",
         )
-        st.caption("Counts, and shares of the true class. The tab Images shows the pictures of each cell.")
+        st.caption("Counts, and shares of the true class. The tab Images shows the images of each cell.")
     with right:
         st.subheader("Classification report", anchor=False)
         report = report_table(metrics)
@@ -135,7 +136,7 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
             "precision": "Precision",
             "recall": "Recall",
             "f1": "F1",
-            "images": "Pictures",
+            "images": "Images",
         }
         st.table(
             report.assign(
@@ -147,8 +148,8 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
             width="content",
         )
         st.caption(
-            "Precision: of the pictures called so, the share that is. Recall: of the pictures that are, the "
-            "share called so. F1: their harmonic mean."
+            "Precision: share of predicted positives that are correct. Recall: share of actual positives "
+            "that were found. F1: their harmonic mean."
         )
         download("Report as CSV", report, f"{recorded.title} report")
 
@@ -205,7 +206,7 @@ def show_subsets(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> 
         height="content" if len(table) <= MAX_ROWS_SHOWN else 400,
         column_config={
             "part": st.column_config.TextColumn("Evaluated on", width="medium"),
-            "images": number("Pictures", format="localized"),
+            "images": number("Images", format="localized"),
             **{
                 name: number(title, format="%.1f%%" if name in shares else "%.3f")
                 for name, title in SUBSET_METRICS.items()
@@ -214,7 +215,7 @@ def show_subsets(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> 
         alt="The same numbers for every evaluation and source",
         placeholder="",
     )
-    st.caption("Empty where a class that the number needs is missing. The CSV holds the intervals too.")
+    st.caption("Empty where a number needs a class that is missing. The CSV includes the intervals.")
     download("Table as CSV", table, "by source")
     show_gaps(good, metrics)
 
@@ -225,8 +226,8 @@ def show_gaps(good: Sequence[tuple[Recorded, SortedScores]], metrics: ThresholdM
     st.subheader("Gaps", anchor=False)
     if not found:
         st.caption(
-            "To see how far the detector falls, record the same data set clean and with --perturbed, or its "
-            "Validation and its Test."
+            "To see how much accuracy drops, record the same dataset clean and with --perturbed, or both "
+            "Validation and Test."
         )
         return
     for gap in found:

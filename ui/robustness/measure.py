@@ -25,7 +25,7 @@ def show_progress() -> None:
     """How far the measurement is, for whoever opens the page; nothing where none is under way."""
     if measuring():
         with st.container(border=True):
-            follow_job(JOB, "pictures", note=LEAVE)
+            follow_job(JOB, "images", note=LEAVE)
 
 
 def measuring() -> bool:
@@ -42,8 +42,9 @@ def show_last_run() -> None:
     names, data = escape_markdown(", ".join(job.about.models)), job.about.data
     if job.state == "finished":
         st.success(
-            f"Measured {names} on {escape_markdown(data)}: {job.total:,} pictures in "
-            f"{format_duration(job.seconds)}. The results stand under Detectors until this server stops.",
+            f"Measured {names} on {escape_markdown(data)}: {job.total:,} images in "
+            f"{format_duration(job.seconds)}. Choose the results under Detectors; they are available until "
+            "the server stops.",
             icon=":material/check_circle:",
         )
         st.download_button(
@@ -55,7 +56,7 @@ def show_last_run() -> None:
             icon=":material/download:",
         )
     elif job.state == "stopped":
-        st.info(f"The measurement of {names} was cancelled; nothing of it is kept.", icon=":material/info:")
+        st.info(f"The measurement of {names} was canceled; nothing was saved.", icon=":material/info:")
     else:
         st.error("The last measurement failed.", icon=":material/error:")
         st.text(job.message)
@@ -78,8 +79,8 @@ def show_form(names: list[str]) -> None:
     with right:
         source = choose.ask_for_source(data.table, "measure-source")
     images = left.number_input(
-        "Pictures at most", 2, MAX_IMAGES, 100, step=50, key="measure-images",
-        help="Half of them fake, half real, where there are enough of both.",
+        "Max. images", 2, MAX_IMAGES, 100, step=50, key="measure-images",
+        help="Half of them fake, half real, if there are enough of both.",
     )  # fmt: skip
     part = choose.show_part(data, split, source)
     if part is None:
@@ -90,9 +91,9 @@ def show_form(names: list[str]) -> None:
     ):
         begin(models, part, data_title(part, split, source), int(images))
     st.caption(
-        "Use pictures that the detector was not trained on. A picture takes one to three seconds for each "
-        "detector on two processor cores. It goes on when you leave the page."
-        + (" Another measurement is under way; one runs at a time." if busy else "")
+        "Use images that the detector was not trained on. Each image takes one to three seconds per detector "
+        "on two CPU cores. The test continues if you leave the page."
+        + (" Another measurement is running; only one runs at a time." if busy else "")
     )
 
 

@@ -33,7 +33,7 @@ from ui.page import escape_markdown
 
 EXAMPLE_WIDTH = 150
 AUC_MEANING = (
-    "ROC AUC: the chance that a fake picture scores higher than a real one; 0.5 is guessing, 1 is perfect. "
+    "ROC AUC: the chance that a fake image scores higher than a real one; 0.5 is guessing, 1 is perfect. "
     "Forced-choice accuracy: images called correctly where each is called fake or real at one threshold "
     "(`balanced` in the card). Verdicts are another rule: fake from one threshold, real below a lower one, "
     "uncertain between. Decided: images given a verdict. Correct: of those, the share that is right."
@@ -56,7 +56,7 @@ def show_map(entries: Sequence[Entry]) -> None:
         )
     with right:
         across: Across = st.segmented_control(
-            "At which strength",
+            "Strength",
             list(ACROSS_WORDS),
             format_func=lambda name: ACROSS_WORDS[name],
             default="strongest",
@@ -67,7 +67,7 @@ def show_map(entries: Sequence[Entry]) -> None:
     summary = summary_table(entries, measure, across)
     if summary.isna().all(axis=None):
         st.info(
-            "ROC AUC is undefined for pictures of one class. Choose another number.", icon=":material/info:"
+            "ROC AUC is undefined for images of one class. Choose another number.", icon=":material/info:"
         )
         return
     chart(
@@ -75,7 +75,7 @@ def show_map(entries: Sequence[Entry]) -> None:
         "robustness map",
         f"Map of {MEASURE_WORDS[measure]} by perturbation and detector; the table below holds its numbers",
     )
-    st.caption(f"The darker, the more is lost; the darkest is guessing (0.5) or worse. {AUC_MEANING}")
+    st.caption(f"Darker = larger loss; the darkest is guessing (0.5) or worse. {AUC_MEANING}")
     with st.expander("All numbers with their 95% intervals"):
         show_table(entries)
         st.caption(
@@ -105,7 +105,7 @@ def show_table(entries: Sequence[Entry], perturbations: Sequence[str] | None = N
             "Mean score of Real": _with_interval(table, "mean_real"),
             "Mean score of Fake": _with_interval(table, "mean_fake"),
             "Forced choices changed": _with_interval(table, "flipped", percent=True),
-            "Pictures": table["n"],
+            "Images": table["n"],
         }
     )
     st.dataframe(
@@ -156,25 +156,25 @@ def show_example(name: str) -> None:
     axis = axis_of(name)
     with st.container(horizontal=True, gap="small"):
         for shown, file in files:
-            alt = "The drawn picture, clean" if shown == "Clean" else f"{title_of(name)}: {axis} {shown}"
+            alt = "The drawn image, clean" if shown == "Clean" else f"{title_of(name)}: {axis} {shown}"
             with st.container(width=EXAMPLE_WIDTH, gap=None):
                 st.image(file, width=EXAMPLE_WIDTH, alt=alt)
                 st.caption(escape_markdown(shown))
-    st.caption(f"A drawn picture under each strength. The numbers are: {escape_markdown(axis)}.")
+    st.caption(f"An example image at each strength. The numbers are: {escape_markdown(axis)}.")
 
 
 CURVES: tuple[tuple[Measure, str, str, str], ...] = (
     (
         "accuracy",
         "Forced-choice accuracy",
-        "Every image called fake or real at one threshold, which no verdict uses. Bars are 95% intervals; "
-        "dotted is guessing.",
+        "Every image called fake or real at one threshold, which verdicts do not use. Bars are 95% "
+        "intervals; dotted is guessing.",
         "Accuracy",
     ),
     (
         "roc_auc",
         "ROC AUC",
-        "How well fakes and real pictures are told apart whatever the threshold.",
+        "How well fakes and real images are separated, at any threshold.",
         "ROC AUC",
     ),
     (
@@ -186,7 +186,7 @@ CURVES: tuple[tuple[Measure, str, str, str], ...] = (
     (
         "correct",
         "Verdicts: correct",
-        "Of the images given a verdict, those given the right one.",
+        "Of the images given a verdict, the share that is correct.",
         "Share of verdicts that are correct",
     ),
 )
@@ -205,7 +205,7 @@ def show_curves(entries: Sequence[Entry], name: str, axis: str) -> None:
                 st.caption(meaning)
                 drawn = ranked if metric == "roc_auc" else curves
                 if not drawn:
-                    st.info("Undefined: all pictures are of one class.", icon=":material/info:")
+                    st.info("Undefined: all images are of one class.", icon=":material/info:")
                     continue
                 chart(
                     curve_figure(drawn, metric, axis),
@@ -214,14 +214,14 @@ def show_curves(entries: Sequence[Entry], name: str, axis: str) -> None:
                 )
     st.subheader("Mean scores", anchor=False)
     st.caption(
-        "Which way the scores drift. Where both lines rise, real pictures come to look fake; where both "
-        "fall, fakes slip through."
+        "Which way the scores drift. Where both lines rise, real images start to look fake; where both fall, "
+        "fakes slip through."
     )
     thresholds = {entry.result.threshold for entry in entries}
     chart(
         scores_figure(curves, axis, thresholds.pop() if len(thresholds) == 1 else None),
         f"scores {name}",
-        f"Mean scores of fake and of real pictures against strength: {title_of(name)}",
+        f"Mean scores of fake and of real images against strength: {title_of(name)}",
     )
 
 
@@ -243,10 +243,10 @@ def show_behind(entries: Sequence[Entry], names: Sequence[str], title: str) -> N
 def show_attacks(entries: Sequence[Entry]) -> None:
     """What attacks are, and accuracy and ROC AUC against how much they may change."""
     st.markdown(
-        "Blur and compression happen by chance. An attack is made on purpose: whoever has the network's file "
-        "computes, for each picture, the faint pattern that pushes the score furthest to the wrong side. "
-        "The picture looks the same to a person. FGSM takes one step (Goodfellow et al., 2015), PGD ten "
-        "smaller ones (Madry et al., 2018). Both change the picture as the network sees it, after resizing."
+        "Blur and compression happen by chance. An attack is deliberate: someone with the network's file "
+        "computes, for each image, the faint pattern that pushes the score furthest in the wrong direction. "
+        "The image looks the same to a person. FGSM takes one step (Goodfellow et al., 2015), PGD ten "
+        "smaller ones (Madry et al., 2018). Both change the image as the network sees it, after resizing."
     )
     there = [
         name
@@ -267,6 +267,6 @@ def show_attacks(entries: Sequence[Entry]) -> None:
     )
     tables = (entry.result.table for entry in entries)
     counts = {int(n) for table in tables for n in table.loc[table["perturbation"] == name, "n"]}
-    st.caption(f"Attacked: {' or '.join(f'{n:,}' for n in sorted(counts))} of the pictures.")
+    st.caption(f"Attacked: {' or '.join(f'{n:,}' for n in sorted(counts))} of the images.")
     show_curves(entries, name, EPSILON_AXIS)
     show_behind(entries, there, "attacks")

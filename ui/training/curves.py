@@ -28,11 +28,11 @@ def show_step_curves(run: Run) -> None:
     """Loss and accuracy per step."""
     history = run.history
     if not history.steps or not len(history.steps["total"]):
-        st.info("The curves begin with the first steps.", icon=":material/show_chart:")
+        st.info("Curves appear after the first steps.", icon=":material/show_chart:")
         return
     weight = st.slider(
         "Smoothing of the curves per step", 0.0, 0.99, 0.9, step=0.01, key="smoothing", bind="query-params",
-        help="How much of the past each point keeps. The faint line is what was measured.",
+        help="Weight of earlier steps in each point. The faint line is unsmoothed.",
     )  # fmt: skip
     pairs: list[tuple[str, Any, str]] = [
         ("Training loss per step", run_figures.steps_figure(history, "loss", weight), _last(history, "loss")),
@@ -74,15 +74,15 @@ def show_machine(run: Run) -> None:
     """Processor, memory and speed as the process noted them."""
     history = run.history
     if not history.steps or not len(history.steps["total"]):
-        st.info("Measurements of the machine begin with the first steps.", icon=":material/memory:")
+        st.info("Measurements of this machine appear after the first steps.", icon=":material/memory:")
         return
     pairs: list[tuple[str, Any, str]] = [
-        ("Images per second", run_figures.rate_figure(history), "while training, validation left out")
+        ("Images per second", run_figures.rate_figure(history), "while training, without validation")
     ]
     for column, title, axis, scale, meaning in (
-        ("cores", "Processor cores kept busy", "Cores", 1.0, "by this run"),
-        ("memory_mb", "Memory of the run", "GB", 1 / 1024, "held by this run"),
-        ("memory_free_mb", "Memory still free on the machine", "GB", 1 / 1024, "left by all programs"),
+        ("cores", "CPU cores in use", "Cores", 1.0, "by this run"),
+        ("memory_mb", "Memory used by the run", "GB", 1 / 1024, "by this run"),
+        ("memory_free_mb", "Free memory on this machine", "GB", 1 / 1024, "not used by any program"),
     ):
         if np.isfinite(history.steps[column]).any():
             pairs.append((title, run_figures.column_figure(history, column, axis, scale), meaning))
@@ -122,7 +122,7 @@ def show_confusion(run: Run) -> None:
     """The confusion matrix after an epoch; the latest where nobody has moved the slider."""
     epochs = run.history.epochs
     if not epochs:
-        st.info("The confusion matrix comes with the end of the first epoch.", icon=":material/grid_on:")
+        st.info("The confusion matrix appears after the first epoch.", icon=":material/grid_on:")
         return
     count, last = len(epochs), st.session_state.get("confusion-last", 0)
     if st.session_state.get("confusion-epoch", 0) in (0, last) or last > count:
@@ -161,8 +161,8 @@ def show_strip(run: Run) -> None:
     told = [epoch for epoch in history.epochs if epoch.get("strip")]
     if not strip or not told:
         st.info(
-            "A few validation images and their probability of fake stand here after the first epoch. Runs of "
-            "an older version did not note them.",
+            "Sample validation images and their probability of fake appear here after the first epoch. Runs "
+            "of older versions did not record them.",
             icon=":material/image:",
         )
         return
@@ -170,14 +170,14 @@ def show_strip(run: Run) -> None:
     if run.recorded:
         root = demo_set() or root
         if demo_set() is None:
-            st.caption("These are images of the demo dataset. Open the page Dataset once to draw them.")
+            st.caption("These are images of the demo dataset. Open the page Dataset once to create them.")
     epoch = told[-1]["epoch"]
     if len(told) > 1:
         epoch = st.slider("After epoch", told[0]["epoch"], epoch, epoch, key=f"strip-epoch-{epoch}")
     values = next((each for each in told if each["epoch"] == epoch), told[-1])["strip"]
     st.caption(f"Probability of fake after epoch {epoch}, before calibration.")
     for label, truth in ((1, "fake"), (0, "real")):
-        st.markdown(f"**In truth {truth}**")
+        st.markdown(f"**Actually {truth}**")
         with st.container(horizontal=True):
             for place, image in enumerate(strip[: len(values["clean"])]):
                 if image["label"] == label:
@@ -196,7 +196,7 @@ def show_image(root: Path, path: str, values: dict[str, list[float]], place: int
     with st.container(border=True, width=IMAGE_WIDTH):
         picture = thumbnail(str(root), path)
         if picture is None:
-            st.text("The image is not here.")
+            st.text("Image not available.")
         else:
             st.image(picture, width="stretch")
         st.markdown(f"**{values['clean'][place]:.0%}**")

@@ -12,7 +12,7 @@ def show_estimate(found: Estimate) -> None:
     """Images, steps, time and memory."""
     with st.container(border=True):
         with st.container(horizontal=True):
-            st.metric("Images", f"{found.train_images:,}", help="To train on, exact duplicates left out.")
+            st.metric("Images", f"{found.train_images:,}", help="For training, without exact duplicates.")
             st.metric("Steps", f"{found.steps_per_epoch * found.epochs:,}")
             st.metric("Time, about", format_duration(found.seconds))
             st.metric("Memory", f"{found.memory_mb / 1024:.1f} GB")
@@ -20,5 +20,5 @@ def show_estimate(found: Estimate) -> None:
             f"{found.epochs} epochs of {found.steps_per_epoch:,} steps at {found.seconds_per_step:.2f} s, "
             f"each followed by {found.validation_images:,} validation images "
             f"({format_duration(found.seconds_per_validation)}); {found.parameters:,} parameters; the run's "
-            f"folder will take {found.disk_mb:,.0f} MB. Measured beside what else the machine does."
+            f"folder will take {found.disk_mb:,.0f} MB. Measured under the machine's current load."
         )

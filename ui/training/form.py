@@ -174,7 +174,7 @@ def show_measurement(folder: Path, words: list[str]) -> None:
     key, wanted = st.session_state.setdefault(JOB, f"estimate-{uuid.uuid4()}"), (str(folder), words)
     job, asked = find_job(key), st.session_state.get(PLAN)
     if job is not None and job.running:
-        follow_job(key, "steps", note="" if asked == wanted else "Of the settings as they were.")
+        follow_job(key, "steps", note="" if asked == wanted else "For the earlier settings.")
         return
     if job is not None and asked == wanted:
         if job.state == "finished":
@@ -188,8 +188,7 @@ def show_measurement(folder: Path, words: list[str]) -> None:
             on_click=measure, args=(folder, words),
         )  # fmt: skip
         st.caption(
-            "Optional. A few steps are tried and thrown away, in one to three minutes as a rule, longer "
-            "beside other work."
+            "Optional. A dry run of a few steps, usually one to three minutes; longer on a busy machine."
         )
 
 

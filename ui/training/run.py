@@ -27,11 +27,11 @@ def show_publish_button(run: Run, attempt: Callable[..., None]) -> None:
     going_on = publishing_state(run.folder).code == "going_on"
     with st.popover("Publish as detector", icon=":material/publish:", disabled=going_on):
         st.write(
-            "The kept network is calibrated on the validation images and can then be chosen on every page."
+            "Calibrates the best network on the validation images; you can then choose it on every page."
         )
         name = st.text_input("Name of the detector", run.name, key="publish-name", max_chars=80)
         description = st.text_input(
-            "What it is for", key="publish-words", max_chars=300, placeholder="One sentence for its card"
+            "Description", key="publish-words", max_chars=300, placeholder="One sentence for the model card"
         )
         try:
             plain_name(name)
@@ -61,7 +61,7 @@ def show_publishing(run: Run) -> None:
         later = [epoch for epoch in run.history.epochs if epoch["time"] > state.time]
         if later or run.state.active:
             after = later[0]["epoch"] - 1 if later else len(run.history.epochs)
-            st.caption(f"{words} after epoch {after}. What the run learns from then on is not in it.")
+            st.caption(f"{words} after epoch {after}. Later epochs are not included.")
         else:
             st.success(f"{words}. It can be chosen on every page.", icon=":material/check:")
     elif state.code == "failed":
@@ -196,7 +196,7 @@ def show_numbers(history: History) -> None:
         return
     validation = best["validation"]
     shown = [
-        ("Best epoch", f"{history.best_epoch}", "The epoch whose network is kept."),
+        ("Best epoch", f"{history.best_epoch}", "The epoch whose network was saved."),
         (
             "ROC AUC, clean",
             f"{validation['clean'].get('roc_auc', float('nan')):.3f}",
@@ -205,13 +205,13 @@ def show_numbers(history: History) -> None:
         (
             "ROC AUC, perturbed",
             f"{headline(best, 'roc_auc'):.3f}" if validation.get("perturbed") else "-",
-            "The same on copies with colour shifts, noise, blur and compression, as pictures on the web have "
+            "The same on copies with colour shifts, noise, blur and compression, as images on the web have "
             "them.",
         ),
         (
             "Accuracy, clean",
             f"{validation['clean'].get('accuracy', float('nan')):.1%}",
-            "Validation images called rightly at a threshold of 0.5.",
+            "Validation images called correctly at a threshold of 0.5.",
         ),
     ]
     with st.container(horizontal=True):

@@ -18,12 +18,12 @@ def show_settings(run: Run) -> None:
     start = run.history.start
     if start:
         st.markdown(
-            f"{start.get('parameters', 0):,} parameters, arithmetic in "
-            f"{escape_markdown(str(start.get('precision')))}, {start.get('train_images', 0):,} training "
-            f"and {start.get('validation_images', 0):,} validation images, "
-            f"{start.get('steps_per_epoch', 0):,} steps an epoch. Started "
-            f"{run.history.sessions} {'time' if run.history.sessions == 1 else 'times'}, "
-            f"{format_duration(run.history.seconds)} of work."
+            f"{start.get('parameters', 0):,} parameters, precision "
+            f"{escape_markdown(str(start.get('precision')))}, {start.get('train_images', 0):,} training and "
+            f"{start.get('validation_images', 0):,} validation images, {start.get('steps_per_epoch', 0):,} "
+            f"steps an epoch. Started {run.history.sessions} "
+            f"{'time' if run.history.sessions == 1 else 'times'}, {format_duration(run.history.seconds)} of "
+            "work."
         )
     rows = [(name, setting_words(value)) for name, value in run_settings(run.folder).items()]
     st.dataframe(pd.DataFrame(rows, columns=["Setting", "Value"]), hide_index=True, height="content")
@@ -37,8 +37,8 @@ def show_log(run: Run) -> None:
     """What the process said, the latest last."""
     text = log_tail(run.folder / runs.LOG_FILE)
     if not text:
-        st.info("This run was started in a terminal, where its words went.", icon=":material/terminal:")
+        st.info("This run was started in a terminal; its output went there.", icon=":material/terminal:")
         return
     st.code(text, language=None, wrap_lines=True)
     if run.history.damaged:
-        st.caption(f"{run.history.damaged} damaged lines of events.jsonl were passed over.")
+        st.caption(f"{run.history.damaged} damaged lines of events.jsonl were skipped.")

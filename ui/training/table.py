@@ -54,7 +54,7 @@ def show(found: list[Run]) -> None:
     )
     rows = [row for row in event["selection"]["rows"] if row < len(found)]
     picked = [found[row] for row in rows]
-    st.caption("Pick rows to lay their curves over each other and to see the settings in which they differ.")
+    st.caption("Select runs to compare curves and settings.")
     download_later("All runs as CSV", lambda: table, "runs")
     complaint = st.session_state.get(COMPLAINT)
     if complaint:
@@ -92,14 +92,14 @@ def rename(name: str, new: str) -> None:
 def ask_before_deleting(name: str) -> None:
     """Asks; nothing is brought back afterwards."""
     st.write(
-        f"The run {escape_markdown(name)} with its curves and its kept network will be gone for good. "
-        "Detectors that were published from it stay."
+        f"The run {escape_markdown(name)} with its curves and its saved network will be deleted permanently. "
+        f"Detectors published from it stay."
     )
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", key="delete-sure"):
             attempt(runs.delete, name)
             st.rerun()
-        if st.button("Keep it", key="delete-not"):
+        if st.button("Keep the run", key="delete-not"):
             st.rerun()
 
 

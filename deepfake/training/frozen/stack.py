@@ -162,7 +162,7 @@ def fit_stack(rows: Rows, kept: Rows, *, shares: Sequence[float] = SHARES, loss:
     unseen = rows.where(rows.unseen)
     if min(unseen.fake.sum(), (~unseen.fake).sum()) == 0 or min(kept.fake.sum(), (~kept.fake).sum()) == 0:
         raise StackError(
-            "one_class", "Fakes and photographs are needed of kinds that neither detector was shown, and of "
+            "one_class", "Fakes and photos are needed of kinds that neither detector was shown, and of "
             "the kind that is to be kept.",
         )  # fmt: skip
     weights = unseen.weights()

@@ -110,7 +110,7 @@ def judge(
     if not names or not (unseen & ~fake).any():
         raise StackError(
             "nothing_unseen",
-            f"The detector {detector.card.name} was shown every generator, or every photograph's source, in "
+            f"The detector {detector.card.name} was shown every generator, or every photo's source, in "
             f"{data.root}: nothing is left to fit a stack on.",
         )
     groups = [[name for name in names if name in together]] if together else []
@@ -131,7 +131,7 @@ def judge(
         second[fakes | real] = scores[fakes | real]
         kind[fakes] = generator[fakes]
         kind[real] = [group[int(name_draw(f"kind {sha}") * len(group))] for sha in hashes[real]]
-        say(f"Without {', '.join(group)}: {fakes.sum()} views of fakes, {real.sum()} of photographs.")
+        say(f"Without {', '.join(group)}: {fakes.sum()} views of fakes, {real.sum()} of photos.")
     usual = ~train & ~unseen
     second[usual] = head_without(np.zeros(len(table), bool))[usual]
     chosen = np.isfinite(second)
