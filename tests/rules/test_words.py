@@ -1,0 +1,93 @@
+"""Words that no page, report or help text uses any more, each with the word that took its place."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deepfake.util.files import ROOT
+
+SOURCES = sorted(
+    {
+        *(ROOT / "pages").glob("*.py"),
+        *(ROOT / "ui").rglob("*.py"),
+        *(ROOT / "deepfake").rglob("text.py"),
+        *(ROOT / "deepfake/cli").glob("*.py"),
+        *(ROOT / "deepfake/report").glob("*.py"),
+    }
+)
+OLD = {
+    r"pictures?": "image",
+    r"photographs?": "photo",
+    r"data sets?": "dataset",
+    r"starting document": "baseline",
+    r"judge[sd]?|judging": "check, analyze",
+    r"rightly": "correctly",
+    r"in truth": "actually",
+    r"altered cop(y|ies)": "perturbed copy",
+    r"out of line": "outlier",
+    r"nearly alike": "near-duplicate",
+    r"let pass": "not flagged",
+    r"as far as the measurement goes": "95% CI",
+    r"accuse anybody": "accusing anyone",
+    r"kept out of training": "validation images",
+    r"it goes on|goes on by itself": "continues",
+    r"certainty in the wrong": "confident mistakes",
+    r"(up|down) (left|right) is": "upper left, lower left",
+    r"whoever runs the app": "an instruction",
+    r"(is|are) walked": "searched recursively",
+    r"train nothing": "dry run",
+    r"plainly no": "not",
+}
+KEPT = {"95 % interval"}
+"""A column of a CSV that people have read for long; tables on the page have another heading."""
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of every string with a space or a capital in it; no docstrings, no names for programs."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [part for part in node.values if isinstance(part, ast.Constant)]
+            silent.update(map(id, parts))
+            yield node.lineno, "{}".join(str(part.value) for part in parts)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in silent:
+            continue
+        if " " in node.value or node.value[:1].isupper():
+            yield node.lineno, node.value
+
+
+def faults(path: Path) -> list[str]:
+    found = []
+    for line, text in texts(path):
+        if text in KEPT:
+            continue
+        for old, better in OLD.items():
+            if match := re.search(rf"\b({old})\b", text, re.IGNORECASE):
+                found.append(f"{path.name}:{line}: '{match[0]}' in '{text}'; say: {better}")
+        if re.search(r"[\d}] %", text):
+            found.append(f"{path.name}:{line}: a space before % in '{text}'")
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_old_words(path: Path) -> None:
+    assert not faults(path)
+
+
+def test_old_words_are_found(tmp_path: Path) -> None:
+    file = tmp_path / "page.py"
+    file.write_text(
+        '"""A picture in a docstring."""\n'
+        'key = "picture"\n'
+        'title = "Pictures"\n'
+        'rate = f"In truth {key}: {1:.0f} %"\n'
+        'column = "95 % interval"\n'
+    )
+    assert [fault.split(": ")[0] for fault in sorted(faults(file))] == ["page.py:3", "page.py:4", "page.py:4"]
