@@ -112,10 +112,7 @@ def test_the_card_says_what_it_is_made_of(models: Path, run: Path, data: Dataset
         "scores-calibration.csv",
     }
     assert card.score_version != main_card.score_version
-    assert (
-        "Its first network is that of tiny; what the second says counts 0.60 times as much"
-        in training_lines(card)
-    )
+    assert "The first network is that of tiny; the second counts 0.60 times as much" in training_lines(card)
     edited = {**card.contents, "second": {**card.contents["second"], "share": 0.5}}
     write_json(card.folder / "card.json", edited)
     assert load_card("both").score_version != card.score_version
