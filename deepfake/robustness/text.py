@@ -128,7 +128,8 @@ def headline(result: Robustness) -> tuple[str, str]:
         lost = f"No perturbation costs {result.model} more than {MAX_LOSS} of its {word} of {clean:.3f}."
     else:
         named = _listed([f"{_inside(name)} ({values[name]:.3f})" for name in worst.index])
-        lost = f"Weakest of {result.model}: {named}. {word} at full strength, {clean:.3f} when clean."
+        measured = f"{word[0].upper()}{word[1:]} at full strength, {clean:.3f} when clean."
+        lost = f"Weakest of {result.model}: {named}. {measured}"
     if held.empty:
         return lost, f"Every perturbation costs more than {MAX_LOSS}."
     return lost, f"Stable (loss of {MAX_LOSS} or less): {_listed([_inside(name) for name in held.index])}."

@@ -37,7 +37,7 @@ def test_choice_of_detector_then_of_perturbation_then_its_link(page, address):
     page.get_by_role("button", name=re.compile("Remove tiny|Delete tiny")).or_(
         page.locator("[data-testid=stMultiSelect] [data-baseweb=tag]", has_text="tiny").locator("svg")
     ).first.click()
-    expect(page.get_by_text("tiny loses most")).to_have_count(0, timeout=WAIT_MS)
+    expect(page.get_by_text("Weakest of tiny")).to_have_count(0, timeout=WAIT_MS)
     expect(page).to_have_url(re.compile("detectors=weak"), timeout=WAIT_MS)
 
     page.get_by_role("tab", name="One perturbation").click()
@@ -52,8 +52,8 @@ def test_choice_of_detector_then_of_perturbation_then_its_link(page, address):
 
     page.goto(page.url)  # the link alone leads here
     expect(page.get_by_role("img", name="Rain: Streaks of rain")).to_have_count(4, timeout=WAIT_MS)
-    expect(page.get_by_text("weak loses most")).to_be_visible(timeout=WAIT_MS)
-    expect(page.get_by_text("tiny loses most")).to_have_count(0, timeout=WAIT_MS)
+    expect(page.get_by_text("Weakest of weak")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("Weakest of tiny")).to_have_count(0, timeout=WAIT_MS)
 
 
 @pytest.mark.parametrize("tab", ["All perturbations", "One perturbation", "Attacks", "Measure"])

@@ -165,7 +165,7 @@ def test_page_shows_the_shipped_results(models):
     assert "Made faces, Validation: 100 fake and 100 real images" in shown(app)
     app.multiselect[0].set_value(["weak"]).run()
     assert not app.exception
-    assert "tiny loses most" not in shown(app)
+    assert "Weakest of tiny" not in shown(app)
     assert set(app.dataframe[0].value["Detector"]) == {"weak"}
     app.segmented_control[0].set_value("accuracy").run()
     app.segmented_control[1].set_value("mean").run()

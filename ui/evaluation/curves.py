@@ -166,7 +166,7 @@ def show_calibration(evaluation: LoadedEvaluation, metrics: ThresholdMetrics, ca
         st.markdown(
             "Each dot stands for the images in one range of scores. On the dotted line scores are exact: of "
             "the images scored 80%, 80% are fake. Below the line scores are too high, above it too low. Long "
-            "bars mean few images. Valid for this mix:  " + escape_markdown(share)
+            "bars mean few images. Valid for this mix: " + escape_markdown(share)
         )
     left, _ = st.columns([3, 2], gap="large")
     with left:
