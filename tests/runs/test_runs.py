@@ -187,7 +187,7 @@ def test_failures_in_words(tmp_path: Path) -> None:
         ([start(), epoch(1)], {"state": "running"}, ("killed", "ended without a message", True)),
         ([start(), epoch(1)], {"boot": "other"}, ("killed", "restarted", True)),
         ([start(), epoch(1)], {"memory_kills": -1}, ("killed", "ran out of memory", True)),
-        ([], {"state": "stopped"}, ("stopped", "before its first step", False)),
+        ([], {"state": "stopped"}, ("stopped", "before the first step", False)),
         ([], {"state": "failed", "message": "No such image."}, ("failed", "No such image", False)),
         ([start(), epoch(1), end("stopped")], {"since": 160.0}, ("killed", "ended without", True)),
         ([start(), epoch(1)], None, ("killed", "ended without", True)),
