@@ -41,7 +41,7 @@ def test_headline_numbers_stand_beside_the_starting_document(models):
     assert list(start["Baseline"]) == ["0.89", "0.891", "0.860", "10,905"]
     assert start["This evaluation"].iloc[0] == f"{card['seed_protocol']['accuracy']:.3f}"
     assert "stratified bootstrap" in shown(app)
-    assert "whole official Test" in shown(app)
+    assert "whole official test set" in shown(app)
 
 
 def test_verdicts_are_counted_by_the_rule_that_gives_them(models):
