@@ -46,7 +46,7 @@ def test_uploads_and_verdicts_outlive_a_change_of_page(page, address, tmp_path):
     page.goto(address)
     upload(page, *two_pictures(tmp_path))
     expect(verdict(page)).to_have_count(2, timeout=WAIT_MS)
-    expect(page.get_by_role("button", name="Remove")).to_have_count(0)
+    expect(page.get_by_role("button", name=re.compile("^Remove image"))).to_have_count(0)
     open_page(page, "About")
     page.go_back()
     expect(verdict(page)).to_have_count(2)
@@ -54,7 +54,7 @@ def test_uploads_and_verdicts_outlive_a_change_of_page(page, address, tmp_path):
     open_page(page, "Check an image")
     expect(verdict(page)).to_have_count(2)
 
-    expect(page.get_by_role("button", name="Remove")).to_have_count(2)
+    expect(page.get_by_role("button", name=re.compile("^Remove image"))).to_have_count(2)
     page.get_by_role("button", name="Remove image 1").click()
     expect(verdict(page)).to_have_count(1)
     expect(page.get_by_text("two.png", exact=True)).to_be_visible()
