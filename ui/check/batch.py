@@ -115,9 +115,9 @@ def row_table(rows: Sequence[Outcome]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Image": [data_url(row.thumbnail) for row in rows],
-            "File": [row.file for row in rows],
-            "Verdict": [word(row) for row in rows],
+            "Verdict": [word(row) for row in rows],  # what counts comes first: a phone shows three columns
             "Probability of fake": [row.verdict.p_fake if row.verdict else None for row in rows],
+            "File": [row.file for row in rows],
             "Faces": pd.array([len(row.verdict.faces) if row.verdict else None for row in rows], "Int64"),
             "Notes": [notes(row) for row in rows],
         }

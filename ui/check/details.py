@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OPEN_FACES = 6
 """Faces that are shown before the rest is asked for."""
-CELL = 168
+CELL = 152
 """Width of a face in the grid, in pixels: two beside one another on a phone."""
 
 
