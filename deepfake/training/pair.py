@@ -105,6 +105,7 @@ def pair(
     tuned = Path(str((result.get("head") or {}).get("weights", "")))
     if tuned.suffix == ".npz":  # 50 kB: with it the tower can be had again
         write_whole(folder / NORMS, tuned.read_bytes())
+        result["head"]["weights"] = NORMS
     write_json(
         folder / "card.json",
         {

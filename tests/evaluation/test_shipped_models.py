@@ -202,7 +202,9 @@ def test_scores_can_be_reproduced(name: str, real_data: Path) -> None:
         recorded = scores.loc[again.index, "p_fake"].to_numpy()
         apart = np.abs(again["p_fake"].to_numpy() - recorded)
         # OpenCV rounds a few perturbed pixels otherwise on other processors: 0.008 seen, for 1 image of 148.
-        assert apart.max() < (0.05 if entry["perturbed"] else 2e-3)
-        assert np.quantile(apart, 0.95) < 2e-3
+        # A second network's dense layers round what comes into them: more hangs on the processor's last bits.
+        near = 1e-2 if detector.card.second else 2e-3
+        assert apart.max() < (0.05 if entry["perturbed"] else 2 * near)
+        assert np.quantile(apart, 0.95) < near
         compared += len(chosen)
     assert compared > 0

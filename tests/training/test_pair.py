@@ -126,7 +126,9 @@ def test_tuned_norms_are_kept_with_the_detector(
     norms.write_bytes(b"what tune wrote")
     result = json.loads((run / "result.json").read_text())
     write_json(tuned / "result.json", {**result, "head": {**result["head"], "weights": str(norms)}})
-    assert (paired(tuned, data).folder / "norms.npz").read_bytes() == b"what tune wrote"
+    card = paired(tuned, data)
+    assert (card.folder / "norms.npz").read_bytes() == b"what tune wrote"
+    assert card.contents["second_network"]["result"]["head"]["weights"] == "norms.npz", "no path of a machine"
 
 
 def test_what_the_stack_leaves_open_is_uncertain(models: Path) -> None:
