@@ -204,7 +204,7 @@ def strip_figure(epochs: Sequence[dict[str, Any]], labels: Sequence[int]) -> go.
         figure.add_scatter(
             x=[epoch["epoch"] for epoch in epochs],
             y=[epoch["strip"]["clean"][place] for epoch in epochs],
-            name=f"In truth {word}", legendgroup=word, showlegend=label not in shown, mode="lines+markers",
+            name=f"Actually {word}", legendgroup=word, showlegend=label not in shown, mode="lines+markers",
             line={"color": colour, "width": 1.5, "dash": "solid" if label == 1 else "dot"},
             hovertemplate=f"actually {word}<br>epoch %{{x}}: %{{y:.0%}}<extra></extra>",
         )  # fmt: skip

@@ -275,7 +275,7 @@ def test_an_evaluation_from_the_page(two, tiny_dataset, monkeypatch):
     ("state", "message", "words", "downloads"),
     [
         ("finished", "", "Measured 9 images in 2 s. The result is saved on this server", 1),
-        ("finished", "It cannot be written.", "not kept. It cannot be written. The scores are", 1),
+        ("finished", "It cannot be written.", "not saved. It cannot be written. The scores are", 1),
         ("failed", "There is no detector.", "There is no detector.", 0),
         ("stopped", "", "Canceled. Nothing was saved.", 0),
     ],

@@ -97,7 +97,7 @@ def test_everything_is_in_it(use_tiny_models: Path) -> None:
         "below a probability of 0.4000",
         "everything",
         "2026-01-02",
-        "not a proof",
+        "not proof",
         "A <b>warning</b>.",
     ]
     wanted += [
