@@ -8,7 +8,7 @@ import streamlit as st
 from deepfake.examples.images import Example, Examples, read_examples
 from deepfake.images.encode import jpeg_bytes
 from deepfake.types import OperatingPoint
-from ui.page import CALL_STYLES, escape_markdown
+from ui.page import escape_markdown
 from ui.uploads import IMAGES, Upload, shelf_of
 
 EXAMPLE = "example-"
@@ -64,10 +64,9 @@ def show_row(examples: Examples) -> None:
 
 
 def show_one(example: Example) -> None:
-    colour, _ = CALL_STYLES[example.truth]
     with st.container(width=WIDTH, gap="xsmall"):
         st.image(thumbnail(example.name, example), width=WIDTH, alt=example.about)
-        st.caption(f"Actually :{colour}[{example.truth}]")
+        st.caption(f"Actually {example.truth}")
         st.button(
             example.title, key=f"try-{example.name}", width="stretch", help=example.about,
             on_click=check_one, args=(example,),

@@ -50,7 +50,7 @@ def show_small() -> None:
         "A small network learns the demo dataset: 480 cartoon faces, half of them with a swapped face. Watch "
         "its curves as it learns. On a busy machine it takes longer."
     )
-    show_start(SMALL, "Train a small detector", "demo", SMALL_OPTIONS, primary=True)
+    show_start(SMALL, "Train a small detector", "demo", SMALL_OPTIONS)
 
 
 def show_baseline() -> None:
@@ -83,7 +83,6 @@ def show_start(
     options: tuple[str, ...],
     *,
     folder: Path | None = None,
-    primary: bool = False,
 ) -> None:
     """The button that starts a run, how far its dataset is drawn, and why it could not be started."""
     job = find_job(key)
@@ -93,7 +92,7 @@ def show_start(
     if job is not None and job.state == "failed":
         st.error(escape_markdown(job.message), icon=":material/error:")
     st.button(
-        label, icon=":material/play_arrow:", type="primary" if primary else "secondary", key=f"start-{key}",
+        label, icon=":material/play_arrow:", key=f"start-{key}",
         on_click=start, args=(key, stem, options, folder),
     )  # fmt: skip
 
