@@ -24,7 +24,8 @@ def main() -> None:
             "Images": lambda: gallery.show(inventory),
             "Audit": lambda: audit.show(inventory),
             "Augmentations": lambda: overview.show_augmentations(inventory),
-        }
+        },
+        former={"Pictures": "Images"},
     )
 
 

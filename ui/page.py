@@ -192,14 +192,21 @@ def show_limits(card: Card) -> None:
     st.caption(f"Detector {escape_markdown(card.name)}: {escape_markdown(card.description)}")
 
 
-def show_tabs(shows: Mapping[str, Callable[[], None]], key: str = "tab", default: str | None = None) -> None:
+def show_tabs(
+    shows: Mapping[str, Callable[[], None]],
+    key: str = "tab",
+    default: str | None = None,
+    former: Mapping[str, str] | None = None,
+) -> None:
     """Tabs, kept in the address. Only the open one is drawn: the others cost nothing.
 
     Args:
         shows: what draws each, by its title.
         key: names the choice in the address.
         default: the title of the one open at first; None for the first.
+        former: titles that older links have, and what they are called now.
     """
+    default = (former or {}).get(st.query_params.get(key, ""), default)
     tabs = st.tabs(list(shows), key=key, bind="query-params", default=default)
     for tab, show in zip(tabs, shows.values(), strict=True):
         if tab.open:

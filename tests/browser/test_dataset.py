@@ -32,7 +32,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_filter_page_click_audit(page, address):
     expect = sync_api.expect
     page.set_default_timeout(WAIT_MS)
-    page.goto(f"{address}/dataset?tab=Pictures")
+    page.goto(f"{address}/dataset?tab=Images")
     said = page.get_by_text(re.compile(r"^1 to 24 of 97 images$"))
     expect(said).to_be_visible(timeout=WAIT_MS)
 

@@ -100,6 +100,7 @@ def show_comparison(cards: Mapping[str, Card]) -> None:
             "Where detectors differ": lambda: show_differing(comparison, pair, thresholds, shared[title]),
         },
         key="compare-tab",
+        former={"Where they differ": "Where detectors differ"},
     )
 
 
