@@ -64,7 +64,7 @@ def test_start_watch_reload_stop_resume_publish_check(page, address, places, tmp
     expect = sync_api.expect
     runs, models = places
     page.set_default_timeout(WAIT_MS)
-    page.goto(f"{address}/training")
+    page.goto(f"{address}/training?tab=New+run")
     page.get_by_text("Train: 16 fake, 16 real").wait_for()
     page.get_by_text("More settings").click()
     for label, value in (("Epochs", "500"), ("Batch size", "8"), ("Image size (pixels)", "32")):
@@ -121,7 +121,7 @@ def test_start_watch_reload_stop_resume_publish_check(page, address, places, tmp
     page.goto(f"{address}/check?detector=seen-detector")
     upload(page, photograph(tmp_path))
     expect(verdict(page)).to_have_count(1)
-    expect(page.get_by_text("Detector seen-detector, balanced")).to_be_visible()
+    expect(page.get_by_text("Detector seen-detector, balanced")).to_be_attached()
 
 
 @pytest.mark.parametrize("tab", ["Watch", "New run", "All runs"])
