@@ -24,9 +24,14 @@ def fastest_precision(architecture: str) -> str:
         return "mixed_bfloat16"
     if not ARCHITECTURES[architecture].bfloat16:
         return "float32"
+    return "mixed_bfloat16" if multiplies_bfloat16() else "float32"
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself."""
     cpu = Path("/proc/cpuinfo")
     flags = cpu.read_text() if cpu.exists() else ""
-    return "mixed_bfloat16" if "amx_bf16" in flags or "avx512_bf16" in flags else "float32"
+    return "amx_bf16" in flags or "avx512_bf16" in flags
 
 
 def shorten_memory(model: Any, steps: int) -> None:

@@ -25,6 +25,7 @@ from deepfake.training.frozen.cache import SHARD_ROWS, FeatureCache
 from deepfake.training.frozen.features import BATCH, read_features
 from deepfake.training.frozen.heads import balanced_weights, fit_logistic
 from deepfake.training.frozen.views import View
+from deepfake.training.optimise import multiplies_bfloat16
 from deepfake.util.files import replacing
 
 FIRST = 4
@@ -125,10 +126,8 @@ def later_blocks(tower: keras.Model, shape: Shape, first: int, precision: str = 
 
 
 def precision() -> str:
-    """bfloat16 pays where the processor has it; elsewhere it would be emulated."""
-    flags = Path("/proc/cpuinfo")
-    known = flags.exists() and "avx512_bf16" in flags.read_text(encoding="utf-8", errors="replace")
-    return "mixed_bfloat16" if known else "float32"
+    """bfloat16 where the processor multiplies it itself; elsewhere it would be emulated."""
+    return "mixed_bfloat16" if multiplies_bfloat16() else "float32"
 
 
 def tune(
