@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from deepfake.examples.images import Examples, read_examples
-from tests.support.pages import page, shown
+from tests.support.pages import page, press, shown
 from ui.check import examples as ui_examples
 from ui.uploads import IMAGES, SHELVES
 
@@ -20,12 +20,6 @@ PATH = "pages/check.py"
 def small(use_tiny_models: Path) -> None:
     """A small detector; what is known of the default one does not concern it."""
     ui_examples.opened.clear()
-
-
-def press(app: AppTest, label: str) -> AppTest:
-    next(button for button in app.button if button.label == label).click().run()
-    assert not app.exception
-    return app
 
 
 def names(app: AppTest) -> list[str]:

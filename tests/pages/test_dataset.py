@@ -17,6 +17,7 @@ from deepfake.settings import own_sets_folder
 from deepfake.util.files import ROOT
 from deepfake.util.jobs import find_job, forget_job
 from tests.support.images import noise_image
+from tests.support.pages import press
 
 
 @pytest.fixture
@@ -44,12 +45,6 @@ def page(**address: str) -> AppTest:
 def shown(app: AppTest) -> str:
     kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.text, app.subheader, app.code)
     return "\n".join(str(element.value).replace("\\", "") for kind in kinds for element in kind)
-
-
-def press(app: AppTest, label: str) -> AppTest:
-    next(button for button in app.button if button.label == label).click().run()
-    assert not app.exception
-    return app
 
 
 def test_overview_counts(data):

@@ -15,7 +15,7 @@ from deepfake.data.sets import demo_set
 from deepfake.runs.estimate import Estimate
 from deepfake.settings import own_sets_folder
 from deepfake.util.jobs import find_job, forget_job
-from tests.support.pages import page, shown
+from tests.support.pages import page, press, shown
 from tests.support.runs import a_run, epoch, start
 from ui.training import first
 
@@ -57,12 +57,6 @@ def wait(key: str) -> None:
     while (job := find_job(key)) is not None and job.running:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def press(app: AppTest, label: str) -> AppTest:
-    next(button for button in app.button if button.label == label).click().run()
-    assert not app.exception
-    return app
 
 
 def labels(app: AppTest) -> list[str]:

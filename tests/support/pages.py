@@ -17,3 +17,9 @@ def page(path: str = "pages/evaluation.py", **address: str) -> AppTest:
 def shown(app: AppTest) -> str:
     kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.subheader, app.title)
     return "\n".join(str(element.value).replace("\\", "") for kind in kinds for element in kind)
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    next(button for button in app.button if button.label == label).click().run()
+    assert not app.exception
+    return app
