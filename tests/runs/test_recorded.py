@@ -11,7 +11,7 @@ from deepfake.runs import runs
 from deepfake.runs.recorded import RECORDED, recorded_names
 from deepfake.runs.table import run_settings, runs_table
 from deepfake.training.log import read_settings
-from tests.support.runs import a_run, end, epoch, start
+from tests.support.runs import a_run, end, epoch, own_runs, start
 
 NAME = "demo-16-epochs"
 
@@ -19,10 +19,7 @@ NAME = "demo-16-epochs"
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The place of one's own runs."""
-    monkeypatch.setenv("DEEPFAKE_RUNS", str(tmp_path / "runs"))
-    monkeypatch.delenv("DEEPFAKE_TRAINING", raising=False)
-    (tmp_path / "runs").mkdir()
-    return tmp_path / "runs"
+    return own_runs(tmp_path, monkeypatch)
 
 
 def test_it_is_a_whole_run_and_says_that_it_is_recorded() -> None:

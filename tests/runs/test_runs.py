@@ -33,7 +33,7 @@ from deepfake.training.options import OPTIONS, to_arguments
 from deepfake.training.recipe import RECIPES, Recipe
 from deepfake.util.files import ROOT, acquire_lock, is_locked, read_json, write_json
 from deepfake.util.process import log_tail, spawn
-from tests.support.runs import a_run, end, epoch, start, step
+from tests.support.runs import a_run, end, epoch, own_runs, start, step
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no such locks on Windows")
 
@@ -41,10 +41,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="no such locks on Window
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The place of all runs."""
-    monkeypatch.setenv("DEEPFAKE_RUNS", str(tmp_path / "runs"))
-    monkeypatch.delenv("DEEPFAKE_TRAINING", raising=False)
-    (tmp_path / "runs").mkdir()
-    return tmp_path / "runs"
+    return own_runs(tmp_path, monkeypatch)
 
 
 def until(true: Callable[[], bool], seconds: float = 20) -> None:

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from deepfake.training.recipe import RECIPES
 from deepfake.util.files import write_json
 
@@ -75,3 +77,11 @@ def a_run(folder: Path, name: str, *events: dict[str, Any], process: dict[str, A
 
 def end(state: str, **more: Any) -> dict[str, Any]:
     return {"type": "end", "time": 150.0, "state": state, "best_epoch": 1, **more}
+
+
+def own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the place of all runs, on a server that may train."""
+    monkeypatch.setenv("DEEPFAKE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("DEEPFAKE_TRAINING", raising=False)
+    (tmp_path / "runs").mkdir()
+    return tmp_path / "runs"
