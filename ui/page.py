@@ -171,7 +171,7 @@ def ask_for_detector(names: list[str], first: str) -> str:
     with contextlib.suppress(ModelError):  # whoever asks meets it again
         if second := load_card(name).second:
             st.caption(
-                f"Two networks: better on fakes that neither was shown, more often uncertain, and some ten "
+                f"Two networks: better on fakes that neither was shown, more often uncertain, and some seven "
                 f"times slower than {escape_markdown(second.main)}."
             )
     return name

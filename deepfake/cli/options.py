@@ -28,7 +28,7 @@ def add_detector_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="the detector (default: the default one)")
     parser.add_argument(
         "--fast", action="store_true",
-        help="use only the first network of a detector that has two: about ten times as fast",
+        help="use only the first network of a detector that has two: about seven times as fast",
     )  # fmt: skip
 
 
