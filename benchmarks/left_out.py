@@ -23,7 +23,7 @@ from deepfake.networks.clip_vit import CLIP_B16, pooled_columns
 from deepfake.training.frozen.cache import FeatureCache
 from deepfake.training.frozen.features import read_features
 from deepfake.training.frozen.heads import Moments, balanced_weights
-from deepfake.training.frozen.views import View
+from deepfake.training.frozen.views import VIEWS
 
 MIN_CLASS_IMAGES = 8
 """Of each class, where an AUC is given."""
@@ -73,8 +73,7 @@ def main() -> None:
     data = index_dataset(options.data).without_duplicates()
     key = json.loads((options.features / "features.json").read_text(encoding="utf-8"))
     cache = FeatureCache(options.features, key)
-    views: list[View] = ["clean", "perturbed", "shared", "mixed"]
-    read, rows, view = read_features(data, cache, views, ["features", "sharpness"])
+    read, rows, view = read_features(data, cache, VIEWS, ["features", "sharpness"])
     table = data.table.iloc[rows].reset_index(drop=True)
     fake, train = table["label"].to_numpy() == 1, table["split"].to_numpy() == "Train"
     columns = pooled_columns(CLIP_B16, options.blocks, not options.mean_only)

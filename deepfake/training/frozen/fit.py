@@ -24,7 +24,7 @@ from deepfake.networks.int8_weights import quantise
 from deepfake.training.frozen.cache import FeatureCache
 from deepfake.training.frozen.features import INPUT, read_features
 from deepfake.training.frozen.heads import Head, balanced_weights, fit_logistic
-from deepfake.training.frozen.views import View
+from deepfake.training.frozen.views import VIEWS, View
 from deepfake.training.recipe import Recipe
 from deepfake.training.train import validation_numbers
 from deepfake.util.files import write_json
@@ -51,7 +51,7 @@ class HeadSettings:
     blocks: tuple[int, ...] = (4, 5, 6, 7)
     deviation: bool = True
     penalty: float = 0.01
-    views: tuple[View, ...] = ("clean", "perturbed", "shared", "mixed")
+    views: tuple[View, ...] = VIEWS
     shares: Mapping[str, float] | None = None
     leave_out: tuple[str, ...] = ()
     weights: str = "clip"

@@ -24,13 +24,12 @@ from deepfake.networks.clip_vit import CLIP_B16, Block, PatchStatistics, Shape, 
 from deepfake.training.frozen.cache import SHARD_ROWS, FeatureCache
 from deepfake.training.frozen.features import BATCH, read_features
 from deepfake.training.frozen.heads import balanced_weights, fit_logistic
-from deepfake.training.frozen.views import View
+from deepfake.training.frozen.views import VIEWS, View
 from deepfake.training.optimise import multiplies_bfloat16
 from deepfake.util.files import replacing
 
 FIRST = 4
 """The first block that is tuned, where nothing else is said; the tokens before it are kept."""
-VIEWS: tuple[View, ...] = ("clean", "perturbed", "shared", "mixed")
 STARTING_ROWS = 1536
 """Rows on which the head is fitted before anything is tuned."""
 
@@ -85,21 +84,12 @@ class LaterBlocks:
             for norm in (layer.norm1, layer.norm2)
             for weight in norm.trainable_weights
         ]
-        self._run = tf.function(
-            lambda batch: self.model(tf.cast(batch, tf.float32), training=False),
-            input_signature=[tf.TensorSpec((None, None, shape.width), tf.float16)],
-        )
-
-    def features(self, tokens: NDArray[np.float16], batch: int = 16) -> NDArray[np.float32]:
-        """Pooled patch tokens (N, D) of kept tokens (N, tokens, width)."""
-        parts = [self._run(tf.constant(tokens[at : at + batch])) for at in range(0, len(tokens), batch)]
-        return np.concatenate([np.asarray(part) for part in parts])
 
     def start(
         self, tokens: NDArray[np.float16], fake: NDArray[Any], weights: NDArray, penalty: float
     ) -> None:
         """Fits the head on the blocks as they are; features are standardised from now on."""
-        features = self.features(tokens)
+        features = _in_batches(_pooling(self.model), tokens)
         centre, deviation = features.mean(0), np.maximum(features.std(0), 1e-4)
         head = fit_logistic((features - centre) / deviation, fake, weights, penalty)
         self.centre, self.deviation = tf.constant(centre), tf.constant(deviation)
@@ -284,22 +274,29 @@ def pool_tokens(
         on_progress: told after each shard how many rows are done, of how many.
     """
     model = later_blocks(tower, shape, first)
-    function = tf.function(
-        lambda batch: model(tf.cast(batch, tf.float32), training=False),
-        input_signature=[tf.TensorSpec((None, None, shape.width), tf.float16)],
-    )
-    run = engine(function)
+    run = engine(_pooling(model))
     missing = [row for row in rows if row in tokens and row not in out]
     columns = pooled_columns(shape, tuple(range(first, shape.blocks)), deviation=False)
     for start in range(0, len(missing), SHARD_ROWS):
         part = missing[start : start + SHARD_ROWS]
         read = tokens.read(part, ["tokens", "sharpness"])
-        parts = [np.asarray(run(read["tokens"][at : at + BATCH])) for at in range(0, len(part), BATCH)]
         features = np.zeros((len(part), len(shape.pooled) * shape.width * (1 + shape.deviation)), np.float16)
-        features[:, columns] = np.concatenate(parts)
+        features[:, columns] = _in_batches(run, read["tokens"])
         out.add(
             [sha for sha, _ in part], [view for _, view in part],
             {"features": features, "sharpness": read["sharpness"]},
         )  # fmt: skip
         if on_progress is not None:
             on_progress(start + len(part), len(missing))
+
+
+def _pooling(model: keras.Model) -> Any:
+    """A ``tf.function`` from kept tokens, float16, to what ``later_blocks`` makes of them."""
+    kept = tf.TensorSpec((None, None, model.inputs[0].shape[-1]), tf.float16)
+    return tf.function(
+        lambda batch: model(tf.cast(batch, tf.float32), training=False), input_signature=[kept]
+    )
+
+
+def _in_batches(run: Callable[[Any], Any], tokens: NDArray[np.float16]) -> NDArray[np.float32]:
+    return np.concatenate([np.asarray(run(tokens[at : at + BATCH])) for at in range(0, len(tokens), BATCH)])

@@ -5,7 +5,7 @@ The draws follow from the file's content and the view's name: anyone who makes a
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from deepfake.perturbations.sharing import as_shared
 from deepfake.types import Pixels
 
 View = Literal["clean", "perturbed", "shared", "mixed"]
+VIEWS: tuple[View, ...] = get_args(View)
 MIXED_PERTURBED = 0.35
 """Share of the views called ``mixed`` that are ``perturbed``; the others are ``shared``."""
 
