@@ -255,7 +255,7 @@ def _reader_for(data: bytes) -> str:
 
 def _decode(data: bytes, reader: str, max_pixels: int, min_side: int) -> LoadedImage:
     if reader == "HEIC":
-        _register_heif()
+        register_heif()
     if excess := overload(data, reader):
         raise overloaded(excess)
     if reader in ("AVIF", "HEIC") and looks_cut(data, reader):
@@ -331,8 +331,12 @@ def upright(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
 
 
-def _register_heif() -> None:
-    """Adds HEIC to Pillow's formats, once and only when a HEIC arrives: the import is slow."""
+def register_heif() -> None:
+    """Adds HEIC to Pillow's formats, once and only when a HEIC arrives: the import is slow.
+
+    Raises:
+        ImageRefused: ``unsupported_format``: the package for it is not installed.
+    """
     with _heif_lock:
         if "HEIF" in Image.OPEN:
             return

@@ -191,7 +191,10 @@ def test_credentials_by_a_reader(monkeypatch: pytest.MonkeyPatch, answer: str, s
     class Reader:
         def __init__(self, kind: str, stream: io.BytesIO, context: object) -> None:
             assert (kind, stream.read(2)) == ("image/jpeg", b"\xff\xd8")
-            assert context == {"verify": {"remote_manifest_fetch": False}}, "nothing is fetched"
+            assert isinstance(context, dict)
+            assert context["verify"] == {"remote_manifest_fetch": False, "ocsp_fetch": False}
+            assert context["core"]["allowed_network_hosts"] == [], "nothing is fetched"
+            assert not context["core"]["decode_identity_assertions"], "which would ask a signer's server"
             if answer != "manifest":
                 raise RuntimeError(answer)
 
