@@ -221,7 +221,7 @@ def markdown_list(lines: tuple[str, ...]) -> str:
 
 @st.cache_resource(show_spinner=False)
 def warm_up() -> threading.Thread:
-    """Loads TensorFlow and the default detector behind the page's back, once per process.
+    """Loads the default detector behind the page's back, once per process.
 
     Whoever needs them joins this thread first rather than load them beside it.
     """
@@ -231,12 +231,14 @@ def warm_up() -> threading.Thread:
 
 
 def load_everything() -> None:
+    """The detector, and the tables and figures that a verdict is shown with."""
     try:
-        from deepfake.detection import detector
+        from deepfake.detection import detector, figures
 
         detector.warm_up()
-        # After each run of a page Streamlit collects garbage twice, which goes through every object of
-        # TensorFlow's and holds up all visitors for half a second: from now on it passes over those.
+        figures.base_figure("", "").to_dict()
+        # After each run of a page Streamlit collects garbage twice, which goes through every object of the
+        # libraries and holds up all visitors: from now on it passes over those.
         gc.collect()
         gc.freeze()
     except Exception:  # the first check meets it again and tells the person

@@ -1,4 +1,5 @@
-"""A verdict comes without TensorFlow, by whichever door: command line, page, batch, HTTP."""
+"""A verdict comes without TensorFlow, by whichever door: command line, page, batch, HTTP. The first paint of
+the check page comes without tables too."""
 
 from __future__ import annotations
 
@@ -50,6 +51,33 @@ def test_no_door_loads_tensorflow(door: str, tiny_models: Path, tmp_path: Path) 
     before = f"picture = {str(picture)!r}\ncontent = open(picture, 'rb').read()\n"
     done = subprocess.run(
         [sys.executable, "-c", before + DOORS[door] + AFTER],
+        cwd=ROOT,
+        env={"PATH": "", "DEEPFAKE_MODELS": str(tiny_models), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "HEAVY []" in done.stdout, done.stdout
+
+
+PAINT = """
+import sys
+import ui.page
+from streamlit.testing.v1 import AppTest
+before = set(sys.modules)  # Streamlit itself loads Plotly
+ui.page.load_everything = lambda: None  # which a person does not wait for
+app = AppTest.from_file("streamlit_app.py", default_timeout=120).run()
+assert not app.exception and app.file_uploader and app.button, app
+tables = {"pandas", "pyarrow", "scipy", "sklearn", "tensorflow", "keras", "ai_edge_litert"}
+print("HEAVY", sorted(tables & set(sys.modules) | {"plotly"} & (set(sys.modules) - before)))
+"""
+
+
+def test_first_paint_needs_no_tables(tiny_models: Path, tmp_path: Path) -> None:
+    """Importing pandas alone is a third of what the first paint takes."""
+    done = subprocess.run(
+        [sys.executable, "-c", PAINT],
         cwd=ROOT,
         env={"PATH": "", "DEEPFAKE_MODELS": str(tiny_models), "HOME": str(tmp_path)},
         capture_output=True,

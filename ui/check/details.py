@@ -8,7 +8,6 @@ import streamlit as st
 
 from deepfake.detection import text
 from deepfake.detection.outcome import suspicion
-from deepfake.report.context import context_remark
 from deepfake.util.text import format_percent
 from ui.check.checked import Checked
 from ui.check.strip import comparable_scores, show_strip_numbers
@@ -54,6 +53,8 @@ def row_words(row: PartRow) -> str:
 
 def show_details(checked: Checked, thumbnails: list[bytes], lead: str) -> None:
     """Behind an expander, everything that is known of a verdict beside its one sentence."""
+    from deepfake.report.context import context_remark
+
     verdict, card = checked.verdict, checked.card
     with st.expander(checked.named("Details"), icon=":material/list:"):
         if verdict.faces and len(verdict.faces) < 2:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from deepfake.examples.images import Example, Examples, read_examples
@@ -58,9 +57,7 @@ def show_row(examples: Examples) -> None:
     for fault in examples.faults:
         st.caption(escape_markdown(fault))
     if examples.images:
-        with st.expander("What the examples show, and where they come from"):
-            table = about_table(examples)
-            st.dataframe(table, hide_index=True, height="content", row_height=36, alt="The examples")
+        show_about(examples)
 
 
 def show_one(example: Example) -> None:
@@ -73,21 +70,26 @@ def show_one(example: Example) -> None:
         )  # fmt: skip
 
 
-def about_table(examples: Examples) -> pd.DataFrame:
-    """A row for each example: what it is, and where it comes from."""
-    return pd.DataFrame(
-        [
-            {
-                "Example": example.title,
-                "Actually": example.truth.capitalize(),
-                "What it shows": example.about,
-                "Made as": example.kind,
-                "Source": example.source,
-                "License": example.licence,
-            }
-            for example in examples.images
-        ]
+@st.fragment  # opening it draws this part anew, not the page; closed, it does not need pandas
+def show_about(examples: Examples) -> None:
+    """An expander with a row for each example: what it is, and where it comes from."""
+    box = st.expander(
+        "What the examples show, and where they come from", key="about-examples", on_change="rerun"
     )
+    if not box.open:
+        return
+    rows = [
+        {
+            "Example": example.title,
+            "Actually": example.truth.capitalize(),
+            "What it shows": example.about,
+            "Made as": example.kind,
+            "Source": example.source,
+            "License": example.licence,
+        }
+        for example in examples.images
+    ]
+    box.dataframe(rows, hide_index=True, height="content", row_height=36, alt="The examples")
 
 
 def show_notes(examples: Examples, detector: str, point: OperatingPoint) -> None:

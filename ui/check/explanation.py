@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from deepfake.detection.figures import draw_heat
 from deepfake.detection.text import left_out_line
 from ui.check.checked import BY_KEY, Checked
 from ui.check.neighbours import show_neighbours
@@ -206,6 +205,7 @@ def show_stress(checked: Checked, number: int) -> None:
 
 def show_maps(checked: Checked, number: int) -> None:
     """Both maps side by side, the quick one first, and what they are worth."""
+    from deepfake.detection.figures import draw_heat
     from deepfake.detection.heatmaps import MAP_NAMES, agreement_words, colours_mean, worth_words
 
     st.markdown(colours_mean(two_networks=checked.card.second is not None))

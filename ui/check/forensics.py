@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from deepfake.errors import UserError
@@ -161,7 +160,7 @@ def show_compression(found: Forensics) -> None:
         )
         for name, table in zip(("Luminance", "Chrominance"), compression.tables[:2], strict=False):
             st.markdown(f"{name} quantization table")
-            st.table(pd.DataFrame(table), hide_index=True, hide_header=True, width="content")
+            st.table(table, hide_index=True, hide_header=True, width="content")
     st.caption(compression.meaning)
 
 

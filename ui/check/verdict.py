@@ -12,12 +12,10 @@ from streamlit.delta_generator import DeltaGenerator
 from deepfake.detection import outcome as detection_outcome
 from deepfake.detection import text
 from deepfake.detection.card import Card, ModelError
-from deepfake.detection.figures import draw_verdict
 from deepfake.detection.outcome import PICTURE_FAULT, Outcome
 from deepfake.errors import UserError
 from deepfake.images.encode import jpeg_bytes, jpeg_pixels, shrink
 from deepfake.images.load import ImageFacts
-from deepfake.report.context import context_sentence
 from deepfake.types import OperatingPoint
 from ui.check.checked import Checked, Decoder
 from ui.check.details import show_details, show_face_grid
@@ -86,6 +84,7 @@ def judge(
     """
     warm_up().join()
     from deepfake.detection.detector import get_detector, scored_parts
+    from deepfake.report.context import context_sentence
 
     image = _decoder.take(_upload)
     detector = get_detector(model)
@@ -98,6 +97,8 @@ def judge(
 @st.cache_data(scope="session", max_entries=2 * MAX_FILES, show_spinner=False)
 def marked(verdict: Verdict, _small: bytes) -> bytes:
     """The preview of an upload with its faces marked, and the square that the verdict rests on."""
+    from deepfake.detection.figures import draw_verdict
+
     return jpeg_bytes(draw_verdict(jpeg_pixels(_small), verdict))
 
 
@@ -127,9 +128,9 @@ def show_results(uploads: Sequence[Upload], card: Card, point: OperatingPoint) -
     slots: list[Slot] = []
     decoder = Decoder()
     at_hand: set[tuple[str, str]] = st.session_state.setdefault(JUDGED, set())
-    for place, upload in enumerate(taken):
-        number = place + 1 if len(taken) > 1 else None
-        card_box = own_place(f"card-{place}", upload.file_id, border=True)
+    for index, upload in enumerate(taken):
+        number = index + 1 if len(taken) > 1 else None
+        card_box = own_place(f"card-{index}", upload.file_id, border=True)
         show_name(card_box, upload.name, upload.file_id, number)
         try:
             small, facts = preview(upload.file_id, upload, decoder)
@@ -141,9 +142,9 @@ def show_results(uploads: Sequence[Upload], card: Card, point: OperatingPoint) -
         left, right = card_box.columns([3, 2], gap="medium")
         owner = f"{upload.file_id} {card.version}"
         with left:
-            words = own_place(f"verdict-{place}", owner)
+            words = own_place(f"verdict-{index}", owner)
         with card_box:
-            more = own_place(f"more-{place}", owner)
+            more = own_place(f"more-{index}", owner)
         picture, width = right.container(), shown_width(facts)
         right.caption(text.facts_line(facts))
         slot = Slot(upload, number, picture, words, more, width, small, facts)
