@@ -50,7 +50,7 @@ def sources_below(given: Path) -> Iterator[Source]:
             yield Source(str(given), None, UserError("no_images", "This folder holds no images."))
         yield from (Source(str(path), path) for path in files)
     elif is_archive(given):
-        yield from _members(given, str(given))
+        yield from archive_sources(given, str(given))
     else:
         yield Source(str(given), given)
 
@@ -62,8 +62,13 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _members(content: bytes | Path, name: str) -> Iterator[Source]:
-    """The files of an archive; one refusal where it cannot be read at all."""
+def archive_sources(content: bytes | Path, name: str) -> Iterator[Source]:
+    """The files of a zip archive; one refusal where it cannot be read at all.
+
+    Args:
+        content: its bytes, or where it lies.
+        name: of the archive; leads the names of its files.
+    """
     try:
         archive = Archive(content, name)
     except UserError as refusal:
@@ -202,7 +207,7 @@ class Batch:
     def _sources(self) -> Iterator[Source]:
         while self._waiting:
             name, content = self._waiting.popleft()
-            yield from _members(content, name) if is_archive(content) else (Source(name, content),)
+            yield from archive_sources(content, name) if is_archive(content) else (Source(name, content),)
 
     def _keep(self, row: Outcome, source: Source) -> Outcome:
         if row.verdict is None or not isinstance(source.content, bytes):

@@ -210,7 +210,7 @@ def _read(source: bytes | bytearray | memoryview | str | os.PathLike[str], max_b
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
     elif isinstance(source, (str, os.PathLike)):
-        data = _read_file(Path(source), max_bytes)
+        data = read_file(Path(source), max_bytes)
     else:
         raise TypeError(f"source must be bytes or a path. Received: {type(source).__name__}.")
     if not data:
@@ -220,7 +220,12 @@ def _read(source: bytes | bytearray | memoryview | str | os.PathLike[str], max_b
     return data
 
 
-def _read_file(path: Path, max_bytes: int) -> bytes:
+def read_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """A file's bytes; one that is larger is refused before it is read.
+
+    Raises:
+        ImageRefused: ``not_found``, ``unreadable`` or ``too_many_bytes``.
+    """
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):

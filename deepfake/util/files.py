@@ -82,9 +82,14 @@ def _partial(path: Path) -> Path:
     return path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}.part{path.suffix}")
 
 
-def remove_partials(folder: Path) -> None:
-    """Removes what killed processes left of ``replacing``, in a folder that nobody else writes to."""
-    for path in folder.glob(".*.part*"):
+def remove_partials(folder: Path, prefix: str = "") -> None:
+    """Removes what killed processes left of ``replacing``, of files that nobody else writes.
+
+    Args:
+        folder: where they lie.
+        prefix: of the files' names; all of the folder's where it is empty.
+    """
+    for path in folder.glob(f".{prefix}*.part*"):
         path.unlink(missing_ok=True)
 
 

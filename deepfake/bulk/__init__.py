@@ -1,0 +1,1 @@
+"""Many images, many processes: results that survive whatever ends a run, engines that spread the work."""
