@@ -55,12 +55,12 @@ def learnt_names(data: Path | None) -> set[str]:
 def probabilities(detector: Detector, files: list[Path]) -> np.ndarray:
     """(N,) of Fake; NaN where a file is no image that can be used."""
     scores = np.full(len(files), np.nan)
-    for place, file in enumerate(files):
+    for index, file in enumerate(files):
         try:
             pixels = load_image(file).pixels
         except ImageRefused:
             continue
-        scores[place] = detector.p_fake([in_one_form(pixels, name_draw(file.stem))])[0]
+        scores[index] = detector.p_fake([in_one_form(pixels, name_draw(file.stem))])[0]
     return scores
 
 

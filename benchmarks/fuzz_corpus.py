@@ -205,9 +205,9 @@ def hostile_png(data: bytes, chance: random.Random) -> bytes:
             pixels = zlib.compress(chance.randbytes(chance.choice((0, 10, HEIGHT * (WIDTH * 4 + 1), 2**18))))
             chunks = [(name, pixels if name == b"IDAT" else body) for name, body in chunks]
         case 6:
-            place = chance.randrange(len(chunks))
-            name, body = chunks[place]
-            chunks[place] = (name, mutated(body, chance) if body else chance.randbytes(9))
+            index = chance.randrange(len(chunks))
+            name, body = chunks[index]
+            chunks[index] = (name, mutated(body, chance) if body else chance.randbytes(9))
         case 7:
             chance.shuffle(chunks)
     return _PNG_START + b"".join(png_chunk(name, body) for name, body in chunks)
@@ -230,9 +230,9 @@ def hostile_jpeg(data: bytes, chance: random.Random) -> bytes:
             return _with_segments(data, _APP2, bodies[: chance.choice((1, 255))])
         case _:
             scan = data.find(b"\xff\xda")
-            place = chance.randrange(scan + 14, len(data) - 2)
+            index = chance.randrange(scan + 14, len(data) - 2)
             marker = chance.choice((0xD0, 0xD7, 0xC4, 0xDB, 0xDA, 0xD8, 0xD9, 0xC0, 0xC2))
-            return data[:place] + bytes((0xFF, marker)) + data[place:]
+            return data[:index] + bytes((0xFF, marker)) + data[index:]
 
 
 def _jpeg_sides(data: bytes, chance: random.Random) -> bytes:
@@ -370,8 +370,8 @@ def hostile_boxes(data: bytes, chance: random.Random) -> bytes:
             struct.pack_into(">I", body, at - 4, chance.choice(SIDES))
         else:
             size = chance.randrange(1, 12)
-            place = at + 4 + chance.randrange(40)
-            body[place : place + size] = chance.randbytes(size)
+            index = at + 4 + chance.randrange(40)
+            body[index : index + size] = chance.randbytes(size)
     return bytes(body)
 
 

@@ -189,7 +189,7 @@ def show_frames(result: VideoVerdict) -> None:
     frames = result.frames
     if len(frames) > STRIP and not st.toggle(f"Show all {len(frames)} frames", key="all-frames"):
         step = len(frames) / STRIP
-        frames = tuple(frames[int((place + 0.5) * step)] for place in range(STRIP))
+        frames = tuple(frames[int((index + 0.5) * step)] for index in range(STRIP))
     with st.container(horizontal=True, gap="small"):
         for frame in frames:
             verdict = frame.verdict

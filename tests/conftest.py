@@ -42,12 +42,12 @@ def real_data() -> Path:
 def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train, Validation and Test with 16 Fake and 16 Real images each; Fake ones carry a bright square."""
     root = tmp_path_factory.mktemp("tiny_dataset")
-    for place, split in enumerate(("Train", "Validation", "Test")):
+    for index, split in enumerate(("Train", "Validation", "Test")):
         for label in ("Fake", "Real"):
             folder = root / split / label
             folder.mkdir(parents=True)
             for number in range(16):
-                pixels = noise_image(1000 * place + 2 * number + (label == "Fake"), 64, 64).copy()
+                pixels = noise_image(1000 * index + 2 * number + (label == "Fake"), 64, 64).copy()
                 if label == "Fake":
                     pixels[20:44, 20:44] = 255 - pixels[20:44, 20:44] // 8
                 Image.fromarray(pixels).save(folder / f"{label.lower()}_{number}.png")

@@ -86,7 +86,7 @@ def facts_object(inventory: Inventory, result: Audit | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         "folder": str(inventory.root),
         "images": len(inventory),
-        "class_indices": {name: place for place, name in enumerate(CLASS_NAMES)},
+        "class_indices": {name: index for index, name in enumerate(CLASS_NAMES)},
         "labels": {"Fake": 1, "Real": 0},
         "splits": counts_table(inventory.table, "split").to_dict("records"),
         "sources": counts_table(inventory.table, "source").to_dict("records"),

@@ -41,14 +41,14 @@ def contact_sheet(pictures: Sequence[Pixels], columns: int, cell: int = CELL) ->
     rows = -(-len(pictures) // columns)
     step = cell + GAP
     sheet = np.zeros((rows * step - GAP, columns * step - GAP, 4), np.uint8)
-    for place, pixels in enumerate(pictures):
+    for index, pixels in enumerate(pictures):
         height, width = pixels.shape[:2]
         scale = cell / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         small = np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8)
-        top = place // columns * step + (cell - size[1]) // 2
-        left = place % columns * step + (cell - size[0]) // 2
+        top = index // columns * step + (cell - size[1]) // 2
+        left = index % columns * step + (cell - size[0]) // 2
         sheet[top : top + size[1], left : left + size[0], :3] = small
         sheet[top : top + size[1], left : left + size[0], 3] = 255
     return sheet
@@ -90,5 +90,5 @@ def strengths(pixels: Pixels, kind: str, name: str, seed: int = 0) -> NDArray[np
 
 def training_samples(pixels: Pixels, draw: int, samples: int = 8, size: int = CELL) -> NDArray[np.uint8]:
     """What the recipe ``compact`` makes of an image in ``samples`` epochs: crop, perturb, mirror; 4 a row."""
-    rngs = [np.random.default_rng([draw, place]) for place in range(samples)]
+    rngs = [np.random.default_rng([draw, index]) for index in range(samples)]
     return contact_sheet([augment(pixels, size, Augmentation(), rng) for rng in rngs], 4, size)

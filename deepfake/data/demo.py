@@ -80,13 +80,13 @@ def write_demo(
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise DemoError("not_empty", f"{folder} is not an empty folder. Name a new one.")
         drawings = []
-        for place, (split, share) in enumerate(zip(SPLITS, SPLIT_SHARES, strict=True)):
+        for index, (split, share) in enumerate(zip(SPLITS, SPLIT_SHARES, strict=True)):
             for label, name in ((1, CLASS_NAMES[0]), (0, CLASS_NAMES[1])):
                 into = folder / split / name
                 into.mkdir(parents=True)
                 for number in range(round(images * share) // 2):
                     file = into / f"drawn_{split.lower()}_{name.lower()}_{number:04}.jpg"
-                    drawings.append((file, (seed, place, label, number)))
+                    drawings.append((file, (seed, index, label, number)))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for done, _ in enumerate(pool.map(_write_one, drawings), start=1):
                 if on_progress is not None:

@@ -139,4 +139,4 @@ def neighbours(measures: Measures, row: int, most: int = 6) -> list[tuple[int, i
     apart[~measures.good] = 65
     apart[row] = 66
     nearest = np.argsort(apart, kind="stable")[:most]
-    return [(int(place), int(apart[place])) for place in nearest if apart[place] <= 64]
+    return [(int(index), int(apart[index])) for index in nearest if apart[index] <= 64]

@@ -330,7 +330,7 @@ def _parts(folder: SourceFolder, pixels: Pixels) -> dict[str, Pixels]:
     """What is taken of one file, by what its name ends in."""
     parts = {"": pixels}
     if folder.tile:
-        parts = {f"-tile{place}": tile for place, tile in enumerate(cut_tiles(pixels, folder.tile))}
+        parts = {f"-tile{index}": tile for index, tile in enumerate(cut_tiles(pixels, folder.tile))}
     for name, whole in parts.items():
         height, width = (round(folder.middle * side) for side in whole.shape[:2])
         parts[name] = centre_part(whole, height, width)
@@ -338,9 +338,9 @@ def _parts(folder: SourceFolder, pixels: Pixels) -> dict[str, Pixels]:
         return parts
     found = {name: find_faces(part, turned=False).faces for name, part in parts.items()}
     return {
-        f"{name}-face{place}": crop(parts[name], face.crop)
+        f"{name}-face{index}": crop(parts[name], face.crop)
         for name, faces in found.items()
-        for place, face in enumerate(faces)
+        for index, face in enumerate(faces)
     }
 
 

@@ -119,7 +119,7 @@ class DatasetIndex:
 
         What stands in two splits leaves the training side, so that no measured image was trained on.
         """
-        rank = {split: place for place, split in enumerate(reversed(SPLITS))}
+        rank = {split: index for index, split in enumerate(reversed(SPLITS))}
         table = self.table.assign(sha256=self.hashes(), rank=self.table["split"].map(rank).fillna(len(rank)))
         kept = table.sort_values(["rank", "path"]).drop_duplicates("sha256").sort_values("path")
         return DatasetIndex(self.root, kept[_COLUMNS].reset_index(drop=True))

@@ -325,10 +325,10 @@ def stress_figure(
     )
     figure.add_vline(x=result.p_fake, line={"dash": "dot", "width": 1, "color": CALL_COLOURS[result.call]})
     for call in ("fake", "uncertain", "real"):
-        mine = [place for place, name in enumerate(calls) if name == call]
+        mine = [index for index, name in enumerate(calls) if name == call]
         figure.add_scatter(
-            x=[table["Probability of fake"].iloc[place] for place in mine],
-            y=[words[place] for place in mine],
+            x=[table["Probability of fake"].iloc[index] for index in mine],
+            y=[words[index] for index in mine],
             mode="markers",
             name=CALL_WORDS[call],
             marker={"size": 10, "color": CALL_COLOURS[call]},

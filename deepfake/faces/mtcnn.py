@@ -164,11 +164,11 @@ class _Look:
     def __call__(self, boxes: Boxes) -> NDArray[np.float32]:
         """What the network says of each box."""
         names = [box.tobytes() for box in boxes[:, :4]]
-        new = [place for place, name in enumerate(names) if name not in self._seen]
+        new = [index for index, name in enumerate(names) if name not in self._seen]
         for start in range(0, len(new), BATCH):
             part = new[start : start + BATCH]
             said = self._network(self._cutter.patches(boxes[part], self._side))
-            self._seen.update(zip((names[place] for place in part), said, strict=True))
+            self._seen.update(zip((names[index] for index in part), said, strict=True))
         return np.stack([self._seen[name] for name in names])
 
 

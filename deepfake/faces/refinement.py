@@ -81,10 +81,10 @@ def refine(decide: Decide, pixels: Pixels, boxes: list[FloatBox], *, turns: bool
     doubtful = np.flatnonzero(merit[0] < 1 - SURER)  # no other turn can be surer than 1
     if turns and len(doubtful):
         for quarters in (1, 2, 3):
-            most = _most(decide, [cuts[place] for place in doubtful], quarters)
+            most = _most(decide, [cuts[index] for index in doubtful], quarters)
             places[quarters] = doubtful[most - SURER > merit[0, doubtful]]
             if len(places[quarters]):
-                seen[quarters] = _look(decide, [cuts[place] for place in places[quarters]], quarters)
+                seen[quarters] = _look(decide, [cuts[index] for index in places[quarters]], quarters)
                 surer = seen[quarters].confidence * seen[quarters].upright - SURER
                 merit[quarters, places[quarters]] = surer
     best = merit.argmax(axis=0)
@@ -93,13 +93,13 @@ def refine(decide: Decide, pixels: Pixels, boxes: list[FloatBox], *, turns: bool
         chosen = np.flatnonzero(best == quarters)
         rows = np.searchsorted(places[quarters], chosen)
         last = _look(decide, [_cut_out(pixels, box) for box in seen[quarters].boxes[rows]], quarters)
-        for row, place in enumerate(chosen.tolist()):
+        for row, index in enumerate(chosen.tolist()):
             left, top, right, bottom = last.boxes[row].tolist()
             sure = float(last.confidence[row])
-            refined[place] = RefinedFace(
+            refined[index] = RefinedFace(
                 (left, top, right, bottom), sure, 90 * quarters, bool(last.upright[row])
             )
-    return [refined[place] for place in range(len(boxes))]
+    return [refined[index] for index in range(len(boxes))]
 
 
 @dataclass(frozen=True)
@@ -139,17 +139,17 @@ def _look(decide: Decide, cuts: list[_CutOut], quarters: int) -> _Seen:
     count = len(SQUARES)
     found = np.empty((len(cuts), 4))
     confidence, upright = np.empty(len(cuts)), np.empty(len(cuts), bool)
-    for place, cut in enumerate(cuts):
-        rows = slice(place * count, (place + 1) * count)
+    for index, cut in enumerate(cuts):
+        rows = slice(index * count, (index + 1) * count)
         weights = scores[rows, 1].astype(np.float64) + 1e-6
         corners = cut.side * (
             SQUARES[:, None, 2] * (np.array([-0.5, -0.5, 0.5, 0.5]) + offsets[rows]) + _SHIFTS
         )
         mean = (corners * weights[:, None]).sum(axis=0) / weights.sum()
-        found[place] = np.tile(cut.middle, 2) + _turned_back(mean, quarters)
-        confidence[place] = scores[rows, 1].mean()
+        found[index] = np.tile(cut.middle, 2) + _turned_back(mean, quarters)
+        confidence[index] = scores[rows, 1].mean()
         points = (landmarks[rows] * weights[:, None]).sum(axis=0) / weights.sum()
-        upright[place] = eyes_above_mouth(points[:5], points[5:])
+        upright[index] = eyes_above_mouth(points[:5], points[5:])
     return _Seen(found, confidence, upright)
 
 

@@ -32,7 +32,7 @@ def compare_figure(
     figure = make_subplots(
         rows, columns, horizontal_spacing=0.02, vertical_spacing=0.06, subplot_titles=("Image", name)
     )
-    for place, pixels in enumerate((original, shown.pixels), start=1):
+    for index, pixels in enumerate((original, shown.pixels), start=1):
         height, width = pixels.shape[:2]
         data = base64.b64encode(jpeg_bytes(pixels)).decode()
         # Both in the image's own units, whatever the resolution each is drawn at.
@@ -41,8 +41,8 @@ def compare_figure(
             go.Image(
                 source=f"data:image/jpeg;base64,{data}", dx=scale, dy=scale, x0=0, y0=0, hoverinfo="skip"
             ),
-            place if stacked else 1,
-            1 if stacked else place,
+            index if stacked else 1,
+            1 if stacked else index,
         )
     figure.update_xaxes(visible=False, constrain="domain")
     figure.update_yaxes(visible=False, constrain="domain", constraintoward="top")

@@ -159,8 +159,8 @@ def _one_directory(data: bytes, at: int, order: str, big: bool, waiting: list[in
         if count > MAX_TAGS:
             return f"more than {MAX_TAGS:,} tags"
         held, start = 0, at + struct.calcsize(order + head)
-        for place in range(start, start + count * step, step):
-            tag, kind, number, value = struct.unpack_from(order + entry, data, place)
+        for index in range(start, start + count * step, step):
+            tag, kind, number, value = struct.unpack_from(order + entry, data, index)
             if number > MAX_VALUES and kind not in (1, 2, 6, 7):
                 return f"more than {MAX_VALUES:,} numbers in one tag"
             size = number * _SIZES.get(kind, 0)

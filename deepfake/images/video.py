@@ -158,7 +158,7 @@ class Video:
         start, span = self._times[0], self._end - self._times[0]
         middles = [start + (2 * part + 1) * span // (2 * most) for part in range(most)]
         places = np.searchsorted(self._times, middles, side="right") - 1
-        return [self._times[place] for place in dict.fromkeys(places.tolist())]
+        return [self._times[index] for index in dict.fromkeys(places.tolist())]
 
     def _unreadable(self) -> VideoRefused:
         return _truncated() if self._cut else _unreadable()

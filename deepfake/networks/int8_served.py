@@ -35,16 +35,16 @@ def with_int8_tables(content: bytes) -> bytes:
         dense = code.builtinCode == schema.BuiltinOperator.FULLY_CONNECTED
         if not dense and code.builtinCode != schema.BuiltinOperator.CONV_2D:
             continue
-        place = int(operator.inputs[1])
-        if place not in stored:
-            if not _is_large_table(model, graph.tensors[place]):
+        index = int(operator.inputs[1])
+        if index not in stored:
+            if not _is_large_table(model, graph.tensors[index]):
                 continue
-            stored[place] = _stored_as_int8(model, graph, place)
+            stored[index] = _stored_as_int8(model, graph, index)
         if dense:
-            operator.inputs = np.array([operator.inputs[0], stored[place], *operator.inputs[2:]], np.int32)
+            operator.inputs = np.array([operator.inputs[0], stored[index], *operator.inputs[2:]], np.int32)
             code.version = max(code.version, DENSE_VERSION)
         else:
-            first.append(_dequantize(model, stored[place], place))
+            first.append(_dequantize(model, stored[index], index))
     graph.operators = first + graph.operators
     builder = flatbuffers.Builder(len(content) // 3)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")

@@ -108,24 +108,24 @@ def _table(message: memoryview) -> tuple[str, NDArray[Any]]:
 
 def _fields(message: memoryview) -> Iterator[tuple[int, Any]]:
     """Number and content of each field: an int, or a part of the message."""
-    place = 0
-    while place < len(message):
-        key, place = _varint(message, place)
+    index = 0
+    while index < len(message):
+        key, index = _varint(message, index)
         form = key & 7
         if form == 0:
-            value, place = _varint(message, place)
+            value, index = _varint(message, index)
             yield key >> 3, value
             continue
         if form == 2:
-            length, place = _varint(message, place)
+            length, index = _varint(message, index)
         elif form in (1, 5):
             length = 8 if form == 1 else 4
         else:
             raise ValueError(f"field of form {form}")
-        if place + length > len(message):
+        if index + length > len(message):
             raise ValueError("cut short")
-        yield key >> 3, message[place : place + length]
-        place += length
+        yield key >> 3, message[index : index + length]
+        index += length
 
 
 def _numbers(packed: memoryview) -> list[int]:

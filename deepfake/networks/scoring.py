@@ -78,10 +78,10 @@ def scoring_batches(
             return [pool.submit(load, row) for row in range(start, min(start + batch_size, len(paths)))]
 
         waiting = [submit(start) for start in starts[:2]]
-        for place in range(len(starts)):
+        for index in range(len(starts)):
             ready = waiting.pop(0)
-            if place + 2 < len(starts):
-                waiting.append(submit(starts[place + 2]))
+            if index + 2 < len(starts):
+                waiting.append(submit(starts[index + 2]))
             yield np.stack([future.result() for future in ready])
 
 

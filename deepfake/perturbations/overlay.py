@@ -48,7 +48,7 @@ def _words(rng: np.random.Generator, count: int) -> str:
     words = []
     for _ in range(count):
         chosen = rng.integers(len(_SYLLABLES), size=int(rng.integers(1, 4))).tolist()
-        word = "".join(_SYLLABLES[place] for place in chosen)
+        word = "".join(_SYLLABLES[index] for index in chosen)
         words.append(word.upper() if rng.random() < 0.3 else word.capitalize())
     return ("(c) " if rng.random() < 0.2 else "") + " ".join(words)
 

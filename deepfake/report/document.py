@@ -239,15 +239,15 @@ def _stress_blocks(verdict: Verdict, card: Card) -> Iterator[Block]:
     )
     yield Rows(
         tuple(
-            (_who(verdict, place), left_out_line(verdict, place) or test.sentence())
-            for place, test in enumerate(verdict.stress)
+            (_who(verdict, index), left_out_line(verdict, index) or test.sentence())
+            for index, test in enumerate(verdict.stress)
         )
     )
-    for place in explained_parts(verdict):
-        test = verdict.stress[place]
+    for index in explained_parts(verdict):
+        test = verdict.stress[index]
         chart = stress_chart(test, card.thresholds, verdict.operating_point)
-        alt = f"Probability of fake of {_who(verdict, place).lower()} after each change. {test.sentence()}"
-        caption = _who(verdict, place) if len(verdict.stress) > 1 else ""
+        alt = f"Probability of fake of {_who(verdict, index).lower()} after each change. {test.sentence()}"
+        caption = _who(verdict, index) if len(verdict.stress) > 1 else ""
         yield Pictures((Picture(chart, "png", alt, caption),))
     yield from _left_out(verdict)
 
@@ -257,11 +257,11 @@ def _explanation_blocks(
 ) -> Iterator[Block]:
     yield Heading("Heat maps")
     yield Paragraph(colours_mean(two_networks=card.second is not None))
-    for line in filter(None, (left_out_line(verdict, place) for place in range(len(verdict.faces)))):
+    for line in filter(None, (left_out_line(verdict, index) for index in range(len(verdict.faces)))):
         yield Paragraph(line)
-    for place in explained_parts(verdict):
-        who = _who(verdict, place)
-        found = explanations.get(place)
+    for index in explained_parts(verdict):
+        who = _who(verdict, index)
+        found = explanations.get(index)
         if found is None:
             yield Paragraph(f"{who}: no heat map could be computed.")
             continue

@@ -165,8 +165,8 @@ def _pictures(page: _Page, block: Pictures) -> None:
     if page.will_page_break(max(height for _, height in sizes) + (14 if captioned else 2)):
         page.add_page()
     top, lowest = page.get_y() + 1, page.get_y()
-    for place, (picture, (wide, high)) in enumerate(zip(block.pictures, sizes, strict=True)):
-        left = _MARGIN + place * (width + _GAP)
+    for index, (picture, (wide, high)) in enumerate(zip(block.pictures, sizes, strict=True)):
+        left = _MARGIN + index * (width + _GAP)
         page.image(io.BytesIO(picture.file), left, top, wide, high, alt_text=page.letters(picture.alt))
         page.set_xy(left, top + high + 1)
         page.set_font("Helvetica", size=9)

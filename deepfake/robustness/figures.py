@@ -55,8 +55,8 @@ def curve_figure(curves: Mapping[str, pd.DataFrame], measure: Measure, axis: str
     """
     figure = base_figure(axis, MEASURE_AXES[measure])
     shown = ".3f" if measure == "roc_auc" else ".1%"
-    for place, (label, rows) in enumerate(curves.items()):
-        look = place % len(SERIES_COLOURS)
+    for index, (label, rows) in enumerate(curves.items()):
+        look = index % len(SERIES_COLOURS)
         colour, symbol = SERIES_COLOURS[look], SERIES_SYMBOLS[look]
         _add_line(figure, rows, measure, label, colour=colour, symbol=symbol, shown=shown)
     lowest = min([0.5, *(float(rows[f"{measure}_low"].min(skipna=True)) for rows in curves.values())])
@@ -78,13 +78,13 @@ def scores_figure(curves: Mapping[str, pd.DataFrame], axis: str, threshold: floa
     """
     figure = base_figure(axis, "Mean score (probability of Fake)")
     dashes = ("solid", "dash", "dot", "dashdot", "longdash")
-    for place, (label, rows) in enumerate(curves.items()):
+    for index, (label, rows) in enumerate(curves.items()):
         for name, column, colour in (("Fake", "mean_fake", FAKE_COLOUR), ("Real", "mean_real", REAL_COLOUR)):
             if rows[column].isna().all():
                 continue
             series = f"{name}, {label}" if len(curves) > 1 else f"{name} images"
-            symbol = SERIES_SYMBOLS[place % len(SERIES_SYMBOLS)]
-            dash = dashes[place % len(dashes)]
+            symbol = SERIES_SYMBOLS[index % len(SERIES_SYMBOLS)]
+            dash = dashes[index % len(dashes)]
             _add_line(figure, rows, column, series, colour=colour, symbol=symbol, shown=".3f", dash=dash)
     if threshold is not None:
         figure.add_hline(

@@ -179,8 +179,8 @@ def sweep(
     def attack_waiting() -> None:
         if waiting and epsilons:
             rows = [row for row, _ in waiting]
-            for place, subject in enumerate(subjects):
-                scores[place, rows, n_altered:] = _attacked(subject, waiting, labels[rows], epsilons)
+            for index, subject in enumerate(subjects):
+                scores[index, rows, n_altered:] = _attacked(subject, waiting, labels[rows], epsilons)
         waiting.clear()
 
     forms = {_form(subject.spec) for subject in subjects}
@@ -188,8 +188,8 @@ def sweep(
         if isinstance(copies, str):
             refused[row] = copies
         else:
-            for place, subject in enumerate(subjects):
-                scores[place, row, :n_altered] = subject.p_fake(copies.of_form[_form(subject.spec)])
+            for index, subject in enumerate(subjects):
+                scores[index, row, :n_altered] = subject.p_fake(copies.of_form[_form(subject.spec)])
             if row in attacked:
                 waiting.append((row, copies))
         if len(waiting) == ATTACKED_TOGETHER or row == len(data) - 1:
@@ -208,11 +208,11 @@ def sweep(
             title,
             int(labels[good].sum()),
             int((1 - labels[good]).sum()),
-            summarise(scores[place][good], labels[good], steps, subject.thresholds, n_bootstrap),
+            summarise(scores[index][good], labels[good], steps, subject.thresholds, n_bootstrap),
             tuple((str(paths[row]), why) for row, why in sorted(refused.items())),
             subject.score_version,
         )
-        for place, subject in enumerate(subjects)
+        for index, subject in enumerate(subjects)
     )
 
 

@@ -88,12 +88,12 @@ def estimate(data: DatasetIndex, recipe: Recipe, *, on_progress: ReportProgress 
     scorer = compiled_scorer(served, recipe.serve_input)
     paths = validation.paths()[:_MEASURED_IMAGES]
     seconds_per_validation = 0.0
-    for place, perturbed in enumerate(forms, start=1):
+    for index, perturbed in enumerate(forms, start=1):
         score_files(scorer, recipe.serve_input, paths[:32], perturbed=perturbed)
         start = time.monotonic()
         score_files(scorer, recipe.serve_input, paths, perturbed=perturbed)
         seconds_per_validation += (time.monotonic() - start) / len(paths) * len(validation)
-        on_progress(_STEPS + place, total)
+        on_progress(_STEPS + index, total)
     parameters = int(model.count_params())
     copies = 4 if recipe.ema else 3  # weights, Adam's two moments, their average
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)

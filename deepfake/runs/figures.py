@@ -137,13 +137,13 @@ def sources_figure(history: History) -> go.Figure | None:
     if len(names) < 2:
         return None
     figure = base_figure("Epoch", "ROC AUC", height=320)
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         figure.add_scatter(
             x=[epoch["epoch"] for epoch in history.epochs],
             y=[number(part.get("source_roc_auc", {}).get(name)) for part in parts],
             name=html.escape(name, quote=False), mode="lines+markers", marker={"size": 6},
-            line={"color": RUN_COLOURS[place % len(RUN_COLOURS)], "width": 2,
-                  "dash": "solid" if place < len(RUN_COLOURS) else "dash"},
+            line={"color": RUN_COLOURS[index % len(RUN_COLOURS)], "width": 2,
+                  "dash": "solid" if index < len(RUN_COLOURS) else "dash"},
         )  # fmt: skip
     _epoch_axis(figure, len(history.epochs))
     return frame_constant(figure, share=True)
@@ -199,11 +199,11 @@ def strip_figure(epochs: Sequence[dict[str, Any]], labels: Sequence[int]) -> go.
     """
     figure = base_figure("Epoch", "Probability of fake", height=280)
     shown: set[int] = set()
-    for place, label in enumerate(labels):
+    for index, label in enumerate(labels):
         word, colour = ("fake", FAKE_COLOUR) if label == 1 else ("real", REAL_COLOUR)
         figure.add_scatter(
             x=[epoch["epoch"] for epoch in epochs],
-            y=[epoch["strip"]["clean"][place] for epoch in epochs],
+            y=[epoch["strip"]["clean"][index] for epoch in epochs],
             name=f"Actually {word}", legendgroup=word, showlegend=label not in shown, mode="lines+markers",
             line={"color": colour, "width": 1.5, "dash": "solid" if label == 1 else "dot"},
             hovertemplate=f"actually {word}<br>epoch %{{x}}: %{{y:.0%}}<extra></extra>",
@@ -225,7 +225,7 @@ def overlay_figure(histories: Mapping[str, History], metric: str, weight: float)
     by_step = metric == "train_loss"
     title = "Training loss, smoothed" if by_step else f"Validation {METRIC_TITLES[metric]}"
     figure = base_figure("Step" if by_step else "Epoch", title, height=320)
-    for place, (name, history) in enumerate(histories.items()):
+    for index, (name, history) in enumerate(histories.items()):
         if by_step and history.steps:
             x, y = thinned(history.steps["total"], smoothed(history.steps["loss"], weight))
         else:
@@ -233,8 +233,8 @@ def overlay_figure(histories: Mapping[str, History], metric: str, weight: float)
             y = np.array([headline(epoch, metric) for epoch in history.epochs])
         figure.add_scatter(
             x=x, y=y, name=html.escape(name, quote=False), mode="lines" if by_step else "lines+markers",
-            line={"color": RUN_COLOURS[place % len(RUN_COLOURS)], "width": 2,
-                  "dash": "solid" if place < len(RUN_COLOURS) else "dash"},
+            line={"color": RUN_COLOURS[index % len(RUN_COLOURS)], "width": 2,
+                  "dash": "solid" if index < len(RUN_COLOURS) else "dash"},
         )  # fmt: skip
     figure.update_layout(showlegend=True)
     if not by_step:

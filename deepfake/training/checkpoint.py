@@ -24,8 +24,8 @@ def write_checkpoint(path: Path, model: Any, average: WeightAverage, counts: dic
         counts: what else the run must know, as JSON takes it.
     """
     variables = [*model.variables, *model.optimizer.variables]
-    arrays = {f"variable_{place}": np.asarray(value) for place, value in enumerate(variables)}
-    arrays |= {f"average_{place}": value for place, value in enumerate(average.averages)}
+    arrays = {f"variable_{index}": np.asarray(value) for index, value in enumerate(variables)}
+    arrays |= {f"average_{index}": value for index, value in enumerate(average.averages)}
     arrays["kept"] = np.array(json.dumps({**counts, "steps": average.steps}))
     with replacing(path) as partial:
         np.savez(partial, **arrays)  # pyright: ignore[reportArgumentType] - no name clashes with allow_pickle
@@ -43,8 +43,8 @@ def read_checkpoint(path: Path, model: Any, average: WeightAverage) -> dict[str,
     """
     try:
         with np.load(path) as state:
-            for place, variable in enumerate([*model.variables, *model.optimizer.variables]):
-                variable.assign(state[f"variable_{place}"])
+            for index, variable in enumerate([*model.variables, *model.optimizer.variables]):
+                variable.assign(state[f"variable_{index}"])
             kept = json.loads(str(state["kept"]))
             names = sorted((n for n in state.files if n.startswith("average_")), key=lambda n: int(n[8:]))
             average.restore([state[name] for name in names], kept["steps"])

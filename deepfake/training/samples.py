@@ -85,16 +85,16 @@ def epoch_samples(
     order = np.random.default_rng([recipe.seed, epoch]).permutation(len(drawn))
     names = table["path"].to_numpy()
     samples = []
-    for place in order.tolist():
-        row, group = drawn[place]
+    for index in order.tolist():
+        row, group = drawn[index]
         blended = group is not None and group.blended
-        giving = _donor(group.rows, recipe, epoch, place) if group is not None and blended else None
+        giving = _donor(group.rows, recipe, epoch, index) if group is not None and blended else None
         samples.append(
             Sample(
                 path=paths[row],
                 fake=1.0 if blended else float(labels[row]),
                 augmentation=augmentations[row],
-                draw=(recipe.seed, epoch, place if recipe.shares else row),
+                draw=(recipe.seed, epoch, index if recipe.shares else row),
                 landmarks=landmarks[names[row]] if blended else None,
                 donor=None if giving is None else (paths[giving], landmarks[names[giving]]),
             )

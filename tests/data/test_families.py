@@ -32,9 +32,9 @@ def collections(tmp_path: Path) -> Path:
     (root / "crops").mkdir(parents=True)
     table = HEADER
     for number in range(30):
-        for place, name in enumerate((f"o{number}", f"a{number}", f"b{number}")):
-            (root / "crops" / f"{name}.png").write_bytes(encoded(noise_image(100 * place + number, 64, 64)))
-            table += row(name, f"o{number}" if place else "")
+        for index, name in enumerate((f"o{number}", f"a{number}", f"b{number}")):
+            (root / "crops" / f"{name}.png").write_bytes(encoded(noise_image(100 * index + number, 64, 64)))
+            table += row(name, f"o{number}" if index else "")
     (root / "metadata.csv").write_text(table)
     return root
 

@@ -158,7 +158,7 @@ def test_samples_and_strengths(table):
     strip = (
         strengths(pixels, "noise", "gaussian").astype(int) if False else strengths(pixels, "blur", "defocus")
     )
-    cells = [strip[:, 164 * place : 164 * place + 160, :3].astype(int) for place in range(4)]
+    cells = [strip[:, 164 * index : 164 * index + 160, :3].astype(int) for index in range(4)]
     apart = [np.abs(cell - pixels).mean() for cell in cells]
     assert apart[0] < apart[1] < apart[2] < apart[3]
     assert training_samples(pixels, 0).shape == (324, 652, 4)

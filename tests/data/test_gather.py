@@ -24,10 +24,10 @@ def quiet(_: str) -> None:
 @pytest.fixture
 def collections(tmp_path: Path) -> Path:
     root = tmp_path / "collections"
-    for place, folder in enumerate(("one/fake", "one/real")):
+    for index, folder in enumerate(("one/fake", "one/real")):
         (root / folder).mkdir(parents=True)
         for number in range(12):
-            pixels = noise_image(100 * place + number, 90, 120)
+            pixels = noise_image(100 * index + number, 90, 120)
             (root / folder / f"n{number}.png").write_bytes(encoded(pixels))
     (root / "one/real/broken.jpg").write_bytes(b"no image")
     (root / "one/real/n1_aug_.png").write_bytes(encoded(noise_image(999)))

@@ -117,11 +117,11 @@ def test_numbers_in_the_accuracy_document_are_the_cards() -> None:
                 (other_accuracy, other_auc)
             ], title
     points = {row[0]: row[1:] for row in table_rows(path, "The verdict rule", 3)}
-    for place, cuts in enumerate((card.thresholds, other.thresholds)):
-        assert points["*Balanced*: fake from a probability of"][place] == shown(cuts.fake_from())
-        assert points["*Few false alarms*: fake from"][place] == shown(cuts.fake_from("few_false_alarms"))
-        assert points["real below"][place] == shown(cuts.uncertain_low)
-        assert f"{shown(cuts.balanced)} for `{(card.name, other.name)[place]}`" in path.read_text("utf-8")
+    for index, cuts in enumerate((card.thresholds, other.thresholds)):
+        assert points["*Balanced*: fake from a probability of"][index] == shown(cuts.fake_from())
+        assert points["*Few false alarms*: fake from"][index] == shown(cuts.fake_from("few_false_alarms"))
+        assert points["real below"][index] == shown(cuts.uncertain_low)
+        assert f"{shown(cuts.balanced)} for `{(card.name, other.name)[index]}`" in path.read_text("utf-8")
 
 
 def test_numbers_of_the_default_detector_are_its_cards() -> None:

@@ -248,14 +248,14 @@ class TestBoxes:
         corner, side = rng.uniform(0, 150, (count, 2)), rng.uniform(5, 40, (count, 1))
         rows = surest_first(np.concatenate([corner, corner + side, rng.uniform(0, 1, (count, 1))], axis=1))
         kept = []
-        for place, row in enumerate(rows):
-            least = np.maximum(row[:2], rows[:place, :2])
-            most = np.minimum(row[2:4], rows[:place, 2:4])
+        for index, row in enumerate(rows):
+            least = np.maximum(row[:2], rows[:index, :2])
+            most = np.minimum(row[2:4], rows[:index, 2:4])
             shared = np.prod(np.maximum(most - least, 0), axis=1)
-            areas = np.prod(rows[:place, 2:4] - rows[:place, :2], axis=1)
+            areas = np.prod(rows[:index, 2:4] - rows[:index, :2], axis=1)
             both = np.prod(row[2:4] - row[:2]) + areas - shared
             if not (shared / both > 0.3).any():
-                kept.append(place)
+                kept.append(index)
         assert np.array_equal(without_overlaps(rows, 0.3), rows[kept])
 
 

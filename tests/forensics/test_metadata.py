@@ -91,8 +91,8 @@ def test_hostile_metadata_is_one_short_line_of_text() -> None:
     at = broken.index(b"Exif\x00\x00") + 14
     for seed in range(60):  # damaged directories raise nothing
         rng = np.random.default_rng(seed)
-        for place in rng.integers(0, 150, 12):
-            broken[at + place] = rng.integers(0, 256)
+        for index in rng.integers(0, 150, 12):
+            broken[at + index] = rng.integers(0, 256)
         read_exif(bytes(broken))
         read_compression(bytes(broken))
         compare_thumbnail(bytes(broken), load_image(jpeg()))

@@ -104,8 +104,8 @@ def test_damage_in_one_file_spoils_no_other() -> None:
 
 def test_a_size_that_is_a_lie_gives_no_more_than_declared() -> None:
     content = bytearray(packed(("a.png", bytes(range(256)) * 40)))
-    place = content.find(b"PK\1\2") + 24
-    content[place : place + 4] = (16).to_bytes(4, "little")
+    index = content.find(b"PK\1\2") + 24
+    content[index : index + 4] = (16).to_bytes(4, "little")
     assert codes(bytes(content)) == ["damaged_member"]
 
 
@@ -122,9 +122,9 @@ def test_zip64_is_counted_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert b"PK\6\7" in content
     assert codes(bytes(content)) == codes(b"behind a program" + bytes(content)) == ["", ""]
     record = content.rindex(b"PK\6\6")
-    for place in (32, 40):  # the number of files, and of the list's bytes
+    for index in (32, 40):  # the number of files, and of the list's bytes
         many = content.copy()
-        many[record + place : record + place + 8] = (2**40).to_bytes(8, "little")
+        many[record + index : record + index + 8] = (2**40).to_bytes(8, "little")
         assert refused(bytes(many)) == "too_many_members"
     elsewhere = content[:record] + content[record : record + 56] + content[record:]  # an honest one before it
     elsewhere[record + 56 + 40 : record + 56 + 48] = (2**40).to_bytes(8, "little")

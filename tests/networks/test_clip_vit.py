@@ -40,8 +40,8 @@ def by_hand(model: keras.Model, images: np.ndarray, shape: Shape) -> np.ndarray:
     first = np.broadcast_to(first, (len(images), 1, shape.width))
     x = norm(np.concatenate([first, patches], 1) + positions, model.get_layer("norm_before"))
     pooled = []
-    for place in range(shape.blocks):
-        block = model.get_layer(f"block{place}")
+    for index in range(shape.blocks):
+        block = model.get_layer(f"block{index}")
         mixed = norm(x, block.norm1) @ np.asarray(block.query_key_value[0]) + np.asarray(
             block.query_key_value[1]
         )
@@ -58,7 +58,7 @@ def by_hand(model: keras.Model, images: np.ndarray, shape: Shape) -> np.ndarray:
         hidden = norm(x, block.norm2) @ np.asarray(block.widen[0]) + np.asarray(block.widen[1])
         hidden = hidden / (1 + np.exp(-1.702 * hidden))
         x = x + hidden @ np.asarray(block.narrow[0]) + np.asarray(block.narrow[1])
-        if place in shape.pooled:
+        if index in shape.pooled:
             pooled += [x[:, 1:].mean(1), x[:, 1:].std(1)]
     return np.concatenate(pooled, 1)
 

@@ -43,13 +43,13 @@ def tables_for(network: Any) -> dict[str, np.ndarray]:
 
     conv("_conv_stem", 32, 3, 3, 3)
     norm("_bn0", 32)
-    for place in range(16):
-        depth = network.get_layer(f"block{place}_depth").kernel.shape
-        narrow = network.get_layer(f"block{place}_narrow").kernel.shape
-        prefix, wide = f"_blocks.{place}.", depth[2]
-        if place:
+    for index in range(16):
+        depth = network.get_layer(f"block{index}_depth").kernel.shape
+        narrow = network.get_layer(f"block{index}_narrow").kernel.shape
+        prefix, wide = f"_blocks.{index}.", depth[2]
+        if index:
             conv(
-                f"{prefix}_expand_conv", wide, network.get_layer(f"block{place}_widen").kernel.shape[2], 1, 1
+                f"{prefix}_expand_conv", wide, network.get_layer(f"block{index}_widen").kernel.shape[2], 1, 1
             )
             norm(f"{prefix}_bn0", wide)
         conv(f"{prefix}_depthwise_conv", wide, 1, depth[0], depth[1])

@@ -199,11 +199,11 @@ def test_summary_equals_scikit_learn() -> None:
     scores = rng.random((300, 3)) * 0.6 + 0.4 * labels[:, None] * [1, 0.5, 0]
     steps = [Condition("clean", 0, float("nan")), Condition("jpeg", 1, 50.0), Condition("jpeg", 2, 30.0)]
     table = summarise(scores, labels, steps, CUTS)
-    for place, row in enumerate(table.to_dict("records")):
-        called = scores[:, place] >= 0.5
+    for index, row in enumerate(table.to_dict("records")):
+        called = scores[:, index] >= 0.5
         assert row["accuracy"] == pytest.approx(accuracy_score(labels, called))
         assert row["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, called))
-        assert row["roc_auc"] == pytest.approx(roc_auc_score(labels, scores[:, place]))
+        assert row["roc_auc"] == pytest.approx(roc_auc_score(labels, scores[:, index]))
         assert row["flipped"] == pytest.approx((called != (scores[:, 0] >= 0.5)).mean())
 
 

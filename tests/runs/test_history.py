@@ -114,9 +114,9 @@ def test_smoothing_is_right_at_both_ends() -> None:
     )
     values, weight = np.random.default_rng(0).normal(size=200), 0.9
     average, wanted = 0.0, []
-    for place, value in enumerate(values, 1):
+    for index, value in enumerate(values, 1):
         average = weight * average + (1 - weight) * value
-        wanted.append(average / (1 - weight**place))
+        wanted.append(average / (1 - weight**index))
     assert smoothed(values, weight) == pytest.approx(wanted)
     assert smoothed(values, 0.0) == pytest.approx(values)
     gap = smoothed(np.array([1.0, np.nan, 3.0]), 0.5)

@@ -228,18 +228,18 @@ def show_neighbours(inventory: Inventory, table: pd.DataFrame, row: int) -> None
         st.caption("By how many of 64 bits the perceptual hash differs: 0 to 6 is nearly the same image.")
     else:
         places = range(max(0, row - 3), min(len(table), row + 4))
-        near = [(place, -1) for place in places if place != row]
+        near = [(index, -1) for index in places if index != row]
         st.subheader("Neighbors", anchor=False)
         st.caption("In order of names. Run an audit to see similar images here.")
     with st.container(horizontal=True, gap="small"):
-        for place, bits in near:
-            item = table.iloc[place]
+        for index, bits in near:
+            item = table.iloc[index]
             small = thumbnail(inventory.root / str(item["path"]))
             with st.container(width=SHOWN_SIDE, gap="xxsmall"):
                 if small is not None:
                     st.image(small, width=SHOWN_SIDE, alt=f"{class_name(item['label'])} image")
                 said = str(item["split"]) if bits < 0 else f"{bits} bits"
                 show_picture_button(
-                    str(item["path"]), f"{class_name(item['label'])}, {said}", f"near-{place}"
+                    str(item["path"]), f"{class_name(item['label'])}, {said}", f"near-{index}"
                 )
                 st.text(PurePosixPath(str(item["path"])).name, width=SHOWN_SIDE)

@@ -235,8 +235,8 @@ def show_augmentations(inventory: Inventory) -> None:
         "each is followed by a JPEG pass of quality 75."
     )
     columns = st.columns(2, gap="large")
-    for place, (function, apply) in enumerate(PERTURBATIONS[kind].items()):
-        with columns[place % 2]:
+    for index, (function, apply) in enumerate(PERTURBATIONS[kind].items()):
+        with columns[index % 2]:
             meaning = (apply.__doc__ or "").strip().split("\n")[0]
             st.markdown(
                 f"**{escape_markdown(function.replace('_', ' ').capitalize())}.** {escape_markdown(meaning)}"

@@ -179,9 +179,9 @@ def show_strip(run: Run) -> None:
     for label, truth in ((1, "fake"), (0, "real")):
         st.markdown(f"**Actually {truth}**")
         with st.container(horizontal=True):
-            for place, image in enumerate(strip[: len(values["clean"])]):
+            for index, image in enumerate(strip[: len(values["clean"])]):
                 if image["label"] == label:
-                    show_image(root, str(image["path"]), values, place)
+                    show_image(root, str(image["path"]), values, index)
     if len(told) > 1:
         st.markdown("**Probability of fake after each epoch, clean images**")
         chart(

@@ -115,8 +115,8 @@ def ask_for_settings(recipe: Recipe) -> dict[str, Any]:
         values[option.name] = ask(column, option, recipe)
     with st.expander("More settings"):
         columns = st.columns(3)
-        for place, option in enumerate(option for option in shown if not option.main):
-            values[option.name] = ask(columns[place % 3], option, recipe)
+        for index, option in enumerate(option for option in shown if not option.main):
+            values[option.name] = ask(columns[index % 3], option, recipe)
     return values
 
 

@@ -78,8 +78,8 @@ class FeatureCache:
                 path.unlink(missing_ok=True)
                 continue
             self._read.add(path)
-            for place, row in enumerate(rows):
-                self._rows.setdefault(row, (path, place))
+            for index, row in enumerate(rows):
+                self._rows.setdefault(row, (path, index))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -106,8 +106,8 @@ class FeatureCache:
         with replacing(path) as partial:
             np.savez(partial, allow_pickle=False, sha256=np.array(sha256), view=np.array(view), **columns)
         self._read.add(path)
-        for place, row in enumerate(zip(sha256, view, strict=True)):
-            self._rows[row] = (path, place)
+        for index, row in enumerate(zip(sha256, view, strict=True)):
+            self._rows[row] = (path, index)
 
     def read(self, rows: Iterable[tuple[str, str]], columns: Iterable[str]) -> dict[str, NDArray[Any]]:
         """Columns of some rows, in the order asked for.
@@ -117,9 +117,9 @@ class FeatureCache:
         """
         wanted, names = list(rows), list(columns)
         by_shard: dict[Path, list[tuple[int, int]]] = {}
-        for place, row in enumerate(wanted):
+        for index, row in enumerate(wanted):
             path, inside = self._rows[row]
-            by_shard.setdefault(path, []).append((place, inside))
+            by_shard.setdefault(path, []).append((index, inside))
         read: dict[str, NDArray[Any]] = {}
         for path, places in by_shard.items():
             to, inside = (np.array(part) for part in zip(*places, strict=True))

@@ -106,12 +106,12 @@ def later_blocks(tower: keras.Model, shape: Shape, first: int, precision: str = 
     """The tower's blocks from ``first`` on: (N, tokens, width) -> the means of their patch tokens (N, D)."""
     tokens = keras.Input((None, shape.width))
     inner, pooled = tokens, []
-    for place in range(first, shape.blocks):
-        name = f"block{place}"
+    for index in range(first, shape.blocks):
+        name = f"block{index}"
         block = Block(shape.heads, name=name, dtype=precision)
         inner = block(inner)
         block.set_weights(tower.get_layer(name).get_weights())
-        pooled.append(PatchStatistics(False, dtype="float32", name=f"pooled{place}")(inner))
+        pooled.append(PatchStatistics(False, dtype="float32", name=f"pooled{index}")(inner))
     return keras.Model(tokens, layers.Concatenate(dtype="float32")(pooled) if len(pooled) > 1 else pooled[0])
 
 
