@@ -119,7 +119,7 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
         st.error(escape_markdown(error.message), icon=":material/error:")
         st.write("The numbers below come from the detector's card.")
         show_verdict_rule(recorded, recorded.verdict_rule)
-        show_overview(recorded, None, None)
+        show_overview(recorded, None, None, card.name)
         return
     metrics = at_threshold(evaluation.scores, ask_for_threshold(card, evaluation))
     show_costs(metrics)
@@ -127,7 +127,7 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
     def show_first() -> None:
         show_gap_alarms(recorded, evaluations, metrics)
         show_verdict_rule(recorded, evaluation.verdict_rule(card))
-        show_overview(recorded, evaluation, metrics)
+        show_overview(recorded, evaluation, metrics, card.name)
 
     show_tabs(
         {
@@ -135,11 +135,12 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
             "Curves": lambda: show_curves(
                 {card.name: evaluation},
                 {card.name: metrics.threshold},
+                {card.name: recorded},
                 recorded.title,
                 evaluation.thresholds(card),
             ),
             "Operating point": lambda: show_operating_point(evaluation),
-            "Calibration": lambda: show_calibration(evaluation, metrics, card),
+            "Calibration": lambda: show_calibration(evaluation, metrics, card, recorded),
             "By source": lambda: show_subsets(evaluations, metrics),
             "Images": lambda: show_images(evaluation, recorded, metrics.threshold, card.name),
         }

@@ -20,10 +20,34 @@ def ask_for_format() -> None:
     )  # fmt: skip
 
 
-def chart(figure: go.Figure, name: str, alt: str) -> None:
-    """A figure in the page's theme, with a name for screen readers."""
+def chart(figure: go.Figure, name: str, alt: str, *, on_choice: Callable[[str], None] | None = None) -> None:
+    """A figure in the page's theme, with a name for screen readers.
+
+    Args:
+        figure: what to draw.
+        name: of the file it is saved as; unique on the page.
+        alt: what it is, for those who do not see it.
+        on_choice: called with the last custom datum of a bar or point that is clicked.
+    """
     kind: SaveFormat = st.session_state.get("save-as", "png")
-    st.plotly_chart(figure, theme="streamlit", config=plot_config(name, kind), alt=alt, key=f"chart-{name}")
+    key = f"chart-{name}"
+
+    def choose() -> None:
+        points = st.session_state[key].selection.points
+        if points and on_choice is not None:
+            on_choice(str(points[-1]["customdata"][-1]))
+
+    if on_choice is not None:  # Streamlit lets a chart that can be clicked be dragged; a finger should scroll
+        figure.update_xaxes(fixedrange=True).update_yaxes(fixedrange=True)
+    st.plotly_chart(
+        figure,
+        theme="streamlit",
+        config=plot_config(name, kind),
+        alt=alt,
+        key=key,
+        on_select="ignore" if on_choice is None else choose,
+        selection_mode="points",
+    )
 
 
 def download(label: str, table: pd.DataFrame, name: str) -> None:

@@ -95,7 +95,16 @@ def _steps(values: ArrayLike) -> NDArray[np.float64]:
     return np.abs(np.diff(array)) / extent if extent else np.zeros(array.size - 1)
 
 
-def score_histogram(scores: SortedScores, n_bins: int = 40) -> pd.DataFrame:
+HISTOGRAM_BINS = 40
+
+
+def histogram_bin(p_fake: ArrayLike) -> NDArray[np.int64]:
+    """The bin of ``score_histogram`` that each score is in, (N,): low <= p < high, the last one with 1.0."""
+    inner = np.linspace(0, 1, HISTOGRAM_BINS + 1)[1:-1]
+    return np.searchsorted(inner, np.asarray(p_fake, np.float64), side="right")
+
+
+def score_histogram(scores: SortedScores, n_bins: int = HISTOGRAM_BINS) -> pd.DataFrame:
     """Images per class in equal-width bins of p_fake: columns low, high, fake, real."""
     edges = np.linspace(0, 1, n_bins + 1)
     fake, real = (np.histogram(values, edges)[0] for values in (scores.fake, scores.real))
@@ -139,11 +148,32 @@ def _groups(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Images and wrong calls at each distance from the threshold, the furthest first: (G,) and (G,)."""
     truth, p = check_scores(labels, p_fake)
+    _, group = np.unique(-_distance(p, threshold), return_inverse=True)
+    errors = ((p >= threshold) != (truth == 1)).astype(np.int64)
+    return np.bincount(group), np.bincount(group, weights=errors).astype(np.int64)
+
+
+def _distance(p: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
+    """How sure each call is: the distance of its logit from the threshold's, (N,)."""
     if not 0 <= threshold <= np.nextafter(1.0, 2.0):
         raise EvaluationError("bad_setting", f"The threshold must lie in 0 to 1. Received {threshold}.")
     # Both are clipped, so that a score on the threshold is never sure, not even where all is called one way.
     cut = np.clip(logit(min(threshold, 1.0)), -MAX_LOGIT, MAX_LOGIT)
-    distance = np.abs(np.clip(logit(p), -MAX_LOGIT, MAX_LOGIT) - cut)
-    _, group = np.unique(-distance.round(DISTANCE_DECIMALS), return_inverse=True)
-    errors = ((p >= threshold) != (truth == 1)).astype(np.int64)
-    return np.bincount(group), np.bincount(group, weights=errors).astype(np.int64)
+    return np.abs(np.clip(logit(p), -MAX_LOGIT, MAX_LOGIT) - cut).round(DISTANCE_DECIMALS)
+
+
+def decided_images(p_fake: ArrayLike, threshold: float, coverage: float) -> NDArray[np.bool_]:
+    """Which images are decided on at a coverage of ``coverage_risk``: the surest, and those as sure as the
+    last of them; (N,).
+
+    Args:
+        p_fake: (N,) probabilities of Fake in [0, 1], at least one.
+        threshold: as for ``coverage_risk``.
+        coverage: share decided on, above 0 up to 1.
+
+    Raises:
+        EvaluationError: a threshold out of range.
+    """
+    distance = _distance(np.asarray(p_fake, np.float64), threshold)
+    n = max(1, round(coverage * distance.size))
+    return distance >= np.sort(distance)[-n]

@@ -1,6 +1,8 @@
 """Figures of an evaluation: curves over all thresholds, confusion matrix, histogram, reliability, intervals.
 
 A curve's figure takes any number of detectors by name; of a single one it shows further thresholds too.
+Where images stand behind a point, its last custom datum is the word of its mark (``marks.Mark``) or the cell
+of the confusion matrix; ``with_mark`` draws the chosen one.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ import plotly.graph_objects as go
 from scipy.special import ndtri
 
 from deepfake.evaluation.compare import MetricEstimate
+from deepfake.evaluation.marks import ChartName, Mark, mark_words
 from deepfake.evaluation.metrics import Confusion
-from deepfake.evaluation.thresholds import ThresholdMetrics
+from deepfake.evaluation.text import CELLS
+from deepfake.evaluation.thresholds import ConfusionCell, ThresholdMetrics
 from deepfake.plotting import (
     ACCENT_COLOUR,
     DETECTOR_STYLES,
@@ -51,6 +55,7 @@ def roc_figure(curves: Curves, now: AtThreshold, marks: AtThreshold | None = Non
     hover = ("fakes found %{y:.1%}", "false alarms %{x:.2%}")
     _add_curves(
         figure,
+        "roc",
         curves,
         now,
         marks,
@@ -76,6 +81,7 @@ def precision_recall_figure(curves: Curves, now: AtThreshold, marks: AtThreshold
     hover = ("fakes found %{x:.1%}", "of those called fake, %{y:.1%} are")
     _add_curves(
         figure,
+        "precision",
         curves,
         now,
         marks,
@@ -104,7 +110,7 @@ def det_figure(curves: Curves, now: AtThreshold, marks: AtThreshold | None = Non
         return None
     figure = base_figure("Real images called fake (% of Real)", "Fakes missed (% of Fake)", CURVE_HEIGHT)
     hover = ("false alarms %{customdata[1]:.2%}", "fakes missed %{customdata[2]:.1%}")
-    _add_curves(figure, curves, now, marks, columns=("x", "y"), hover=hover, position=_deviates)
+    _add_curves(figure, "det", curves, now, marks, columns=("x", "y"), hover=hover, position=_deviates)
     every = pd.concat(curves.values())
     for update, column in ((figure.update_xaxes, "x"), (figure.update_yaxes, "y")):
         low, high = float(every[column].min()), float(every[column].max())
@@ -128,11 +134,13 @@ def coverage_risk_figure(table: pd.DataFrame) -> go.Figure:
     figure.add_scatter(
         x=table["coverage"],
         y=table["risk"],
-        customdata=table["n"],
-        mode="lines",
+        customdata=table[["n"]].assign(word=mark_words("abstaining", table["coverage"])),
+        mode="lines+markers",
         line={"color": ACCENT_COLOUR, "width": 2.5},
+        **_unseen_dots(ACCENT_COLOUR),
         name="Errors",
-        hovertemplate="%{x:.0%} decided (%{customdata:,} images)<br>%{y:.2%} of them wrongly<extra></extra>",
+        hovertemplate="%{x:.0%} decided (%{customdata[0]:,} images)<br>%{y:.2%} of them wrongly"
+        "<extra></extra>",
         showlegend=False,
     )
     figure.update_xaxes(**share_axis())
@@ -154,8 +162,45 @@ def _add_guessing(figure: go.Figure, left: float, right: float) -> None:
     )
 
 
+def _unseen_dots(colour: str) -> dict[str, Any]:
+    """Of a line, dots that a click finds and that are seen once chosen: a bare line cannot be clicked."""
+    return {
+        "marker": {"color": colour, "size": 12, "opacity": 0},
+        "selected": {"marker": {"opacity": 1}},
+        "unselected": {"marker": {"opacity": 0}},
+    }
+
+
+def with_mark(figure: go.Figure, word: str | None) -> go.Figure:
+    """Draws a mark as the chosen one.
+
+    Args:
+        figure: changed and returned; as it was where none of its points has the word.
+        word: of the mark; None for none.
+    """
+    traces: Any = figure.data
+    found = {
+        number: points
+        for number, trace in enumerate(traces)
+        if (points := [n for n, datum in enumerate(_words(trace)) if datum == word])
+    }
+    if word is not None and found:
+        for number, trace in enumerate(traces):
+            if trace.customdata is not None:
+                trace.selectedpoints = found.get(number, [])[:1]
+    return figure
+
+
+def _words(trace: Any) -> list[str]:
+    """The last custom datum of each point; none where there are no words."""
+    if trace.customdata is None:
+        return []
+    return [str(row[-1]) for row in trace.customdata]
+
+
 def _add_curves(
     figure: go.Figure,
+    chart: ChartName,
     curves: Curves,
     now: AtThreshold,
     marks: AtThreshold | None,
@@ -169,6 +214,7 @@ def _add_curves(
     A single detector needs no name: its thresholds stand in the legend; of several, their lines.
     """
     alone = len(now) == 1
+    figure.update_layout(margin={"r": 44})  # a long legend would run below the button that saves the chart
     styles = dict(zip(now, DETECTOR_STYLES, strict=False))
     for name, points in curves.items():
         colour, dash = styles[name]
@@ -177,9 +223,13 @@ def _add_curves(
         figure.add_scatter(
             x=points[columns[0]],
             y=points[columns[1]],
-            customdata=points.assign(threshold=points["threshold"].clip(upper=1))[["threshold", *extra]],
-            mode="lines",
+            customdata=points.assign(
+                threshold=points["threshold"].clip(upper=1),
+                word=mark_words(chart, points["threshold"], name),
+            )[["threshold", *extra, "word"]],
+            mode="lines+markers",
             line={"color": colour, "width": 2.5, "dash": dash},
+            **_unseen_dots(colour),
             name=shown,
             showlegend=not alone,
             hovertemplate="<br>".join([shown, "threshold %{customdata[0]:.3f}", *hover]) + "<extra></extra>",
@@ -187,11 +237,13 @@ def _add_curves(
     for symbol, (title, metrics) in zip(MARK_SYMBOLS, (marks or {}).items(), strict=False):
         marker = {"symbol": symbol, "color": NEUTRAL_COLOUR, "size": 11, "line": {"width": 2}}
         # The number that follows on a button stands in the hover text alone.
-        _add_mark(figure, title.rstrip(":"), metrics, position(metrics), marker)
+        mark = Mark(chart, metrics.threshold, next(iter(curves)))
+        _add_mark(figure, title.rstrip(":"), metrics, position(metrics), marker, mark=mark)
     for name in curves:
         marker = {"color": styles[name][0], "size": 14, "line": {"color": "white", "width": 2}}
         title = "Threshold now" if alone else f"{name}, threshold now"
-        _add_mark(figure, title, now[name], position(now[name]), marker, showlegend=alone)
+        mark = Mark(chart, now[name].threshold, name)
+        _add_mark(figure, title, now[name], position(now[name]), marker, mark=mark, showlegend=alone)
 
 
 def _add_mark(
@@ -201,6 +253,7 @@ def _add_mark(
     point: Point,
     marker: dict[str, Any],
     *,
+    mark: Mark,
     showlegend: bool = True,
 ) -> None:
     if None in point:
@@ -213,8 +266,10 @@ def _add_mark(
     figure.add_scatter(
         x=[point[0]],
         y=[point[1]],
+        customdata=[[mark.word]],
         mode="markers",
         marker=marker,
+        unselected={"marker": {"opacity": 1}},
         name=name,
         showlegend=showlegend,
         hovertemplate=text + "<extra></extra>",
@@ -240,13 +295,14 @@ DOT_TITLES = {
 def confusion_figure(counts: Confusion) -> go.Figure:
     """The confusion matrix: counts and shares of the true class, a row each in the class's colour."""
     figure = base_figure("", "True class", height=300)
-    rows = (
-        (0, REAL_COLOUR, (counts.false_alarms, counts.passed)),
-        (1, FAKE_COLOUR, (counts.found, counts.missed)),
+    rows: tuple[tuple[int, str, tuple[ConfusionCell, ConfusionCell]], ...] = (
+        (0, REAL_COLOUR, ("false_alarms", "passed")),
+        (1, FAKE_COLOUR, ("found", "missed")),
     )
     for row, colour, cells in rows:
-        total = sum(cells)
-        for column, count in enumerate(cells):
+        numbers: list[int] = [getattr(counts, cell) for cell in cells]
+        total = sum(numbers)
+        for column, count in enumerate(numbers):
             share = count / total if total else 0.0
             # Rectangles and not Plotly's heat map, which has one scale of colours for all cells. They are
             # opaque, so that the words are read alike in light and dark.
@@ -265,10 +321,30 @@ def confusion_figure(counts: Confusion) -> go.Figure:
             bright = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 120
             font = {"size": 16, "color": "#111111" if bright else "#FFFFFF"}
             figure.add_annotation(x=column, y=row, text=shown, showarrow=False, font=font)
+        _add_cells(figure, row, cells, numbers)
     bare = {"showgrid": False, "fixedrange": True, "tickvals": [0, 1], "range": [-0.5, 1.5]}
     figure.update_xaxes(side="top", ticktext=["Called fake", "Called real"], title=None, **bare)
     figure.update_yaxes(ticktext=["Real", "Fake"], **bare)
     return figure
+
+
+def _add_cells(
+    figure: go.Figure, row: int, cells: tuple[ConfusionCell, ConfusionCell], counts: list[int]
+) -> None:
+    """What a click on a row of the confusion matrix finds: rectangles alone cannot be clicked."""
+    figure.add_scatter(
+        x=[0, 1],
+        y=[row, row],
+        customdata=[[count, cell] for count, cell in zip(counts, cells, strict=True)],
+        text=[CELLS[cell] for cell in cells],
+        mode="markers",
+        marker={"symbol": "square", "size": 100, "opacity": 0},
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
+        hovertemplate="%{text}: %{customdata[0]:,}<extra></extra>",
+        showlegend=False,
+    )
+    figure.update_layout(hoverdistance=-1)
 
 
 def _tint(colour: str, strength: float) -> tuple[int, int, int]:
@@ -287,15 +363,17 @@ def histogram_figure(histogram: pd.DataFrame, threshold: float) -> go.Figure:
     """
     figure = base_figure("Score: probability of Fake", "Images (log scale)")
     width = histogram["high"] - histogram["low"]
+    numbers = range(len(histogram))
     for name, column, colour in (("Real", "real", REAL_COLOUR), ("Fake", "fake", FAKE_COLOUR)):
         figure.add_bar(
             x=histogram["low"] + width / 2,
             y=histogram[column],
             width=width,
-            customdata=histogram[["low", "high"]],
+            customdata=histogram[["low", "high"]].assign(word=mark_words("histogram", numbers, name)),
             name=name,
-            marker={"color": colour, "line": {"width": 0}},
-            opacity=0.6,
+            marker={"color": colour, "line": {"width": 0}, "opacity": 0.6},
+            selected={"marker": {"opacity": 1}},
+            unselected={"marker": {"opacity": 0.35}},
             hovertemplate=f"{name}: %{{y:,}} images<br>score %{{customdata[0]:.3f}} to "
             "%{customdata[1]:.3f}<extra></extra>",
         )
@@ -320,7 +398,8 @@ def reliability_figure(tables: Mapping[str, pd.DataFrame]) -> go.Figure:
     """What a score says against what was true.
 
     Args:
-        tables: from ``reliability.reliability_table``, by name; the last is drawn in the accent colour.
+        tables: from ``reliability.reliability_table``, by name; the last, drawn in the accent colour, is of
+            calibrated scores, any before it of others.
     """
     figure = base_figure("Score: mean probability of Fake in the bin (%)", "Actually fake (%)")
     figure.add_scatter(
@@ -337,12 +416,15 @@ def reliability_figure(tables: Mapping[str, pd.DataFrame]) -> go.Figure:
 def _add_reliability(figure: go.Figure, name: str, table: pd.DataFrame, *, last: bool) -> None:
     filled = table[table["n"] > 0]
     colour = ACCENT_COLOUR if last else NEUTRAL_COLOUR
+    words = mark_words("reliability", filled.index, "after" if last else "before")
     figure.add_scatter(
         x=filled["mean_p_fake"],
         y=filled["share_fake"],
         error_y=_error_bars(filled["share_fake"], filled["share_low"], filled["share_high"], colour),
-        customdata=filled[["n", "share_low", "share_high"]],
+        customdata=filled[["n", "share_low", "share_high"]].assign(word=words),
         mode="lines+markers",
+        selected={"marker": {"size": 16}},
+        unselected={"marker": {"opacity": 1}},
         line={"color": colour, "width": 1.5, "dash": "solid" if last else "dash"},
         marker={"color": colour, "size": 9 if last else 7, "symbol": "circle" if last else "square-open"},
         name=name,

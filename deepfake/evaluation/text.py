@@ -16,8 +16,11 @@ from deepfake.detection.text import POINT_WORDS, SOURCE_WORDS
 from deepfake.evaluation.bootstrap import PAIRED_METRICS
 from deepfake.evaluation.breakdown import ALARM_POINTS, Gap, GapKind
 from deepfake.evaluation.compare import Comparison, PairComparison
+from deepfake.evaluation.curves import HISTOGRAM_BINS
+from deepfake.evaluation.marks import CURVES, Mark
 from deepfake.evaluation.metrics import Confusion, LowFprMetrics
 from deepfake.evaluation.records import Recorded, StartingDocument
+from deepfake.evaluation.reliability import N_BINS
 from deepfake.evaluation.thresholds import (
     PER,
     ConfusionCell,
@@ -281,6 +284,28 @@ CELL_MEANINGS: dict[ConfusionCell, str] = {
     "found": "Fake images that score at or above the threshold (true positives), most confident first.",
     "passed": "Real images that score below the threshold (true negatives), most confident first.",
 }
+
+
+def mark_title(mark: Mark) -> str:
+    """What the images behind a part of a chart have in common."""
+    if mark.chart == "abstaining":
+        return f"Wrong among the {100 * mark.at:.3g}% most certain"
+    if mark.chart in CURVES:
+        at = f"at {mark.at:.3f}" if mark.at <= 1 else "where nothing is called fake"
+        return f"Called wrongly by {mark.of} {at}"
+    if mark.chart == "histogram":
+        low, high = (n / HISTOGRAM_BINS for n in (mark.at, mark.at + 1))
+        return f"{mark.of}, score {low:.3f} to {high:.3f}"
+    low, high = (100 * n / N_BINS for n in (mark.at, mark.at + 1))
+    return f"Score {low:.0f}% to {high:.0f}% {mark.of} calibration"
+
+
+def behind_sentence(rows: pd.DataFrame) -> str:
+    """How many images are behind a part of a chart, and in which order they stand."""
+    n, n_fake = len(rows), int(rows["label"].sum())
+    images = "1 image" if n == 1 else f"{n:,} images"
+    order = " Furthest from its true class first." if n > 1 else ""
+    return f"{images}: {n_fake:,} fake, {n - n_fake:,} real.{order}"
 
 
 def confusion_sentence(counts: Confusion) -> str:

@@ -60,6 +60,49 @@ def test_deep_link_then_threshold_then_false_alarms(page, address, evaluated):
     expect(page.get_by_text(f"Real called fake: {alarms}.")).to_be_visible(timeout=WAIT_MS)
 
 
+def click(page, chart: int, across: float, down: float) -> None:
+    """Clicks into a chart's plot, at shares of its width and height."""
+    idle(page)
+    plot = page.locator(".js-plotly-plot .nsewdrag").nth(chart)
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    at = box["x"] + across * box["width"], box["y"] + down * box["height"]
+    page.mouse.move(*at)  # a click chooses what the mouse hovers over
+    page.wait_for_timeout(300)
+    page.mouse.click(*at)
+
+
+def test_cells_bars_and_points_open_their_images(page, address, evaluated):
+    """By a click; by keyboard; and the link leads there again."""
+    expect = sync_api.expect
+    table = pd.read_csv(evaluated / "scores-set-test.csv")
+    page.goto(f"{address}/evaluation")
+    expect(page.locator(".js-plotly-plot")).to_have_count(1, timeout=WAIT_MS)
+    click(page, 0, 0.7, 0.2)  # not on the cell's middle
+    missed = int(((table["label"] == "Fake") & (table["p_fake"] < 0.5)).sum())
+    expect(page.get_by_text(f"Fakes missed: {missed}.")).to_be_visible()
+    expect(page).to_have_url(re.compile("cell=Fakes"))
+
+    page.get_by_role("tab", name="Curves").click()
+    expect(page.locator(".js-plotly-plot")).to_have_count(4, timeout=WAIT_MS)
+    click(page, 3, 0.98, 0.95)
+    last = re.compile(r"(Fake|Real), score 0\.975 to 1\.000")
+    expect(page.get_by_text(last).last).to_be_visible()
+    expect(page).to_have_url(re.compile(r"behind=histogram(~|%7E)39"))
+    page.goto(page.url)
+    expect(page.get_by_text(last).last).to_be_visible()
+    click(page, 0, 0.2, 0.2)
+    expect(page).to_have_url(re.compile(r"behind=roc"))
+    expect(page.get_by_text("Called wrongly by tiny at").last).to_be_visible()
+
+    idle(page)
+    page.get_by_label("Open the images behind ROC or Precision and recall").focus()
+    page.keyboard.type("threshold now")
+    page.keyboard.press("Enter")
+    wrong = int(((table["label"] == "Fake") != (table["p_fake"] >= 0.5)).sum())
+    expect(page.get_by_text(f"Called wrongly by tiny at 0.500. {wrong} images").first).to_be_visible()
+
+
 @pytest.mark.parametrize(
     "tab", ["Overview", "Curves", "Operating point", "Calibration", "By source", "Images"]
 )

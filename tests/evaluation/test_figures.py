@@ -210,7 +210,7 @@ def test_saved_in_the_browser():
 
 def lines(figure: Any) -> list[Any]:
     """The detectors' lines, without the line of guessing."""
-    return [trace for trace in figure.data if trace.mode == "lines" and trace.name != "Guessing"]
+    return [trace for trace in figure.data if "lines" in trace.mode and trace.name != "Guessing"]
 
 
 def dots(figure: Any) -> list[tuple[float, float]]:

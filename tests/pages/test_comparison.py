@@ -92,7 +92,7 @@ def test_curves(two, members):
     charts: Any = app.get("plotly_chart")
     assert len(charts) == 3
     figure = json.loads(charts[0].proto.spec)
-    lines = {line["name"] for line in figure["data"] if line.get("mode") == "lines"}
+    lines = {line["name"] for line in figure["data"] if "lines" in line.get("mode", "")}
     assert {"tiny", "zebra"} <= lines
     assert ("ensemble" in lines) == bool(members)
 

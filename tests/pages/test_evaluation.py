@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from deepfake.util.files import ROOT
 from tests.support.evaluations import SLIDER, change_card, record
 from tests.support.images import encoded, noise_image
-from tests.support.pages import page, shown
+from tests.support.pages import page, press, shown
 
 
 def metrics(app: AppTest) -> dict[str, str]:
@@ -195,7 +195,63 @@ def test_thumbnails_where_the_data_set_is(models, tmp_path, monkeypatch):
     assert not app.exception
     assert len(app.get("image")) == 1
     assert shown(app).count("Not available") == min(24, len(rows)) - 1
-    assert first.name in app.text[0].value
+    assert app.text[0].value == f"1. Fake {rows['p_fake'].iloc[0]:.3f}"
+    assert first.name in str(app.get("image")[0].proto)
+
+
+def test_a_cell_opens_its_first_images_below_the_matrix(models):
+    app = page(t="0.4")
+    assert not app.dataframe
+    table = pd.read_csv(models / "scores-set-test.csv")
+    rows = table[(table["label"] == "Fake") & (table["p_fake"] >= 0.4)].sort_values("p_fake", ascending=False)
+    app.button_group(key="cell").set_value("found").run()
+    assert not app.exception
+    assert f"Fakes found: {len(rows)}." in shown(app)
+    assert app.dataframe[0].value["Image"].tolist() == rows["image_id"].tolist()[:12]
+    press(app, f"Show more of {len(rows)}")
+    assert app.dataframe[0].value["Image"].tolist() == rows["image_id"].tolist()[:24]
+    press(app, "Show fewer")
+    press(app, "Close")
+    assert not app.dataframe
+    linked = page(t="0.4", cell="Fakes found")
+    assert linked.dataframe[0].value["Image"].tolist() == rows["image_id"].tolist()[:12]
+
+
+@pytest.mark.parametrize(
+    ("tab", "choice", "mark", "words"),
+    [
+        ("Curves", "roc-precision", "roc~0.5~tiny", "Called wrongly by tiny at 0.500"),
+        ("Curves", "det-histogram", "histogram~38~Fake", "Fake, score 0.950 to 0.975"),
+        ("Calibration", "reliability", "reliability~7~after", "Score 47% to 53% after calibration"),
+        ("Calibration", "reliability", "reliability~7~before", "Score 47% to 53% before calibration"),
+        ("Calibration", "abstaining", "abstaining~1.0", "Wrong among the 100% most certain"),
+    ],
+)
+def test_a_mark_opens_its_images_by_choice_and_by_link(models, tab, choice, mark, words):
+    app = page(tab=tab)
+    assert not app.dataframe
+    app.selectbox(key=f"behind-{choice}").set_value(mark).run()
+    assert not app.exception
+    assert words in shown(app)
+    frame = app.dataframe[0].value
+    wrong = (frame["p_fake"] - (frame["Actual class"] == "Fake")).abs()
+    assert len(frame) <= 12
+    assert wrong.is_monotonic_decreasing
+    assert ("p_before" in frame) == ("before" in mark)
+    linked = page(tab=tab, behind=mark)
+    assert linked.dataframe[0].value.equals(frame)
+    press(linked, "Close")
+    assert not linked.dataframe
+    assert "behind" not in linked.query_params
+
+
+def test_marks_that_are_not_of_this_evaluation(models):
+    app = page(tab="Curves", behind="histogram~99~Fake")
+    assert "The link names no part of a chart" in shown(app)
+    for mark in ("roc~0.5~other", "reliability~7~after"):  # of another detector, of another tab
+        app = page(tab="Curves", behind=mark)
+        assert not app.exception
+        assert not app.dataframe
 
 
 @pytest.mark.parametrize(

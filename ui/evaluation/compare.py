@@ -23,7 +23,7 @@ from deepfake.evaluation.loaded import LoadedComparison, load_comparison, shared
 from deepfake.evaluation.records import Recorded, first_shown
 from ui.charts import ask_for_format, chart, download
 from ui.evaluation.curves import show_curves
-from ui.evaluation.gallery import first_page, show_gallery
+from ui.evaluation.gallery import Images, first_page, show_pages
 from ui.evaluation.overview import loaded, version
 from ui.page import escape_markdown, set_value, show_tabs, start_value
 
@@ -63,7 +63,7 @@ def show_differing(
     st.markdown(f"**{escape_markdown(outcome)}: {len(rows):,}.** {text.outcome_order(outcome)}")
     first = next(iter(recorded))
     scores = {"p_fake_a": f"Score of {pair.a}", "p_fake_b": f"Score of {pair.b}"}
-    show_gallery(rows, scores, recorded[first], first, f"{pair.a} {pair.b} {outcome} {kind}")
+    show_pages(Images(rows, recorded[first], first, f"{pair.a} {pair.b} {outcome} {kind}", scores))
 
 
 MAX_DETECTORS = 4
@@ -96,7 +96,9 @@ def show_comparison(cards: Mapping[str, Card]) -> None:
     show_tabs(
         {
             "Numbers": lambda: show_numbers(found, pair),
-            "Curves": lambda: show_curves(comparison.evaluations, thresholds, f"{title} compared"),
+            "Curves": lambda: show_curves(
+                comparison.evaluations, thresholds, shared[title], f"{title} compared"
+            ),
             "Where detectors differ": lambda: show_differing(comparison, pair, thresholds, shared[title]),
         },
         key="compare-tab",

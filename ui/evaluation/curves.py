@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -11,7 +11,7 @@ import streamlit as st
 
 from deepfake.detection.card import Card
 from deepfake.errors import UserError
-from deepfake.evaluation.calibration import CalibrationQuality
+from deepfake.evaluation.calibration import CalibrationQuality, uncalibrated
 from deepfake.evaluation.curves import OneClassError, coverage_risk
 from deepfake.evaluation.figures import (
     coverage_risk_figure,
@@ -22,9 +22,19 @@ from deepfake.evaluation.figures import (
     roc_figure,
 )
 from deepfake.evaluation.loaded import LoadedEvaluation
-from deepfake.evaluation.text import outcome_rows, rate_sentence
+from deepfake.evaluation.marks import (
+    CURVES,
+    ChartName,
+    Mark,
+    bars_with_images,
+    dots_with_images,
+    images_behind,
+)
+from deepfake.evaluation.records import Recorded
+from deepfake.evaluation.text import mark_title, outcome_rows, rate_sentence
 from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold, expect, threshold_for
-from ui.charts import ask_for_format, chart, download, download_later
+from ui.charts import ask_for_format, download, download_later
+from ui.evaluation.gallery import BEFORE, SCORE, Images, chosen_mark, marked_chart, show_behind
 from ui.page import escape_markdown, set_value
 
 
@@ -38,6 +48,8 @@ class Panel:
         figure: None where there is nothing to draw.
         alt: what it is, for those who do not see it.
         table: the numbers behind it.
+        chart: whose marks its points are.
+        marks: titles of marks to choose without a click, by word.
     """
 
     title: str
@@ -45,11 +57,14 @@ class Panel:
     figure: go.Figure | None
     alt: str
     table: Callable[[], pd.DataFrame]
+    chart: ChartName
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 def show_curves(
     evaluations: Mapping[str, LoadedEvaluation],
     thresholds: Mapping[str, float],
+    recorded: Mapping[str, Recorded],
     title: str,
     marks: Mapping[str, float] | None = None,
 ) -> None:
@@ -58,6 +73,7 @@ def show_curves(
     Args:
         evaluations: of each detector on the same images, by name.
         thresholds: of each.
+        recorded: where the images lie, by detector; of an ensemble that of its first.
         title: in the names of files.
         marks: further thresholds of a single detector, by what they are.
     """
@@ -70,20 +86,37 @@ def show_curves(
         st.info(escape_markdown(error.message), icon=":material/info:")
     if len(evaluations) == 1:
         (evaluation,), (metrics,) = evaluations.values(), now.values()
-        panels.append(
-            Panel(
-                "Scores of each class",
-                "Distribution of scores. Fakes left of the threshold are missed; real images right of it are "
-                "false alarms.",
-                histogram_figure(evaluation.histogram, metrics.threshold),
-                "Histogram of the scores of fake and of real images with the threshold",
-                lambda: evaluation.histogram,
-            )
-        )
+        panels.append(histogram_panel(evaluation, metrics))
+    mark = chosen_mark()
+
+    def images(mark: Mark) -> Images | None:
+        name = mark.of if mark.chart in CURVES else next(iter(evaluations))
+        if name not in evaluations:
+            return None
+        whose = name if name in recorded else next(iter(recorded))
+        rows = images_behind(mark, evaluations[name].table)
+        return Images(rows, recorded[whose], whose, f"{title} {mark_title(mark)}", SCORE)
+
     for start in range(0, len(panels), 2):
-        for column, panel in zip(st.columns(2, gap="large"), panels[start : start + 2], strict=False):
+        row = panels[start : start + 2]
+        for column, panel in zip(st.columns(2, gap="large"), row, strict=False):
             with column:
-                show_panel(panel, title)
+                show_panel(panel, title, mark)
+        drawn = [panel for panel in row if panel.figure is not None]
+        if drawn:
+            show_behind(
+                f"Open the images behind {' or '.join(panel.title for panel in drawn)}",
+                choices(drawn), [panel.chart for panel in drawn], mark, images,
+            )  # fmt: skip
+
+
+def choices(panels: Sequence[Panel]) -> dict[str, str]:
+    """The marks of a row of charts; behind a threshold are the same images on each curve, so once."""
+    curve = next((panel for panel in panels if panel.chart in CURVES), None)
+    others = [panel for panel in panels if panel.chart not in CURVES]
+    return {
+        word: title for panel in [*([curve] if curve else []), *others] for word, title in panel.marks.items()
+    }
 
 
 def curve_panels(
@@ -98,6 +131,10 @@ def curve_panels(
     precision = {name: each.precision_recall for name, each in evaluations.items()}
     det = {name: each.det for name, each in evaluations.items()}
     of = f"of {', '.join(evaluations)}"
+
+    def named(chart: ChartName) -> dict[str, str]:
+        return threshold_marks(chart, now, marks)
+
     return [
         Panel(
             "ROC",
@@ -106,6 +143,8 @@ def curve_panels(
             roc_figure(roc, now, drawn),
             f"ROC curve {of}: fakes found against false alarms",
             lambda: stacked(roc),
+            "roc",
+            named("roc"),
         ),
         Panel(
             "Precision and recall",
@@ -114,6 +153,8 @@ def curve_panels(
             precision_recall_figure(precision, now, drawn),
             f"Precision-recall curve {of}: share of fakes among those called fake, against fakes found",
             lambda: stacked(precision),
+            "precision",
+            named("precision"),
         ),
         Panel(
             "DET curve",
@@ -121,8 +162,40 @@ def curve_panels(
             det_figure(det, now, drawn),
             f"Detection error trade-off {of}: fakes missed against false alarms",
             lambda: stacked(det),
+            "det",
+            named("det"),
         ),
     ]
+
+
+def threshold_marks(
+    chart: ChartName, now: Mapping[str, ThresholdMetrics], marks: Mapping[str, float]
+) -> dict[str, str]:
+    """Titles of the named thresholds on a curve, by the word of their mark."""
+    found = {}
+    for name, metrics in now.items():
+        whose = "" if len(now) == 1 else f"{name}, "
+        found[Mark(chart, metrics.threshold, name).word] = (
+            f"Errors at {whose}threshold now ({metrics.threshold:.3f})"
+        )
+    for title, value in marks.items():
+        word = Mark(chart, value, next(iter(now))).word
+        found.setdefault(word, f"Errors at {title.rstrip(':')} ({value:.3f})")
+    return found
+
+
+def histogram_panel(evaluation: LoadedEvaluation, metrics: ThresholdMetrics) -> Panel:
+    """Where the scores of each class lie."""
+    return Panel(
+        "Scores of each class",
+        "Distribution of scores. Fakes left of the threshold are missed; real images right of it are "
+        "false alarms.",
+        histogram_figure(evaluation.histogram, metrics.threshold),
+        "Histogram of the scores of fake and of real images with the threshold",
+        lambda: evaluation.histogram,
+        "histogram",
+        {bar.word: mark_title(bar) for bar in bars_with_images(evaluation.histogram)},
+    )
 
 
 def stacked(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -132,28 +205,32 @@ def stacked(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([points.assign(detector=name) for name, points in curves.items()])
 
 
-def show_panel(panel: Panel, title: str) -> None:
+def show_panel(panel: Panel, title: str, mark: Mark | None) -> None:
     st.subheader(panel.title, anchor=False)
     st.caption(panel.caption)
     if panel.figure is None:
         st.info("Too few errors of both kinds to draw a curve.")
         return
-    chart(panel.figure, f"{title} {panel.title}", panel.alt)
+    marked_chart(panel.figure, f"{title} {panel.title}", panel.alt, mark)
     download_later(f"{panel.title} as CSV", panel.table, f"{title} {panel.title}")
 
 
-def show_calibration(evaluation: LoadedEvaluation, metrics: ThresholdMetrics, card: Card) -> None:
+def show_calibration(
+    evaluation: LoadedEvaluation, metrics: ThresholdMetrics, card: Card, recorded: Recorded
+) -> None:
     """Whether a score of 80% means that 80% are fake, before and after the temperature."""
     labels = evaluation.table["label"]
     before, after = evaluation.calibration(card)
     ask_for_format()
+    mark = chosen_mark()
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.subheader("Reliability", anchor=False)
-        chart(
+        marked_chart(
             reliability_figure({"Before": before.reliability, "After, as used": after.reliability}),
             f"{evaluation.title} reliability",
             "Reliability diagram: share of fakes against score, bin by bin, before and after calibration",
+            mark,
         )
         both = pd.concat(
             [before.reliability.assign(calibrated=False), after.reliability.assign(calibrated=True)]
@@ -168,9 +245,27 @@ def show_calibration(evaluation: LoadedEvaluation, metrics: ThresholdMetrics, ca
             "the images scored 80%, 80% are fake. Below the line scores are too high, above it too low. Long "
             "bars mean few images. Valid for this mix: " + escape_markdown(share)
         )
+
+    def images(mark: Mark) -> Images:
+        raw = uncalibrated(evaluation.table["p_fake"], card) if mark.of == "before" else None
+        rows = images_behind(mark, evaluation.table, metrics.threshold, raw)
+        scores = SCORE | (BEFORE if mark.of == "before" else {})
+        return Images(rows, recorded, card.name, f"{evaluation.title} {mark_title(mark)}", scores)
+
+    dots = dots_with_images(after.reliability, "after") + dots_with_images(before.reliability, "before")
+    titles = {dot.word: mark_title(dot) for dot in dots}
+    show_behind("Open the images behind a dot", titles, ["reliability"], mark, images)
     left, _ = st.columns([3, 2], gap="large")
     with left:
-        show_abstaining(evaluation, metrics)
+        table = show_abstaining(evaluation, metrics, mark)
+    titles = {share.word: mark_title(share) for share in tenths(table["coverage"])}
+    show_behind("Open the errors among the most certain", titles, ["abstaining"], mark, images)
+
+
+def tenths(coverage: pd.Series) -> list[Mark]:
+    """Marks of the points nearest to each tenth of a curve over coverage."""
+    nearest = dict.fromkeys(int((coverage - tenth / 10).abs().idxmin()) for tenth in range(1, 11))
+    return [Mark("abstaining", coverage[row]) for row in nearest]
 
 
 def show_quality(before: CalibrationQuality, after: CalibrationQuality, card: Card) -> None:
@@ -206,20 +301,24 @@ def show_quality(before: CalibrationQuality, after: CalibrationQuality, card: Ca
     )
 
 
-def show_abstaining(evaluation: LoadedEvaluation, metrics: ThresholdMetrics) -> None:
-    """Coverage against risk."""
+def show_abstaining(
+    evaluation: LoadedEvaluation, metrics: ThresholdMetrics, mark: Mark | None
+) -> pd.DataFrame:
+    """Coverage against risk; gives its points."""
     table = coverage_risk(evaluation.table["label"], evaluation.table["p_fake"], metrics.threshold)
     st.subheader("Accuracy when abstaining", anchor=False)
     st.caption(
         "If only the most certain images were decided and the rest called uncertain: the share of wrong "
         f"decisions. Certain means far from the threshold of {metrics.threshold:.3f}."
     )
-    chart(
+    marked_chart(
         coverage_risk_figure(table),
         f"{evaluation.title} abstaining",
         "Errors among the images decided against the share of images decided",
+        mark,
     )
     download("Abstaining as CSV", table, f"{evaluation.title} abstaining")
+    return table
 
 
 def show_operating_point(evaluation: LoadedEvaluation) -> None:

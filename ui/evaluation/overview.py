@@ -15,6 +15,7 @@ from deepfake.evaluation.records import Recorded, first_shown
 from deepfake.evaluation.thresholds import RuleMetrics, SortedScores, ThresholdMetrics, report_table
 from deepfake.types import OperatingPoint
 from ui.charts import ask_for_format, chart, download
+from ui.evaluation.gallery import open_cell, show_cell
 from ui.page import escape_markdown
 
 SHARES = ("precision", "recall", "f1")
@@ -76,12 +77,16 @@ def show_verdict_rule(recorded: Recorded, rules: Mapping[OperatingPoint, RuleMet
 
 
 def show_overview(
-    recorded: Recorded, evaluation: LoadedEvaluation | None, metrics: ThresholdMetrics | None
+    recorded: Recorded,
+    evaluation: LoadedEvaluation | None,
+    metrics: ThresholdMetrics | None,
+    detector: str,
 ) -> None:
     """What the threshold does, headline numbers, and the starting document's."""
-    if metrics is not None:
+    if metrics is not None and evaluation is not None:
         ask_for_format()
         show_confusion(metrics, recorded)
+        show_cell(evaluation, recorded, metrics.threshold, detector)
     st.subheader("Headline numbers", anchor=False)
     with st.spinner("Computing intervals"):
         low_fpr = evaluation.low_fpr if evaluation is not None else None
@@ -126,8 +131,9 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
             confusion_figure(metrics),
             f"{recorded.title} confusion matrix",
             f"Confusion matrix at threshold {metrics.threshold:.3f}: {texts.confusion_sentence(metrics)}",
+            on_choice=open_cell,
         )
-        st.caption("Counts, and shares of the true class. The tab Images shows the images of each cell.")
+        st.caption("Counts, and shares of the true class.")
     with right:
         st.subheader("Classification report", anchor=False)
         report = report_table(metrics)
