@@ -93,7 +93,17 @@ def add_features(commands: Any) -> None:
         "--leave-out", action="append", default=[], metavar="SOURCE",
         help="leave a source out of training, to evaluate on it what the others teach (repeatable)",
     )  # fmt: skip
+    add_gate(fit)
     fit.set_defaults(command=_fit)
+
+
+def add_gate(command: argparse.ArgumentParser) -> None:
+    """The option that leaves a source's kind of images to the detector beside the head."""
+    command.add_argument(
+        "--gate", metavar="SOURCE",
+        help="a source whose kind of images the head leaves to the detector beside it: it learns to tell "
+        "them, and its logit is near 0 there",
+    )  # fmt: skip
 
 
 def add_run(command: argparse.ArgumentParser) -> None:
@@ -213,8 +223,9 @@ def _fit(options: argparse.Namespace) -> int:
     data = index_dataset(options.data)
     import_tensorflow()
     settings = HeadSettings(
-        deviation=not options.mean_only, leave_out=tuple(options.leave_out), weights=options.weights
-    )
+        deviation=not options.mean_only, leave_out=tuple(options.leave_out), weights=options.weights,
+        gate=options.gate,
+    )  # fmt: skip
     if options.blocks:
         settings = replace(settings, blocks=tuple(dict.fromkeys(options.blocks)))
     if options.penalty:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deepfake.cli.features import add_weights
+from deepfake.cli.features import add_gate, add_weights
 from deepfake.cli.options import input_path, output_path, positive, positive_number, say
 from deepfake.cli.train import add_card_texts, card_texts, check_target
 
@@ -41,6 +41,7 @@ def add_stack(commands: Any) -> None:
         "--keep", default="openforensics", metavar="SOURCE",
         help="source on whose perturbed images accuracy must not drop (default: openforensics)",
     )  # fmt: skip
+    add_gate(stack)
     stack.set_defaults(command=_stack)
 
 
@@ -60,7 +61,7 @@ def _stack(options: argparse.Namespace) -> int:
     detector = Detector(load_card(options.model))
     settings = HeadSettings(
         blocks=tuple(dict.fromkeys(options.blocks)), deviation=not options.mean_only, penalty=options.penalty,
-        weights=options.weights,
+        gate=options.gate, weights=options.weights,
     )  # fmt: skip
     logits = FeatureCache(options.logits, {"detector": detector.card.name, "sha256": detector.card.sha256})
     judged = judge(

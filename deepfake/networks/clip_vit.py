@@ -117,7 +117,7 @@ class Block(layers.Layer):
         count, length, width = sizes[0], tokens.shape[1] or sizes[1], tokens.shape[2]
         each = width // self.heads
         mixed: Any = ops.reshape(_dense(tokens, self.query_key_value), (count, length, 3, self.heads, each))
-        query, key, value = (ops.transpose(mixed[:, :, place], (0, 2, 1, 3)) for place in range(3))
+        query, key, value = (ops.transpose(mixed[:, :, index], (0, 2, 1, 3)) for index in range(3))
         shares = ops.softmax(ops.matmul(query * each**-0.5, ops.transpose(key, (0, 1, 3, 2))), axis=-1)
         seen = ops.transpose(ops.matmul(shares, value), (0, 2, 1, 3))
         return _dense(ops.reshape(seen, (count, length, width)), self.out)
@@ -188,10 +188,10 @@ def backbone(shape: Shape = CLIP_B16) -> keras.Model:
     tokens = Tokens(name="tokens")(patches)
     tokens = layers.LayerNormalization(epsilon=1e-5, name="norm_before")(tokens)
     pooled = []
-    for place in range(shape.blocks):
-        tokens = Block(shape.heads, name=f"block{place}")(tokens)
-        if place in shape.pooled:
-            pooled.append(PatchStatistics(shape.deviation, dtype="float32", name=f"pooled{place}")(tokens))
+    for index in range(shape.blocks):
+        tokens = Block(shape.heads, name=f"block{index}")(tokens)
+        if index in shape.pooled:
+            pooled.append(PatchStatistics(shape.deviation, dtype="float32", name=f"pooled{index}")(tokens))
     features = layers.Concatenate(dtype="float32", name="pooled")(pooled) if len(pooled) > 1 else pooled[0]
     return keras.Model(inputs, features, name=NAME)
 
@@ -324,6 +324,7 @@ def with_head(
     deviation: bool,
     kernel: np.ndarray,
     bias: float,
+    gate: tuple[np.ndarray, float] | None = None,
 ) -> keras.Model:
     """A detector: the tower up to the last block that its head reads, and the head.
 
@@ -334,6 +335,7 @@ def with_head(
         deviation: the head reads the standard deviation too.
         kernel: (D,) weights of the head on the statistics of ``blocks`` in their order.
         bias: of the head.
+        gate: kernel (D,) and bias of what the logit is multiplied by, a number from 0 to 1.
 
     Returns:
         A model from (N, given, given, 3) in [-1, 1] to (N, 1): the logit of Fake.
@@ -344,9 +346,18 @@ def with_head(
         if layer.weights:
             layer.set_weights(tower.get_layer(layer.name).get_weights())
     logit = layers.Dense(1, dtype="float32", name="logit")
-    model = keras.Model(body.inputs, logit(body.outputs[0]), name=NAME)
-    logit.set_weights([np.asarray(kernel, np.float32)[:, None], np.array([bias], np.float32)])
+    output = logit(body.outputs[0])
+    if gate is not None:
+        opened = layers.Dense(1, "sigmoid", dtype="float32", name="gate")
+        output = layers.Multiply(dtype="float32", name="gated")([output, opened(body.outputs[0])])
+        _set_dense(opened, *gate)
+    model = keras.Model(body.inputs, output, name=NAME)
+    _set_dense(logit, kernel, bias)
     return model
+
+
+def _set_dense(layer: layers.Dense, kernel: np.ndarray, bias: float) -> None:
+    layer.set_weights([np.asarray(kernel, np.float32)[:, None], np.array([bias], np.float32)])
 
 
 def pooled_columns(shape: Shape, blocks: Sequence[int], deviation: bool) -> np.ndarray:

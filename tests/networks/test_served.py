@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def test_any_number_of_processors_and_threads(processors, monkeypatch: pytest.Mo
     assert logits.dtype == vectors.dtype == np.float32
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     with ThreadPoolExecutor(4) as pool:
-        again = list(pool.map(served.logits, [BATCH[place : place + 1] for place in range(6)] * 4))
+        again = list(pool.map(served.logits, [BATCH[index : index + 1] for index in range(6)] * 4))
     assert np.concatenate(again).tolist() == logits.tolist() * 4
 
 
@@ -64,12 +65,11 @@ def test_maps_are_served_too() -> None:
 def test_a_network_without_feature_maps_has_no_map() -> None:
     shape = Shape(given=32, size=40, patch=8, width=16, heads=2, blocks=1, pooled=(0,))
     kernel = np.ones(32) / 32
-    network, spec = (
-        with_head(tiny(shape), shape, blocks=(0,), deviation=True, kernel=kernel, bias=0.5),
-        InputSpec(32),
-    )
-    images = np.stack([noise_image(seed, 32, 32) for seed in range(3)])
-    for int8 in (False, True):
+    spec, images = InputSpec(32), np.stack([noise_image(seed, 32, 32) for seed in range(3)])
+    for int8, gate in itertools.product((False, True), (None, (-kernel, 1.5))):
+        network = with_head(
+            tiny(shape), shape, blocks=(0,), deviation=True, kernel=kernel, bias=0.5, gate=gate
+        )
         served = ServedNetwork(served_file(network, spec, int8=int8), spec)
         assert not served.has_map
         assert np.allclose(served.logits(images), compiled_reader(network, spec)(images)[0], atol=0.02)

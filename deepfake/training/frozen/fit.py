@@ -23,7 +23,7 @@ from deepfake.networks.clip_vit import CLIP_B16, NAME, Shape, pooled_columns, wi
 from deepfake.networks.int8_weights import quantise
 from deepfake.training.frozen.cache import FeatureCache
 from deepfake.training.frozen.features import INPUT, read_features
-from deepfake.training.frozen.heads import Head, balanced_weights, fit_logistic
+from deepfake.training.frozen.heads import GatedHead, fit_gated
 from deepfake.training.frozen.views import VIEWS, View
 from deepfake.training.recipe import Recipe
 from deepfake.training.train import validation_numbers
@@ -45,6 +45,7 @@ class HeadSettings:
         views: what it is shown of each image, where the features are there.
         shares: how much each source counts; None: all alike. A source without a share is left out.
         leave_out: sources left out.
+        gate: a source that the detector beside this network knows better: the network has no say there.
         weights: what the tower was given, for the card.
     """
 
@@ -54,6 +55,7 @@ class HeadSettings:
     views: tuple[View, ...] = VIEWS
     shares: Mapping[str, float] | None = None
     leave_out: tuple[str, ...] = ()
+    gate: str | None = None
     weights: str = "clip"
     input: InputSpec = field(default=INPUT)
 
@@ -68,7 +70,7 @@ class FittedHead:
         views: (view, images) it was fitted on.
     """
 
-    head: Head
+    head: GatedHead
     columns: NDArray[np.intp]
     views: dict[str, int]
 
@@ -94,11 +96,11 @@ def fit_head(
             f"The features of {training.root} are of one class only, with what is left out. Both Fake and "
             "Real are needed: go on with 'python -m deepfake features'.",
         )
-    weights = balanced_weights(
-        sources[kept], labels[kept], dict(settings.shares) if settings.shares else None
-    )
     columns = pooled_columns(shape, settings.blocks, settings.deviation)
-    head = fit_logistic(read["features"][kept][:, columns], labels[kept], weights, settings.penalty)
+    head = fit_gated(
+        read["features"][kept][:, columns], labels[kept], sources[kept], penalty=settings.penalty,
+        shares=dict(settings.shares) if settings.shares else None, gate=settings.gate,
+    )  # fmt: skip
     counts = {str(view): int((views[kept] == view).sum()) for view in np.unique(views[kept])}
     return FittedHead(head, columns, counts)
 
@@ -111,7 +113,8 @@ def _check(settings: HeadSettings, shape: Shape, sources: Sequence[str]) -> None
             f"The features are of blocks {', '.join(map(str, shape.pooled))}, received: "
             f"{', '.join(map(str, settings.blocks)) or 'none'}.",
         )
-    strange = sorted({*settings.leave_out, *(settings.shares or {})} - set(sources))
+    named = {*settings.leave_out, *(settings.shares or {}), *filter(None, [settings.gate])}
+    strange = sorted(named - set(sources))
     if strange:
         raise FrozenError(
             "bad_source",
@@ -165,9 +168,10 @@ def fit_run(
         by_source = ", ".join(f"{source} {auc:.3f}" for source, auc in numbers["source_roc_auc"].items())
         say(f"Validation, {view}: ROC AUC {numbers['roc_auc']:.3f} ({by_source})")
     folder.mkdir(parents=True, exist_ok=True)
+    head, gate = fitted.head.head, fitted.head.gate
     network = with_head(
-        tower, shape, blocks=settings.blocks, deviation=settings.deviation,
-        kernel=fitted.head.kernel, bias=fitted.head.bias,
+        tower, shape, blocks=settings.blocks, deviation=settings.deviation, kernel=head.kernel,
+        bias=head.bias, gate=(gate.kernel, gate.bias) if gate else None,
     )  # fmt: skip
     network.save(folder / "best.keras")
     error = quantise(folder / "best.keras")

@@ -36,6 +36,52 @@ class Head:
         return features.astype(np.float32) @ self.kernel + np.float32(self.bias)
 
 
+@dataclass(frozen=True)
+class GatedHead:
+    """A head that has no say on one kind of images, which a detector beside it knows better.
+
+    A gate as in a mixture of experts (Jacobs et al., Adaptive Mixtures of Local Experts, 1991).
+
+    Attributes:
+        head: as if there were no gate.
+        gate: features -> logit of an image's being of another kind; None: it always has its say.
+    """
+
+    head: Head
+    gate: Head | None = None
+
+    def logits(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(N, D) features -> (N,) logits of Fake, near 0 on the kind that is not its own."""
+        logits = self.head.logits(features)
+        return logits if self.gate is None else logits * scipy.special.expit(self.gate.logits(features))
+
+
+def fit_gated(
+    features: NDArray[np.floating],
+    labels: ArrayLike,
+    sources: NDArray[np.str_],
+    *,
+    penalty: float,
+    shares: dict[str, float] | None = None,
+    gate: str | None = None,
+) -> GatedHead:
+    """A head by logistic regression, the sources counted as ``balanced_weights`` does, and its gate.
+
+    Args:
+        features: (N, D).
+        labels: (N,) 1 Fake, 0 Real.
+        sources: (N,) of each image.
+        penalty: of both, see ``fit_logistic``.
+        shares: of the sources; None: all alike.
+        gate: the source on whose images the head has no say; it must be among ``sources``, with others.
+    """
+    head = fit_logistic(features, labels, balanced_weights(sources, labels, shares), penalty)
+    if gate is None:
+        return GatedHead(head)
+    other = (sources != gate).astype(int)
+    return GatedHead(head, fit_logistic(features, other, balanced_weights(sources, other), penalty))
+
+
 def balanced_weights(groups: ArrayLike, labels: ArrayLike, shares: dict[str, float] | None = None) -> NDArray:
     """How much each image counts: every group its share, half of it each class, 1 on average.
 

@@ -19,7 +19,7 @@ from deepfake.networks.clip_vit import CLIP_B16, Shape, pooled_columns
 from deepfake.training.frozen.cache import FeatureCache
 from deepfake.training.frozen.features import extract, read_features
 from deepfake.training.frozen.fit import HeadSettings
-from deepfake.training.frozen.heads import balanced_weights, fit_logistic
+from deepfake.training.frozen.heads import fit_gated
 from deepfake.training.frozen.stack import (
     Rows,
     Stack,
@@ -120,13 +120,15 @@ def judge(
 
     def head_without(out: NDArray[np.bool_]) -> NDArray[np.float32]:
         shown = train & ~out
-        weights = balanced_weights(source[shown], fake[shown], dict(settings.shares or {}) or None)
-        return fit_logistic(features[shown], fake[shown], weights, settings.penalty).logits(features)
+        return fit_gated(
+            features[shown], fake[shown], source[shown], penalty=settings.penalty,
+            shares=dict(settings.shares or {}) or None, gate=settings.gate,
+        ).logits(features)  # fmt: skip
 
     hashes = np.array(data.hashes())[rows]
     owner = _owners(groups, source, generator, hashes, unseen & ~fake)
-    for place, group in enumerate(groups):
-        fakes, real = fake & np.isin(generator, group), owner == place
+    for index, group in enumerate(groups):
+        fakes, real = fake & np.isin(generator, group), owner == index
         scores = head_without(fakes | real)
         second[fakes | real] = scores[fakes | real]
         kind[fakes] = generator[fakes]

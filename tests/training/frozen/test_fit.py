@@ -111,8 +111,11 @@ def test_what_cannot_be_fitted_is_said(made: tuple[DatasetIndex, FeatureCache], 
     data, cache = made
     with pytest.raises(FrozenError, match="of blocks 1, 2, received: 7"):
         fit_head(data, cache, HeadSettings(blocks=(7,)), TINY)
-    with pytest.raises(FrozenError, match="no source elsewhere"):
-        fit_head(data, cache, HeadSettings(blocks=(2,), leave_out=("elsewhere",)), TINY)
+    for settings in (
+        HeadSettings(blocks=(2,), leave_out=("elsewhere",)), HeadSettings(blocks=(2,), gate="elsewhere"),
+    ):  # fmt: skip
+        with pytest.raises(FrozenError, match="no source elsewhere"):
+            fit_head(data, cache, settings, TINY)
     fakes = DatasetIndex(data.root, data.table[data.table["label"] == 1].reset_index(drop=True))
     with pytest.raises(FrozenError, match="one class only"):
         fit_head(fakes, cache, SETTINGS, TINY)
@@ -130,7 +133,15 @@ def test_a_head_on_some_blocks_cuts_the_tower_there() -> None:
     kernel = np.random.default_rng(0).normal(size=16).astype(np.float32)
     model = with_head(network, TINY, blocks=(1,), deviation=False, kernel=kernel, bias=-0.5)
     assert "block2" not in [layer.name for layer in model.layers]
-    assert np.allclose(model.predict_on_batch(images)[:, 0], features[:, :16] @ kernel - 0.5, atol=1e-4)
+    logits = features[:, :16] @ kernel - 0.5
+    assert np.allclose(model.predict_on_batch(images)[:, 0], logits, atol=1e-4)
+    gate = np.linspace(-2, 2, 16).astype(np.float32)
+    gated = with_head(
+        network, TINY, blocks=(1,), deviation=False, kernel=kernel, bias=-0.5, gate=(gate, 0.25)
+    )
+    opened = 1 / (1 + np.exp(-(features[:, :16] @ gate + 0.25)))
+    assert opened.std() > 0.001
+    assert np.allclose(gated.predict_on_batch(images)[:, 0], logits * opened, atol=1e-4)
 
 
 def test_weights_that_were_int8_are_stored_without_loss(

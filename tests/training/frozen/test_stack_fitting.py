@@ -187,11 +187,11 @@ def test_a_head_does_not_see_what_it_is_asked_about(
 
     shown = []
 
-    def noted(values: np.ndarray, fake: np.ndarray, *rest: Any) -> Any:
+    def noted(values: np.ndarray, fake: np.ndarray, *rest: Any, **settings: Any) -> Any:
         shown.append((len(fake), int(fake.sum())))
         return SimpleNamespace(logits=lambda table: table[:, 0].astype(np.float32))
 
-    monkeypatch.setattr(stack_fitting, "fit_logistic", noted)
+    monkeypatch.setattr(stack_fitting, "fit_gated", noted)
     judged(known, together=["gan", "gan2"])
     everything = 2 * (20 + 20 + 15 + 15 + 15), 2 * (20 + 15 + 15)
     assert shown[-1] == everything
