@@ -29,6 +29,9 @@ MAX_PICTURES = capped(2_000, 100)
 """Pictures in one batch of a page."""
 THUMBNAIL_SIDE = 96
 """Longest side of a thumbnail, in pixels; some 2 kB each."""
+AT_ONCE = 2
+"""Images of a folder that a command has at work at once: a network takes one while faces are sought in the
+other, which keeps all processors busy."""
 MAX_KEPT_BYTES = 64 * 2**20
 """Bytes of a batch's pictures that stay to be looked at again; later ones are let go once judged."""
 

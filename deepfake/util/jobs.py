@@ -11,10 +11,12 @@ import logging
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from deepfake.errors import UserError
 from deepfake.util.files import read_json
@@ -242,6 +244,34 @@ def _end_processes() -> None:
     """A server that ends takes its work with it."""
     for process in list(_processes):
         end(process)
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], at_once: int) -> Iterator[Result]:
+    """What ``work`` makes of each item, in the items' order, each as soon as it can be had.
+
+    An exception of ``work`` is raised at its item's turn.
+
+    Args:
+        work: called in several threads.
+        items: taken one by one, at most ``at_once`` + 1 ahead of what was given.
+        at_once: how many threads.
+    """
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(at_once) as threads:
+        try:
+            for item in items:
+                waiting.append(threads.submit(work, item))
+                while waiting and (len(waiting) > at_once or waiting[0].done()):
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 class Busy(UserError):

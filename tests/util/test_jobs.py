@@ -11,7 +11,7 @@ from deepfake.api.app import judge
 from deepfake.api.uploads import Upload
 from deepfake.detection import detector
 from deepfake.util import jobs
-from deepfake.util.jobs import BoundedQueue, Busy, Job
+from deepfake.util.jobs import BoundedQueue, Busy, Job, in_order
 from tests.support.images import encoded, noise_image
 
 
@@ -88,3 +88,38 @@ def test_a_full_queue_is_a_sentence_beside_the_picture(
     got = judge(Upload("a.png", encoded(noise_image(1))), "tiny", "balanced")
     assert got["error"]["code"] == "busy"
     assert "upload the image again" in got["error"]["message"]
+
+
+def test_work_in_several_threads_comes_in_order_and_takes_little_ahead() -> None:
+    taken, both = [], threading.Barrier(2)
+
+    def numbers():
+        for number in range(6):
+            taken.append(number)
+            yield number
+
+    def work(number: int) -> int:
+        if number < 2:
+            both.wait(20)  # two are at work at once
+        return number * number
+
+    given = in_order(work, numbers(), 2)
+    assert next(given) == 0
+    assert len(taken) <= 3
+    assert list(given) == [1, 4, 9, 16, 25]
+
+
+def test_a_failure_comes_at_its_turn_and_the_rest_is_left_undone() -> None:
+    done = []
+
+    def work(number: int) -> int:
+        if number == 1:
+            raise ValueError("one")
+        done.append(number)
+        return number
+
+    given = in_order(work, range(1000), 2)
+    assert next(given) == 0
+    with pytest.raises(ValueError, match="one"):
+        next(given)
+    assert len(done) < 10
