@@ -30,6 +30,8 @@ HELD = 2
 """Batches that a worker has at a time: one at work, one to go on with. This is what bounds the memory."""
 ATTEMPTS = 2
 """How often Ray gives a batch again to a worker that died over it, before its images are tried one by one."""
+START_TRIES = 3
+"""Ray gives up on a start that takes over 30 seconds, which on a busy machine it may."""
 STALLED = 120.0
 """Seconds without any answer after which idle workers get the batches of the silent ones as well."""
 _POLL_SECONDS = 5.0
@@ -212,13 +214,19 @@ def _connected(ray: Any, workers: int, address: str) -> Iterator[int]:
     how: dict[str, Any] = {"address": address}
     if not address:
         _let_workers_import()
-        how = {"num_cpus": workers or os.cpu_count(), "object_store_memory": _OBJECT_STORE}
-        how["include_dashboard"] = False
-    try:
-        ray.init(log_to_driver=False, logging_level="ERROR", **how)
-    except Exception as error:  # of a dozen kinds, from a wrong address to a port that is taken
-        where = f"The Ray cluster at {address} cannot be joined" if address else "Ray cannot be started here"
-        raise RayError("no_cluster", f"{where}: {_first_line(error)}") from error
+        # "local": else Ray would join whatever cluster somebody runs on this machine.
+        how = {"address": "local", "num_cpus": workers or os.cpu_count(), "include_dashboard": False}
+        how["object_store_memory"] = _OBJECT_STORE
+    where = f"The Ray cluster at {address} cannot be joined" if address else "Ray cannot be started here"
+    for tries_left in range(0 if address else START_TRIES - 1, -1, -1):
+        try:
+            ray.init(log_to_driver=False, logging_level="ERROR", **how)
+            break
+        except Exception as error:  # of a dozen kinds, from a wrong address to a machine that is too busy
+            if not tries_left:
+                causes = [error, *filter(None, [error.__cause__])]
+                raise RayError("no_cluster", f"{where}: {' '.join(map(_first_line, causes))}") from error
+            ray.shutdown()
     try:
         yield workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
     finally:

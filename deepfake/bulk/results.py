@@ -44,6 +44,7 @@ RETRIED = frozenset({"fault", "busy", "worker_died"})
 """Codes of refusals that are no fault of the file; such files are checked again, as are those not read."""
 _PART = re.compile(r"part-(\d{4}-of-\d{4})-(\d{6})-(\d+)-([0-9a-f]{16})\.parquet")
 _RUN = b"deepfake_run"
+_NEW = b"new"  # no SHA-256
 
 
 class ResultsError(UserError):
@@ -163,12 +164,14 @@ class Results:
         """Items with what is known of them; one whose name came before in this run is left out."""
         for item in items:
             key = name_key(item.name)
-            if key in self._claimed:
+            known = self._done.get(key, _NEW)
+            self._done[key] = None
+            if known is None:
                 self.counts.named_twice += 1
-                continue
-            self._claimed.add(key)
-            known = self._done.get(key)
-            yield item if known is None else replace(item, known=known.hex(), has_row=True)
+            elif known is _NEW:
+                yield item
+            else:
+                yield replace(item, known=known.hex(), has_row=True)
 
     def add(self, judged: Sequence[Judged]) -> None:
         """Takes rows, and writes a part where enough of them or enough time came together.

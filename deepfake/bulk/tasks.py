@@ -17,6 +17,8 @@ from deepfake.bulk.items import Item
 from deepfake.bulk.results import Judged, Kind
 from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
+from deepfake.util.jobs import in_order
+from deepfake.util.litert import processors
 
 if TYPE_CHECKING:
     from deepfake.detection.card import Card
@@ -152,14 +154,14 @@ class Predict:
     @property
     def batch(self) -> int:
         """A second or so of work."""
-        return 4 if self.stress else 16
+        return 4 if self.stress else 32
 
     def ready(self) -> Work:
         """Loads the detector; see ``Task.ready``."""
-        from deepfake.detection.batch import judge_source
+        from deepfake.detection.batch import AT_ONCE, judge_source
         from deepfake.images.archives import Source
 
-        detector = _detector(self.detector, self.version)
+        detector, at_once = _detector(self.detector, self.version), min(AT_ONCE, processors())
 
         def judge(item: Item) -> Judged:
             content = _unknown(item)
@@ -169,7 +171,7 @@ class Predict:
             outcome = judge_source(detector, source, self.point, stress=self.stress)
             return _judged(item, outcome.to_dict(), content)
 
-        return lambda items: [judge(item) for item in items]
+        return lambda items: list(in_order(judge, items, at_once))
 
 
 @dataclass(frozen=True)

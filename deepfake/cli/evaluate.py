@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepfake.cli.bulk import add_run_options, check_run_options, scores_in_folder
 from deepfake.cli.options import add_detector_options, detector_name, input_path, output_path, progress
 from deepfake.errors import UserError
 from deepfake.util.text import printable
@@ -51,6 +52,9 @@ def add_evaluate(commands: Any) -> None:
         metavar="TITLE",
         help="keep the results on this machine for the page Evaluation, not in the card",
     )
+    add_run_options(
+        evaluate, "also keep the score of each image in this folder, so that a stopped run can go on"
+    )
     evaluate.set_defaults(command=_evaluate)
 
 
@@ -65,6 +69,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from deepfake.evaluation.scores import write_scores
     from deepfake.training.publish import evaluation_entry, record
 
+    check_run_options(options)
     index = index_dataset(options.data)
     for note in index.notes:
         print(f"note: {printable(note)}", file=sys.stderr)
@@ -75,7 +80,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         output_path(load_card(name).folder / "card.json")
     detector = get_detector(name)
     show = progress("images", len(data), file=options.progress)
-    result = measure(detector, data, perturbed=options.perturbed, on_progress=show)
+    score = scores_in_folder(options, detector.card, data) if options.output else None
+    result = measure(detector, data, perturbed=options.perturbed, on_progress=show, score=score)
     for path, why in result.refused:
         print(f"left out {path}: {why}", file=sys.stderr)
     text = json.dumps({"model": detector.card.name, **result.to_dict()}, indent=2)

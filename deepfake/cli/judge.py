@@ -12,6 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepfake.cli.bulk import (
+    add_input_options,
+    add_run_options,
+    check_run_options,
+    given_paths,
+    predict_to_folder,
+)
 from deepfake.cli.options import (
     EMPTY_PATH,
     add_verdict_options,
@@ -40,7 +47,8 @@ def add_predict(commands: Any) -> None:
     predict = commands.add_parser(
         "predict", help="check images (folders and zip archives are searched recursively)"
     )
-    predict.add_argument("paths", nargs="+", metavar="PATH")
+    predict.add_argument("paths", nargs="*", metavar="PATH")
+    add_input_options(predict)
     form = predict.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--csv", action="store_true", help="a CSV table, a row a file")
@@ -51,15 +59,23 @@ def add_predict(commands: Any) -> None:
         help="also score edited copies of each face (compressed, resized, ...); verdicts that do not survive "
         "become uncertain",
     )
-    predict.set_defaults(command=run_predict)
+    add_run_options(predict, "write Parquet files into this folder instead of printing lines")
+    predict.set_defaults(command=run_predict, usage_error=predict.error)
 
 
 def run_predict(options: argparse.Namespace) -> int:
     """Judge every file, each printed as it comes; returns 1 where one was refused, else 0.
 
+    With ``--output`` the rows go into a folder, see ``bulk.predict_to_folder``.
+
     Raises:
         UserError: there is no such detector, or it is damaged.
     """
+    if not options.paths and not options.files_from:
+        options.usage_error("the following arguments are required: PATH, or --files-from FILE")
+    check_run_options(options)
+    if options.output:
+        return predict_to_folder(options)
     refused = 0
 
     def counted() -> Iterator[Outcome]:
@@ -78,16 +94,17 @@ def run_predict(options: argparse.Namespace) -> int:
 
 def _judged(options: argparse.Namespace) -> Iterator[Outcome]:
     """Every file with its verdict or the reason why there is none; an empty folder counts as a file."""
-    from deepfake.detection.batch import judge_source, sources_below
+    from deepfake.bulk.items import sources_at
+    from deepfake.detection.batch import judge_source
     from deepfake.detection.detector import get_detector
 
     detector = get_detector(detector_name(options))
     point = operating_point(options)
-    for given in options.paths:
+    for given in given_paths(options):
         if not given:  # Path("") is the folder one stands in
             yield Outcome(given, error=UserError("no_path", EMPTY_PATH))
             continue
-        for source in sources_below(Path(given)):
+        for source in sources_at(given):
             yield judge_source(detector, source, point, stress=options.stress)
 
 

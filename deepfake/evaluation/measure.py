@@ -7,8 +7,9 @@ import io
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from deepfake.data.index import DatasetError, DatasetIndex
 from deepfake.data.inventory import Inventory
 from deepfake.detection.card import Card
 from deepfake.detection.detector import Detector
-from deepfake.errors import EvaluationError
+from deepfake.errors import EvaluationError, UserError
 from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.metrics import Evaluation, evaluate_scores
 from deepfake.evaluation.records import describe
@@ -53,6 +54,19 @@ class Measurement:
         return {**self.evaluation.to_dict(), "verdict_rule": rules_to_dict(self.verdict_rule)}
 
 
+class Score(Protocol):
+    """Gives logits of Fake (N,) of the images of a data set, NaN where one was refused."""
+
+    def __call__(
+        self,
+        *,
+        on_refused: Callable[[int, UserError], None],
+        on_progress: Callable[[int], None] | None,
+    ) -> NDArray[np.float32]:
+        """Tells the row and the reason of each image that was refused, and how many are done."""
+        ...
+
+
 def measure(
     detector: Detector,
     data: DatasetIndex,
@@ -60,6 +74,7 @@ def measure(
     perturbed: bool = False,
     n_bootstrap: int = 1000,
     on_progress: Callable[[int], None] | None = None,
+    score: Score | None = None,
 ) -> Measurement:
     """Scores every image of a data set as a face crop (no face finding) and evaluates the scores.
 
@@ -69,19 +84,17 @@ def measure(
         perturbed: score the one perturbed copy of each image (``mix.perturbed_copy``).
         n_bootstrap: resamples for the intervals.
         on_progress: told after each batch how many images are done.
+        score: gives the logits of ``data.paths()`` in place of ``score_files``, from rows kept earlier say.
 
     Raises:
         DatasetError: code ``no_images``: not one image could be read; ``missing_file``: some are not there.
     """
     data.check_files()
     refused: dict[int, str] = {}
-    logits = score_files(
-        detector.scorer,
-        detector.card.input,
-        data.paths(),
-        perturbed=perturbed,
-        on_refused=lambda row, reason: refused.update({row: reason.message}),
-        on_progress=on_progress,
+    if score is None:
+        score = partial(score_files, detector.scorer, detector.card.input, data.paths(), perturbed=perturbed)
+    logits = score(
+        on_refused=lambda row, reason: refused.update({row: reason.message}), on_progress=on_progress
     )
     good = ~np.isnan(logits)
     if not good.any():

@@ -34,9 +34,9 @@ class Pool(Generic[T]):
         Args:
             make: makes one, told how many threads its interpreter may use.
         """
-        processors = _processors()
-        self._make, self._threads = make, min(processors, MAX_THREADS)
-        self.size = -(-processors // self._threads)
+        count = processors()
+        self._make, self._threads = make, min(count, MAX_THREADS)
+        self.size = -(-count // self._threads)
         self._free: queue.LifoQueue[T | None] = queue.LifoQueue()
         for _ in range(self.size):
             self._free.put(None)
@@ -52,7 +52,7 @@ class Pool(Generic[T]):
             self._free.put(held)
 
 
-def _processors() -> int:
+def processors() -> int:
     """Processors that this process may use: all, or as many as ``OMP_NUM_THREADS`` says, which Ray sets."""
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     told = os.environ.get("OMP_NUM_THREADS", "")

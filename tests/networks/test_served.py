@@ -28,7 +28,7 @@ BATCH = np.stack([noise_image(seed, 64, 64) for seed in range(6)])
 @pytest.mark.parametrize("processors", [1, 2, 6, 16])
 @pytest.mark.usefixtures("use_tiny_models")
 def test_any_number_of_processors_and_threads(processors, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(litert, "_processors", lambda: processors)
+    monkeypatch.setattr(litert, "processors", lambda: processors)
     card = load_card("tiny")
     served = ServedNetwork((card.folder / "model.tflite").read_bytes(), card.input)
     logits, vectors = served(BATCH)

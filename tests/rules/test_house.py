@@ -29,7 +29,7 @@ DISTRIBUTIONS = {
     "python_multipart": "python-multipart",
     "sklearn": "scikit-learn",
 }
-BROUGHT_BY = {"starlette": "streamlit"}
+BROUGHT_BY = {"pyarrow": "streamlit", "starlette": "streamlit"}
 """Imports whose version another requirement chooses; the test checks that it does."""
 
 LIGHT = (
