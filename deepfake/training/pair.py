@@ -145,5 +145,5 @@ def _widened(calibration: Calibration, stack: Stack, main: Card) -> Thresholds:
     return replace(
         found,
         uncertain_low=min(found.uncertain_low, p_fake(-stack.margin)),
-        uncertain_high=max(found.uncertain_high, p_fake(stack.margin)),
+        uncertain_high=max(found.uncertain_high, p_fake(max(stack.margin, stack.fake_from))),
     )

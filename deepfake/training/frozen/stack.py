@@ -25,7 +25,9 @@ WRONG = 0.10
 """Of the images that are decided, at most this share is wrong."""
 DECIDED = 0.50
 """Of all images, at least this share is decided, where ``WRONG`` allows it."""
-SHARES = tuple(np.round(np.arange(0, 1.01, 0.05), 2).tolist())
+FALSE_ALARMS = 0.03
+"""Of photos of kinds that neither member was shown, at most this share is called Fake."""
+SHARES = tuple(np.round(np.arange(0, 2.01, 0.1), 2).tolist())
 """Shares of the second member that are tried, in standard deviations of each member's logits."""
 KEPT = 0.01
 """How much of its accuracy on its own kind the main member may lose."""
@@ -46,6 +48,7 @@ class Stack:
         scale: of the sum, above 0: so that the logit is calibrated.
         bias: added.
         margin: below this distance from 0 the stacked logit decides nothing.
+        fake_from: nor between ``margin`` and this, where it is higher.
         fitted: what it was fitted on, for people.
     """
 
@@ -53,15 +56,20 @@ class Stack:
     scale: float = 1.0
     bias: float = 0.0
     margin: float = 0.0
+    fake_from: float = 0.0
     fitted: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        numbers = (self.share, self.scale, self.bias, self.margin)
-        if not np.isfinite(numbers).all() or self.scale <= 0 or self.share < 0 or self.margin < 0:
+        numbers = (self.share, self.scale, self.bias, self.margin, self.fake_from)
+        if (
+            not np.isfinite(numbers).all()
+            or self.scale <= 0
+            or min(self.share, self.margin, self.fake_from) < 0
+        ):
             raise StackError(
                 "bad_stack",
-                "A stack needs finite numbers, a scale above 0, and a share and a margin of at least 0. "
-                f"Received: {self.share}, {self.scale}, {self.bias}, {self.margin}.",
+                "A stack needs finite numbers, a scale above 0, and a share and margins of at least 0. "
+                f"Received: {', '.join(map(str, numbers))}.",
             )
 
     def logits(self, main: ArrayLike, second: ArrayLike) -> Floats:
@@ -75,7 +83,8 @@ class Stack:
 
     def decided(self, main: ArrayLike, second: ArrayLike) -> NDArray[np.bool_]:
         """Whether the stack calls an image Fake or Real at all; never where a logit is NaN."""
-        return np.abs(self.logits(main, second)) >= self.margin
+        logits = self.logits(main, second)
+        return (logits <= -self.margin) | (logits >= max(self.margin, self.fake_from))
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -231,33 +240,47 @@ def best_accuracy(logits: ArrayLike, fake: ArrayLike) -> float:
     return float(((real_below + fake_above) / 2)[between].max())
 
 
-def fit_band(stack: Stack, rows: Rows, *, wrong: float = WRONG, steps: int = 60) -> Stack:
+def fit_band(
+    stack: Stack, rows: Rows, *, wrong: float = WRONG, false_alarms: float = FALSE_ALARMS, steps: int = 60
+) -> Stack:
     """The stack with the rule of what is decided: as much as leaves at most ``wrong`` of it wrong.
 
-    Kinds count alike. Where no rule does, the one that is wrong least often while ``DECIDED`` is decided.
+    Fake is called only from where at most ``false_alarms`` of the photos lie. Kinds count alike. Where no
+    rule leaves so little wrong, the one that is wrong least often while ``DECIDED`` is decided, or what
+    comes nearest to that.
 
     Args:
         stack: from ``fit_stack``.
         rows: unseen kinds; the others are passed over.
         wrong: share of what is decided.
+        false_alarms: share of photos.
         steps: margins tried.
     """
     unseen = rows.where(rows.unseen)
     weights = unseen.weights()
     logits = stack.logits(unseen.main, unseen.second)
     missed = ((logits >= 0) != unseen.fake).astype(float)
+    photos = ~unseen.fake
+    fake_from = max(_exceeded_by(false_alarms, logits[photos], weights[photos]), 0.0)
     margins = np.unique(np.concatenate([[0.0], np.quantile(np.abs(logits), np.linspace(0, 0.95, steps))]))
     fitting, others = [], []
     for margin in margins:
-        kept = np.abs(logits) >= margin
+        kept = (logits <= -margin) | (logits >= max(margin, fake_from))
         covered = float(weights[kept].sum())
         risk = float((weights * missed)[kept].sum() / covered) if covered > 0 else 1.0
         if risk <= wrong:
             fitting.append((covered, -risk, margin))
-        if covered >= DECIDED:
-            others.append((-risk, covered, margin))
+        others.append((min(covered, DECIDED), -risk, margin))
     best = max(fitting) if fitting and max(fitting)[0] >= DECIDED else max(others)
-    return replace(stack, margin=float(best[2]))
+    return replace(stack, margin=float(best[2]), fake_from=fake_from)
+
+
+def _exceeded_by(share: float, logits: Floats, weights: Floats) -> float:
+    """The least number that at most a share of the logits, each counting its weight, reaches or exceeds."""
+    order = np.argsort(-logits, kind="stable")
+    reached = np.cumsum(weights[order]) / weights.sum() > share
+    last = int(np.argmax(reached)) if reached.any() else len(order) - 1
+    return float(np.nextafter(logits[order][last], np.inf))
 
 
 def risk_table(stack: Stack, rows: Rows) -> list[dict[str, Any]]:

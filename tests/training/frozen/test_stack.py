@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from deepfake.training.frozen.stack import (
+    SHARES,
     Rows,
     Stack,
     StackError,
@@ -51,11 +52,14 @@ def test_nothing_is_decided_near_zero() -> None:
     stack = Stack(share=0.1, margin=1.0)
     main, second = [3.0, 0.5, -2.0, -2.0, float("nan")], [1.0, 1.0, 0.3, 0.6, 1.0]
     assert stack.decided(main, second).tolist() == [True, False, True, True, False]
+    higher = Stack(share=0.1, margin=1.0, fake_from=3.2)
+    assert higher.decided(main, second).tolist() == [False, False, True, True, False]
 
 
 @pytest.mark.parametrize(
     "wrong",
     [{"share": -0.1}, {"share": float("nan")}, {"share": 1, "scale": 0}, {"share": 1, "margin": -1},
+     {"share": 1, "fake_from": -1},
      {"share": 1, "bias": float("nan")}],
 )  # fmt: skip
 def test_numbers_that_make_no_stack_are_refused(wrong: dict[str, Any]) -> None:
@@ -71,7 +75,7 @@ def test_members_that_judge_different_images_are_refused() -> None:
 
 
 def test_a_stack_is_the_same_after_its_file(tmp_path: Path) -> None:
-    for stack in (Stack(0.2, 1.5, -0.1, 0.7, {"kinds": ["gan"]}), Stack(0.2)):
+    for stack in (Stack(0.2, 1.5, -0.1, 0.7, 0.9, {"kinds": ["gan"]}), Stack(0.2)):
         file = tmp_path / "stack.json"
         file.write_text(json.dumps(stack.to_dict(), allow_nan=False), encoding="utf-8")
         assert Stack.read(file) == stack
@@ -131,7 +135,7 @@ def test_a_member_that_knows_more_gets_a_share_as_far_as_the_main_one_keeps_its_
     harmful = drawn(4.0, -4.0, ("own",), unseen=False, seed=1)
     free, bound = fit_stack(rows, harmless), fit_stack(rows, harmful)
     parts = [stack.share / stack.fitted["ratio"] for stack in (free, bound)]
-    assert parts[0] == pytest.approx(1) and 0 <= parts[1] <= 0.5
+    assert parts[0] == pytest.approx(max(SHARES)) and 0 <= parts[1] <= 0.5
     lost = best_accuracy(harmful.main, harmful.fake) - best_accuracy(
         bound.logits(harmful.main, harmful.second), harmful.fake
     )
@@ -168,9 +172,24 @@ def test_the_band_decides_as_much_as_is_right_nine_times_of_ten() -> None:
     stack = fit_band(fit_stack(rows, drawn(4.0, 1.0, ("own",), unseen=False)), rows)
     table = risk_table(stack, rows)[-1]
     assert table["kind"] == "all" and table["decided"] >= 0.5 and table["wrong"] <= 0.10
-    wider = stack.__class__(**{**stack.to_dict(), "margin": 0.0})
+    wider = stack.__class__(**{**stack.to_dict(), "margin": 0.0, "fake_from": 0.0})
     assert risk_table(wider, rows)[-1]["wrong"] > 0.10  # the rule was needed
     assert table["wrong"] > 0.08  # and no wider than needed
+
+
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.2])
+def test_no_more_photos_are_called_fake_than_allowed(share: float) -> None:
+    rows = joined(drawn(1.0, 1.5, ("gan",), seed=8), drawn(1.0, 1.5, ("swap",), each=40, seed=9))
+    fitted = fit_stack(rows, drawn(4.0, 1.0, ("own",), unseen=False))
+    stack = fit_band(fitted, rows, false_alarms=share)
+    logits, photos = stack.logits(rows.main, rows.second), ~rows.fake
+    weights = rows.weights()[photos] / rows.weights()[photos].sum()
+    called = logits[photos] >= max(stack.margin, stack.fake_from)
+    assert weights @ called <= share + 1e-12
+    if stack.fake_from > stack.margin:
+        lower = logits[photos] >= stack.fake_from - 0.2
+        assert weights @ lower > share  # and no fewer fakes than needed are let go
+        assert (stack.decided(rows.main, rows.second) & (np.abs(logits) < stack.fake_from)).sum() > 0
 
 
 def test_where_no_rule_is_good_enough_half_is_decided_all_the_same() -> None:
