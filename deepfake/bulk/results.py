@@ -152,10 +152,8 @@ class Results:
         self._rows_a_part = rows_a_part
         self._waiting: list[dict[str, Any]] = []
         self._since = time.monotonic()
-        self._done: dict[
-            bytes, bytes
-        ] = {}  # key of the name -> SHA-256; empty where it is to be checked again
-        self._claimed: set[bytes] = set()
+        # Key of the name -> SHA-256; empty where it is to be checked again, None once it was handed out.
+        self._done: dict[bytes, bytes | None] = {}
         self._replaced: set[str] = set()
         self._parts: list[Part] = []
         self._last = 0
