@@ -17,6 +17,45 @@ VerdictLabel = Literal["real", "fake", "uncertain"]
 OperatingPoint = Literal["balanced", "few_false_alarms"]
 OPERATING_POINTS: tuple[OperatingPoint, ...] = ("balanced", "few_false_alarms")
 
+FakeKind = Literal["gan", "diffusion", "swap", "edit", "photo"]
+"""Whole faces by a GAN; by diffusion; swapped or reenacted faces; edits and composites; no fake at all."""
+FAKE_KINDS: tuple[FakeKind, ...] = ("gan", "diffusion", "swap", "edit", "photo")
+
+Strength = Literal["none", "weak", "moderate", "strong"]
+Direction = Literal["fake", "real", "neither"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The kind of fake that an image is most like; ``detection.kinds`` tells it.
+
+    Attributes:
+        name: None where it cannot be told.
+        probability: of the likeliest kind, 0..1, if all kinds were equally common.
+    """
+
+    name: FakeKind | None
+    probability: float
+
+
+@dataclass(frozen=True)
+class EvidenceLine:
+    """What one witness says of an image; ``report.evidence`` computes them.
+
+    Attributes:
+        name: of the witness, such as ``Face detector``.
+        finding: what it says, in a sentence or two; of what a file holds only letters, digits and few signs.
+        strength: how much that is worth by itself.
+        points_to: which way.
+        ignore: what not to take it for.
+    """
+
+    name: str
+    finding: str
+    strength: Strength
+    points_to: Direction
+    ignore: str
+
 
 @dataclass(frozen=True)
 class Thresholds:

@@ -155,16 +155,18 @@ def create_api(service: Service) -> Starlette:
 
 
 def judge(upload: Upload, model: str, point: OperatingPoint, stress: bool = False) -> dict[str, Any]:
-    """One picture's part of an answer: ``Outcome.to_dict``.
+    """One picture's part of an answer: ``Outcome.to_dict``, with its evidence.
 
     Raises:
         ModelError: the detector cannot be loaded, which concerns every picture.
     """
     from deepfake.detection.batch import judge_source
     from deepfake.detection.detector import get_detector
+    from deepfake.report.evidence import with_evidence
 
-    source = Source(upload.name, upload.content)
-    return judge_source(get_detector(model), source, point, stress=stress).to_dict()
+    source, detector = Source(upload.name, upload.content), get_detector(model)
+    outcome = judge_source(detector, source, point, stress=stress)
+    return with_evidence(outcome, source, detector.card).to_dict()
 
 
 def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:

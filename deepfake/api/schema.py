@@ -7,7 +7,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from deepfake import __version__
 from deepfake.api.uploads import BODY_SECONDS, MAX_BODY_BYTES, MAX_FILES
 from deepfake.detection.verdict import Basis, FaceVerdict, Verdict, WholeVerdict
-from deepfake.types import OPERATING_POINTS, Box, OperatingPoint, Thresholds, VerdictLabel
+from deepfake.report.evidence import NAMES
+from deepfake.types import OPERATING_POINTS, Box, EvidenceLine, OperatingPoint, Thresholds, VerdictLabel
 
 PREFIX = "/api/v1"
 """Where the interface lives."""
@@ -88,10 +89,17 @@ def _schemas() -> dict[str, Any]:
         sentence=_TEXT,
         changes={"type": "array", "items": change},
     )
+    evidence = _record(
+        EvidenceLine,
+        name={"enum": list(NAMES)},
+        strength={"description": "what the finding is worth by itself"},
+        points_to={"description": "which way"},
+        ignore={"description": "what not to take it for"},
+    )
     whole = _record(WholeVerdict, p_fake=_SHARE, counts={"description": "it takes part in the verdict"})
     verdict = _record(
         Verdict,
-        but=("faces", "stress", "whole", "photo", "real_scores"),
+        but=("faces", "stress", "whole", "photo", "real_scores", "part_notes"),
         file=_TEXT,
         p_fake={
             "minimum": 0,
@@ -127,6 +135,12 @@ def _schemas() -> dict[str, Any]:
             "where it has none",
         },
         basis={**_of(Basis), "description": "what p_fake is of"},
+        evidence={
+            "type": "array",
+            "items": evidence,
+            "description": "what each witness says: the file's signed record and marks, which are claims "
+            "that anyone can write or strip, and the detector. None changes the score",
+        },
     )
     model = _object(
         name=_TEXT,

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from deepfake.detection.card import Card, load_card, load_model, load_second, load_served
 from deepfake.detection.neighbours import NeighbourError, NeighbourIndex, load_index
 from deepfake.detection.stress import REFRAMING, Change, stress_test
-from deepfake.detection.verdict import FaceVerdict, Reason, Verdict, WholeVerdict, picture_score
+from deepfake.detection.verdict import FaceVerdict, PartNotes, Reason, Verdict, WholeVerdict, picture_score
 from deepfake.detection.warnings import NO_FACE, barred_warnings, turned_line
 from deepfake.faces.finder import Face, FaceScan, crop, find_faces, turned_back
 from deepfake.images.load import LoadedImage
 from deepfake.images.photographs import looks_drawn
 from deepfake.images.pixels import centre_square, to_batch
 from deepfake.networks.scoring import Mapper, Reader, compiled_reader
-from deepfake.networks.served import ServedNetwork
 from deepfake.settings import capped
 from deepfake.types import Box, OperatingPoint, Pixels
 from deepfake.util.jobs import BoundedQueue
@@ -45,8 +44,13 @@ class Detector:
         self.card = card
         self._keras: list[Any] = []
         self._keras_lock = threading.Lock()
-        first, second = load_served(card), load_second(card)
-        self.reader: Reader = _added(first or compiled_reader(self.network, card.input), second, card)
+        first = load_served(card)
+        self._first: Reader = first or compiled_reader(self.network, card.input)
+        self._second, self._first_card = (
+            load_second(card),
+            load_card(card.second.main) if card.second else card,
+        )
+        self.reader: Reader = lambda batch: self._read_both(batch)[:2]
         self.scorer = lambda batch: self.reader(batch)[0]
         self.mapper: Mapper = first.maps if first and first.has_map else self._maps
         self.index = _index_of(card)
@@ -108,6 +112,19 @@ class Detector:
         logits, vectors = self.reader(batch)
         return self.card.probability(logits), vectors
 
+    def _read_both(
+        self, batch: Pixels
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Logits, embeddings, and the logits of the first network alone.
+
+        Where there are two networks their logits are added up; the embeddings are the first's.
+        """
+        first, vectors = self._first(batch)
+        if self._second is None or self.card.second is None:
+            return first, vectors, first
+        logits = first + self.card.second.share * self._second.logits(batch)
+        return np.asarray(logits, np.float32), vectors, first
+
     def check(self, image: LoadedImage, point: OperatingPoint = "balanced", *, whole: bool = True) -> Verdict:
         """Finds the faces of a picture and judges each.
 
@@ -129,7 +146,7 @@ class Detector:
         photo = scan.photo or (0, 0, image.pixels.shape[1], image.pixels.shape[0])
         sides = [face.long_side for face in scan.faces]
         with_whole = judge_whole and _kind_measured(self.card, scan, photo)
-        scores, out_of_scope = self.score_crops(
+        scores, out_of_scope, notes = self.score_crops(
             [*crops, upright_square(image.pixels, scan.turn, scan.photo)] if with_whole else crops
         )
         faces = tuple(
@@ -170,17 +187,21 @@ class Detector:
             raw_p_fake=max(face.p_fake for face in faces) if faces else scores[0],
             real_scores=rules.real_scores,
             photo=scan.photo,
+            part_notes=tuple(notes),
         )
 
-    def score_crops(self, crops: Sequence[Pixels]) -> tuple[list[float], list[bool]]:
-        """p_fake of each crop, and whether it is out of scope.
+    def score_crops(self, crops: Sequence[Pixels]) -> tuple[list[float], list[bool], list[PartNotes]]:
+        """p_fake of each crop, whether it is out of scope, and what else was seen of it.
 
         Nothing is out of scope where there is no index to ask.
         """
-        if self.index is None:
-            return [float(score) for score in self.p_fake(crops)], [False] * len(crops)
-        scores, vectors = self.read(crops)
-        return scores.tolist(), [self.index.out_of_scope(vector) for vector in vectors]
+        if self.index is None and self._second is None:
+            return [float(score) for score in self.p_fake(crops)], [False] * len(crops), []
+        logits, vectors, first = self._read_both(to_batch(list(crops), self.card.input))
+        seen = [self.index.look(vector) if self.index else (False, 0, 0) for vector in vectors]
+        alone = self._first_card.probability(first).tolist() if self._second else [None] * len(crops)
+        notes = [PartNotes(p, similar, fakes) for p, (_, similar, fakes) in zip(alone, seen, strict=True)]
+        return self.card.probability(logits).tolist(), [outside for outside, *_ in seen], notes
 
     def stressed(self, image: LoadedImage, verdict: Verdict) -> Verdict:
         """A verdict after the stress test of each of its parts (28 scores each; faces are found twice more).
@@ -200,19 +221,6 @@ class Detector:
             stress_test(self.p_fake, part, thresholds, mine) for part, mine in zip(parts, again, strict=True)
         )
         return replace(verdict, stress=tests).at(verdict.operating_point, self.card.thresholds)
-
-
-def _added(first: Reader, second: ServedNetwork | None, card: Card) -> Reader:
-    """The first network, and where there are two what both give: logits added up, the first's embeddings."""
-    if second is None or card.second is None:
-        return first
-    share = card.second.share
-
-    def read(batch: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        logits, vectors = first(batch)
-        return np.asarray(logits + share * second.logits(batch), np.float32), vectors
-
-    return read
 
 
 def scored_parts(pixels: Pixels, verdict: Verdict, *, every: bool = False) -> list[Pixels]:

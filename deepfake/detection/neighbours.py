@@ -122,6 +122,16 @@ class NeighbourIndex:
         nearer = np.searchsorted(self.reference, distance, side="left")
         return OutlierScore(distance, float(nearer) / len(self.reference))
 
+    def look(self, embedding: NDArray[np.float32]) -> tuple[bool, int, int]:
+        """``out_of_scope``, how many look-alikes there are (up to ``SHOWN_NEIGHBOURS``), fakes among them.
+
+        Args:
+            embedding: (D,) from ``Detector.read``.
+        """
+        alike = self._similarities(embedding)
+        order = np.argsort(-alike, kind="stable")[:SHOWN_NEIGHBOURS]
+        return kth_distance(alike) > self.max_distance, len(order), int(self.labels[order].sum())
+
     def out_of_scope(self, embedding: NDArray[np.float32]) -> bool:
         """Whether a picture is too unlike all of the index for its score to be a verdict.
 

@@ -6,12 +6,12 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from deepfake.detection.text import video_headline
 from deepfake.errors import UserError
-from deepfake.types import OperatingPoint, Thresholds, VerdictLabel
+from deepfake.types import EvidenceLine, OperatingPoint, Thresholds, VerdictLabel
 from deepfake.util.text import csv_cell
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
@@ -38,6 +38,7 @@ class Outcome:
         error: None where there is a verdict.
         thumbnail: a small JPEG; None unless asked for.
         content: the file's bytes, where they are kept to be looked at again.
+        evidence: of ``report.evidence``, as far as it was asked for.
     """
 
     file: str
@@ -45,15 +46,20 @@ class Outcome:
     error: UserError | None = None
     thumbnail: bytes | None = None
     content: bytes | None = None
+    evidence: tuple[EvidenceLine, ...] = ()
 
     def at(self, point: OperatingPoint, thresholds: Thresholds) -> Outcome:
         """The same scores called at an operating point."""
         return replace(self, verdict=self.verdict.at(point, thresholds)) if self.verdict else self
 
     def to_dict(self) -> dict[str, Any]:
-        """``file``, and the fields of ``Verdict`` or ``error`` with ``code`` and ``message``."""
+        """``file``, and the fields of ``Verdict`` or ``error`` with ``code`` and ``message``.
+
+        With a verdict, ``evidence`` too, where it was asked for.
+        """
         if self.verdict is not None:
-            return {"file": self.file, **self.verdict.to_dict()}
+            evidence = {"evidence": [asdict(line) for line in self.evidence]} if self.evidence else {}
+            return {"file": self.file, **self.verdict.to_dict(), **evidence}
         error = self.error or UserError("fault", PICTURE_FAULT)
         return {"file": self.file, "error": {"code": error.code, "message": error.message}}
 

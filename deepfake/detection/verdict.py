@@ -88,6 +88,21 @@ class Part:
 
 
 @dataclass(frozen=True)
+class PartNotes:
+    """What was seen of a part beside its score, for ``report.evidence``; none of it decides.
+
+    Attributes:
+        first_alone: p_fake by the first of two networks alone, 0..1; None where there is one network.
+        similar: how many of the most similar training images were looked at; 0 where there is no index.
+        similar_fakes: how many of those are fakes.
+    """
+
+    first_alone: float | None = None
+    similar: int = 0
+    similar_fakes: int = 0
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the detector says of one picture; every view shows this one object.
 
@@ -117,6 +132,8 @@ class Verdict:
         photo: the picture without its plain margins, in which everything was looked for: left, top, right,
             bottom in pixels; None where it has none.
         real_scores: of the detector's ``rules``; not part of the record.
+        part_notes: of each part that was scored, the faces first; empty where none were taken. They are not
+            part of the record.
     """
 
     p_fake: float | None
@@ -136,6 +153,7 @@ class Verdict:
     expected_fake: float | None = None
     photo: Box | None = None
     real_scores: RealScores | None = field(default=None, repr=False)
+    part_notes: tuple[PartNotes, ...] = field(default=(), repr=False)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -204,8 +222,8 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, ready for JSON, with ``basis``; ``stress`` is None where the test was not run."""
-        fields = asdict(replace(self, stress=(), real_scores=None))
-        del fields["real_scores"]
+        fields = asdict(replace(self, stress=(), real_scores=None, part_notes=()))
+        del fields["real_scores"], fields["part_notes"]
         stress = [test.to_dict() for test in self.stress] or None
         return {**fields, "stress": stress, "raw_p_fake": self.raw, "basis": self.basis}
 

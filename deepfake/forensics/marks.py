@@ -38,6 +38,7 @@ class Mark:
         value: the field's text in one line, at most ``MAX_VALUE`` letters; never markup.
         prompt: what a generator was asked for, as text, never markup; empty where the file does not say.
         is_record: it is a front end's whole record of the picture, not a name alone.
+        is_source: it is a term for the picture's source, and ``who`` says it in words.
     """
 
     role: Role | None
@@ -46,6 +47,7 @@ class Mark:
     value: str
     prompt: str = ""
     is_record: bool = False
+    is_source: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Marks:
     marks: tuple[Mark, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def of(self, *roles: Role) -> tuple[Mark, ...]:
+    def of(self, *roles: Role | None) -> tuple[Mark, ...]:
         """Those with one of these roles."""
         return tuple(mark for mark in self.marks if mark.role in roles)
 
@@ -122,14 +124,17 @@ def _marks(texts: Sequence[FileText]) -> Iterator[Mark]:
             yield _of_record(text, record)
         elif text.key == "Iptc4xmpExt:DigitalSourceType":
             if term := source_term(text.text):
-                yield _mark(text, SOURCE_TYPES[term].role, SOURCE_TYPES[term].words)
+                source = SOURCE_TYPES[term]
+                yield Mark(source.role, source.words, _place(text), _value(text), is_source=True)
         elif mark := _of_name(text):
             yield mark
     yield from _cameras(texts)
 
 
 def _of_record(text: FileText, record: Record) -> Mark:
-    return Mark(record.program.role, record.program.name, _place(text), _value(text), record.prompt, True)
+    return Mark(
+        record.program.role, record.program.name, _place(text), _value(text), record.prompt, is_record=True
+    )
 
 
 def _of_name(text: FileText) -> Mark | None:

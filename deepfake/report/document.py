@@ -35,13 +35,23 @@ from deepfake.detection.text import (
 )
 from deepfake.detection.verdict import Verdict
 from deepfake.evaluation.records import validation_scores
+from deepfake.forensics.claims import FileClaims
 from deepfake.forensics.credentials import read_credentials
-from deepfake.forensics.metadata import compare_thumbnail, hashes, read_compression, read_exif
+from deepfake.forensics.marks import read_marks
+from deepfake.forensics.metadata import (
+    Compression,
+    Thumbnail,
+    compare_thumbnail,
+    hashes,
+    read_compression,
+    read_exif,
+)
 from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import LoadedImage
 from deepfake.report.chart import stress_chart, strip_chart
 from deepfake.report.context import context_remark, context_sentence
-from deepfake.types import VerdictLabel
+from deepfake.report.evidence import RULE, evidence_lines, weight_words
+from deepfake.types import EvidenceLine, VerdictLabel
 from deepfake.util.text import format_percent, printable
 
 
@@ -83,6 +93,22 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A table with titles over its columns."""
+
+    titles: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A longer text under a title, to be opened where that is possible; line ends count."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Picture:
     """A picture in the document.
 
@@ -106,7 +132,7 @@ class Pictures:
     pictures: tuple[Picture, ...]
 
 
-Block = Heading | Paragraph | Call | Bullets | Rows | Pictures
+Block = Heading | Paragraph | Call | Bullets | Rows | Table | Folded | Pictures
 
 
 @dataclass(frozen=True)
@@ -178,14 +204,24 @@ def make_report(
         raise ValueError("The verdict must be of this image and by this detector.")
     if not verdict.stress:
         raise ValueError("A report needs a verdict after the stress test; see Detector.stressed.")
+    format_name = image.facts.format
+    claims = FileClaims(read_credentials(content, format_name), read_marks(content, format_name))
+    preview, compression = compare_thumbnail(content, image), read_compression(content)
+    lines = evidence_lines(verdict, card, claims, (preview, compression))
     blocks = [
         Heading("Report on an image"),
         Paragraph(name),
         *_verdict_blocks(image, verdict, card),
+        *_evidence_blocks(lines),
         *_stress_blocks(verdict, card),
         *_explanation_blocks(verdict, card, explanations),
         Heading("The file"),
-        Rows(tuple(_file_rows(content, image))),
+        Rows(tuple(_file_rows(content, image, claims, preview, compression))),
+        *(
+            Folded(f"Prompt in the file, {mark.place}", mark.prompt)
+            for mark in claims.marks.marks
+            if mark.prompt
+        ),
         Heading("The detector"),
         Rows(tuple(_detector_rows(verdict, card))),
         Heading("Limits"),
@@ -295,19 +331,30 @@ def _left_out(verdict: Verdict) -> Iterator[Block]:
         )
 
 
-def _file_rows(content: bytes, image: LoadedImage) -> list[tuple[str, str]]:
-    prints, compression, exif = hashes(image), read_compression(content), read_exif(content)
+def _evidence_blocks(lines: Sequence[EvidenceLine]) -> Iterator[Block]:
+    yield Heading("Evidence")
+    yield Table(
+        ("Evidence", "What was found", "Strength", "What to ignore"),
+        tuple((line.name, line.finding, weight_words(line), line.ignore) for line in lines),
+    )
+    yield Paragraph(RULE, small=True)
+
+
+def _file_rows(
+    content: bytes, image: LoadedImage, claims: FileClaims, preview: Thumbnail, compression: Compression
+) -> list[tuple[str, str]]:
+    prints, exif = hashes(image), read_exif(content)
     rows = [("Image", facts_line(image.facts))]
     rows += [("SHA-256", prints.sha256), ("Perceptual hash", prints.perceptual)]
     if compression.quality is not None:
         rows.append(
             ("JPEG quality", f"{'' if compression.standard else 'about '}{compression.quality} of 100")
         )
-    preview = compare_thumbnail(content, image)
     if preview.agrees is not None:
         rows.append(("Preview in the file", "as the image" if preview.agrees else "shows another image"))
-    credentials = read_credentials(content, image.facts.format)
-    rows += [(f"Credentials: {name}", value) for name, value in credentials.rows]
+    rows += [(f"Credentials: {name}", value) for name, value in claims.credentials.rows]
+    rows += [(f"Mark: {mark.place}", mark.who) for mark in claims.marks.marks]
+    rows += [("Metadata", note) for note in claims.marks.notes]
     rows += list(exif.rows)
     if exif.has_place:
         rows.append(("Place", "in the file's metadata; left out here, as it is private"))

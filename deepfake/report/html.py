@@ -10,12 +10,14 @@ from deepfake.report.document import (
     Block,
     Bullets,
     Call,
+    Folded,
     Heading,
     Paragraph,
     Picture,
     Pictures,
     Report,
     Rows,
+    Table,
     visible,
 )
 
@@ -29,7 +31,10 @@ figure { margin: .5rem 0; flex: 1 1 16rem; } figcaption, .small { color: #565d69
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top;
   border-bottom: 1px solid #d5dbde; padding: .3rem .8rem .3rem 0; font-weight: normal; }
 th { color: #565d69; width: 12rem; } .call { font-size: 1.4rem; font-weight: 600; }
-@media (max-width: 30rem) { th, td { display: block; width: auto; padding: .3rem 0; }
+.titled th { width: auto; } .titled td:first-child { font-weight: 600; } .titled td { font-size: .875rem; }
+.titled td:last-child { color: #565d69; } pre { white-space: pre-wrap; font-size: .875rem; }
+@media (max-width: 30rem) { .titled thead { display: none; } .titled td:not(:last-child) { border: 0; }
+  th, td { display: block; width: auto; padding: .3rem 0; }
   th { border: 0; padding-bottom: 0; } td { padding-top: 0; } }
 @page { size: A4; margin: 16mm; }
 @media print { body { margin: 0; padding: 0; max-width: none; font-size: 10.5pt; }
@@ -67,14 +72,31 @@ def _block(block: Block, *, first: bool) -> str:
         return f"<p{kind}>{_text(block.text)}</p>"
     if isinstance(block, Call):
         return f'<p class="call" style="color:{CALL_COLOURS[block.call]}">{_text(block.words)}</p>'
+    if isinstance(block, Folded):
+        return f"<details><summary>{_text(block.title)}</summary><pre>{_lines(block.text)}</pre></details>"
+    return _pictures(block) if isinstance(block, Pictures) else _listed(block)
+
+
+def _listed(block: Bullets | Rows | Table) -> str:
     if isinstance(block, Bullets):
         return "<ul>" + "".join(f"<li>{_text(line)}</li>" for line in block.lines) + "</ul>"
-    if isinstance(block, Rows):
-        rows = "".join(
-            f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>" for name, value in block.rows
-        )
-        return f"<table>{rows}</table>"
-    return _pictures(block)
+    if isinstance(block, Table):
+        return _table(block)
+    rows = "".join(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>" for name, value in block.rows)
+    return f"<table>{rows}</table>"
+
+
+def _table(block: Table) -> str:
+    titles = "".join(f'<th scope="col">{_text(title)}</th>' for title in block.titles)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in block.rows
+    )
+    return f'<table class="titled"><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _lines(text: str) -> str:
+    """A text of several lines; each is shown as any other text."""
+    return "\n".join(_text(line) for line in text.splitlines())
 
 
 def _pictures(block: Pictures) -> str:

@@ -11,6 +11,7 @@ import io
 
 from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, XPos, YPos
+from fpdf.fonts import FontFace
 from PIL import Image, ImageColor
 
 from deepfake.plotting import CALL_COLOURS
@@ -18,17 +19,20 @@ from deepfake.report.document import (
     Block,
     Bullets,
     Call,
+    Folded,
     Heading,
     Paragraph,
     Picture,
     Pictures,
     Report,
     Rows,
+    Table,
     visible,
 )
 
 _MARGIN, _LINE = 18.0, 5.0  # mm
 _GAP = 6.0
+_MAX_FOLDED = 1_500  # letters
 _TALLEST = 110.0  # of a picture
 _INK, _PALE = (28, 37, 41), (86, 93, 105)
 _CODES = (
@@ -96,6 +100,11 @@ def _draw(page: _Page, block: Block, *, first: bool) -> None:
         _bullets(page, block)
     elif isinstance(block, Rows):
         _rows(page, block)
+    elif isinstance(block, Table):
+        _table(page, block)
+    elif isinstance(block, Folded):
+        _paragraph(page, Paragraph(f"{block.title}:"))
+        _paragraph(page, Paragraph(_shortened(block.text), small=True))
     else:
         _pictures(page, block)
 
@@ -150,6 +159,31 @@ def _rows(page: _Page, block: Rows) -> None:
     ):
         pass
     page.ln(1.5)
+
+
+def _table(page: _Page, block: Table) -> None:
+    page.set_font("Helvetica", size=8.5)
+    page.set_text_color(*_INK)
+    page.set_draw_color(213, 219, 222)
+    cells = [[page.letters(cell) for cell in row] for row in (block.titles, *block.rows)]
+    with page.table(
+        cells,
+        headings_style=FontFace(emphasis="BOLD"),
+        borders_layout=TableBordersLayout.HORIZONTAL_LINES,
+        col_widths=(27, 66, 23, 58),
+        line_height=4.2,
+        text_align="LEFT",
+        v_align="T",
+        padding=(1, 2, 1, 0),
+    ):
+        pass
+    page.ln(1.5)
+
+
+def _shortened(text: str) -> str:
+    """As much of a long text as a page should give room to; the HTML report has all of it."""
+    text = " ".join(text.split())
+    return text if len(text) <= _MAX_FOLDED else f"{text[:_MAX_FOLDED]} ... (the HTML report has the rest)"
 
 
 def _cells(page: _Page, block: Rows) -> list[list[str]]:

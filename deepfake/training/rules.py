@@ -251,7 +251,7 @@ def look_at(detector: Detector, files: Sequence[str], smallest: int) -> list[Sce
             (not face.out_of_scope) and side >= smallest
             for face, side in zip(verdict.faces, sides, strict=True)
         ]
-        (whole,), (outside,) = detector.score_crops(
+        (whole,), (outside,), _ = detector.score_crops(
             [upright_square(image.pixels, verdict.turn, verdict.photo)]
         )
         scenes.append(

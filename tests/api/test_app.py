@@ -562,6 +562,7 @@ def test_one_record_through_every_door(tmp_path: Path, capsys: pytest.CaptureFix
     from deepfake.detection.batch import judge_source
     from deepfake.detection.outcome import outcomes_csv, outcomes_json
     from deepfake.images.archives import Source
+    from deepfake.report.evidence import with_evidence
 
     for name, content in (("a.png", PNG), ("b.jpg", b"no picture")):
         (tmp_path / name).write_bytes(content)
@@ -570,12 +571,14 @@ def test_one_record_through_every_door(tmp_path: Path, capsys: pytest.CaptureFix
         main(["predict", "--json", str(tmp_path / name)])
         line = json.loads(capsys.readouterr().out)
         assert line.pop("path") == line["file"] == str(tmp_path / name)
-        outcome = judge_source(get_detector("tiny"), Source(name, content))
+        source, detector = Source(name, content), get_detector("tiny")
+        outcome = with_evidence(judge_source(detector, source), source, detector.card)
         (on_page,) = json.loads(outcomes_json([outcome]))
         assert on_page.pop("refusal", None) == over_http.get("error", {}).get("message")
         for other in (on_page, {**line, "file": name}):
             assert set(other) == set(over_http)
             assert other.get("error") == over_http.get("error")
+            assert other.get("evidence") == over_http.get("evidence")
             assert other.get("p_fake") == pytest.approx(over_http.get("p_fake"), abs=1e-6)
         (cells,) = csv.DictReader(outcomes_csv([outcome]).splitlines())
         assert cells["error_code"] == over_http.get("error", {}).get("code", "")

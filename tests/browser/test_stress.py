@@ -28,7 +28,7 @@ import numpy as np
 face = deepfake.faces.finder.Face((9, 9, 90, 90), (0, 0, 96, 96), 0.9)
 find = lambda pixels: deepfake.faces.finder.FaceScan((face,), "face_crop")
 deepfake.faces.finder.find_faces = deepfake.detection.detector.find_faces = find
-score_crops = lambda self, crops: ([0.97] * len(crops), [False] * len(crops))
+score_crops = lambda self, crops: ([0.97] * len(crops), [False] * len(crops), [])
 deepfake.detection.detector.Detector.score_crops = score_crops
 deepfake.detection.detector.Detector.p_fake = lambda self, crops: np.array([0.97] + [0.03] * (len(crops) - 1))
 runpy.run_path({page!r}, run_name="__main__")

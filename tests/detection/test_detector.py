@@ -176,7 +176,7 @@ def test_what_is_out_of_scope_lends_no_number(
 ) -> None:
     with_rules(tiny, monkeypatch, WHOLE_COUNTS)
     monkeypatch.setattr(
-        tiny, "score_crops", lambda crops: ([0.97, 0.99][: len(crops)], [True, False][: len(crops)])
+        tiny, "score_crops", lambda crops: ([0.97, 0.99][: len(crops)], [True, False][: len(crops)], [])
     )
     find(LEFT)  # blurred for privacy, say
     alone = tiny.check(picture)
@@ -184,7 +184,7 @@ def test_what_is_out_of_scope_lends_no_number(
     assert alone.raw_p_fake == 0.97
     assert headline(alone) == "Uncertain: outside what the detector knows"
     assert number_line(alone) == ""
-    monkeypatch.setattr(tiny, "score_crops", lambda crops: ([0.97, 0.1], [True, False]))
+    monkeypatch.setattr(tiny, "score_crops", lambda crops: ([0.97, 0.1], [True, False], []))
     find(LEFT, RIGHT)
     with_rules(tiny, monkeypatch, Rules())
     beside = tiny.check(picture)
@@ -286,7 +286,7 @@ def test_an_unlike_whole_picture_says_nothing(
 ) -> None:
     find(LEFT)
     with_rules(tiny, monkeypatch, WHOLE_COUNTS)
-    monkeypatch.setattr(tiny, "score_crops", lambda crops: ([0.1, 0.99], [False, True]))
+    monkeypatch.setattr(tiny, "score_crops", lambda crops: ([0.1, 0.99], [False, True], []))
     judged = tiny.check(picture)
     assert (judged.whole, judged.p_fake, judged.verdict) == (None, 0.1, "real")
 
@@ -386,7 +386,7 @@ def test_verdict_is_json(tiny: Detector, picture: LoadedImage, find: Finder) -> 
     verdict = tiny.check(picture)
     told = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))
     fields = {field.name for field in dataclasses.fields(verdict)}
-    assert set(told) == fields - {"real_scores"} | {"basis"}
+    assert set(told) == fields - {"real_scores", "part_notes"} | {"basis"}
     assert told["faces"][1]["box"] == list(RIGHT)
     assert told["faces"][0]["p_fake"] == verdict.faces[0].p_fake
 
