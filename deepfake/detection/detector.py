@@ -193,7 +193,8 @@ class Detector:
     def score_crops(self, crops: Sequence[Pixels]) -> tuple[list[float], list[bool], list[PartNotes]]:
         """p_fake of each crop, whether it is out of scope, and what else was seen of it.
 
-        Nothing is out of scope where there is no index to ask.
+        Where there is no index to ask nothing is out of scope. Nothing else is seen where, besides, there is
+        one network alone.
         """
         if self.index is None and self._second is None:
             return [float(score) for score in self.p_fake(crops)], [False] * len(crops), []
@@ -214,8 +215,8 @@ class Detector:
         again: list[list[tuple[Change, Pixels]]] = [[] for _ in parts]
         if squares:
             for change in REFRAMING:
-                for place, square in _found_again(image.pixels, squares, change):
-                    again[place].append((change, square))
+                for index, square in _found_again(image.pixels, squares, change):
+                    again[index].append((change, square))
         thresholds = self.card.thresholds
         tests = tuple(
             stress_test(self.p_fake, part, thresholds, mine) for part, mine in zip(parts, again, strict=True)
@@ -304,9 +305,9 @@ def _found_again(pixels: Pixels, boxes: Sequence[Box], change: Change) -> Iterat
         left, top, right, bottom = (
             (value - edge for value in face.box) if edge else turned_back(face.box, 1, width, height)
         )
-        for place, box in enumerate(boxes):
+        for index, box in enumerate(boxes):
             if _overlap((round(left), round(top), round(right), round(bottom)), box) >= 0.5:
-                yield place, square
+                yield index, square
                 break
 
 

@@ -150,8 +150,8 @@ def kth_distance(similarities: NDArray[np.float32]) -> float:
     Args:
         similarities: (N,) cosines, N at least 1.
     """
-    place = max(0, len(similarities) - K_NEAREST)
-    return float(1 - np.partition(similarities, place)[place])
+    index = max(0, len(similarities) - K_NEAREST)
+    return float(1 - np.partition(similarities, index)[index])
 
 
 def share_fake(found: tuple[Neighbour, ...]) -> float:

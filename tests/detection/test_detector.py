@@ -38,7 +38,7 @@ def find(monkeypatch: pytest.MonkeyPatch) -> Finder:
     """Says what the face finder will find."""
 
     def install(*boxes: Box, kind: Any = "faces", turn: int = 0, photo: Box | None = None) -> None:
-        found = tuple(Face(box, box, 0.99 - 0.01 * place, turn) for place, box in enumerate(boxes))
+        found = tuple(Face(box, box, 0.99 - 0.01 * index, turn) for index, box in enumerate(boxes))
         monkeypatch.setattr(module, "find_faces", lambda _: FaceScan(found, kind, turn, photo))
         monkeypatch.setattr(module, "looks_drawn", lambda _: False)  # blotches are no photographs
 
