@@ -29,6 +29,8 @@ FALSE_ALARMS = 0.03
 """Of photos of kinds that neither member was shown, at most this share is called Fake."""
 SHARES = tuple(np.round(np.arange(0, 2.01, 0.1), 2).tolist())
 """Shares of the second member that are tried, in standard deviations of each member's logits."""
+NEAR = 0.01
+"""How far above the least log loss on unseen kinds that of the share may lie: known kinds want a small share."""
 KEPT = 0.01
 """How much of its accuracy on its own kind the main member may lose."""
 
@@ -156,8 +158,8 @@ class Rows:
 def fit_stack(rows: Rows, kept: Rows, *, shares: Sequence[float] = SHARES, loss: float = KEPT) -> Stack:
     """Share, scale and bias, without a rule of what is decided.
 
-    Of the shares that cost the main member at most ``loss`` of its accuracy on ``kept``, the one with the
-    least log loss on the unseen kinds of ``rows``.
+    Of the shares that cost the main member at most ``loss`` of its accuracy on ``kept``, the smallest whose
+    log loss on the unseen kinds of ``rows`` is within ``NEAR`` of the least.
 
     Args:
         rows: with both classes among the unseen ones.
@@ -177,19 +179,20 @@ def fit_stack(rows: Rows, kept: Rows, *, shares: Sequence[float] = SHARES, loss:
     weights = unseen.weights()
     ratio = float(np.std(unseen.main) / max(np.std(unseen.second), 1e-9))
     before = best_accuracy(kept.main, kept.fake)
-    tried, best = [], None
+    tried, fitting = [], []
     for share in shares:
         scale, bias, log_loss = fit_scale(unseen.main + share * ratio * unseen.second, unseen.fake, weights)
         accuracy = best_accuracy(kept.main + share * ratio * kept.second, kept.fake)
         fits = accuracy >= before - loss
         tried.append({"share": share, "log_loss": log_loss, "kept_accuracy": accuracy, "fits": bool(fits)})
-        if fits and (best is None or log_loss < best[0]):
-            best = (log_loss, share * ratio, scale, bias)
-    assert best is not None or 0 not in shares, "a share of 0 keeps everything"
-    if best is None:
+        if fits:
+            fitting.append((share, log_loss, scale, bias))
+    if not fitting:
         raise StackError("no_share", "No share that was tried keeps the main detector's own kind.")
+    least = min(log_loss for _, log_loss, *_ in fitting)
+    share, _, scale, bias = min(row for row in fitting if row[1] <= least + NEAR)
     return Stack(
-        share=best[1], scale=best[2], bias=best[3],
+        share=share * ratio, scale=scale, bias=bias,
         fitted={"ratio": ratio, "kept_accuracy_before": before, "tried": tried},
     )  # fmt: skip
 
