@@ -30,7 +30,7 @@ FALSE_ALARMS = 0.03
 SHARES = tuple(np.round(np.arange(0, 2.01, 0.1), 2).tolist())
 """Shares of the second member that are tried, in standard deviations of each member's logits."""
 NEAR = 0.01
-"""How far above the least log loss on unseen kinds that of the share may lie: known kinds want a small share."""
+"""How far above the least log loss on unseen kinds a share may lie: known kinds want a small one."""
 KEPT = 0.01
 """How much of its accuracy on its own kind the main member may lose."""
 
