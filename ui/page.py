@@ -20,8 +20,6 @@ from PIL import Image, ImageDraw
 from starlette.formparsers import MultiPartParser
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitPageNotFoundError
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from deepfake.detection.card import Card, ModelError, load_card
@@ -29,7 +27,7 @@ from deepfake.detection.feedback import feedback_folder
 from deepfake.detection.text import POINT_MEANINGS, POINT_WORDS
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
 from deepfake.types import OPERATING_POINTS, OperatingPoint, VerdictLabel
-from ui.uploads import leave_other_pages
+from ui.uploads import forget_files, leave_other_pages
 
 PREFIX = "open-"
 """Before a widget's key: the part of the address that no widget is bound to."""
@@ -133,11 +131,8 @@ def keep_uploads_in_memory() -> None:
 
 
 def forget_uploads(uploads: Sequence[UploadedFile]) -> None:
-    """Lets uploads go at once; Streamlit itself keeps them until the session ends."""
-    context = get_script_run_ctx()
-    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
-        for upload in uploads:
-            context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
+    """Lets uploads go at once; see ``uploads.forget_files``."""
+    forget_files(upload.file_id for upload in uploads)
 
 
 def escape_markdown(text: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitPageNotFoundError
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from deepfake.detection.batch import MAX_KEPT_BYTES
@@ -49,6 +51,17 @@ class Upload:
         if self.content is None:
             raise UserError("let_go", LET_GO)
         return self.content
+
+
+def forget_files(file_ids: Iterable[str]) -> None:
+    """Lets files of this visitor go at once; Streamlit itself keeps them until the session ends.
+
+    But for those that a person takes out of a widget. No widget may list them any more.
+    """
+    context = get_script_run_ctx()
+    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        for file_id in file_ids:
+            context.uploaded_file_mgr.remove_file(context.session_id, file_id)
 
 
 class Shelf:
@@ -102,9 +115,9 @@ class Shelf:
         self._uploads = {file_id: self._uploads[file_id]}
 
     def clear(self) -> None:
-        """Forgets all."""
+        """Forgets all; the widgets that list them are replaced by new ones."""
         self._uploads.clear()
-        self._listed.clear()
+        self._unlist()
 
     def is_listed(self, file_id: str) -> bool:
         """Whether a widget shows it, with a cross to take it out."""
@@ -112,7 +125,7 @@ class Shelf:
 
     def leave(self) -> None:
         """The page was left: no widget lists anything, and bytes beyond ``MAX_KEPT_BYTES`` are let go."""
-        self._listed.clear()
+        self._unlist()
         room = MAX_KEPT_BYTES
         for upload in self.uploads:
             size = len(upload.content or b"")
@@ -120,6 +133,11 @@ class Shelf:
                 self._uploads[upload.file_id] = replace(upload, content=None)
             else:
                 room -= size
+
+    def _unlist(self) -> None:
+        """No widget lists anything any more, so the shelf alone holds the bytes."""
+        forget_files(file_id for listed in self._listed.values() for file_id in listed)
+        self._listed.clear()
 
 
 def shelf_of(title: str) -> Shelf:

@@ -12,12 +12,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import numpy as np
 import pytest
 from starlette.formparsers import MultiPartParser
 from starlette.requests import Request
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
@@ -455,6 +457,25 @@ def test_uploads_outlive_the_widget_that_brought_them():
     assert ids(shelf) == ["c"]
     shelf.clear()
     assert not shelf.uploads
+
+
+def test_streamlit_holds_no_file_that_no_widget_lists(monkeypatch):
+    """It keeps a file until the session ends, unless a person takes it out of the widget."""
+    manager = MemoryUploadedFileManager("/files")
+    context = SimpleNamespace(session_id="mine", uploaded_file_mgr=manager)
+    monkeypatch.setattr("ui.uploads.get_script_run_ctx", lambda: context)
+    held = manager.file_storage["mine"]
+    for end in (Shelf.clear, Shelf.leave):
+        shelf, files = Shelf(), [stored("a"), stored("b")]
+        for session in ("mine", "another's"):
+            for file in files:
+                manager.add_file(session, UploadedFileRec(file.file_id, file.name, file.type, b"123"))
+        shelf.take("box", files, is_new=True)
+        assert sorted(held) == ["a", "b"]
+        end(shelf)
+        assert not held
+    assert sorted(manager.file_storage["another's"]) == ["a", "b"]
+    assert ids(shelf) == ["a", "b"], "the shelf has its own"
 
 
 def test_uploads_are_kept_within_the_limit_of_a_batch(monkeypatch):
