@@ -15,6 +15,7 @@ from ui.evaluation.compare import show_comparison
 from ui.evaluation.curves import show_calibration, show_curves, show_operating_point
 from ui.evaluation.gallery import first_page, show_images
 from ui.evaluation.kept import show_kept
+from ui.evaluation.kinds import show_kinds
 from ui.evaluation.measure import show_measuring
 from ui.evaluation.overview import (
     ask_for_evaluation,
@@ -24,6 +25,7 @@ from ui.evaluation.overview import (
     show_subsets,
     show_verdict_rule,
 )
+from ui.evaluation.slices import show_slices
 from ui.page import ask_for_detector, escape_markdown, set_value, show_tabs, start_page, start_value
 
 VIEWS = ["One detector", "Compare detectors", "Run an evaluation"]
@@ -142,6 +144,8 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
             "Operating point": lambda: show_operating_point(evaluation),
             "Calibration": lambda: show_calibration(evaluation, metrics, card, recorded),
             "By source": lambda: show_subsets(evaluations, metrics),
+            "Slices": lambda: show_slices(card, evaluations, recorded, metrics),
+            **({"Kinds": lambda: show_kinds(card)} if "kinds" in card.contents else {}),
             "Images": lambda: show_images(evaluation, recorded, metrics.threshold, card.name),
         }
     )

@@ -15,12 +15,15 @@ from deepfake import __version__
 from deepfake.cli.collect import add_collect
 from deepfake.cli.data import add_data, add_gather
 from deepfake.cli.evaluate import add_compare, add_evaluate, add_robustness
+from deepfake.cli.facts import add_facts
 from deepfake.cli.features import add_features
 from deepfake.cli.judge import add_index, add_predict, add_report, add_video
+from deepfake.cli.kinds import add_kinds
 from deepfake.cli.rules import add_rules
 from deepfake.cli.serve import add_serve
 from deepfake.cli.stack import add_pair, add_stack
 from deepfake.cli.train import add_convert, add_publish, add_train
+from deepfake.cli.verify import add_verify
 from deepfake.errors import UserError
 from deepfake.util.text import printable
 
@@ -86,13 +89,16 @@ def command_parser() -> argparse.ArgumentParser:
     add_publish(commands)
     add_convert(commands)
     add_evaluate(commands)
+    add_facts(commands)
     add_compare(commands)
     add_robustness(commands)
     add_data(commands)
     add_index(commands)
     add_rules(commands)
+    add_kinds(commands)
     add_predict(commands)
     add_video(commands)
     add_report(commands)
+    add_verify(commands)
     add_serve(commands)
     return parser

@@ -101,12 +101,13 @@ def check_shortcut(split: str, facts: pd.DataFrame, contents: NDArray[Any], seed
     n_fake, n_real = int(labels.sum()), int((labels == 0).sum())
     if min(n_fake, n_real) < MIN_CLASS_IMAGES:
         return None
-    folds = _folds(labels, seed)
+    folds = folds_by_class(labels, seed)
     bins = {name: _bins(name, facts[name].to_numpy()) for name in FEATURES}
-    auc, variance = _auc(labels, _held_out(list(bins.values()), labels, folds), folds)
+    auc, variance = mean_fold_auc(labels, _held_out(list(bins.values()), labels, folds), folds)
     of_file = _held_out([bins[name] for name in FROM_FILE], labels, folds)
     single = {
-        name: _auc(labels, _held_out_share(column, labels, folds), folds)[0] for name, column in bins.items()
+        name: mean_fold_auc(labels, _held_out_share(column, labels, folds), folds)[0]
+        for name, column in bins.items()
     }
     return Shortcut(
         split=split,
@@ -114,7 +115,7 @@ def check_shortcut(split: str, facts: pd.DataFrame, contents: NDArray[Any], seed
         n_real=n_real,
         auc=auc,
         interval=auc_interval(auc, variance, min(n_fake, n_real)),
-        file_auc=_auc(labels, of_file, folds)[0],
+        file_auc=mean_fold_auc(labels, of_file, folds)[0],
         single=dict(sorted(single.items(), key=lambda item: -item[1])),
     )
 
@@ -127,7 +128,7 @@ def _sample(facts: pd.DataFrame, seed: int) -> pd.DataFrame:
     ]
 
 
-def _auc(
+def mean_fold_auc(
     labels: NDArray[np.int64], scores: NDArray[np.float64], folds: NDArray[np.int64]
 ) -> tuple[float, float]:
     """The mean of the folds' ROC AUC, and its variance.
@@ -172,7 +173,7 @@ def _held_out_share(
     return shares
 
 
-def _folds(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+def folds_by_class(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """(N,) fold of each image, by lot within each class, so that every fold has both."""
     rng, folds = np.random.default_rng(seed), np.empty(len(labels), np.int64)
     for label in (0, 1):
@@ -188,8 +189,13 @@ def _bins(name: str, values: NDArray[Any]) -> NDArray[np.int64]:
         rank = np.empty(distinct.size, np.int64)
         rank[np.argsort(-counts, kind="stable")] = np.arange(distinct.size)
         return np.minimum(rank[codes], BINS - 1)
+    return np.searchsorted(bin_edges(values), values.astype(float), side="right")
+
+
+def bin_edges(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Rising edges between at most ``BINS`` equally full ranges; of equal values none."""
     edges = np.unique(np.quantile(values.astype(float), np.linspace(0, 1, BINS + 1)[1:-1]))
-    return np.searchsorted(edges, values.astype(float), side="right")
+    return edges if np.ptp(values) else edges[:0]
 
 
 NEARLY_BLACK, NEARLY_WHITE = 12.0, 243.0

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import cv2
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from deepfake.data.inventory import Inventory, cache_name, file_states
 from deepfake.images.hashing import perceptual_hash
 from deepfake.images.load import ImageRefused, load_image
+from deepfake.types import Pixels
 from deepfake.util.cache import DAMAGED, cache_folder, changed, prune
 from deepfake.util.files import write_whole
 from deepfake.util.jobs import Stopped
@@ -72,6 +73,15 @@ class Measures:
     def good(self) -> NDArray[np.bool_]:
         """(N,) which could be read."""
         return self.state == GOOD
+
+
+@dataclass(frozen=True)
+class PixelStats:
+    """Light and sharpness of one image; see ``Measures`` for what each is."""
+
+    brightness: float
+    contrast: float
+    sharpness: float
 
 
 @dataclass(frozen=True)
@@ -160,9 +170,9 @@ def _in_threads(
     pool = ThreadPoolExecutor(workers)
     try:
         ahead = [pool.submit(work, rows) for rows in chunks[: 2 * workers]]
-        for place, rows in enumerate(chunks):
-            if place + 2 * workers < len(chunks):
-                ahead.append(pool.submit(work, chunks[place + 2 * workers]))
+        for index, rows in enumerate(chunks):
+            if index + 2 * workers < len(chunks):
+                ahead.append(pool.submit(work, chunks[index + 2 * workers]))
             yield rows, ahead.pop(0).result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -173,19 +183,26 @@ def _measure(path: str) -> _One:
         image = load_image(path, min_side=1)
     except ImageRefused as refusal:
         return _One({}, refusal.message)
-    grey = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)
-    mean, deviation = cv2.meanStdDev(grey)
     return _One(
         {
             "sha256": np.frombuffer(bytes.fromhex(image.facts.sha256), np.uint8),
             "perceptual": perceptual_hash(image.pixels),
-            "brightness": mean[0, 0],
-            "contrast": deviation[0, 0],
-            "sharpness": cv2.Laplacian(grey, cv2.CV_16S).var(),
+            **asdict(pixel_stats(image.pixels)),
             "width": image.facts.width,
             "height": image.facts.height,
         }
     )
+
+
+def pixel_stats(pixels: Pixels) -> PixelStats:
+    """Light and sharpness of an image.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB. Sharpness depends on the number of pixels: compare images of one size.
+    """
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    mean, deviation = cv2.meanStdDev(grey)
+    return PixelStats(float(mean[0, 0]), float(deviation[0, 0]), float(cv2.Laplacian(grey, cv2.CV_16S).var()))
 
 
 def _unseen(total: int) -> tuple[dict[str, NDArray[Any]], dict[int, str]]:

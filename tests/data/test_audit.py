@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from deepfake.data.audit import FEATURES, _auc, audit, check_shortcut, kept_audit
+from deepfake.data.audit import FEATURES, audit, check_shortcut, kept_audit, mean_fold_auc
 from deepfake.data.image_stats import kept_measures, measure_images
 from deepfake.data.inventory import Inventory, read_header, take_inventory
 from deepfake.data.text import audit_lines
@@ -39,10 +39,10 @@ def save(pixels: np.ndarray, path: Path, **options: object) -> None:
 def flawed(tmp_path: Path) -> Path:
     """Eight sound pictures a part; then one flaw of each kind."""
     root = tmp_path / "set"
-    for place, split in enumerate(("Train", "Validation")):
+    for index, split in enumerate(("Train", "Validation")):
         for label in ("Fake", "Real"):
             for number in range(8):
-                seed = 100 * place + 10 * number + (label == "Fake")
+                seed = 100 * index + 10 * number + (label == "Fake")
                 save(noise_image(seed, 96, 96), root / split / label / f"{number}.png")
     shutil.copy(root / "Train/Real/0.png", root / "Train/Real/copy.png")
     shutil.copy(root / "Train/Real/1.png", root / "Validation/Real/leak.png")
@@ -85,10 +85,10 @@ def test_audit_finds_every_planted_flaw(flawed):
 def test_lookalikes_with_both_labels_contradict_no_good_word(tmp_path):
     """Other bytes, the same pixels: nothing may say that no content has both labels or is in both splits."""
     root = tmp_path / "set"
-    for place, split in enumerate(("Train", "Validation")):
+    for index, split in enumerate(("Train", "Validation")):
         for label in ("Fake", "Real"):
             for number in range(8):
-                seed = 100 * place + 10 * number + (label == "Fake")
+                seed = 100 * index + 10 * number + (label == "Fake")
                 save(noise_image(seed, 96, 96), root / split / label / f"{number}.png")
     save(noise_image(30, 96, 96), root / "Validation/Fake/again.png", compress_level=1)  # Train/Real/3.png
     result = audit(take_inventory(root))
@@ -424,7 +424,7 @@ def test_the_interval_is_delongs_of_the_mean_of_the_folds():
     rng = np.random.default_rng(0)
     labels, folds = np.arange(1000) % 2, np.arange(1000) // 2 % 5
     scores = rng.normal(size=1000) + 0.5 * labels
-    auc, variance = _auc(labels, scores, folds)
+    auc, variance = mean_fold_auc(labels, scores, folds)
     each = [sorted_auc(labels[folds == fold], scores[folds == fold]) for fold in range(5)]
     assert auc == pytest.approx(np.mean([one for one, _ in each]))
     _, whole = sorted_auc(labels, scores)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,21 +12,14 @@ from deepfake.robustness.text import (
 )
 from tests.support.cards import drawn_card
 from tests.support.comparisons import two_detectors
-from tests.support.evaluations import change_card, record
+from tests.support.evaluations import three_evaluations
 from tests.support.sweeps import made_result
 
 
 @pytest.fixture
 def models(tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One detector with a one-class, an altered and a clean evaluation; the last is shown first."""
-    folder = tmp_path / "models" / "tiny"
-    shutil.copytree(tiny_models / "tiny", folder)
-    entries = [
-        record(folder, "Fakes", "all", lift=0),
-        record(folder, "Set", "Test", lift=0.8, perturbed=True),
-        record(folder, "Set", "Test", lift=3),
-    ]
-    change_card(folder, evaluations=entries)
+    """See ``three_evaluations``."""
+    folder = three_evaluations(tiny_models, tmp_path)
     monkeypatch.setenv("DEEPFAKE_MODELS", str(folder.parent))
     monkeypatch.delenv("DEEPFAKE_DATA", raising=False)
     return folder

@@ -163,6 +163,7 @@ def test_only_a_card_turns_logits_into_probabilities() -> None:
         "training/frozen/stack.py": "the slope of the loss that a stack is fitted by",
         "util/statistics.py": "an interval of ROC AUC on the logit scale",
         "detection/rules.py": "between shares of calibrated scores, on the scale of odds",
+        "slices/shortcuts.py": "a regression on facts of images; asks no network",
         "training/train.py": "a run under way has no card yet",
     }
     by_hand = re.compile(r"\bexpit\b|\bsigmoid\(|1 */ *\(1(\.0)? *\+ *(np|math)\.exp|exp\(-np\.logaddexp")

@@ -133,6 +133,8 @@ def test_no_command_says_anything_on_standard_error(
         ["convert", "published"],
         ["evaluate", data, "--split", "Test", "--model", "tiny", "--scores", scores[0]],
         ["evaluate", data, "--split", "Test", "--model", "published", "--scores", scores[1]],
+        ["evaluate", data, "--split", "Test", "--model", "tiny", "--record", "Tiny"],
+        ["facts", data, "--model", "tiny"],
         ["compare", *scores],
         ["robustness", data, "--split", "Test", "--images", "4", "--model", "tiny"],
         ["demo", str(tmp_path / "demo"), "--images", "12"],
@@ -141,10 +143,12 @@ def test_no_command_says_anything_on_standard_error(
         ["predict", str(image), "--stress"],
         ["video", str(clip)],
         ["report", str(image), "--html", str(tmp_path / "a.html"), "--pdf", str(tmp_path / "a.pdf")],
+        ["verify", str(tmp_path / "a.receipt.json"), str(image)],
     ]
     commands = next(a for a in command_parser()._actions if isinstance(a, argparse._SubParsersAction))
     # The first has a test of its own; the next need weights, photographs or a network that are not at hand.
-    not_walked = {"serve", "generate", "features", "tune", "fit", "stack", "pair", "rules", "collect"}
+    not_walked = {"serve", "generate", "features", "tune", "fit", "kinds", "stack", "pair", "rules"}
+    not_walked |= {"collect"}
     assert {words[0] for words in walk} | not_walked == set(commands.choices), "a new command: walk it too"
     for words in walk:
         assert_quiet(words, environment)

@@ -1,0 +1,212 @@
+"""Evaluation's tab of slices: how a detector does by face size, JPEG quality, sharpness, light and age."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from deepfake.detection.card import Card
+from deepfake.errors import UserError
+from deepfake.evaluation.records import Recorded
+from deepfake.evaluation.text import readable_title
+from deepfake.evaluation.thresholds import ThresholdMetrics
+from deepfake.util.text import format_percent
+from ui.charts import ask_for_format, chart, download
+from ui.evaluation.overview import MAX_ROWS_SHOWN, SUBSET_METRICS, version
+from ui.jobs import LEAVE, follow_job
+from ui.page import escape_markdown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from deepfake.slices.held_out import HeldOut
+    from deepfake.slices.table import Slice
+
+EVERY, ONE = "All evaluations", "The one shown"
+
+
+def held_out_of(card: Card, evaluations: Sequence[Recorded]) -> tuple[HeldOut, list[Slice]]:
+    """A detector's held-out images with their facts, and their slices; read once for all visitors."""
+    from deepfake.slices.held_out import facts_path, kept_facts_path
+
+    def changed(recorded: Recorded) -> tuple[Any, ...]:
+        places = [facts_path(recorded)]
+        with contextlib.suppress(OSError):
+            places.append(kept_facts_path(recorded))
+        return (version(recorded), *(place.stat().st_mtime_ns for place in places if place.is_file()))
+
+    return _held_out(tuple(evaluations), tuple(changed(each) for each in evaluations), card.version)
+
+
+# Shared, not copied; never changed.
+@st.cache_resource(max_entries=12, show_spinner="Reading scores", hash_funcs={Recorded: repr})
+def _held_out(
+    evaluations: tuple[Recorded, ...], changed: tuple[Any, ...], card_version: str
+) -> tuple[HeldOut, list[Slice]]:
+    from deepfake.slices.held_out import held_out
+    from deepfake.slices.table import slices_of
+
+    held = held_out(evaluations)
+    return held, slices_of(held.table) if len(held) else []
+
+
+def show_slices(
+    card: Card, evaluations: Sequence[Recorded], recorded: Recorded, metrics: ThresholdMetrics
+) -> None:
+    """The slices as a chart and a table, the worst one in a sentence, and what facts alone tell."""
+    from deepfake.slices.text import held_out_sentence
+
+    st.subheader("Performance by face size and image quality", anchor=False)
+    which = st.segmented_control(
+        "Images of", [EVERY, ONE], default=EVERY, key="slices-of", bind="query-params", required=True
+    )
+    in_card = [each for each in evaluations if not each.here]
+    held, slices = held_out_of(card, in_card if which == EVERY else [recorded])
+    if which == ONE:
+        offer_measuring(recorded, known=len(held))
+    if not len(held):
+        if which == EVERY:
+            show_how_to_measure(card)
+        return
+    images = f"{len(held):,} of {recorded.n:,} images of {readable_title(recorded)}."
+    show_table(slices, held_out_sentence(held) if which == EVERY else images, metrics)
+    if which == EVERY:
+        show_shortcuts(card, held)
+
+
+def show_table(slices: list[Slice], images: str, metrics: ThresholdMetrics) -> None:
+    """The worst slice, the chart of one number, and all numbers.
+
+    Args:
+        slices: the first is of all images.
+        images: which they are, in a sentence.
+        metrics: at the threshold.
+    """
+    from deepfake.evaluation.figures import DOT_TITLES, dot_figure
+    from deepfake.slices.table import slices_table, worst_slice
+    from deepfake.slices.text import FACTS_MEAN, SLICES_CAUTION, worst_sentence
+
+    table = slices_table(slices, metrics.threshold)
+    everything = {str(name): value for name, value in table.iloc[0].items()}
+    st.markdown(f"**{escape_markdown(worst_sentence(worst_slice(table), everything))}**")
+    st.caption(escape_markdown(f"{images} As a forced choice at {metrics.threshold:.3f}. {SLICES_CAUTION}"))
+    ask_for_format()
+    metric = st.segmented_control(
+        "Number", list(SUBSET_METRICS), format_func=SUBSET_METRICS.__getitem__, default="accuracy",
+        key="slice-number", bind="query-params", required=True,
+    )  # fmt: skip
+    chart(
+        dot_figure(table, metric), f"slices {metric}", f"{DOT_TITLES[metric]} of each slice, with intervals"
+    )
+    show_numbers(table)
+    st.caption(escape_markdown(FACTS_MEAN))
+    download("Slices as CSV", table, "slices")
+
+
+def show_numbers(table: pd.DataFrame) -> None:
+    """Every number of every slice."""
+    from deepfake.slices.text import source_words
+
+    number = st.column_config.NumberColumn
+    shares = [name for name in SUBSET_METRICS if name != "auc"]
+    mostly = [
+        f"{source_words(name)} ({format_percent(share)})"
+        for name, share in zip(table["mostly"], table["mostly_share"], strict=True)
+    ]
+    shown = table[["part", "images", *SUBSET_METRICS]].assign(
+        mostly=mostly, **{name: 100 * table[name] for name in shares}
+    )
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height="content" if len(table) <= MAX_ROWS_SHOWN + 10 else 600,
+        column_config={
+            "part": st.column_config.TextColumn("Slice", width="medium"),
+            "images": number("Images", format="localized"),
+            "mostly": st.column_config.TextColumn("Mostly from", width="medium"),
+            **{
+                name: number(title, format="%.1f%%" if name in shares else "%.3f")
+                for name, title in SUBSET_METRICS.items()
+            },
+        },
+        alt="The same numbers for every slice",
+        placeholder="",
+    )
+
+
+def offer_measuring(recorded: Recorded, known: int) -> None:
+    """Measures the images of the evaluation shown, where they are on this machine."""
+    from deepfake.slices.job import images_at_hand, job_key, start_measuring
+    from deepfake.util.jobs import find_job, forget_job
+
+    key = job_key(recorded)
+    job = find_job(key)
+    if job is not None and job.running:
+        follow_job(key, "images", note=LEAVE)
+        return
+    if job is not None and job.state == "failed":
+        st.error(escape_markdown(job.message), icon=":material/error:")
+    if known:
+        forget_job(key)
+        return
+    try:
+        n = len(images_at_hand(recorded))
+    except UserError as error:
+        st.error(escape_markdown(error.message), icon=":material/error:")
+        return
+    if not n:
+        st.info("Nothing was measured of these images, and they are not on this server.")
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(f"Nothing was measured yet of these {n:,} images.")
+        if st.button("Measure them", icon=":material/straighten:", help="About 50 images a second"):
+            start_measuring(recorded)
+            st.rerun()
+
+
+def show_how_to_measure(card: Card) -> None:
+    with st.container(border=True):
+        st.markdown(
+            "**Nothing is known yet of the images behind these scores.** Measure those of the evaluation "
+            "shown under *The one shown*, or those of all on the command line:"
+        )
+        st.code(f"python -m deepfake facts DATA --model {card.name}", language="bash", wrap_lines=True)
+
+
+def show_shortcuts(card: Card, held: HeldOut) -> None:
+    """What framing, sharpness, size and compression alone tell, and how far the detector follows them."""
+    from deepfake.slices.shortcuts import read_shortcuts
+    from deepfake.slices.text import clue_words, follows_sentence, shortcut_table, worth_sentence
+
+    try:
+        shortcuts = read_shortcuts(card)
+    except UserError as error:
+        st.warning(escape_markdown(error.message), icon=":material/info:")
+        return
+    if shortcuts is None:
+        return
+    st.subheader("What these facts alone tell", anchor=False)
+    names = clue_words(shortcuts)
+    st.markdown(
+        escape_markdown(
+            f"A logistic regression that sees only {names}, and not one pixel of the face. "
+            f"{worth_sentence(shortcuts)} {follows_sentence(shortcuts.follows(held.table))}"
+        )
+    )
+    table = shortcut_table(shortcuts)
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            name: st.column_config.NumberColumn(format="%.2f") for name in table.columns if "AUC" in name
+        },
+        alt="How well these facts alone tell the fakes of each set",
+    )
+    st.caption(
+        "Where the number is high, fakes and real images of a set differ in how they were made, not only in "
+        "what was forged: accuracy there says less about skill."
+    )
+    download("What facts tell as CSV", table, "shortcuts")
