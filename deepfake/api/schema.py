@@ -8,7 +8,15 @@ from deepfake import __version__
 from deepfake.api.uploads import BODY_SECONDS, MAX_BODY_BYTES, MAX_FILES
 from deepfake.detection.verdict import Basis, FaceVerdict, Verdict, WholeVerdict
 from deepfake.report.evidence import NAMES
-from deepfake.types import OPERATING_POINTS, Box, EvidenceLine, OperatingPoint, Thresholds, VerdictLabel
+from deepfake.types import (
+    FAKE_KINDS,
+    OPERATING_POINTS,
+    Box,
+    EvidenceLine,
+    OperatingPoint,
+    Thresholds,
+    VerdictLabel,
+)
 
 PREFIX = "/api/v1"
 """Where the interface lives."""
@@ -96,10 +104,18 @@ def _schemas() -> dict[str, Any]:
         points_to={"description": "which way"},
         ignore={"description": "what not to take it for"},
     )
+    kind = _object(
+        name={
+            "type": ["string", "null"],
+            "enum": [*FAKE_KINDS, None],
+            "description": "null where it cannot be told",
+        },
+        probability={**_SHARE, "description": "of the likeliest kind, if all kinds were equally common"},
+    )
     whole = _record(WholeVerdict, p_fake=_SHARE, counts={"description": "it takes part in the verdict"})
     verdict = _record(
         Verdict,
-        but=("faces", "stress", "whole", "photo", "real_scores", "part_notes"),
+        but=("faces", "stress", "whole", "photo", "kind", "real_scores", "part_notes"),
         file=_TEXT,
         p_fake={
             "minimum": 0,
@@ -133,6 +149,12 @@ def _schemas() -> dict[str, Any]:
             "oneOf": [_BOX, {"type": "null"}],
             "description": "the image without its plain margins, outside which nothing was scored; null "
             "where it has none",
+        },
+        kind={
+            "oneOf": [kind, {"type": "null"}],
+            "description": "of fake that the part which decides is most like: gan (a whole face), diffusion, "
+            "swap (or reenactment), edit (or composite), photo (no fake). Null where the verdict is real or "
+            "nothing decides, and of a detector that does not tell kinds. It never changes the score",
         },
         basis={**_of(Basis), "description": "what p_fake is of"},
         evidence={

@@ -282,7 +282,7 @@ def _numbers(contents: dict[str, Any], key: str) -> dict[str, Any]:
     return values
 
 
-def _checked_file(path: Path, expected: str, name: str, mend: str) -> bytes:
+def checked_file(path: Path, expected: str, name: str, mend: str) -> bytes:
     """The content of a file of the detector ``name``, if it is the one that its card describes."""
     try:
         content = path.read_bytes()
@@ -326,7 +326,7 @@ def load_second(card: Card) -> ServedNetwork | None:
 
 
 def _served(card: Card, path: Path, sha256: str, mend: str) -> ServedNetwork:
-    content = _checked_file(path, sha256, card.name, mend)
+    content = checked_file(path, sha256, card.name, mend)
     try:
         return ServedNetwork(content, card.input)
     except (ValueError, RuntimeError) as error:
@@ -343,7 +343,7 @@ def load_model(card: Card) -> Any:
             ``unreadable``: Keras refuses it, for instance as it carries code.
     """
     path = card.network_folder / KERAS
-    _checked_file(path, card.sha256, card.name, f"Restore {path}.")
+    checked_file(path, card.sha256, card.name, f"Restore {path}.")
     import_tensorflow()
     try:
         return read_network(path)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake.detection.card import Card, load_card, load_model, load_second, load_served
+from deepfake.detection.kinds import load_kinds
 from deepfake.detection.neighbours import NeighbourError, NeighbourIndex, load_index
 from deepfake.detection.stress import REFRAMING, Change, stress_test
 from deepfake.detection.verdict import FaceVerdict, PartNotes, Reason, Verdict, WholeVerdict, picture_score
@@ -50,6 +51,7 @@ class Detector:
             load_second(card),
             load_card(card.second.main) if card.second else card,
         )
+        self._kinds = load_kinds(card)
         self.reader: Reader = lambda batch: self._read_both(batch)[:2]
         self.scorer = lambda batch: self.reader(batch)[0]
         self.mapper: Mapper = first.maps if first and first.has_map else self._maps
@@ -114,16 +116,17 @@ class Detector:
 
     def _read_both(
         self, batch: Pixels
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Logits, embeddings, and the logits of the first network alone.
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:
+        """Logits, embeddings, the logits of the first network alone, and the embeddings of the second.
 
         Where there are two networks their logits are added up; the embeddings are the first's.
         """
         first, vectors = self._first(batch)
         if self._second is None or self.card.second is None:
-            return first, vectors, first
-        logits = first + self.card.second.share * self._second.logits(batch)
-        return np.asarray(logits, np.float32), vectors, first
+            return first, vectors, first, None
+        second, others = self._second(batch)
+        logits = first + self.card.second.share * second
+        return np.asarray(logits, np.float32), vectors, first, others
 
     def check(self, image: LoadedImage, point: OperatingPoint = "balanced", *, whole: bool = True) -> Verdict:
         """Finds the faces of a picture and judges each.
@@ -198,10 +201,16 @@ class Detector:
         """
         if self.index is None and self._second is None:
             return [float(score) for score in self.p_fake(crops)], [False] * len(crops), []
-        logits, vectors, first = self._read_both(to_batch(list(crops), self.card.input))
+        logits, vectors, first, others = self._read_both(to_batch(list(crops), self.card.input))
         seen = [self.index.look(vector) if self.index else (False, 0, 0) for vector in vectors]
         alone = self._first_card.probability(first).tolist() if self._second else [None] * len(crops)
-        notes = [PartNotes(p, similar, fakes) for p, (_, similar, fakes) in zip(alone, seen, strict=True)]
+        kinds = (
+            self._kinds.kinds_of(others) if self._kinds and others is not None else [None] * len(crops)
+        )
+        notes = [
+            PartNotes(p, similar, fakes, kind)
+            for p, (_, similar, fakes), kind in zip(alone, seen, kinds, strict=True)
+        ]
         return self.card.probability(logits).tolist(), [outside for outside, *_ in seen], notes
 
     def stressed(self, image: LoadedImage, verdict: Verdict) -> Verdict:

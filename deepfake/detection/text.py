@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deepfake.detection.warnings import REASON_WORDS
-from deepfake.types import OperatingPoint, Thresholds, VerdictLabel
+from deepfake.types import FakeKind, OperatingPoint, Thresholds, VerdictLabel
 from deepfake.util.text import format_bytes, format_percent
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
@@ -23,6 +23,17 @@ CALL_WORDS: Mapping[VerdictLabel, str] = {
     "real": "Likely real",
     "uncertain": "Uncertain",
 }
+KIND_WORDS: Mapping[FakeKind, str] = {
+    "gan": "whole face by a GAN",
+    "diffusion": "diffusion",
+    "swap": "face swap",
+    "edit": "edit or composite",
+    "photo": "no fake, a photo",
+}
+KIND_MEANS = (
+    "Told by the second of two networks, with all kinds taken as equally common. It never changes the "
+    "verdict. The Evaluation page shows how often it is right, also on fakes by generators it was not shown."
+)
 NO_FACE = "No face found"
 """In place of those where there is nothing to call."""
 
@@ -137,6 +148,16 @@ def number_line(verdict: Verdict) -> str:
         return ""
     of = "Probability that the whole image is fake" if verdict.basis == "whole" else "Probability of fake"
     return f"{of}: **{format_percent(verdict.p_fake)}**"
+
+
+def kind_line(verdict: Verdict) -> str:
+    """The kind of fake under a verdict of fake or uncertain; empty where there is none to show."""
+    kind = verdict.kind
+    if kind is None:
+        return ""
+    if kind.name is None:
+        return "Kind of fake: cannot tell"
+    return f"Most like: {KIND_WORDS[kind.name]} ({format_percent(kind.probability)})"
 
 
 def raw_line(verdict: Verdict) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from deepfake.detection.rules import RealScores
 from deepfake.detection.stress import StressTest, apply_stress_test
-from deepfake.types import Box, OperatingPoint, Thresholds, VerdictLabel
+from deepfake.types import Box, Kind, OperatingPoint, Thresholds, VerdictLabel
 
 Scope = Literal["faces", "face_crop", "no_face"]
 Reason = Literal["out_of_scope", "not_a_photograph", "too_small", "fake_as_a_whole"]
@@ -95,11 +95,13 @@ class PartNotes:
         first_alone: p_fake by the first of two networks alone, 0..1; None where there is one network.
         similar: how many of the most similar training images were looked at; 0 where there is no index.
         similar_fakes: how many of those are fakes.
+        kind: of fake that it is most like; None where the detector does not tell kinds.
     """
 
     first_alone: float | None = None
     similar: int = 0
     similar_fakes: int = 0
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ class Verdict:
             where the detector's rules do not say.
         photo: the picture without its plain margins, in which everything was looked for: left, top, right,
             bottom in pixels; None where it has none.
+        kind: of fake that the part which decides is most like; None where the verdict is real, where nothing
+            decides, and of detectors that do not tell kinds.
         real_scores: of the detector's ``rules``; not part of the record.
         part_notes: of each part that was scored, the faces first; empty where none were taken. They are not
             part of the record.
@@ -152,6 +156,7 @@ class Verdict:
     raw_p_fake: float | None = None
     expected_fake: float | None = None
     photo: Box | None = None
+    kind: Kind | None = None
     real_scores: RealScores | None = field(default=None, repr=False)
     part_notes: tuple[PartNotes, ...] = field(default=(), repr=False)
 
@@ -218,7 +223,18 @@ class Verdict:
             operating_point=point,
             stress=stress,
             whole=whole,
+            kind=None if verdict == "real" else self._kind(),
         )
+
+    def _kind(self) -> Kind | None:
+        """Of the part whose score is the picture's, whatever the verdict."""
+        if self.basis == "whole":
+            index = len(self.faces)
+        elif self.deciding:
+            index = self.faces.index(max(self.deciding, key=lambda face: face.p_fake))
+        else:
+            return None
+        return self.part_notes[index].kind if index < len(self.part_notes) else None
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, ready for JSON, with ``basis``; ``stress`` is None where the test was not run."""

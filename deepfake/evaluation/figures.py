@@ -328,6 +328,35 @@ def confusion_figure(counts: Confusion) -> go.Figure:
     return figure
 
 
+def kinds_figure(matrix: pd.DataFrame, words: Mapping[str, str]) -> go.Figure:
+    """What images of each kind are called: counts, and shares of the kind as shades.
+
+    Args:
+        matrix: of ``kinds.KindsMeasured.tables``.
+        words: for its rows and columns.
+    """
+    shares = matrix.div(matrix.sum(axis=1).clip(lower=1), axis=0)
+    figure = base_figure("Called", "Is", height=90 + 60 * len(matrix))
+    figure.add_heatmap(
+        z=shares.to_numpy(),
+        x=[words[name] for name in matrix.columns],
+        y=[words[name] for name in matrix.index],
+        text=[[f"{count:,}<br>{share:.0%}" for count, share in zip(*row, strict=True)]
+              for row in zip(matrix.to_numpy(), shares.to_numpy(), strict=True)],
+        texttemplate="%{text}",
+        hovertemplate="%{y}, called %{x}: %{text}<extra></extra>",
+        colorscale=[[0, "#FFFFFF"], [1, ACCENT_COLOUR]],
+        zmin=0,
+        zmax=1,
+        showscale=False,
+        xgap=2,
+        ygap=2,
+    )  # fmt: skip
+    figure.update_yaxes(autorange="reversed", fixedrange=True)
+    figure.update_xaxes(fixedrange=True)
+    return figure
+
+
 def _add_cells(
     figure: go.Figure, row: int, cells: tuple[ConfusionCell, ConfusionCell], counts: list[int]
 ) -> None:

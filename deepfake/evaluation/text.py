@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from deepfake.detection.text import POINT_WORDS, SOURCE_WORDS
+from deepfake.detection.text import KIND_WORDS, POINT_WORDS, SOURCE_WORDS
 from deepfake.evaluation.bootstrap import PAIRED_METRICS
 from deepfake.evaluation.breakdown import ALARM_POINTS, Gap, GapKind
 from deepfake.evaluation.compare import Comparison, PairComparison
 from deepfake.evaluation.curves import HISTOGRAM_BINS
+from deepfake.evaluation.kinds import CALLED, CANNOT_TELL, NamedRightly
 from deepfake.evaluation.marks import CURVES, Mark
 from deepfake.evaluation.metrics import Confusion, LowFprMetrics
 from deepfake.evaluation.records import Recorded, StartingDocument
@@ -531,3 +532,47 @@ def meaning_sentence(point: ExpectedOutcomes) -> str:
         return "Being called fake then says almost nothing: fakes are hardly more common here than overall."
     before, after = format_metric(point.base_rate, "share"), format_metric(point.precision.value, "share")
     return f"Being called fake then raises the share of fakes from {before} to {after}."
+
+
+KINDS_VIEWS: Mapping[str, str] = {
+    "clean": "Held-out images",
+    "mixed": "The same, perturbed",
+    "left_out": "Left-out generators",
+}
+"""The tables of ``kinds.KindsMeasured`` in words."""
+KINDS_CAUTION = (
+    "Counts, and shares of the true kind; at most 40 images of each generator. A kind is shown only beside "
+    "a verdict of fake or uncertain, and never changes it."
+)
+
+
+def kinds_sentence(counts: NamedRightly, view: str) -> str:
+    """How often a kind is named of fakes, and rightly.
+
+    Args:
+        counts: over the fakes of a table.
+        view: its name.
+    """
+    of = f"by generators that the fit was {'not ' if view == 'left_out' else ''}shown"
+    if not counts.named:
+        return f"Of {counts.fakes:,} fakes {of}, no kind is named."
+    return (
+        f"Of {counts.fakes:,} fakes {of}, a kind is named of {counts.named / counts.fakes:.0%}, and "
+        f"{counts.right / counts.named:.0%} of those named are right."
+    )
+
+
+def families_sentence(families: pd.DataFrame) -> str:
+    """What the fakes of left-out generators are mostly called, kind by kind.
+
+    Args:
+        families: of ``kinds.KindsMeasured``.
+    """
+    parts = []
+    for kind, rows in families.groupby("kind", sort=False):
+        called = rows[list(CALLED)].sum()
+        shares = (called / called.sum()).sort_values(ascending=False).head(3)
+        words: Mapping[str, str] = {**KIND_WORDS, CANNOT_TELL: CANNOT_TELL}
+        most = ", ".join(f"{words[str(name)]} {share:.0%}" for name, share in shares.items())
+        parts.append(f"{words[str(kind)]}: called {most}")
+    return f"Fakes of generators that the fit was not shown. {'; '.join(parts)}."

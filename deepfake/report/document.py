@@ -25,6 +25,7 @@ from deepfake.detection.text import (
     PartRow,
     facts_line,
     headline,
+    kind_line,
     left_out_line,
     number_line,
     overlay_line,
@@ -240,6 +241,8 @@ def _verdict_blocks(image: LoadedImage, verdict: Verdict, card: Card) -> Iterato
     number = number_line(verdict).replace("**", "")
     score = f"{number} ({verdict.p_fake:.4f}). " if number else ""
     yield Paragraph(f"{score}{scope_line(verdict)}")
+    if kind := kind_line(verdict):
+        yield Paragraph(kind)
     known = validation_scores(card)
     if verdict.p_fake is not None:
         shown = None if verdict.basis == "whole" else known  # those images show one face each

@@ -346,3 +346,18 @@ assert not {{'tensorflow', 'keras', 'mtcnn'}} & set(sys.modules)
         [sys.executable, "-c", script], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_how_often_the_kind_of_a_fake_is_right(models):
+    from tests.support.kinds import drawn_kinds
+
+    assert "Kinds" not in {tab.label for tab in page().tabs}
+    change_card(models, kinds=drawn_kinds())
+    app = page(tab="Kinds")
+    assert not app.exception
+    assert "a kind is named of 80%, and 67% of those named are right" in shown(app)
+    assert "edit or composite: called no fake, a photo 53%" in shown(app)
+    change_card(models, kinds={})
+    app = page(tab="Kinds")
+    assert not app.exception
+    assert "cannot be read" in app.warning[0].value

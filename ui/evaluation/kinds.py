@@ -1,0 +1,52 @@
+"""Evaluation's tab of kinds: how often the kind of a fake is named, and named rightly."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from deepfake.detection.card import Card
+from deepfake.detection.text import KIND_WORDS
+from deepfake.errors import UserError
+from deepfake.evaluation.text import KINDS_CAUTION, KINDS_VIEWS, families_sentence, kinds_sentence
+from ui.charts import ask_for_format, chart, download
+from ui.page import escape_markdown, section
+
+
+def show_kinds(card: Card) -> None:
+    """The confusion matrix of kinds on held-out images or left-out generators, and each family's row."""
+    from deepfake.evaluation.figures import kinds_figure
+    from deepfake.evaluation.kinds import CALLED, CANNOT_TELL, named_rightly, read_kinds
+
+    try:
+        kinds = read_kinds(card)
+    except UserError as error:
+        st.warning(escape_markdown(error.message), icon=":material/info:")
+        return
+    if kinds is None:
+        return
+    section("Kind of fake")
+    views = [view for view in KINDS_VIEWS if view in kinds.tables]
+    view = st.segmented_control(
+        "Images", views, format_func=KINDS_VIEWS.__getitem__, default=views[0], key="kinds-of",
+        bind="query-params", required=True,
+    )  # fmt: skip
+    matrix = kinds.tables[view]
+    st.markdown(f"**{escape_markdown(kinds_sentence(named_rightly(matrix), view))}**")
+    ask_for_format()
+    chart(
+        kinds_figure(matrix, {**KIND_WORDS, CANNOT_TELL: "cannot tell"}),
+        f"kinds {view}",
+        f"What images of each kind are called. {kinds_sentence(named_rightly(matrix), view)}",
+    )
+    st.caption(escape_markdown(f"{KINDS_CAUTION} A kind is named from {kinds.cannot_tell_below:.0%}."))
+    download("Kinds as CSV", matrix.rename_axis("kind").reset_index(), f"kinds {view}")
+    section("Generators that were left out")
+    st.markdown(escape_markdown(families_sentence(kinds.families)))
+    words = {**{name: name.capitalize() for name in CALLED}, "gan": "GAN", "kind": "Kind", "n": "Images"}
+    shown = kinds.families.assign(kind=kinds.families["kind"].map(KIND_WORDS.get))
+    st.dataframe(
+        shown.rename(columns={**words, "generators": "Generators"}),
+        hide_index=True,
+        alt="What the fakes of each left-out family of generators are called",
+    )
+    download("Left-out generators as CSV", kinds.families, "kinds left-out generators")
