@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
 import os
 import sys
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from deepfake.detection.verdict import Verdict
     from deepfake.detection.video import VideoVerdict
     from deepfake.images.load import LoadedImage
+    from deepfake.report.document import Report
 
 
 def add_predict(commands: Any) -> None:
@@ -202,24 +204,36 @@ def add_report(commands: Any) -> None:
     parser.add_argument(
         "--pdf", type=output_path, metavar="FILE", help="the report as PDF; replaced if there"
     )
+    parser.add_argument(
+        "--receipt",
+        type=output_path,
+        metavar="FILE",
+        help="the receipt for 'verify' as JSON; replaced if there (default: beside the report, as "
+        "NAME.receipt.json)",
+    )
     add_verdict_options(parser)
     parser.set_defaults(command=run_report)
 
 
 def run_report(options: argparse.Namespace) -> int:
-    """Write the report; returns the exit status 0.
+    """Write the report and its receipt; returns the exit status 0.
 
     Raises:
         UserError: no file asked for, no such detector, a picture that is refused, or a file that cannot be
             written.
     """
-    files = [file for file in (options.html, options.pdf) if file]
+    reports = [file for file in (options.html, options.pdf) if file]
+    receipt = options.receipt or _receipt_beside(reports)
+    files = [*reports, *([receipt] if receipt else [])]
     if not files:
-        raise UserError("no_file", "No file was named for the report. Give --html FILE, --pdf FILE or both.")
+        raise UserError(
+            "no_file",
+            "No file was named for the report. Give --html FILE, --pdf FILE or both, or --receipt FILE for "
+            "its receipt alone.",
+        )
     _check_files(options.image, files)
     from deepfake.detection.detector import get_detector
     from deepfake.images.load import ImageRefused, load_image
-    from deepfake.report.document import make_report
 
     try:
         image = load_image(options.image)
@@ -229,32 +243,53 @@ def run_report(options: argparse.Namespace) -> int:
     detector = get_detector(detector_name(options))
     verdict = detector.stressed(image, detector.check(image, operating_point(options)))
     today = datetime.datetime.now(datetime.UTC).date()
-    report = make_report(
-        options.image.name,
-        content,
-        image,
-        verdict=verdict,
-        card=detector.card,
-        date=today,
-        explanations=_explanations(detector, image, verdict),
-    )
-    if options.html:
-        from deepfake.report.html import report_html
+    if reports:
+        from deepfake.report.document import make_report
 
-        _write(options.html, report_html(report).encode("utf-8", errors="replace"))
-    if options.pdf:
-        from deepfake.report.pdf import report_pdf
+        report = make_report(
+            options.image.name,
+            content,
+            image,
+            verdict=verdict,
+            card=detector.card,
+            date=today,
+            explanations=_explanations(detector, image, verdict),
+        )
+        _write_report(report, options.html, options.pdf, today)
+    if receipt:
+        from deepfake.report.receipt import make_receipt, receipt_json
 
-        _write(options.pdf, report_pdf(report, today))
+        _write(receipt, receipt_json(make_receipt(options.image.name, verdict, detector.card, today)))
     number = headline(verdict) if verdict.p_fake is None else f"p_fake {verdict.p_fake:.3f}"
     print(f"{verdict.verdict}, {number}: {' '.join(printable(str(file)) for file in files)}", flush=True)
     return 0
 
 
+def _write_report(report: Report, html: Path | None, pdf: Path | None, today: datetime.date) -> None:
+    if html:
+        from deepfake.report.html import report_html
+
+        _write(html, report_html(report).encode("utf-8", errors="replace"))
+    if pdf:
+        from deepfake.report.pdf import report_pdf
+
+        _write(pdf, report_pdf(report, today))
+
+
+def _receipt_beside(reports: list[Path]) -> Path | None:
+    """Where the receipt goes that nobody named a file for; None where the report goes to no ordinary file."""
+    file = next((file for file in reports if str(file) != "-"), None)
+    if file is None or (file.exists() and not file.is_file()):
+        return None
+    return output_path(file.with_name(f"{file.stem}.receipt.json"))
+
+
 def _check_files(image: Path, files: list[Path]) -> None:
-    """Refuses a report in place of the image, or of the other report; said now, not after the work."""
-    if len(files) == 2 and _same(*files):
-        raise UserError("same_file", "--html and --pdf name the same file. Give each a file of its own.")
+    """Refuses a report in place of the image, or of another file; said now, not after the work."""
+    if any(_same(*pair) for pair in itertools.combinations(files, 2)):
+        raise UserError(
+            "same_file", "--html, --pdf and --receipt name the same file twice. Give each a file of its own."
+        )
     for file in files:
         if _same(file, image):
             raise UserError("same_file", f"{file} is the image itself. Give the report another name.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,6 +9,7 @@ import tensorflow as tf
 
 from deepfake.networks.catalogue import ARCHITECTURES
 from deepfake.training.recipe import Recipe
+from deepfake.util.process import processor_flags
 
 
 def fastest_precision(architecture: str) -> str:
@@ -29,9 +29,7 @@ def fastest_precision(architecture: str) -> str:
 
 def multiplies_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 itself."""
-    cpu = Path("/proc/cpuinfo")
-    flags = cpu.read_text() if cpu.exists() else ""
-    return "amx_bf16" in flags or "avx512_bf16" in flags
+    return bool(processor_flags() & {"amx_bf16", "avx512_bf16"})
 
 
 def shorten_memory(model: Any, steps: int) -> None:

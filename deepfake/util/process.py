@@ -171,3 +171,13 @@ def boot_and_kills() -> tuple[str, int]:
     except OSError:
         return "", 0
     return boot, next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+def processor_flags() -> frozenset[str]:
+    """What the first processor can do, such as ``avx2``; empty where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    found = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    return frozenset(found.partition(":")[2].split())

@@ -603,6 +603,7 @@ def test_a_report_is_made_on_request_and_agrees_with_the_page(flipping):
     assert "Uncertain" in headings(app)[0], "the report holds the stress test"
     labels = [button.proto.label for button in app.get("download_button")]
     assert [label for label in labels if "Report" in label] == ["Report as PDF", "Report as HTML"]
+    assert "Receipt as JSON" in labels
 
 
 def test_explanation_of_one_of_several_faces(fixed):

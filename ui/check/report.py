@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -18,14 +19,28 @@ logger = logging.getLogger(__name__)
 
 REPORTED = "reported"
 """Key in the session's state: uploads of which there is a report, each with its detector and threshold."""
+RECEIPT_HELP = (
+    "Every score, setting and hash. With it and the image anyone can check this verdict again: "
+    "`python -m deepfake verify RECEIPT FILE`"
+)
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """A report, and the receipt that ``deepfake verify`` takes, each as a file's bytes."""
+
+    pdf: bytes
+    html: bytes
+    receipt: bytes
 
 
 @st.cache_data(scope="session", max_entries=20, show_spinner=False, hash_funcs=BY_KEY)
-def report_files(checked: Checked, date: datetime.date, point: OperatingPoint) -> tuple[bytes, bytes]:
-    """The report on a verdict after its stress test, at an operating point, as HTML and as PDF."""
+def report_files(checked: Checked, date: datetime.date, point: OperatingPoint) -> ReportFiles:
+    """The report on a verdict after its stress test, at an operating point."""
     from deepfake.report.document import explained_parts, make_report
     from deepfake.report.html import report_html
     from deepfake.report.pdf import report_pdf
+    from deepfake.report.receipt import make_receipt, receipt_json
 
     report = make_report(
         checked.upload.name,
@@ -36,7 +51,10 @@ def report_files(checked: Checked, date: datetime.date, point: OperatingPoint) -
         date=date,
         explanations={place: maps_of(checked, place) for place in explained_parts(checked.verdict)},
     )
-    return report_html(report).encode(errors="replace"), report_pdf(report, date)
+    receipt = make_receipt(checked.upload.name, checked.verdict, checked.card, date)
+    return ReportFiles(
+        report_pdf(report, date), report_html(report).encode(errors="replace"), receipt_json(receipt)
+    )
 
 
 def forget_reports() -> None:
@@ -76,7 +94,7 @@ def show_report(checked: Checked) -> None:
     st.rerun()
 
 
-def files_of(checked: Checked) -> tuple[bytes, bytes] | None:
+def files_of(checked: Checked) -> ReportFiles | None:
     """The report's files, with word of the work here; None where they could not be made."""
     today = datetime.datetime.now(datetime.UTC).date()
     try:
@@ -87,20 +105,24 @@ def files_of(checked: Checked) -> tuple[bytes, bytes] | None:
         return None
 
 
-def show_files(checked: Checked, files: tuple[bytes, bytes] | None) -> None:
+def show_files(checked: Checked, files: ReportFiles | None) -> None:
     if files is None:
         st.error(FAULT, icon=":material/error:")
         return
-    page, document = files
     with st.container(horizontal=True):
-        for form, content, kind in (("PDF", document, "application/pdf"), ("HTML", page, "text/html")):
+        for what, form, content, kind, help_ in (
+            ("Report", "PDF", files.pdf, "application/pdf", None),
+            ("Report", "HTML", files.html, "text/html", None),
+            ("Receipt", "JSON", files.receipt, "application/json", RECEIPT_HELP),
+        ):
             st.download_button(
-                checked.named(f"Report as {form}"),
+                checked.named(f"{what} as {form}"),
                 content,
-                f"report-{checked.verdict.sha256[:8]}.{form.lower()}",
+                f"{what.lower()}-{checked.verdict.sha256[:8]}.{form.lower()}",
                 kind,
                 on_click="ignore",
                 icon=":material/download:",
+                help=help_,
                 key=f"report-{form}-{checked.file_id}",
             )
 
