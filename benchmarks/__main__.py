@@ -12,20 +12,24 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def main() -> None:
-    """Runs all benchmarks."""
+    """Runs all comparisons; the table is the one in README.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     options = parser.parse_args()
     from benchmarks import browser, folder, shell
 
     results = [*shell.run(), *browser.run(), *folder.run()]
-    print(f"{'what':28} {'ours':>9} {'starting document':>18} {'ratio':>7}")
     for result in results:
-        print(f"{result.name:28} {result.ours:7.2f} s {result.theirs:16.2f} s {result.ratio:6.1f}x")
-        print(f"    {result.details}")
+        print(f"{result.name}: {result.details}")
+    print("\n| what | ours | baseline | ratio | images a second |\n| --- | --- | --- | --- | --- |")
+    for result in results:
+        rate = f"{result.images / result.ours:.1f}" if result.images else ""
+        print(
+            f"| {result.name} | {result.ours:.2f} s | {result.theirs:.2f} s | {result.ratio:.1f} | {rate} |"
+        )
     print(
-        f"memory of the server: {browser.memory['first']:.0f} MB after its first verdict, "
-        f"{browser.memory['last']:.0f} MB after {browser.UPLOADS}"
+        f"\nMemory of the server: {browser.memory['first']:.0f} MB after its first verdict, "
+        f"{browser.memory['last']:.0f} MB after {browser.UPLOADS}."
     )
     if options.json:
         options.json.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n")

@@ -1,7 +1,7 @@
 """What a person at the browser waits for: the first paint, and the verdict after an upload.
 
-The starting document's desktop window imports TensorFlow and loads its model before it shows, and
-judges a picture with ``load_img`` and ``model.predict``.
+The baseline's desktop window imports TensorFlow and loads its model before it shows, and checks an image with
+``load_img`` and ``model.predict``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import ROOT, Result, photo, resident_mb, server
+from benchmarks.common import (
+    ROOT,
+    Result,
+    baseline_network,
+    baseline_verdict,
+    photo_file,
+    resident_mb,
+    server,
+)
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 FLAGS = [
@@ -70,7 +78,7 @@ def run(uploads: int = UPLOADS) -> list[Result]:
             first,
             desktop + theirs,
             (desktop + theirs) / first,
-            "start of the server process to the verdict on a picture handed over at the first paint; "
+            "start of the server process to the verdict on an image handed over at the first paint; "
             "against import, model and predict",
         ),
         Result(
@@ -78,8 +86,8 @@ def run(uploads: int = UPLOADS) -> list[Result]:
             ours,
             theirs,
             theirs / ours,
-            f"median of {uploads - 1} pictures of 1,000 px through a browser, face finding included; "
-            "against load_img and predict of the whole picture",
+            f"median of {uploads - 1} photographs of 1,000 px through a browser, face finding included; "
+            "against load_img and predict of the whole",
         ),
     ]
 
@@ -90,7 +98,7 @@ def upload_waits(page: Any, uploads: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         for number in range(uploads):
             path = Path(folder) / f"{number}.jpg"
-            photo(number).save(path, quality=90)
+            path.write_bytes(photo_file(number))
             start = time.perf_counter()
             page.locator("input[type=file]").first.set_input_files(path)
             page.get_by_text(f"{number}.jpg").first.wait_for()
@@ -101,19 +109,13 @@ def upload_waits(page: Any, uploads: int) -> list[float]:
 
 
 def _desktop_verdict() -> float:
-    import keras
-    import numpy as np
-
-    from deepfake.networks.architectures import resnet50
-
-    model: Any = resnet50(None)
+    network = baseline_network()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "picture.jpg"
-        photo(0).save(path, quality=90)
+        path = Path(folder) / "image.jpg"
+        path.write_bytes(photo_file(0))
         times = []
         for _ in range(5):
             start = time.perf_counter()
-            image = keras.utils.img_to_array(keras.utils.load_img(path, target_size=(128, 128))) / 255
-            model.predict(np.expand_dims(image, 0), verbose=0)
+            baseline_verdict(network, path)
             times.append(time.perf_counter() - start)
     return statistics.median(times[1:])

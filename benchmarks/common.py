@@ -1,8 +1,9 @@
-"""What the benchmarks share: the starting document's network, image folders, a server of our own."""
+"""What the benchmarks share: the baseline's network, folders of images, a server of our own."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import socket
 import statistics
@@ -14,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -27,9 +29,10 @@ class Result:
 
     Attributes:
         name: what was timed.
-        ours, theirs: medians in seconds; ``theirs`` is the starting document's way.
+        ours, theirs: medians in seconds; ``theirs`` is the baseline's way.
         ratio: theirs / ours: above 1, ours is faster.
         details: how, in words.
+        images: that were worked through; 0 where the time is of one thing.
     """
 
     name: str
@@ -37,23 +40,47 @@ class Result:
     theirs: float
     ratio: float
     details: str
+    images: int = 0
 
 
 def compare(
-    name: str, ours: Callable[[], object], theirs: Callable[[], object], *, runs: int, details: str
+    name: str,
+    ours: Callable[[], object],
+    theirs: Callable[[], object],
+    *,
+    runs: int,
+    details: str,
+    images: int = 0,
+    warm_up: bool = True,
 ) -> Result:
     """Times two ways in turn, a warm-up each first, and takes the median of the paired ratios."""
-    ours()
-    theirs()
+    if warm_up:
+        ours()
+        theirs()
     pairs = [(_seconds(ours), _seconds(theirs)) for _ in range(runs)]
     mine, other = (statistics.median(side) for side in zip(*pairs, strict=True))
-    return Result(name, mine, other, statistics.median(b / a for a, b in pairs), details)
+    return Result(name, mine, other, statistics.median(b / a for a, b in pairs), details, images)
 
 
 def _seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def baseline_network() -> Any:
+    """ResNet50 at 128 px in Keras; its weights are drawn, as speed does not depend on them."""
+    from deepfake.networks.architectures import resnet50
+
+    return resnet50(None)
+
+
+def baseline_verdict(network: Any, path: Path) -> Any:
+    """How the baseline checks an image: the whole of it, without looking for a face."""
+    import keras
+
+    image = keras.utils.img_to_array(keras.utils.load_img(path, target_size=(128, 128))) / 255
+    return network.predict(np.expand_dims(image, 0), verbose=0)
 
 
 @contextlib.contextmanager
@@ -89,6 +116,22 @@ def photo(number: int, side: int = 1000) -> Image.Image:
         found = Image.open(paths[number % len(paths)]).convert("RGB")
         return found.resize((side, round(side * found.height / found.width)))
     return drawn_photo(number, side)
+
+
+def photo_file(number: int, side: int = 1000) -> bytes:
+    """``photo`` as a JPEG; cut a little differently from the 17th on, so that no two are alike."""
+    image, buffer = photo(number, side), io.BytesIO()
+    image.crop((number // 16, 0, image.width, image.height)).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def photo_folder(images: int) -> Iterator[Path]:
+    """A folder of so many of ``photo_file``."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(images):
+            (Path(folder) / f"{number}.jpg").write_bytes(photo_file(number))
+        yield Path(folder)
 
 
 def resident_mb(process: int) -> float:

@@ -1,7 +1,7 @@
 """Steps a second of a run against bare ``model.fit`` on tensors in memory: ``python -m benchmarks.training``.
 
 Same network, same steps, taken in turn so that whatever else the machine does burdens both alike. ResNet50 is
-also compared with the starting document's pipeline, Keras' ImageDataGenerator.
+also compared with the baseline's pipeline, Keras' ImageDataGenerator.
 """
 
 from __future__ import annotations

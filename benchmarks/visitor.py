@@ -6,7 +6,7 @@ import json
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -42,13 +42,15 @@ class Seen:
 class Visitor:
     """One browser session."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, detector: str | None = None) -> None:
         """Connects and waits for the page.
 
         Args:
             address: of the server, ``http://host:port``.
+            detector: chosen in the page's address; None for the default one.
         """
         self.address = address
+        self.query = f"open-detector={quote(detector)}" if detector else ""
         with urllib.request.urlopen(f"{address}/_stcore/health", timeout=PATIENCE) as answer:
             self.cookie = str(answer.headers["Set-Cookie"]).partition(";")[0]
         self.token = self.cookie.partition("=")[2]
@@ -86,6 +88,8 @@ class Visitor:
                 urls = message.file_urls_response.file_urls[0]
         self.put(urls.upload_url, name, content)
         sent = time.perf_counter() - start
+        for before in self.files:
+            self.send(before.file_urls.delete_url, "DELETE")
         self.files = [UploadedFileInfo(name=name, size=len(content), file_id=urls.file_id, file_urls=urls)]
         self._ask()
         texts: list[str] = []
@@ -104,13 +108,15 @@ class Visitor:
         """Sends a file as the browser does."""
         head = f'--x\r\nContent-Disposition: form-data; name="{quote(name)}"; filename="{quote(name)}"\r\n'
         body = f"{head}Content-Type: image/jpeg\r\n\r\n".encode() + content + b"\r\n--x--\r\n"
-        headers = {
-            "Content-Type": "multipart/form-data; boundary=x",
-            "Cookie": self.cookie,
-            "X-Xsrftoken": self.token,
-        }
-        put = urllib.request.Request(f"{self.address}{url}", body, headers, method="PUT")
-        with urllib.request.urlopen(put, timeout=PATIENCE):
+        self.send(url, "PUT", body, {"Content-Type": "multipart/form-data; boundary=x"})
+
+    def send(
+        self, url: str, method: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """A request of this session."""
+        session = {"Cookie": self.cookie, "X-Xsrftoken": self.token, **(headers or {})}
+        request = urllib.request.Request(f"{self.address}{url}", body, session, method=method)
+        with urllib.request.urlopen(request, timeout=PATIENCE):
             pass
 
     def _outcome(self, url: str) -> dict[str, Any]:
@@ -122,7 +128,7 @@ class Visitor:
     def _ask(self) -> None:
         """Asks for a run of the page with what the person has chosen."""
         message = BackMsg()
-        message.rerun_script.query_string = ""
+        message.rerun_script.query_string = self.query
         if self.files:
             state = message.rerun_script.widget_states.widgets.add()
             state.id = self.uploader
