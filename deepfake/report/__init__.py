@@ -1,1 +1,1 @@
-"""A verdict as a document: HTML and PDF."""
+"""A verdict as a document, HTML and PDF; its receipt, and what checks one."""
