@@ -17,6 +17,7 @@ from ui.page import (
     ask_for_threshold,
     escape_markdown,
     markdown_list,
+    section,
     show_limits,
     start_page,
 )
@@ -44,7 +45,7 @@ def main() -> None:
 
 
 def show_probability(card: Card) -> None:
-    st.subheader("How to read a probability", anchor=False)
+    section("How to read a probability")
     st.markdown(
         "A probability of fake of 80% means: about 80 of 100 images with this score are fake, **provided** "
         "your images resemble the calibration set and contain as many fakes."
@@ -60,7 +61,7 @@ def show_probability(card: Card) -> None:
 
 def show_base_rates(card: Card, evaluations: list[Recorded]) -> None:
     """An answer that moves with the share of fakes."""
-    st.subheader("How reliable is an alarm?", anchor=False)
+    section("How reliable is an alarm?")
     if not evaluations:
         st.write("No evaluation with fake and real images is recorded in this detector's card.")
         return
@@ -94,13 +95,13 @@ def show_base_rates(card: Card, evaluations: list[Recorded]) -> None:
 
 
 def show_making(card: Card) -> None:
-    st.subheader("How it was made", anchor=False)
+    section("How it was made")
     st.markdown(markdown_list(card_text.training_lines(card)))
     st.markdown(escape_markdown(card_text.calibration_sentence(card)))
 
 
 def show_measured(evaluations: tuple[Recorded, ...]) -> None:
-    st.subheader("How accurate it is", anchor=False)
+    section("How accurate it is")
     if not evaluations:
         st.write("No evaluation is recorded in this detector's card.")
         return
@@ -122,7 +123,7 @@ def show_measured(evaluations: tuple[Recorded, ...]) -> None:
 
 
 def show_measured_limits(card: Card, evaluations: tuple[Recorded, ...]) -> None:
-    st.subheader("What it cannot do", anchor=False)
+    section("What it cannot do")
     if found := card_text.measured_limits(evaluations):
         st.markdown("Measured:" + markdown_list(found))
         st.markdown("Of any such detector:")

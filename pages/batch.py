@@ -19,7 +19,15 @@ from deepfake.types import OperatingPoint
 from deepfake.util.text import format_bytes
 from ui.check.batch import follow, show_results
 from ui.desk import desk
-from ui.page import ask_for_detector, ask_for_threshold, escape_markdown, forget_uploads, start_page, warm_up
+from ui.page import (
+    ask_for_detector,
+    ask_for_threshold,
+    escape_markdown,
+    forget_uploads,
+    main_button,
+    start_page,
+    warm_up,
+)
 
 MIB = 2**20
 FILES, FOLDER = "Images or a zip archive", "A folder"
@@ -79,7 +87,7 @@ def ask_for_uploads(detector: str) -> bool:
     weight = format_bytes(sum(upload.size for upload in uploads))
     number = count_images((upload.name, upload.getvalue()) for upload in uploads)
     count = f"{number:,} image{'s' * (number != 1)}"
-    if st.button(f"Check {count} ({weight})", type="primary", icon=":material/play_arrow:"):
+    if main_button(f"Check {count} ({weight})"):
         begin(uploads, detector)
     return True
 

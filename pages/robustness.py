@@ -74,9 +74,9 @@ def ask_for_results(entries: list[Entry]) -> list[Entry]:
     recorded = [entry.label for entry in entries if entry.command] or list(by_label)
     if len(entries) == 1:
         return entries
-    labels = st.multiselect(
-        "Detectors", list(by_label), default=recorded, key="detectors", bind="query-params",
-        placeholder="Choose at least one",
+    labels = st.pills(
+        "Detectors", list(by_label), selection_mode="multi", default=recorded, key="detectors",
+        bind="query-params",
     )  # fmt: skip
     return [by_label[label] for label in labels or recorded]
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from deepfake.errors import UserError
 from deepfake.runs.runs import run_names, shown_names
-from ui.page import escape_markdown, show_tabs, start_page
+from ui.page import escape_markdown, section, show_tabs, start_page
 from ui.training import first, form, run, table
 
 
@@ -39,7 +39,7 @@ def show_watch(names: list[str]) -> None:
 
 def show_new() -> None:
     first.show()
-    st.subheader("Choose every setting yourself", anchor=False)
+    section("Choose every setting yourself")
     form.show()
 
 

@@ -16,7 +16,15 @@ from deepfake.images.video import MAX_FRAMES, MAX_SECONDS, MAX_VIDEO_BYTES
 from deepfake.types import OperatingPoint
 from deepfake.util.text import format_percent
 from ui.charts import chart, download
-from ui.page import CALL_STYLES, ask_for_detector, ask_for_threshold, escape_markdown, start_page, warm_up
+from ui.page import (
+    CALL_STYLES,
+    ask_for_detector,
+    ask_for_threshold,
+    escape_markdown,
+    section,
+    start_page,
+    warm_up,
+)
 from ui.uploads import (
     LET_GO,
     VIDEO,
@@ -143,7 +151,7 @@ def show_result(result: VideoVerdict, card: Card) -> None:
     colour, icon = CALL_STYLES[result.verdict]
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        st.subheader(f":{colour}[{icon} {video_headline(result)}]", anchor=False)
+        section(f":{colour}[{icon} {video_headline(result)}]")
         if number := video_number_line(result):
             st.markdown(number)
             st.markdown(count_line(result))

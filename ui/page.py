@@ -101,6 +101,36 @@ def start_page(title: str) -> None:
     st.title(title, anchor=False)
 
 
+def section(title: str) -> None:
+    """The heading of a part of a page: level 2, since ``start_page`` draws the only one of level 1.
+
+    Args:
+        title: may hold markup.
+    """
+    st.header(title, anchor=False)
+
+
+def main_button(
+    label: str,
+    *,
+    key: str | None = None,
+    disabled: bool = False,
+    on_click: Callable[..., None] | None = None,
+    args: Sequence[object] = (),
+) -> bool:
+    """The filled button of a page's main step; one that can be read in light and in dark.
+
+    Args:
+        label: plain text; it is escaped.
+        key, disabled, on_click, args: as of ``st.button``.
+    """
+    words = escape_markdown(label)
+    return st.button(
+        words if disabled else f":violet[{words}]",  # see .streamlit/config.toml
+        type="primary", key=key, disabled=disabled, on_click=on_click, args=tuple(args),
+    )  # fmt: skip
+
+
 _UNSEEN = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap"
 
 

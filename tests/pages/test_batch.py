@@ -24,6 +24,7 @@ from deepfake.images.load import load_image
 from deepfake.util.files import ROOT
 from tests.support.batches import two_detectors, zipped
 from tests.support.images import encoded, noise_image
+from tests.support.pages import button_labels, plain_label
 
 PNG = encoded(noise_image(1))
 NO_FACE = 88
@@ -62,7 +63,7 @@ def start(*files: tuple[str, bytes]) -> AppTest:
 
 
 def press(app: AppTest, label: str) -> AppTest:
-    next(button for button in app.button if button.label.startswith(label)).click().run()
+    next(button for button in app.button if plain_label(button).startswith(label)).click().run()
     assert not app.exception
     return app
 
@@ -87,7 +88,7 @@ def ended(app: AppTest) -> AppTest:
 
 
 def shown(app: AppTest) -> str:
-    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.subheader)
+    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.header)
     return "\n".join(str(element.value) for kind in kinds for element in kind)
 
 
@@ -183,7 +184,7 @@ def test_the_button_counts_images_not_files() -> None:
         ("c.png", picture(64), "image/png"),
     )
     app.file_uploader[0].set_value(list(files)).run()
-    assert [button.label for button in app.button if button.label.startswith("Check 3 images (")]
+    assert any(label.startswith("Check 3 images (") for label in button_labels(app))
 
 
 def test_another_detector_checks_the_same_images_again(
@@ -238,7 +239,7 @@ def test_the_link_of_a_row_wins_over_what_the_boxes_hold(
     assert check.selectbox(key="detector").value == "tiny"
     assert check.radio(key="threshold").value == "few_false_alarms"
     assert "Detector tiny, few false alarms: fake from 90%" in shown(check).replace("\\", "")
-    assert "Likely fake" in check.subheader[0].value
+    assert "Likely fake" in check.header[0].value
     check.selectbox(key="detector").set_value("zebra").run()
     assert check.selectbox(key="detector").value == "zebra", "the link is taken once"
     assert "Detector zebra" in shown(check).replace("\\", "")
@@ -276,7 +277,7 @@ def test_a_picture_of_the_batch_opens_on_the_check_page() -> None:
     assert not app.exception
     assert "An image of your batch" in shown(app)
     assert [element.value for element in app.text] == ["a.png"]
-    assert "Likely fake" in app.subheader[0].value
+    assert "Likely fake" in app.header[0].value
     press(app, "Close this image")
     assert "Nothing to check yet" in shown(app)
     app.query_params["in-batch"] = "0" * 64

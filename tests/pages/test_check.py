@@ -57,12 +57,12 @@ def press(app: AppTest, label: str) -> None:
 
 
 def headings(app: AppTest) -> list[str]:
-    return [element.value for element in app.subheader]
+    return [element.value for element in app.header]
 
 
 def shown(app: AppTest) -> str:
     """Everything on the page that is rendered as Markdown."""
-    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.subheader, app.title)
+    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.header, app.title)
     return "\n".join(str(element.value) for kind in kinds for element in kind)
 
 

@@ -33,7 +33,7 @@ def test_one_click_checks_one_and_the_next_takes_its_place() -> None:
     press(app, "Photo")
     assert names(app) == ["astronaut.jpg"]
     assert "actually real" in shown(app)
-    assert len(app.subheader) == 1
+    assert len(app.header) == 1
     press(app, "Generated")
     assert names(app) == ["generated-1.jpg"]
     assert "actually fake" in shown(app)
@@ -50,11 +50,11 @@ def test_try_all_then_clear() -> None:
 def test_an_example_goes_the_way_of_an_upload() -> None:
     """The same bytes give the same verdict, whichever way they came."""
     app = press(page(PATH), "Photo")
-    clicked = [element.value for element in app.subheader]
+    clicked = [element.value for element in app.header]
     content = app.session_state[SHELVES][IMAGES].uploads[0].content
     other = page(PATH)
     other.file_uploader[0].set_value([("mine.jpg", content, "image/jpeg")]).run()
-    assert [element.value for element in other.subheader] == clicked
+    assert [element.value for element in other.header] == clicked
     press(other, "Generated")
     assert names(other) == ["mine.jpg", "generated-1.jpg"], "one's own upload stays"
 
@@ -89,4 +89,4 @@ def test_a_cache_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("DEEPFAKE_CACHE", str(tmp_path / "file" / "cache"))
     app = press(page(PATH), "Photo")
-    assert len(app.subheader) == 1
+    assert len(app.header) == 1

@@ -29,7 +29,7 @@ from tests.pages.test_evaluation import ROOT
 from tests.support.comparisons import press, scored, tables
 from tests.support.evaluations import change_card
 from tests.support.images import encoded, noise_image
-from tests.support.pages import page, shown
+from tests.support.pages import button_labels, page, shown
 
 COMPARE, RUN = "Compare detectors", "Run an evaluation"
 
@@ -71,7 +71,7 @@ def test_thresholds_move_the_accuracy_and_presets_set_them(two):
 
 def test_ensemble_is_one_more_detector(two):
     app = page(view=COMPARE)
-    app.multiselect(key="members").set_value(["tiny", "zebra"]).run()
+    app.button_group(key="members").set_value(["tiny", "zebra"]).run()
     assert not app.exception
     column = app.table[0].value["ensemble"]
     a, b = tables(two)
@@ -87,7 +87,7 @@ def test_ensemble_is_one_more_detector(two):
 @pytest.mark.parametrize("members", [[], ["tiny", "zebra"]])
 def test_curves(two, members):
     app = page(view=COMPARE, **{"compare-tab": "Curves"})
-    app.multiselect(key="members").set_value(members).run()
+    app.button_group(key="members").set_value(members).run()
     assert not app.exception
     charts: Any = app.get("plotly_chart")
     assert len(charts) == 3
@@ -116,7 +116,7 @@ def test_pictures_on_which_they_differ(two):
 
 def test_what_cannot_be_compared_is_a_sentence(two):
     app = page(view=COMPARE)
-    app.multiselect(key="detectors").set_value(["tiny"]).run()
+    app.button_group(key="detectors").set_value(["tiny"]).run()
     assert "Choose two detectors or more" in shown(app)
     folder = two / "zebra"
     change_card(folder, evaluations=[scored(folder, 1, 2.0, title="Other")])
@@ -252,7 +252,7 @@ def test_running_needs_a_folder_that_the_operator_opened(two, tmp_path, monkeypa
     app = page(view=RUN, **{"data-folder": str(tmp_path)})
     assert not app.exception
     assert "No labelled images" in shown(app)
-    assert not [button for button in app.button if button.label == "Evaluate"]
+    assert "Evaluate" not in button_labels(app)
 
 
 def test_an_evaluation_from_the_page(two, tiny_dataset, monkeypatch):

@@ -43,7 +43,7 @@ def page(**address: str) -> AppTest:
 
 
 def shown(app: AppTest) -> str:
-    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.text, app.subheader, app.code)
+    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.text, app.header, app.code)
     return "\n".join(str(element.value).replace("\\", "") for kind in kinds for element in kind)
 
 

@@ -72,7 +72,7 @@ def shown(app: AppTest) -> str:
         app.warning,
         app.info,
         app.success,
-        app.subheader,
+        app.header,
         app.text,
     )
     return "\n".join(str(element.value).replace("\\", "") for kind in kinds for element in kind)
@@ -163,7 +163,7 @@ def test_page_shows_the_shipped_results(models):
     assert "Weakest of weak: messenger apps" in shown(app)
     assert "Verdicts of weak (fake from 0.60, real below 0.40, else uncertain)" in shown(app)
     assert "Made faces, Validation: 100 fake and 100 real images" in shown(app)
-    app.multiselect[0].set_value(["weak"]).run()
+    app.button_group(key="detectors").set_value(["weak"]).run()
     assert not app.exception
     assert "Weakest of tiny" not in shown(app)
     assert set(app.dataframe[0].value["Detector"]) == {"weak"}
@@ -223,7 +223,7 @@ def test_first_paint_imports_no_tensorflow(models):
     code = (
         "from streamlit.testing.v1 import AppTest\nimport sys\n"
         "app = AppTest.from_file('pages/robustness.py', default_timeout=120).run()\n"
-        "assert not app.exception and app.multiselect\nprint('tensorflow' in sys.modules)"
+        "assert not app.exception and app.button_group(key='detectors')\nprint('tensorflow' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -249,8 +249,8 @@ def test_measured_from_the_page_and_kept_over_a_reload(models, tiny_dataset, mon
     again = page(tab="Measure")  # another visitor, or the same after a reload
     assert "Measured tiny on " in shown(again)
     label = f"tiny on {run.about.data}, measured here"
-    assert label in again.multiselect[0].options
-    again.multiselect[0].set_value([label]).run()
+    assert label in again.button_group(key="detectors").options
+    again.button_group(key="detectors").set_value([label]).run()
     assert not again.exception
     assert "2 fake and 2 real images" in shown(again)
 

@@ -19,6 +19,7 @@ from deepfake.runs.estimate import Estimate
 from deepfake.training.recipe import RECIPES, fitted
 from deepfake.util.files import ROOT, write_json
 from deepfake.util.jobs import Stopped, find_job
+from tests.support.pages import button_labels
 from tests.support.runs import a_run, end, epoch, start, step
 
 ESTIMATE = Estimate(32, 16, 1000, 4, 3, 0.5, 1.0, 7200.0, 1500.0, 70.0)
@@ -62,10 +63,6 @@ def text(app: AppTest) -> str:
     return "\n".join(str(part.value) for part in parts).replace("\\", "")
 
 
-def labels(app: AppTest) -> list[str]:
-    return [button.label for button in app.button]
-
-
 def trained(folder: Path, name: str = "a", state: str = "stopped") -> Path:
     steps = [step(101, 1, 2, 3.0), step(103, 1, 4, 2.0)]
     return a_run(
@@ -90,8 +87,8 @@ def test_every_view_of_a_run(view: str, folder: Path) -> None:
     assert {metric.label: metric.value for metric in app.metric}["ROC AUC, perturbed"] == "0.800", (
         "of the epoch that was kept"
     )
-    assert labels(app).count("Resume") == 1
-    assert "Stop" not in labels(app)
+    assert button_labels(app).count("Resume") == 1
+    assert "Stop" not in button_labels(app)
 
 
 def test_a_head_that_was_fitted_has_no_views(folder: Path) -> None:
@@ -130,7 +127,7 @@ def test_damaged_run_gives_words(content: str, folder: Path) -> None:
         file.write('{"type": "ep')
     app = page(run="a")
     assert "settings.json is damaged" in text(app)
-    assert "Resume" not in labels(app)
+    assert "Resume" not in button_labels(app)
     page(run="a", view="Settings")
     page(tab="All runs")
 
@@ -178,8 +175,8 @@ def test_switched_off(
     monkeypatch.setenv("DEEPFAKE_DATA", str(tiny_dataset))
     app = page(tab="New run")
     assert words in text(app)
-    assert labels(app) == []
-    assert not {"Resume", "Publish", "Stop"} & set(labels(page(run="a")))
+    assert button_labels(app) == []
+    assert not {"Resume", "Publish", "Stop"} & set(button_labels(page(run="a")))
 
 
 def form(
@@ -206,7 +203,7 @@ def form(
     assert "Train: 16 fake, 16 real" in text(app)
     # The page's helper module is imported by the page itself; the name lives there.
     monkeypatch.setattr(sys.modules["ui.training.form"], "measure_elsewhere", measured)
-    assert "Start training" in labels(app), "an estimate is a choice"
+    assert "Start training" in button_labels(app), "an estimate is a choice"
     return app if hold is not None else estimated(app)
 
 
@@ -231,14 +228,14 @@ def test_an_estimate_shows_how_far_it_is_and_can_be_cancelled(
     job = find_job(app.session_state["training-estimate"])
     assert job is not None
     assert job.state == "running"
-    assert "Start training" in labels(app), "nobody has to wait for it"
+    assert "Start training" in button_labels(app), "nobody has to wait for it"
     app.button(key=f"stop-{app.session_state['training-estimate']}").click()
     again(app)
     late = time.monotonic() + 30
     while job.state == "running" and time.monotonic() < late:
         time.sleep(0.01)
     assert job.state == "stopped"
-    assert "Estimate time and memory" in labels(again(app))
+    assert "Estimate time and memory" in button_labels(again(app))
     assert not app.metric
     assert not app.error
 

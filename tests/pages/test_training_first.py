@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from deepfake.data.demo import write_demo
 from deepfake.data.sets import demo_set
 from deepfake.runs.estimate import Estimate
 from deepfake.settings import own_sets_folder
 from deepfake.util.jobs import find_job, forget_job
-from tests.support.pages import page, press, shown
+from tests.support.pages import button_labels, page, press, shown
 from tests.support.runs import a_run, epoch, start
 from ui.training import first
 
@@ -59,17 +58,13 @@ def wait(key: str) -> None:
         time.sleep(0.05)
 
 
-def labels(app: AppTest) -> list[str]:
-    return [button.label for button in app.button]
-
-
 @pytest.mark.parametrize("view", ["Curves", "Confusion matrix", "Images", "Machine", "Settings", "Log"])
 def test_a_recorded_run_is_shown_like_any_other_but_cannot_be_changed(view: str) -> None:
     app = page(PATH, view=view)
     assert not app.exception
     assert "recorded earlier: 16 epochs" in shown(app)
     assert {metric.label: metric.value for metric in app.metric}["Best epoch"] == "16"
-    assert not {"Stop", "Resume", "Publish"} & set(labels(app))
+    assert not {"Stop", "Resume", "Publish"} & set(button_labels(app))
     if view == "Images":
         assert "Open the page Dataset once" in shown(app)
 
@@ -88,8 +83,8 @@ def test_one_click_draws_the_set_starts_the_run_and_opens_it(launched: list[tupl
     assert not app.exception
     assert launched == [("demo-1", demo_set(), first.SMALL_OPTIONS)]
     assert app.selectbox(key="run").value == "demo-1"
-    assert "Train a small detector" not in labels(app), "the page shows one's own run now"
-    assert "Train a small detector" in labels(page(PATH, tab="New run"))
+    assert "Train a small detector" not in button_labels(app), "the page shows one's own run now"
+    assert "Train a small detector" in button_labels(page(PATH, tab="New run"))
 
 
 def test_what_keeps_it_from_starting_is_a_sentence(
@@ -131,5 +126,5 @@ def test_the_baseline_says_what_it_takes_and_starts(
 def test_where_training_is_off_the_recorded_run_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPFAKE_TRAINING", "off")
     app = page(PATH)
-    assert "Train a small detector" not in labels(app)
+    assert "Train a small detector" not in button_labels(app)
     assert "recorded earlier" in shown(app)

@@ -27,7 +27,7 @@ def upload(page: str, name: str, content: bytes) -> AppTest:
 
 def test_a_clip_gets_a_timeline_and_a_verdict(use_tiny_models: Path) -> None:
     app = upload("pages/video.py", "<b>a</b>.mp4", clip(0.4))
-    assert "No face found: not analyzed" in app.subheader[0].value
+    assert "No face found: not analyzed" in app.header[0].value
     assert "No face was found in any frame" in shown(app).replace("\\", "")
     assert "Audio, motion and consistency" in shown(app).replace("\\", "")
     assert [element.value for element in app.text] == ["<b>a</b>.mp4"]
@@ -43,7 +43,7 @@ def test_a_fake_stretch_is_the_headline(use_tiny_models: Path, monkeypatch: pyte
     monkeypatch.setattr("deepfake.detection.detector.looks_drawn", lambda crop: False)
     monkeypatch.setattr("deepfake.detection.detector.Detector.p_fake", lambda self, crops: [next(scores)])
     app = upload("pages/video.py", "a.mp4", clip(0.4))
-    assert "Likely fake: 0.2 to 0.4 s looks fake" in app.subheader[0].value
+    assert "Likely fake: 0.2 to 0.4 s looks fake" in app.header[0].value
     numbers = "in this stretch, median of 4 frames: **90%**; of all 10 frames: 10%"
     assert numbers in shown(app).replace("\\", "")
 
@@ -51,7 +51,7 @@ def test_a_fake_stretch_is_the_headline(use_tiny_models: Path, monkeypatch: pyte
 def test_no_video_is_a_sentence(use_tiny_models: Path) -> None:
     app = upload("pages/video.py", "a.mp4", b"no video")
     assert "not a video" in app.error[0].value
-    assert not app.subheader
+    assert not app.header
 
 
 def answered(tick: bool) -> AppTest:

@@ -22,7 +22,7 @@ assert main(["predict", picture, "--csv"]) == 0
 from streamlit.testing.v1 import AppTest
 app = AppTest.from_file("pages/check.py", default_timeout=120).run()
 app.file_uploader[0].set_value([("a.png", content, "image/png")]).run()
-assert not app.exception and app.subheader, app
+assert not app.exception and app.header, app
 """,
     "batch": """
 from deepfake.detection.batch import judge_source, sources_below

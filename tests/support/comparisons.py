@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from deepfake.evaluation.metrics import evaluate_scores
 from deepfake.evaluation.scores import read_scores, write_scores
 from tests.support.evaluations import change_card
+from tests.support.pages import plain_label
 
 N = 200
 
@@ -53,7 +54,7 @@ def two_detectors(tiny_models: Path, models: Path, monkeypatch: pytest.MonkeyPat
 
 def press(app: AppTest, label: str) -> None:
     """Presses the button as it stands now; one of an earlier run would bring back that run's sliders."""
-    next(button for button in app.button if button.label == label).click().run()
+    next(button for button in app.button if plain_label(button) == label).click().run()
 
 
 def tables(two: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
 from deepfake.util.files import ROOT
 
@@ -15,11 +18,20 @@ def page(path: str = "pages/evaluation.py", **address: str) -> AppTest:
 
 
 def shown(app: AppTest) -> str:
-    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.subheader, app.title)
+    kinds = (app.markdown, app.caption, app.error, app.warning, app.info, app.header, app.title)
     return "\n".join(str(element.value).replace("\\", "") for kind in kinds for element in kind)
 
 
+def plain_label(button: Button) -> str:
+    """What is read on a button: without the mark-up of a filled one's colour."""
+    return re.sub(r"^:violet\[(.*)\]$", r"\1", button.label).replace("\\", "")
+
+
+def button_labels(app: AppTest) -> list[str]:
+    return [plain_label(button) for button in app.button]
+
+
 def press(app: AppTest, label: str) -> AppTest:
-    next(button for button in app.button if button.label == label).click().run()
+    next(button for button in app.button if plain_label(button) == label).click().run()
     assert not app.exception
     return app

@@ -22,7 +22,7 @@ from deepfake.types import OperatingPoint
 from deepfake.util.text import format_percent
 from ui.desk import IN_BATCH, desk
 from ui.links import link_to_check
-from ui.page import CALL_STYLES, escape_markdown
+from ui.page import CALL_STYLES, escape_markdown, section
 
 ALL, NOT_JUDGED = "All", "Could not be checked"
 STYLES = {
@@ -201,7 +201,7 @@ def show_picture(row: Outcome, card: Card, point: OperatingPoint) -> None:
         left.caption(escape_markdown(text.judged_by_line(row.verdict, card.thresholds)))
         with right:
             colour, icon = CALL_STYLES[row.verdict.verdict]
-            st.subheader(f":{colour}[{icon} {text.headline(row.verdict)}]", anchor=False)
+            section(f":{colour}[{icon} {text.headline(row.verdict)}]")
             if number := text.number_line(row.verdict):
                 st.markdown(number)
             if row.verdict.scope != "no_face":  # a warning says it

@@ -32,7 +32,7 @@ from ui.check.forensics import compared, examined, show_forensics, show_signed_r
 from ui.check.neighbours import neighbours_of
 from ui.check.report import forget_reports, show_feedback, show_report
 from ui.check.strip import known_scores, show_strip
-from ui.page import CALL_STYLES, announce, escape_markdown, warm_up
+from ui.page import CALL_STYLES, announce, escape_markdown, section, warm_up
 from ui.uploads import LET_GO, Upload, link_to_page, own_place, show_name, show_right_page
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint, decoder: Decoder
     lead = text.lead_line(verdict, meaning)
     with words:
         colour, icon = CALL_STYLES[verdict.verdict]
-        st.subheader(f":{colour}[{icon} {text.headline(verdict)}]", anchor=False)
+        section(f":{colour}[{icon} {text.headline(verdict)}]")
         if number := text.number_line(verdict):
             st.markdown(number)
         show_strip(checked)
@@ -246,7 +246,7 @@ def show_first_look(upload: Upload, model: str, point: OperatingPoint, decoder: 
     from deepfake.detection.detector import get_detector
 
     verdict = get_detector(model).check(decoder.look(upload), point)
-    st.subheader(text.headline(verdict), anchor=False)
+    section(text.headline(verdict))
     st.caption("A first look, by one of two networks. The second is still at work and may change this.")
 
 

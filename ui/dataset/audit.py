@@ -23,7 +23,7 @@ from ui.charts import chart, download
 from ui.dataset.gallery import SHOWN_SIDE, show_picture_button
 from ui.dataset.overview import audit_of, open_inventory
 from ui.jobs import show_job
-from ui.page import escape_markdown
+from ui.page import escape_markdown, main_button, section
 
 STYLES = {
     "bad": (":material/error:", "red"),
@@ -45,13 +45,11 @@ def show(inventory: Inventory) -> None:
     job = find_job(key)
     running = job is not None and job.state == "running"
     if not running:
-        st.button(
-            "Start the audit" if result is None else "Audit again",
-            icon=":material/fact_check:",
-            type="primary" if result is None else "secondary",
-            on_click=begin_audit,
-            args=(key, inventory, result is not None),
-        )
+        begin: dict[str, Any] = {"on_click": begin_audit, "args": (key, inventory, result is not None)}
+        if result is None:
+            main_button("Start the audit", **begin)
+        else:
+            st.button("Audit again", icon=":material/fact_check:", **begin)
     show_job(key, "images")
     if result is None:
         if not running:
@@ -73,7 +71,7 @@ def begin_audit(key: str, inventory: Inventory, refresh: bool) -> None:
 
 
 def show_findings(result: Audit) -> None:
-    st.subheader("Findings", anchor=False)
+    section("Findings")
     st.caption(f"Of {result.images:,} images.")
     for level, text in audit_lines(result):
         icon, colour = STYLES[level]
@@ -82,7 +80,7 @@ def show_findings(result: Audit) -> None:
 
 def show_shortcuts(result: Audit) -> None:
     """How far the label can be told without a look at the face."""
-    st.subheader("Shortcuts", anchor=False)
+    section("Shortcuts")
     if not result.shortcuts:
         st.caption("Each class needs 20 readable images in a split for this check.")
         return
@@ -134,7 +132,7 @@ def show_lists(inventory: Inventory, result: Audit) -> None:
         "Unreadable": result.unreadable,
         "Outliers": result.out_of_line,
     }
-    st.subheader("Files", anchor=False)
+    section("Files")
     filled = {name: table for name, table in lists.items() if len(table)}
     if not filled:
         st.caption("No outliers found.")
@@ -161,7 +159,7 @@ def show_lists(inventory: Inventory, result: Audit) -> None:
 
 def show_suspects(inventory: Inventory) -> None:
     """Pictures whose label the default detector contradicts most surely."""
-    st.subheader("Suspected label errors", anchor=False)
+    section("Suspected label errors")
     try:
         card = load_card()
     except UserError as error:

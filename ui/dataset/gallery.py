@@ -26,7 +26,7 @@ from ui.charts import download_later
 from ui.choose import ALL, ask_for_source, ask_for_split
 from ui.dataset.overview import measures_of
 from ui.jobs import show_job
-from ui.page import escape_markdown
+from ui.page import escape_markdown, section
 
 PER_PAGE = 24
 SHOWN_SIDE = 150
@@ -197,7 +197,7 @@ def show_picture(inventory: Inventory, table: pd.DataFrame, row: int, card: Card
     if image is not None:
         left.image(shrink(image.pixels, PREVIEW_SIDE), alt=f"{class_name(item['label'])} image at full size")
     with right:
-        st.subheader(class_name(item["label"]), anchor=False)
+        section(class_name(item["label"]))
         st.text(path)
         facts = [f"Split {item['split']}, source {item['source']}"]
         if image is not None:
@@ -224,12 +224,12 @@ def show_neighbours(inventory: Inventory, table: pd.DataFrame, row: int) -> None
     measures = measures_of(inventory)
     if measures is not None:
         near = neighbours(measures, row)
-        st.subheader("Similar images", anchor=False)
+        section("Similar images")
         st.caption("By how many of 64 bits the perceptual hash differs: 0 to 6 is nearly the same image.")
     else:
         places = range(max(0, row - 3), min(len(table), row + 4))
         near = [(index, -1) for index in places if index != row]
-        st.subheader("Neighbors", anchor=False)
+        section("Neighbors")
         st.caption("In order of names. Run an audit to see similar images here.")
     with st.container(horizontal=True, gap="small"):
         for index, bits in near:

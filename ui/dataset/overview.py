@@ -30,7 +30,7 @@ from deepfake.types import class_name
 from deepfake.util.text import format_bytes
 from ui import choose
 from ui.charts import ask_for_format, chart, download
-from ui.page import escape_markdown
+from ui.page import escape_markdown, section
 
 
 def ask_for_data_set() -> Path | None:
@@ -126,11 +126,11 @@ def show(inventory: Inventory) -> None:
     counts = counts_table(table, by)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.subheader(f"Images by {by}", anchor=False)
+        section(f"Images by {by}")
         chart(counts_figure(counts, by), f"counts by {by}", f"Fake and real images of each {by}")
         show_counts(counts, by)
     with right:
-        st.subheader("Size of the files", anchor=False)
+        section("Size of the files")
         chart(bytes_figure(table), "file sizes", "How large the files of each class are")
         st.caption("Where the two curves differ, file size alone reveals the label.")
         sizes = sizes_table(table)
@@ -172,7 +172,7 @@ def show_counts(counts: pd.DataFrame, by: str) -> None:
 
 def show_grids(inventory: Inventory) -> None:
     """Nine pictures of each class, drawn at random."""
-    st.subheader("Sample images", anchor=False)
+    section("Sample images")
     draw = int(st.session_state.get("grid", 0))
     paths = inventory.index().paths()
     for column, (label, name) in zip(st.columns(2, gap="large"), ((1, "Fake"), (0, "Real")), strict=True):
@@ -218,7 +218,7 @@ def show_augmentations(inventory: Inventory) -> None:
     except ImageRefused as refusal:
         st.error(escape_markdown(refusal.message), icon=":material/error:")
         return
-    st.subheader("Eight augmented versions", anchor=False)
+    section("Eight augmented versions")
     st.caption(
         "A random crop, flipped half of the time; two in three are perturbed, some of the others "
         "recompressed."

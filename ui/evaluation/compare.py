@@ -25,7 +25,7 @@ from ui.charts import ask_for_format, chart, download
 from ui.evaluation.curves import show_curves
 from ui.evaluation.gallery import Images, first_page, show_pages
 from ui.evaluation.overview import loaded, version
-from ui.page import escape_markdown, set_value, show_tabs, start_value
+from ui.page import escape_markdown, section, set_value, show_tabs, start_value
 
 
 def show_differing(
@@ -37,7 +37,7 @@ def show_differing(
     """Who is right where, and the pictures."""
     table = comparison.prepared.differing(pair.a, pair.b, thresholds)
     counts = agreement_table(table, pair.a, pair.b)
-    st.subheader("Agreement", anchor=False)
+    section("Agreement")
     st.table(
         counts.rename(columns={"outcome": "Called", "images": "Images", "fake": "Fake", "real": "Real"})
         .map(lambda cell: f"{cell:,}" if isinstance(cell, int) else cell)
@@ -145,24 +145,25 @@ def ask_what(
         )
     there = list(shared.get(title, shared[first]))
     with right:
-        names = st.multiselect(
+        names = st.pills(
             "Detectors",
             there,
+            selection_mode="multi",
             default=there[:MAX_DETECTORS],
-            max_selections=MAX_DETECTORS,
             key="detectors",
             bind="query-params",
         )
-    if len(names) < 2:
-        st.info("Choose two detectors or more.", icon=":material/info:")
+    if not 2 <= len(names) <= MAX_DETECTORS:
+        few = f"Choose {MAX_DETECTORS} detectors at most."
+        st.info("Choose two detectors or more." if len(names) < 2 else few, icon=":material/info:")
         return None
     with right:
-        members = st.multiselect(
+        members = st.pills(
             "Ensemble of",
             names,
+            selection_mode="multi",
             key="members",
             bind="query-params",
-            placeholder="None: choose two or more",
             help="An ensemble combines several detectors. Each member's probability is turned into a "
             "logit (its log odds), the logits are averaged, and the mean is turned back into a probability.",
         )
@@ -244,14 +245,14 @@ def ask_for_pair(found: Comparison) -> PairComparison:
 def show_numbers(found: Comparison, pair: PairComparison) -> None:
     """Metrics side by side, differences with intervals, McNemar's test."""
     ask_for_format()
-    st.subheader("Side by side", anchor=False)
+    section("Side by side")
     st.table(text.side_by_side(found).set_index("Metric"), width="content")
     st.caption(
         f"{found.n:,} images ({found.n_fake:,} fake, {found.n_real:,} real); 95% intervals by stratified "
         f"bootstrap, {found.n_bootstrap:,} resamples. Accuracies at the thresholds above."
     )
     download("Metrics as CSV", text.metrics_table(found), "compared metrics")
-    st.subheader(f"{escape_markdown(pair.a)} minus {escape_markdown(pair.b)}", anchor=False)
+    section(f"{escape_markdown(pair.a)} minus {escape_markdown(pair.b)}")
     left, right = st.columns([3, 2], gap="large")
     with left:
         chart(

@@ -35,7 +35,7 @@ from deepfake.evaluation.text import mark_title, outcome_rows, rate_sentence
 from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold, expect, threshold_for
 from ui.charts import ask_for_format, download, download_later
 from ui.evaluation.gallery import BEFORE, SCORE, Images, chosen_mark, marked_chart, show_behind
-from ui.page import escape_markdown, set_value
+from ui.page import escape_markdown, section, set_value
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def stacked(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def show_panel(panel: Panel, title: str, mark: Mark | None) -> None:
-    st.subheader(panel.title, anchor=False)
+    section(panel.title)
     st.caption(panel.caption)
     if panel.figure is None:
         st.info("Too few errors of both kinds to draw a curve.")
@@ -225,7 +225,7 @@ def show_calibration(
     mark = chosen_mark()
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.subheader("Reliability", anchor=False)
+        section("Reliability")
         marked_chart(
             reliability_figure({"Before": before.reliability, "After, as used": after.reliability}),
             f"{evaluation.title} reliability",
@@ -237,7 +237,7 @@ def show_calibration(
         )
         download("Reliability as CSV", both, f"{evaluation.title} reliability")
     with right:
-        st.subheader("Before and after", anchor=False)
+        section("Before and after")
         show_quality(before, after, card)
         share = f"{100 * labels.mean():.0f}% of these images are fake."
         st.markdown(
@@ -306,7 +306,7 @@ def show_abstaining(
 ) -> pd.DataFrame:
     """Coverage against risk; gives its points."""
     table = coverage_risk(evaluation.table["label"], evaluation.table["p_fake"], metrics.threshold)
-    st.subheader("Accuracy when abstaining", anchor=False)
+    section("Accuracy when abstaining")
     st.caption(
         "If only the most certain images were decided and the rest called uncertain: the share of wrong "
         f"decisions. Certain means far from the threshold of {metrics.threshold:.3f}."
@@ -323,7 +323,7 @@ def show_abstaining(
 
 def show_operating_point(evaluation: LoadedEvaluation) -> None:
     """The operator names the false alarms and the share of fakes; the page names the threshold."""
-    st.subheader("How many false alarms are acceptable?", anchor=False)
+    section("How many false alarms are acceptable?")
     left, right = st.columns(2, gap="medium")
     alarms = left.number_input(
         "Max. real images called fake (%)", 0.0, 100.0, 1.0, 0.1, "%.2f", key="alarms",
@@ -342,7 +342,7 @@ def show_operating_point(evaluation: LoadedEvaluation) -> None:
     st.metric("Threshold", f"{threshold:.4f}", border=True, width="content")
     st.markdown(escape_markdown(rate_sentence(point, alarms / 100)))
     st.button("Use this threshold", key="use-threshold", on_click=set_value, args=("t", threshold))
-    st.subheader("Per 1,000 new images", anchor=False)
+    section("Per 1,000 new images")
     rows = outcome_rows(point)
     table = rows.drop(columns=["value", "low", "high"]).rename(columns={"95 % interval": "95% interval"})
     st.table(table.set_index("Outcome"), width="content")

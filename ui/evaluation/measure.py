@@ -14,7 +14,7 @@ from deepfake.plotting import file_stem
 from deepfake.util.jobs import Job, find_job, forget_job
 from ui import choose
 from ui.jobs import LEAVE, follow_job
-from ui.page import ask_for_detector, escape_markdown
+from ui.page import ask_for_detector, escape_markdown, main_button
 
 MAX_NAMED = 200  # unreadable pictures
 
@@ -50,9 +50,8 @@ def show_outcome(job: Job) -> None:
             f"in the detector's card.",
             icon=":material/check_circle:",
         )
-        st.button(
+        main_button(
             "Show the result",
-            type="primary",
             on_click=show_recorded,
             args=(request.detector, f"{request.name}, {RUN_HERE}"),
         )
@@ -100,7 +99,7 @@ def ask_and_start(cards: Mapping[str, Card], first: str) -> None:
         title = st.text_input("Evaluation name", data.root.name, max_chars=80, key=f"title-{data.root}")
     if choose.show_part(data, split, source) is None:
         return
-    if st.button("Evaluate", type="primary", icon=":material/play_arrow:"):
+    if main_button("Evaluate"):
         try:
             measure.start(
                 measure.EvaluationRequest(name, data.root, (title or "").strip(), split, source, perturbed)

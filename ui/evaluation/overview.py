@@ -16,7 +16,7 @@ from deepfake.evaluation.thresholds import RuleMetrics, SortedScores, ThresholdM
 from deepfake.types import OperatingPoint
 from ui.charts import ask_for_format, chart, download
 from ui.evaluation.gallery import open_cell, show_cell
-from ui.page import escape_markdown
+from ui.page import escape_markdown, section
 
 SHARES = ("precision", "recall", "f1")
 MAX_ROWS_SHOWN = 30
@@ -70,7 +70,7 @@ def show_verdict_rule(recorded: Recorded, rules: Mapping[OperatingPoint, RuleMet
     """What the verdicts on these images are, by the thresholds that every other page and command uses."""
     if not rules:  # an older card, and no scores
         return
-    st.subheader("Verdicts", anchor=False)
+    section("Verdicts")
     st.table(texts.rule_table(rules).set_index("Verdicts at"), width="content")
     st.caption(escape_markdown(f"In brackets: 95% intervals. {texts.RULE_MEANING}"))
     download("Verdicts as CSV", texts.rule_numbers(rules), f"{recorded.title} verdicts")
@@ -87,7 +87,7 @@ def show_overview(
         ask_for_format()
         show_confusion(metrics, recorded)
         show_cell(evaluation, recorded, metrics.threshold, detector)
-    st.subheader("Headline numbers", anchor=False)
+    section("Headline numbers")
     with st.spinner("Computing intervals"):
         low_fpr = evaluation.low_fpr if evaluation is not None else None
     table = texts.headline_table(recorded, low_fpr)
@@ -114,7 +114,7 @@ def show_overview(
     for note in recorded.notes:
         st.caption(escape_markdown(note))
     download("Headline numbers as CSV", table.drop(columns=["key"]), f"{recorded.title} headline")
-    st.subheader("Comparison with the baseline", anchor=False)
+    section("Comparison with the baseline")
     st.table(texts.starting_table(recorded).set_index("Computed as in the baseline"), width="content")
     st.caption(escape_markdown(texts.difference_sentence(recorded)))
     if recorded.command:
@@ -126,7 +126,7 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
     """The confusion matrix and the classification report, side by side."""
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("Confusion matrix", anchor=False)
+        section("Confusion matrix")
         chart(
             confusion_figure(metrics),
             f"{recorded.title} confusion matrix",
@@ -135,7 +135,7 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
         )
         st.caption("Counts, and shares of the true class.")
     with right:
-        st.subheader("Classification report", anchor=False)
+        section("Classification report")
         report = report_table(metrics)
         words = {
             "class": "Class",
@@ -188,7 +188,7 @@ def show_subsets(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> 
             continue
         good.append((recorded, evaluation.scores))
         subsets += evaluation.subsets
-    st.subheader("Performance by dataset", anchor=False)
+    section("Performance by dataset")
     st.caption(f"All evaluations recorded for this detector, as a forced choice at {metrics.threshold:.3f}.")
     ask_for_format()
     metric = st.segmented_control(
@@ -229,7 +229,7 @@ def show_subsets(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> 
 def show_gaps(good: Sequence[tuple[Recorded, SortedScores]], metrics: ThresholdMetrics) -> None:
     """How far the detector falls from easy pictures to hard ones."""
     found = gaps(good, metrics.threshold)
-    st.subheader("Gaps", anchor=False)
+    section("Gaps")
     if not found:
         st.caption(
             "To see how much accuracy drops, record the same dataset clean and with --perturbed, or both "

@@ -16,7 +16,7 @@ from deepfake.util.jobs import find_job
 from deepfake.util.text import format_duration
 from ui import choose
 from ui.jobs import LEAVE, follow_job
-from ui.page import escape_markdown
+from ui.page import escape_markdown, main_button, section
 
 MAX_IMAGES = 2000
 
@@ -64,8 +64,10 @@ def show_last_run() -> None:
 
 def show_form(names: list[str]) -> None:
     """What to measure: detectors, a data set of this server, and how many pictures of it."""
-    st.subheader("Measure", anchor=False)
-    models = st.multiselect("Detectors to measure", names, default=names[:1], key="measure-models")
+    section("Measure")
+    models = st.pills(
+        "Detectors to measure", names, selection_mode="multi", default=names[:1], key="measure-models"
+    )
     data = choose.ask_for_data(
         st.container(),
         "measure-data",
@@ -86,9 +88,7 @@ def show_form(names: list[str]) -> None:
     if part is None:
         return
     busy = measuring()
-    if st.button(
-        "Start", type="primary", icon=":material/play_arrow:", disabled=busy or not models, key="start-run"
-    ):
+    if main_button("Start", disabled=busy or not models, key="start-run"):
         begin(models, part, data_title(part, split, source), int(images))
     st.caption(
         "Use images that the detector was not trained on. Each image takes one to three seconds per detector "

@@ -29,7 +29,7 @@ from deepfake.robustness.text import (
     title_of,
 )
 from ui.charts import ask_for_format, chart, download
-from ui.page import escape_markdown
+from ui.page import escape_markdown, section
 
 EXAMPLE_WIDTH = 150
 AUC_MEANING = (
@@ -201,7 +201,7 @@ def show_curves(entries: Sequence[Entry], name: str, axis: str) -> None:
     for pair in (CURVES[:2], CURVES[2:]):
         for column, (metric, title, meaning, words) in zip(st.columns(2, gap="large"), pair, strict=True):
             with column:
-                st.subheader(title, anchor=False)
+                section(title)
                 st.caption(meaning)
                 drawn = ranked if metric == "roc_auc" else curves
                 if not drawn:
@@ -212,7 +212,7 @@ def show_curves(entries: Sequence[Entry], name: str, axis: str) -> None:
                     f"{metric.replace('_', ' ')} {name}",
                     f"{words} against strength: {title_of(name)}",
                 )
-    st.subheader("Mean scores", anchor=False)
+    section("Mean scores")
     st.caption(
         "Which way the scores drift. Where both lines rise, real images start to look fake; where both fall, "
         "fakes slip through."

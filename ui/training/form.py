@@ -29,7 +29,7 @@ from deepfake.training.recipe import RECIPES, Recipe, fitted
 from deepfake.util.jobs import ReportProgress, find_job, start_job
 from ui import choose
 from ui.jobs import follow_job
-from ui.page import escape_markdown
+from ui.page import escape_markdown, main_button
 from ui.training.estimate import show_estimate
 
 RECIPE_WORDS = {
@@ -157,10 +157,7 @@ def show_plan(
     steps = max(1, images // settings["batch_size"])
     st.caption(f"About {count(steps, 'step')} an epoch, {steps * settings['epochs']:,} in all.")
     show_measurement(folder, words)
-    st.button(
-        "Start training", icon=":material/play_arrow:", type="primary", key="start",
-        on_click=start, args=(name, folder, words),
-    )  # fmt: skip
+    main_button("Start training", key="start", on_click=start, args=(name, folder, words))
     owner = training_owner(runs.runs_folder())
     if owner:
         st.caption(f"{escape_markdown(str(owner.get('run')))} is training now; this run waits until it ends.")

@@ -17,7 +17,7 @@ from deepfake.runs.state import StateCode
 from deepfake.runs.table import run_settings
 from deepfake.util.process import log_tail
 from deepfake.util.text import plain_name
-from ui.page import escape_markdown
+from ui.page import escape_markdown, main_button
 from ui.training.curves import show_confusion, show_epoch_curves, show_machine, show_step_curves, show_strip
 from ui.training.settings import show_log, show_settings
 
@@ -41,8 +41,8 @@ def show_publish_button(run: Run, attempt: Callable[..., None]) -> None:
             sound = False
         if name in model_names():
             st.warning(f"There is a detector {escape_markdown(name)} already; it will be replaced.")
-        st.button(
-            "Publish", type="primary", key="publish", disabled=not sound,
+        main_button(
+            "Publish", key="publish", disabled=not sound,
             on_click=attempt, args=(runs.launch_publishing, run.name, name, description),
         )  # fmt: skip
 
@@ -164,10 +164,7 @@ def show_state(run: Run) -> None:
                     on_click=attempt, args=(runs.stop, run.name),
                 )  # fmt: skip
             if state.resumable:
-                st.button(
-                    "Resume", icon=":material/play_arrow:", type="primary", key="resume",
-                    on_click=attempt, args=(runs.resume, run.name),
-                )  # fmt: skip
+                main_button("Resume", key="resume", on_click=attempt, args=(runs.resume, run.name))
             if run.history.epochs and not state.active:
                 show_publish_button(run, attempt)
     show_publishing(run)

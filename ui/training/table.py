@@ -11,7 +11,7 @@ from deepfake.runs.figures import overlay_figure
 from deepfake.runs.runs import Run
 from deepfake.runs.table import differing_settings, runs_table
 from ui.charts import chart, download_later
-from ui.page import escape_markdown
+from ui.page import escape_markdown, main_button
 from ui.training.run import COMPLAINT, attempt
 
 TITLES = {
@@ -73,7 +73,7 @@ def show_one(run: Run) -> None:
             return
         with st.popover("Rename", icon=":material/edit:"):
             name = st.text_input("New name", run.name, max_chars=80, key=f"rename-{run.name}")
-            st.button("Rename", type="primary", on_click=rename, args=(run.name, name), key="rename")
+            main_button("Rename", on_click=rename, args=(run.name, name), key="rename")
         if st.button("Delete", icon=":material/delete:", key="delete"):
             ask_before_deleting(run.name)
 
@@ -96,7 +96,7 @@ def ask_before_deleting(name: str) -> None:
         f"Detectors published from it stay."
     )
     with st.container(horizontal=True):
-        if st.button("Delete", type="primary", key="delete-sure"):
+        if main_button("Delete", key="delete-sure"):
             attempt(runs.delete, name)
             st.rerun()
         if st.button("Keep the run", key="delete-not"):
