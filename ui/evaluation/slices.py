@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -14,8 +15,7 @@ from deepfake.evaluation.text import readable_title
 from deepfake.evaluation.thresholds import ThresholdMetrics
 from deepfake.util.text import format_percent
 from ui.charts import ask_for_format, chart, download
-from ui.evaluation.overview import MAX_ROWS_SHOWN, SUBSET_METRICS
-from ui.held_out import held_out_of
+from ui.evaluation.overview import MAX_ROWS_SHOWN, SUBSET_METRICS, version
 from ui.jobs import LEAVE, follow_job
 from ui.page import escape_markdown, section
 
@@ -26,6 +26,31 @@ if TYPE_CHECKING:
     from deepfake.slices.table import Slice
 
 EVERY, ONE = "All evaluations", "The one shown"
+
+
+def held_out_of(card: Card, evaluations: Sequence[Recorded]) -> tuple[HeldOut, list[Slice]]:
+    """A detector's held-out images with their facts, and their slices; read once for all visitors."""
+    from deepfake.slices.held_out import facts_path, kept_facts_path
+
+    def changed(recorded: Recorded) -> tuple[Any, ...]:
+        places = [facts_path(recorded)]
+        with contextlib.suppress(OSError):
+            places.append(kept_facts_path(recorded))
+        return (version(recorded), *(place.stat().st_mtime_ns for place in places if place.is_file()))
+
+    return _held_out(tuple(evaluations), tuple(changed(each) for each in evaluations), card.version)
+
+
+# Shared, not copied; never changed.
+@st.cache_resource(max_entries=12, show_spinner="Reading scores", hash_funcs={Recorded: repr})
+def _held_out(
+    evaluations: tuple[Recorded, ...], changed: tuple[Any, ...], card_version: str
+) -> tuple[HeldOut, list[Slice]]:
+    from deepfake.slices.held_out import held_out
+    from deepfake.slices.table import slices_of
+
+    held = held_out(evaluations)
+    return held, slices_of(held.table) if len(held) else []
 
 
 def show_slices(
