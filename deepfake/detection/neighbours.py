@@ -75,7 +75,8 @@ class NeighbourIndex:
     """Training pictures of one detector by their embeddings.
 
     Attributes:
-        vectors: (N, D) float16, each of length 1.
+        vectors: (N, D), each of length 1; float16 in the file, float32 once read, as to turn them for each
+            face would take longer than to compare them.
         labels: (N,) uint8, 1 Fake, 0 Real.
         sources, paths: N each.
         reference: (M,) float32 in rising order: ``OutlierScore.distance`` of validation pictures.
@@ -85,7 +86,7 @@ class NeighbourIndex:
         model_sha256: of the model file that made it.
     """
 
-    vectors: NDArray[np.float16]
+    vectors: NDArray[np.floating]
     labels: NDArray[np.uint8]
     sources: tuple[str, ...]
     paths: tuple[str, ...]
@@ -141,7 +142,7 @@ class NeighbourIndex:
         return kth_distance(self._similarities(embedding)) > self.max_distance
 
     def _similarities(self, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self.vectors.astype(np.float32) @ embedding
+        return np.asarray(self.vectors, np.float32) @ embedding
 
 
 def kth_distance(similarities: NDArray[np.float32]) -> float:
@@ -164,6 +165,7 @@ def write_index(index: NeighbourIndex, file: Path) -> None:
     words = asdict(index)
     words["scope"] = words.pop("max_distance")
     arrays = {name: words.pop(name) for name in ("vectors", "labels", "reference")}
+    arrays["vectors"] = arrays["vectors"].astype(np.float16)
     text = np.frombuffer(json.dumps(words).encode(), np.uint8)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, text=text, **arrays)
@@ -201,7 +203,7 @@ def _read(file: Path, _changed: int) -> NeighbourIndex:
     with np.load(file, allow_pickle=False) as stored:
         words = json.loads(stored["text"].tobytes())
         index = NeighbourIndex(
-            vectors=stored["vectors"].astype(np.float16, casting="same_kind"),
+            vectors=stored["vectors"].astype(np.float16, casting="same_kind").astype(np.float32),
             labels=stored["labels"],
             sources=tuple(map(str, words["sources"])),
             paths=tuple(map(str, words["paths"])),
