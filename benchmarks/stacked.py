@@ -51,7 +51,8 @@ def main() -> None:
     read, rows, view = read_features(look, cache, ["clean"], ["features", "sharpness"])
     table = look.table.iloc[rows].reset_index(drop=True)
     columns = pooled_columns(CLIP_B16, settings.blocks, settings.deviation)
-    second = head.head.logits(read["features"][:, columns]).astype(float)
+    features = read["features"][:, columns]
+    second, gate = head.head.logits(features).astype(float), head.head.gates(features).astype(float)
     detector = Detector(load_card(options.model))
     logits = FeatureCache(options.logits, {"detector": detector.card.name, "sha256": detector.card.sha256})
     main_member = main_logits(type(look)(look.root, table), view, detector, logits)
@@ -66,17 +67,24 @@ def main() -> None:
         own = source == kind
         if not (own & ~fake).any():
             own |= (source == options.against) & ~fake
-        scores = (second, main_member, stack.logits(main_member, second))
+        scores = (second, main_member, stack.logits(main_member, second, gate))
         cells = [f"{auc(s[own], fake[own]):.3f} ({interval(s[own], fake[own])})" for s in scores]
         sharp = auc(read["sharpness"][own], fake[own])
         print(
             f"| {kind} | {(own & fake).sum()} | {(own & ~fake).sum()} | {' | '.join(cells)} | {sharp:.2f} |"
         )
         kept.append(
-            Rows(main_member[own], second[own], fake[own], np.full(own.sum(), kind), np.ones(own.sum(), bool))
+            Rows(
+                main_member[own],
+                second[own],
+                fake[own],
+                np.full(own.sum(), kind),
+                np.ones(own.sum(), bool),
+                gate[own],
+            )
         )
     every = Rows(*(np.concatenate([getattr(part, name) for part in kept])
-                   for name in ("main", "second", "fake", "kind", "unseen")))  # fmt: skip
+                   for name in ("main", "second", "fake", "kind", "unseen", "gate")))  # fmt: skip
     print("\n| kind | decided | wrong of it | fakes wrong | real wrong | wrong of all |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for row in risk_table(stack, every):

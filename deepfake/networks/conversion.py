@@ -14,6 +14,7 @@ import tensorflow as tf
 from deepfake.errors import UserError
 from deepfake.images.pixels import InputSpec, scaled
 from deepfake.networks.architectures import fake_logit, last_dense
+from deepfake.networks.clip_vit import GATE
 from deepfake.networks.grad_cam import has_map, with_map
 from deepfake.networks.int8_served import with_int8_tables
 from deepfake.networks.scoring import compiled_reader
@@ -45,16 +46,17 @@ def served_file(network: Any, spec: InputSpec, *, int8: bool = False) -> bytes:
         ConversionError: code ``not_converted``, or ``not_alike`` where it does not give the same logits.
     """
     mapped = has_map(network)
-    both = keras.Model(network.inputs, [network.output, last_dense(network).input])
+    gates = [layer.output for layer in network.layers if layer.name == GATE]
+    both = keras.Model(network.inputs, [network.output, last_dense(network).input, *gates])
 
     def row(batch: Any) -> list[Any]:
-        pixels, heat = scaled(batch, spec), []
+        pixels = scaled(batch, spec)
         if mapped:
-            logits, features, *heat = with_map(network, pixels)
+            logits, features, *others = with_map(network, pixels)
         else:
-            output, features = both(pixels, training=False)
-            logits = fake_logit(output)
-        return [tf.concat([logits[:, None], tf.math.l2_normalize(features, axis=-1)], axis=1), *heat]
+            output, features, *others = both(pixels, training=False)
+            logits, others = fake_logit(output), [tf.reshape(gate, (-1,)) for gate in others]
+        return [tf.concat([logits[:, None], tf.math.l2_normalize(features, axis=-1)], axis=1), *others]
 
     signature = tf.TensorSpec((1, spec.size, spec.size, 3), tf.uint8)
     try:

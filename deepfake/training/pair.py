@@ -85,10 +85,12 @@ def pair(
     network: Any = read_network(run / "best.keras")
     served = served_file(network, spec, int8=True)
     share = stack.share * main.temperature  # the stack was fitted on calibrated logits
+    opinion = SecondOpinion(main.name, share, hashlib.sha256(served).hexdigest(), stack.alone)
     first, second = Detector(main), ServedNetwork(served, spec)
 
     def scorer(batch: Pixels) -> Any:
-        return first.scorer(batch) + share * second.logits(batch)
+        logits, _, gates = second.with_gates(batch)
+        return opinion.added(first.scorer(batch), logits, gates)
 
     say("Calibrating on validation images.")
     recipe = Recipe.from_dict(main.contents["recipe"])
@@ -117,7 +119,7 @@ def pair(
             "false_alarms": texts.false_alarms or main.false_alarms,
             "architecture": BESIDE.join((main.architecture, network.name)),
             "parameters": int(main.contents["parameters"] + network.count_params()),
-            "second": asdict(SecondOpinion(main.name, share, hashlib.sha256(served).hexdigest())),
+            "second": asdict(opinion),
             "second_network": {
                 "sha256": hashlib.sha256(content).hexdigest(),
                 "result": result,

@@ -6,11 +6,12 @@ import itertools
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from deepfake.detection.card import load_card
-from deepfake.images.pixels import InputSpec
+from deepfake.images.pixels import InputSpec, scaled
 from deepfake.networks.architectures import compact, resnet50
 from deepfake.networks.clip_vit import Shape, backbone, with_head
 from deepfake.networks.conversion import served_file
@@ -71,8 +72,17 @@ def test_a_network_without_feature_maps_has_no_map() -> None:
             tiny(shape), shape, blocks=(0,), deviation=True, kernel=kernel, bias=0.5, gate=gate
         )
         served = ServedNetwork(served_file(network, spec, int8=int8), spec)
-        assert not served.has_map
+        assert not served.has_map and served.has_gate == (gate is not None)
         assert np.allclose(served.logits(images), compiled_reader(network, spec)(images)[0], atol=0.02)
+        logits, embeddings, gates = served.with_gates(images)
+        assert np.allclose(logits, served.logits(images)) and np.allclose(
+            np.linalg.norm(embeddings, axis=1), 1, atol=1e-5
+        )
+        if gate is None:
+            assert (gates == 1).all()
+        else:
+            opened = keras.Model(network.input, network.get_layer("gate").output)
+            assert np.allclose(gates, opened(scaled(images, spec))[:, 0], atol=0.02) and (gates < 1).all()
 
 
 def test_dense_tables_are_multiplied_as_int8() -> None:

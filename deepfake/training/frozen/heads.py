@@ -52,8 +52,13 @@ class GatedHead:
 
     def logits(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """(N, D) features -> (N,) logits of Fake, near 0 on the kind that is not its own."""
-        logits = self.head.logits(features)
-        return logits if self.gate is None else logits * scipy.special.expit(self.gate.logits(features))
+        return self.head.logits(features) * self.gates(features)
+
+    def gates(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(N, D) features -> (N,) how much the head has its say, in [0, 1]."""
+        if self.gate is None:
+            return np.ones(len(features), np.float32)
+        return scipy.special.expit(self.gate.logits(features))
 
 
 def fit_gated(

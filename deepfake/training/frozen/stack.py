@@ -1,6 +1,7 @@
 """Two detectors, one answer: their logits added up, and when the sum is too small to decide.
 
-    logit = scale * (main + share * second) + bias
+    logit = scale * (main + share * second) + bias,    where the second one has its say
+    logit = scale * alone * main + bias,               where it has none; alone is 1 / scale
 
 The second one knows kinds of fakes that the main one does not, and is worse at those that it does: so it gets
 a share, no more than leaves the main one's own kind as it was. An image is undecided where the sum is small;
@@ -31,6 +32,8 @@ SHARES = tuple(np.round(np.arange(0, 2.01, 0.1), 2).tolist())
 """Shares of the second member that are tried, in standard deviations of each member's logits."""
 NEAR = 0.01
 """How far above the least log loss on unseen kinds a share may lie: known kinds want a small one."""
+MOST_ALONE = 4.0
+"""The main logit, where it stands alone, is multiplied by no more."""
 KEPT = 0.01
 """How much of its accuracy on its own kind the main member may lose."""
 
@@ -51,6 +54,7 @@ class Stack:
         bias: added.
         margin: below this distance from 0 the stacked logit decides nothing.
         fake_from: nor between ``margin`` and this, where it is higher.
+        alone: what the main logit is multiplied by where the second one has no say.
         fitted: what it was fitted on, for people.
     """
 
@@ -59,14 +63,15 @@ class Stack:
     bias: float = 0.0
     margin: float = 0.0
     fake_from: float = 0.0
+    alone: float = 1.0
     fitted: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        numbers = (self.share, self.scale, self.bias, self.margin, self.fake_from)
+        numbers = (self.share, self.scale, self.bias, self.margin, self.fake_from, self.alone)
         if (
             not np.isfinite(numbers).all()
             or self.scale <= 0
-            or min(self.share, self.margin, self.fake_from) < 0
+            or min(self.share, self.margin, self.fake_from, self.alone) < 0
         ):
             raise StackError(
                 "bad_stack",
@@ -74,18 +79,19 @@ class Stack:
                 f"Received: {', '.join(map(str, numbers))}.",
             )
 
-    def logits(self, main: ArrayLike, second: ArrayLike) -> Floats:
+    def logits(self, main: ArrayLike, second: ArrayLike, gate: ArrayLike = 1.0) -> Floats:
         """Logits of Fake of images, from those of the members; NaN where one is NaN.
 
         Args:
             main, second: (N,) of the members.
+            gate: (N,) how much the second one has its say, in [0, 1]; its logit is that much smaller already.
         """
         first, other = _pair(main, second)
-        return self.scale * (first + self.share * other) + self.bias
+        return self.scale * (_alone(first, gate, self.alone) + self.share * other) + self.bias
 
-    def decided(self, main: ArrayLike, second: ArrayLike) -> NDArray[np.bool_]:
+    def decided(self, main: ArrayLike, second: ArrayLike, gate: ArrayLike = 1.0) -> NDArray[np.bool_]:
         """Whether the stack calls an image Fake or Real at all; never where a logit is NaN."""
-        logits = self.logits(main, second)
+        logits = self.logits(main, second, gate)
         return (logits <= -self.margin) | (logits >= max(self.margin, self.fake_from))
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,6 +135,7 @@ class Rows:
         fake: (N,) whether the image is.
         kind: (N,) names; each counts alike, half of it each class.
         unseen: (N,) whether neither member was shown the kind: what the stack is fitted on.
+        gate: (N,) how much the second one has its say, or 1 everywhere.
     """
 
     main: Floats
@@ -136,13 +143,17 @@ class Rows:
     fake: NDArray[np.bool_]
     kind: NDArray[np.str_]
     unseen: NDArray[np.bool_]
+    gate: Floats = field(default_factory=lambda: np.ones(()))
 
     def __len__(self) -> int:
         return len(self.fake)
 
     def where(self, rows: NDArray[np.bool_]) -> Rows:
         """Some of the rows."""
-        return Rows(self.main[rows], self.second[rows], self.fake[rows], self.kind[rows], self.unseen[rows])
+        gate = np.broadcast_to(self.gate, self.main.shape)[rows]
+        return Rows(
+            self.main[rows], self.second[rows], self.fake[rows], self.kind[rows], self.unseen[rows], gate
+        )
 
     def weights(self) -> Floats:
         """(N,) how much each image counts: 1 in all, kinds alike, half of a kind each class it has."""
@@ -181,20 +192,33 @@ def fit_stack(rows: Rows, kept: Rows, *, shares: Sequence[float] = SHARES, loss:
     before = best_accuracy(kept.main, kept.fake)
     tried, fitting = [], []
     for share in shares:
-        scale, bias, log_loss = fit_scale(unseen.main + share * ratio * unseen.second, unseen.fake, weights)
-        accuracy = best_accuracy(kept.main + share * ratio * kept.second, kept.fake)
+        scale, bias, log_loss = _fitted(unseen, share * ratio, 1.0, weights)
+        alone = min(1 / scale, MOST_ALONE)  # once is enough: on unseen images the second has its say
+        scale, bias, log_loss = _fitted(unseen, share * ratio, alone, weights)
+        accuracy = best_accuracy(_alone(kept.main, kept.gate, alone) + share * ratio * kept.second, kept.fake)
         fits = accuracy >= before - loss
         tried.append({"share": share, "log_loss": log_loss, "kept_accuracy": accuracy, "fits": bool(fits)})
         if fits:
-            fitting.append((share, log_loss, scale, bias))
+            fitting.append((share, log_loss, scale, bias, alone))
     if not fitting:
         raise StackError("no_share", "No share that was tried keeps the main detector's own kind.")
     least = min(log_loss for _, log_loss, *_ in fitting)
-    share, _, scale, bias = min(row for row in fitting if row[1] <= least + NEAR)
+    share, _, scale, bias, alone = min(row for row in fitting if row[1] <= least + NEAR)
     return Stack(
-        share=share * ratio, scale=scale, bias=bias,
+        share=share * ratio, scale=scale, bias=bias, alone=alone,
         fitted={"ratio": ratio, "kept_accuracy_before": before, "tried": tried},
     )  # fmt: skip
+
+
+def _fitted(rows: Rows, share: float, alone: float, weights: Floats) -> tuple[float, float, float]:
+    """``fit_scale`` of the sum."""
+    return fit_scale(_alone(rows.main, rows.gate, alone) + share * rows.second, rows.fake, weights)
+
+
+def _alone(main: Floats, gate: ArrayLike, alone: float) -> Floats:
+    """The main logit, so much larger as it stands alone."""
+    said = np.asarray(gate, np.float64)
+    return main * (said + (1 - said) * alone)
 
 
 def fit_scale(logits: ArrayLike, fake: ArrayLike, weights: ArrayLike) -> tuple[float, float, float]:
@@ -261,7 +285,7 @@ def fit_band(
     """
     unseen = rows.where(rows.unseen)
     weights = unseen.weights()
-    logits = stack.logits(unseen.main, unseen.second)
+    logits = stack.logits(unseen.main, unseen.second, unseen.gate)
     missed = ((logits >= 0) != unseen.fake).astype(float)
     photos = ~unseen.fake
     fake_from = max(_exceeded_by(false_alarms, logits[photos], weights[photos]), 0.0)
@@ -300,8 +324,8 @@ def risk_table(stack: Stack, rows: Rows) -> list[dict[str, Any]]:
 
 def _risk(kind: str | None, stack: Stack, rows: Rows) -> dict[str, Any]:
     weights = rows.weights()
-    decided = stack.decided(rows.main, rows.second)
-    missed = (stack.logits(rows.main, rows.second) >= 0) != rows.fake
+    decided = stack.decided(rows.main, rows.second, rows.gate)
+    missed = (stack.logits(rows.main, rows.second, rows.gate) >= 0) != rows.fake
 
     def share(of: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
         total = weights[among].sum()
@@ -331,7 +355,7 @@ def coverage_curve(
         rows: kinds count alike.
         parts: of all, to be decided.
     """
-    logits, weights = stack.logits(rows.main, rows.second), rows.weights()
+    logits, weights = stack.logits(rows.main, rows.second, rows.gate), rows.weights()
     order = np.argsort(-np.abs(logits), kind="stable")
     missed = (((logits >= 0) != rows.fake) * weights)[order]
     covered = np.cumsum(weights[order])

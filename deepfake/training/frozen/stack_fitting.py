@@ -116,31 +116,38 @@ def judge(
     groups = [[name for name in names if name in together]] if together else []
     groups = [group for group in [*groups, *([name] for name in names if name not in together)] if group]
     features = read["features"][:, pooled_columns(shape, settings.blocks, settings.deviation)]
-    second, kind = np.full(len(table), np.nan), source.astype(object)
+    second, gate, kind = np.full(len(table), np.nan), np.ones(len(table)), source.astype(object)
 
-    def head_without(out: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def head_without(out: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         shown = train & ~out
-        return fit_gated(
+        head = fit_gated(
             features[shown], fake[shown], source[shown], penalty=settings.penalty,
             shares=dict(settings.shares or {}) or None, gate=settings.gate,
-        ).logits(features)  # fmt: skip
+        )  # fmt: skip
+        return head.logits(features), head.gates(features)
 
     hashes = np.array(data.hashes())[rows]
     owner = _owners(groups, source, generator, hashes, unseen & ~fake)
     for index, group in enumerate(groups):
         fakes, real = fake & np.isin(generator, group), owner == index
-        scores = head_without(fakes | real)
-        second[fakes | real] = scores[fakes | real]
+        scores, gates = head_without(fakes | real)
+        second[fakes | real], gate[fakes | real] = scores[fakes | real], gates[fakes | real]
         kind[fakes] = generator[fakes]
         kind[real] = [group[int(name_draw(f"kind {sha}") * len(group))] for sha in hashes[real]]
         say(f"Without {', '.join(group)}: {fakes.sum()} views of fakes, {real.sum()} of photos.")
     usual = ~train & ~unseen
-    second[usual] = head_without(np.zeros(len(table), bool))[usual]
+    scores, gates = head_without(np.zeros(len(table), bool))
+    second[usual], gate[usual] = scores[usual], gates[usual]
     chosen = np.isfinite(second)
     part = DatasetIndex(data.root, table[chosen].reset_index(drop=True))
     main = main_logits(part, view[chosen], detector, logits)
     judged = Rows(
-        main, second[chosen], fake[chosen], np.array(kind[chosen].tolist()), (unseen & chosen)[chosen]
+        main,
+        second[chosen],
+        fake[chosen],
+        np.array(kind[chosen].tolist()),
+        (unseen & chosen)[chosen],
+        gate[chosen],
     )
     return Judged(judged, view[chosen], read["sharpness"][chosen])
 

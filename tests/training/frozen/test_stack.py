@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,21 @@ def test_the_sum_is_what_it_says() -> None:
     assert Stack(share=0.0).logits([0.3, -0.2], [9.0, 9.0]).tolist() == [0.3, -0.2]
 
 
+def test_where_the_second_has_no_say_the_first_stands_as_it_was() -> None:
+    rows, kept = drawn(1.0, 3.0), drawn(4.0, 1.0, ("own",), unseen=False, seed=1)
+    silent = replace(kept, second=np.zeros(len(kept)), gate=np.zeros(len(kept)))
+    stack = fit_stack(rows, silent)
+    assert stack.share > 0.5 and stack.alone == pytest.approx(1 / stack.scale)
+    assert np.allclose(stack.logits(silent.main, silent.second, silent.gate), silent.main + stack.bias)
+    half = stack.logits([2.0], [1.0], [0.5])
+    assert half[0] == pytest.approx(
+        stack.scale * (2.0 * (0.5 + 0.5 * stack.alone) + stack.share) + stack.bias
+    )
+    assert (
+        np.allclose(silent.where(silent.fake).gate, 0) and len(rows.where(rows.fake).gate) == rows.fake.sum()
+    )
+
+
 def test_nothing_is_decided_near_zero() -> None:
     stack = Stack(share=0.1, margin=1.0)
     main, second = [3.0, 0.5, -2.0, -2.0, float("nan")], [1.0, 1.0, 0.3, 0.6, 1.0]
@@ -75,7 +91,7 @@ def test_members_that_judge_different_images_are_refused() -> None:
 
 
 def test_a_stack_is_the_same_after_its_file(tmp_path: Path) -> None:
-    for stack in (Stack(0.2, 1.5, -0.1, 0.7, 0.9, {"kinds": ["gan"]}), Stack(0.2)):
+    for stack in (Stack(0.2, 1.5, -0.1, 0.7, 0.9, 1.6, {"kinds": ["gan"]}), Stack(0.2)):
         file = tmp_path / "stack.json"
         file.write_text(json.dumps(stack.to_dict(), allow_nan=False), encoding="utf-8")
         assert Stack.read(file) == stack

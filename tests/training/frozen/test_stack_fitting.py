@@ -189,7 +189,9 @@ def test_a_head_does_not_see_what_it_is_asked_about(
 
     def noted(values: np.ndarray, fake: np.ndarray, *rest: Any, **settings: Any) -> Any:
         shown.append((len(fake), int(fake.sum())))
-        return SimpleNamespace(logits=lambda table: table[:, 0].astype(np.float32))
+        return SimpleNamespace(
+            logits=lambda table: table[:, 0].astype(np.float32), gates=lambda table: np.ones(len(table))
+        )
 
     monkeypatch.setattr(stack_fitting, "fit_gated", noted)
     judged(known, together=["gan", "gan2"])
