@@ -75,7 +75,8 @@ def _kinds(options: argparse.Namespace) -> int:
 
 def print_kinds(entry: Mapping[str, Any]) -> None:
     """What was measured, as Markdown."""
-    say(f"A kind is named from a probability of {entry['cannot_tell_below']:.2f}.")
+    named = ", ".join(f"{name} from {value:.2f}" for name, value in entry["named_from"].items())
+    say(f"Named by probability: {named}; no other kind.")
     for view, table in entry["held_out"].items():
         say(f"\nHeld-out images, {view}\n")
         _print_rows([(kind, called) for kind, called in table.items()])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,13 +34,13 @@ class KindHead:
         kernel: (D, K) float16.
         bias: (K,) float32.
         names: of the K kinds.
-        cannot_tell_below: where the likeliest kind is less probable than this, none is named, 0..1.
+        named_from: by kind, how probable it must be to be named, 0..1; one that is not there is never named.
     """
 
     kernel: NDArray[np.float16]
     bias: NDArray[np.float32]
     names: tuple[FakeKind, ...]
-    cannot_tell_below: float
+    named_from: Mapping[str, float]
 
     def probabilities(self, embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
         """(N, D) embeddings of length 1 -> (N, K), each row adding up to 1."""
@@ -55,7 +56,8 @@ class KindHead:
         return [self._named(int(index), float(row[index])) for index, row in zip(best, shares, strict=True)]
 
     def _named(self, index: int, probability: float) -> Kind:
-        return Kind(self.names[index] if probability >= self.cannot_tell_below else None, probability)
+        name = self.names[index]
+        return Kind(name if probability >= self.named_from.get(name, math.inf) else None, probability)
 
 
 def kinds_bytes(head: KindHead) -> bytes:
@@ -77,7 +79,7 @@ def load_kinds(card: Card) -> KindHead | None:
     given = card.contents.get("kinds")
     if given is None or card.second is None:
         return None
-    sha256, network, threshold = _of_card(card, given)
+    sha256, network, named_from = _of_card(card, given)
     again = f"Run 'python -m deepfake kinds DATA FEATURES --model {card.name}' again."
     if network != card.second.served_sha256:
         logger.warning("The kinds of fakes of '%s' are of another second network. %s", card.name, again)
@@ -93,17 +95,17 @@ def load_kinds(card: Card) -> KindHead | None:
             raise ValueError(f"kernel {kernel.shape}, bias {bias.shape}, names {names}")
     except Exception as error:  # a damaged zip or array raises a dozen types
         raise ModelError("unreadable", f"{path} cannot be used ({error}). {again}") from error
-    return KindHead(kernel, bias, names, threshold)
+    return KindHead(kernel, bias, names, named_from)
 
 
-def _of_card(card: Card, given: Any) -> tuple[str, str, float]:
-    """SHA-256 of the file, of the network it was fitted on, and the threshold."""
+def _of_card(card: Card, given: Any) -> tuple[str, str, dict[str, float]]:
+    """SHA-256 of the file, of the network it was fitted on, and the thresholds."""
     try:
-        threshold = float(given["cannot_tell_below"])
-        if not math.isfinite(threshold):
-            raise ValueError(threshold)
-        return str(given["sha256"]), str(given["network_sha256"]), threshold
-    except (KeyError, TypeError, ValueError) as error:
+        named_from = {str(name): float(value) for name, value in given["named_from"].items()}
+        if not all(map(math.isfinite, named_from.values())):
+            raise ValueError(named_from)
+        return str(given["sha256"]), str(given["network_sha256"]), named_from
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             "bad_card",
             f"The card of the detector '{card.name}' has kinds that cannot be read ({error!r}). Restore "

@@ -22,13 +22,13 @@ class KindsMeasured:
     """What ``training.frozen.kinds`` measured.
 
     Attributes:
-        cannot_tell_below: no kind is named that is less probable, 0..1.
+        named_from: by kind, how probable it must be to be named, 0..1; the others are never named.
         tables: confusion matrices, a row each kind there is and a column each of ``CALLED``, counts of views;
             by the view of held-out images, ``clean`` and ``mixed``, and ``left_out``.
         families: left-out families of generators: columns kind, generators, n and each of ``CALLED``.
     """
 
-    cannot_tell_below: float
+    named_from: dict[str, float]
     tables: dict[str, pd.DataFrame]
     families: pd.DataFrame
 
@@ -50,7 +50,9 @@ def read_kinds(card: Card) -> KindsMeasured | None:
             for row in given["left_out_families"]
         ]
         families = pd.DataFrame(rows, columns=["kind", "generators", "n", *CALLED])
-        return KindsMeasured(float(given["cannot_tell_below"]), tables, families)
+        return KindsMeasured(
+            {str(name): float(value) for name, value in given["named_from"].items()}, tables, families
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EvaluationError(
             "bad_kinds",

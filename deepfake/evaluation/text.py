@@ -562,6 +562,13 @@ def kinds_sentence(counts: NamedRightly, view: str) -> str:
     )
 
 
+def named_sentence(named_from: Mapping[str, float]) -> str:
+    """From which probability which kind is named."""
+    words: Mapping[str, str] = KIND_WORDS
+    named = ", ".join(f"{words[name]} from {value:.0%}" for name, value in named_from.items())
+    return f"Named: {named}; no other kind, because too few of those so called were right."
+
+
 def families_sentence(families: pd.DataFrame) -> str:
     """What the fakes of left-out generators are mostly called, kind by kind.
 

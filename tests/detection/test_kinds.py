@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,10 @@ from tests.support.images import noise_image
 from tests.support.kinds import drawn_kinds
 
 HEAD = KindHead(
-    np.array([[4, 0, 0], [0, 4, 0]], np.float16), np.zeros(3, np.float32), ("gan", "swap", "photo"), 0.6
+    np.array([[4, 0, 0], [0, 4, 0]], np.float16),
+    np.zeros(3, np.float32),
+    ("gan", "swap", "photo"),
+    {"gan": 0.6, "swap": 0.6, "photo": 0.6},
 )
 CUTS = Thresholds(balanced=0.5, few_false_alarms=0.9, uncertain_low=0.4, uncertain_high=0.6)
 FACE = FaceVerdict((0, 0, 100, 100), (0, 0, 100, 100), 0.9, "uncertain", 0.99)
@@ -49,7 +53,7 @@ def with_kinds(card: Card, **changes: object) -> Card:
 def test_what_is_written_is_read(card: Card) -> None:
     head = load_kinds(card)
     assert head is not None
-    assert (head.names, head.cannot_tell_below) == (HEAD.names, 0.6)
+    assert (head.names, head.named_from) == (HEAD.names, HEAD.named_from)
     assert np.array_equal(head.kernel, HEAD.kernel)
     few = np.array([[1, 0], [0.1, 0.1]], np.float32)
     shares = np.exp([4, 0, 0]) / np.exp([4, 0, 0]).sum()
@@ -57,6 +61,8 @@ def test_what_is_written_is_read(card: Card) -> None:
     named, unnamed = head.kinds_of(few)
     assert named == Kind("gan", pytest.approx(shares[0]))
     assert unnamed.name is None
+    never = replace(head, named_from={"swap": 0.1}).kinds_of(few)[0]
+    assert never == Kind(None, named.probability), "a kind without a threshold is never named"
 
 
 @pytest.mark.parametrize("damage", ["other", "gone"])
@@ -76,9 +82,9 @@ def test_a_file_that_is_no_head_is_refused(card: Card) -> None:
         with pytest.raises(ModelError) as caught:
             load_kinds(with_kinds(card, sha256=hashlib.sha256(content).hexdigest()))
         assert caught.value.code == "unreadable"
-    for bad in (float("nan"), None, "x"):
+    for bad in ({"gan": float("nan")}, None, {"gan": "x"}):
         with pytest.raises(ModelError) as caught:
-            load_kinds(with_kinds(card, cannot_tell_below=bad))
+            load_kinds(with_kinds(card, named_from=bad))
         assert caught.value.code == "bad_card"
 
 
@@ -98,7 +104,9 @@ def test_the_second_networks_embedding_tells_the_kind(
     before, _, notes = detector.score_crops(crops)
     assert notes == [] or all(note.kind is None for note in notes)
     vectors = np.array([[1, 0], [0, 1]], np.float32)
-    monkeypatch.setattr(detector, "_second", lambda batch: (np.zeros(len(batch), np.float32), vectors))
+    nothing = np.zeros(len(crops), np.float32)
+    second = SimpleNamespace(with_gates=lambda batch: (nothing, vectors, nothing + 1))
+    monkeypatch.setattr(detector, "_second", second)
     monkeypatch.setattr(detector, "_kinds", HEAD)
     monkeypatch.setattr(detector, "card", replace(detector.card, second=SecondOpinion("tiny", 0.5, "")))
     after, _, notes = detector.score_crops(crops)

@@ -46,7 +46,7 @@ def drawn_kinds(**changes: Any) -> dict[str, Any]:
     entry = {
         "sha256": "0" * 64,
         "network_sha256": "of the second",
-        "cannot_tell_below": 0.6,
+        "named_from": {"gan": 0.6, "swap": 0.6, "photo": 0.6},
         "held_out": {"clean": table, "mixed": table},
         "left_out": table,
         "left_out_families": families,

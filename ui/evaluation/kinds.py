@@ -7,7 +7,13 @@ import streamlit as st
 from deepfake.detection.card import Card
 from deepfake.detection.text import KIND_WORDS
 from deepfake.errors import UserError
-from deepfake.evaluation.text import KINDS_CAUTION, KINDS_VIEWS, families_sentence, kinds_sentence
+from deepfake.evaluation.text import (
+    KINDS_CAUTION,
+    KINDS_VIEWS,
+    families_sentence,
+    kinds_sentence,
+    named_sentence,
+)
 from ui.charts import ask_for_format, chart, download
 from ui.page import escape_markdown, section
 
@@ -38,7 +44,7 @@ def show_kinds(card: Card) -> None:
         f"kinds {view}",
         f"What images of each kind are called. {kinds_sentence(named_rightly(matrix), view)}",
     )
-    st.caption(escape_markdown(f"{KINDS_CAUTION} A kind is named from {kinds.cannot_tell_below:.0%}."))
+    st.caption(escape_markdown(f"{KINDS_CAUTION} {named_sentence(kinds.named_from)}"))
     download("Kinds as CSV", matrix.rename_axis("kind").reset_index(), f"kinds {view}")
     section("Generators that were left out")
     st.markdown(escape_markdown(families_sentence(kinds.families)))

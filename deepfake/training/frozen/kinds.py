@@ -2,7 +2,7 @@
 
 The head is a multinomial logistic regression on the features of the second network, brought to length 1 as
 they are served. Each kind counts the same, and each generator of a kind: its probabilities are those of a
-world where all kinds are equally common. Below which probability none is named is chosen on families of
+world where all kinds are equally common. From which probability each is named is chosen on families of
 generators that the head was fitted without, for few fakes that a person brings are by one of these programs.
 """
 
@@ -53,7 +53,9 @@ FAMILIES: Mapping[FakeKind, tuple[tuple[str, ...], ...]] = {
 """Generators of ``models/faces.toml`` by kind; those of one family share a program or clips, and are left out
 together. ``real-or-ai`` does not say what made it, so it stands in none."""
 RIGHT = 0.8
-"""Of the fakes of left-out families whose kind is named, at least this share is named rightly."""
+"""Of the fakes of left-out families that are called by a kind's name, at least this share is of it."""
+LEAST = 0.4
+"""No kind is named that is less probable, however often it would be right."""
 MOST = 40
 """Views of each generator that are measured: one with many must not be all that is measured."""
 EACH = 100
@@ -61,9 +63,10 @@ EACH = 100
 COMPONENTS, COMPONENT_ROWS = 256, 2000
 """Principal components that the regression sees in place of 3,072 numbers, and of how many views they are: a
 family left out then costs seconds."""
-PENALTY = 0.01
+PENALTY = 0.001
 """The ``C`` of scikit-learn, on components of variance 1."""
-_LEAST_NAMED = 0.02
+_LEAST_NAMED = 0.005
+"""Of all left-out fakes, below which a kind's share is too few to tell."""
 VIEWS = ("clean", "mixed")
 Say = Callable[[str], None]
 
@@ -167,7 +170,7 @@ def even_weights(samples: Samples) -> NDArray[np.float64]:
 
 
 def fit_head(samples: Samples, *, penalty: float = PENALTY) -> KindHead:
-    """The head on some views, which names a kind however unlikely.
+    """The head on some views, which names no kind yet.
 
     Args:
         samples: of at least two kinds.
@@ -187,7 +190,7 @@ def fit_head(samples: Samples, *, penalty: float = PENALTY) -> KindHead:
     small = kernel.astype(np.float16)
     # What rounding takes from the middle of the features goes into the bias.
     bias = offset - components.mean_ @ small.astype(np.float64)
-    return KindHead(small, bias.astype(np.float32), tuple(regression.classes_.tolist()), 0.0)
+    return KindHead(small, bias.astype(np.float32), tuple(regression.classes_.tolist()), {})
 
 
 def _regression(samples: Samples, penalty: float) -> Any:
@@ -218,7 +221,10 @@ def _regression(samples: Samples, penalty: float) -> Any:
 
 
 def confusion(
-    samples: Samples, probabilities: NDArray[np.float64], names: Sequence[str], cannot_tell_below: float
+    samples: Samples,
+    probabilities: NDArray[np.float64],
+    names: Sequence[str],
+    named_from: Mapping[str, float],
 ) -> dict[str, dict[str, int]]:
     """How many views of each kind are called what, ``CANNOT_TELL`` among it.
 
@@ -226,10 +232,11 @@ def confusion(
         samples: N views.
         probabilities: (N, K).
         names: of the K kinds.
-        cannot_tell_below: as of ``KindHead``.
+        named_from: as of ``KindHead``.
     """
     called = np.array(names)[probabilities.argmax(axis=1)].astype(object)
-    called[probabilities.max(axis=1) < cannot_tell_below] = CANNOT_TELL
+    needed = np.array([named_from.get(name, np.inf) for name in called])
+    called[probabilities.max(axis=1) < needed] = CANNOT_TELL
     columns = [*FAKE_KINDS, CANNOT_TELL]
     return {
         kind: {column: int((called[samples.kind == kind] == column).sum()) for column in columns}
@@ -302,13 +309,15 @@ def leave_families_out(samples: Samples, *, penalty: float = PENALTY, say: Say =
     return LeftOut(samples.where(chosen), number[chosen], probabilities[chosen], names)
 
 
-def choose_threshold(left_out: LeftOut, right: float = RIGHT) -> float:
-    """The lowest probability from which kinds of left-out fakes are named rightly often enough.
+def choose_thresholds(left_out: LeftOut, right: float = RIGHT) -> dict[str, float]:
+    """By kind, the lowest probability from which left-out fakes that are called so are so often enough.
 
-    Families count the same. Photos are not asked: what is called real is not shown a kind.
+    Families count the same. A kind for which there is none is left out, and never named. Photos are not
+    asked, so that ``photo`` is never named: beside a verdict of fake or uncertain that would mostly be a fake
+    of a kind that the head does not know.
 
     Raises:
-        KindsError: code ``cannot_be_told``.
+        KindsError: code ``cannot_be_told``: no kind is left.
     """
     fakes = left_out.family >= 0
     best = left_out.probabilities[fakes].max(axis=1)
@@ -316,24 +325,29 @@ def choose_threshold(left_out: LeftOut, right: float = RIGHT) -> float:
     correct, family = named == left_out.samples.kind[fakes], left_out.family[fakes]
     weights = 1.0 / np.bincount(family)[family]
     weights /= weights.sum()
-    for threshold in np.arange(0.30, 0.996, 0.01).round(2):
-        shown = weights * (best >= threshold)
-        if shown.sum() >= _LEAST_NAMED and shown @ correct >= right * shown.sum():
-            return float(threshold)
-    raise KindsError(
-        "cannot_be_told",
-        f"At no threshold are {right:.0%} of the kinds right that are named of fakes by unseen generators, "
-        "so nothing is written.",
-    )
+    chosen: dict[str, float] = {}
+    for name in left_out.names:
+        for threshold in np.arange(LEAST, 0.996, 0.01).round(2):
+            shown = weights * ((named == name) & (best >= threshold))
+            if shown.sum() >= _LEAST_NAMED and shown @ correct >= right * shown.sum():
+                chosen[name] = float(threshold)
+                break
+    if not chosen:
+        raise KindsError(
+            "cannot_be_told",
+            f"Of no kind are {right:.0%} right of the fakes by unseen generators that are called so, "
+            "so nothing is written.",
+        )
+    return chosen
 
 
-def family_rows(left_out: LeftOut, cannot_tell_below: float) -> list[dict[str, Any]]:
+def family_rows(left_out: LeftOut, named_from: Mapping[str, float]) -> list[dict[str, Any]]:
     """What each left-out family is called: ``generators``, ``kind``, ``n`` and ``called`` by kind."""
     rows = []
     for number in np.unique(left_out.family[left_out.family >= 0]):
         mine = np.flatnonzero(left_out.family == number)
         samples = left_out.samples.where(mine)
-        table = confusion(samples, left_out.probabilities[mine], left_out.names, cannot_tell_below)
+        table = confusion(samples, left_out.probabilities[mine], left_out.names, named_from)
         kind = str(samples.kind[0])
         generators = np.unique(samples.generator).tolist()
         rows.append({"generators": generators, "kind": kind, "n": len(mine), "called": table[kind]})
@@ -351,25 +365,25 @@ def fit_kinds(
         say: takes lines for the person who waits.
 
     Raises:
-        KindsError: as ``fit_head`` and ``choose_threshold``.
+        KindsError: as ``fit_head`` and ``choose_thresholds``.
     """
     left_out = leave_families_out(samples, penalty=penalty, say=say)
-    threshold = choose_threshold(left_out)
+    named_from = choose_thresholds(left_out)
     fitted = fit_head(samples.where(samples.train), penalty=penalty)
-    head = KindHead(fitted.kernel, fitted.bias, fitted.names, threshold)
+    head = KindHead(fitted.kernel, fitted.bias, fitted.names, named_from)
     held_out = samples.where(~samples.train)
     held_out = held_out.where(few_of_each(held_out))
     views = {}
     for view in VIEWS:
         part = held_out.where(held_out.view == view)
         if len(part.kind):
-            views[view] = confusion(part, head.probabilities(part.features), head.names, threshold)
+            views[view] = confusion(part, head.probabilities(part.features), head.names, named_from)
     measured = {
-        "cannot_tell_below": threshold,
+        "named_from": named_from,
         "right": RIGHT,
         "views": int(samples.train.sum()),
         "held_out": views,
-        "left_out": confusion(left_out.samples, left_out.probabilities, left_out.names, threshold),
-        "left_out_families": family_rows(left_out, threshold),
+        "left_out": confusion(left_out.samples, left_out.probabilities, left_out.names, named_from),
+        "left_out_families": family_rows(left_out, named_from),
     }
     return head, measured

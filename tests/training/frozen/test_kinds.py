@@ -22,7 +22,7 @@ from deepfake.training.frozen.kinds import (
     KindsError,
     LeftOut,
     Samples,
-    choose_threshold,
+    choose_thresholds,
     confusion,
     even_weights,
     family_rows,
@@ -102,7 +102,7 @@ def test_a_left_out_family_is_called_by_heads_that_never_saw_it(
     assert set(left_out.samples.generator[photos].tolist()) == {"camera", "ffhq", "lfw"}
     called = np.array(left_out.names)[left_out.probabilities.argmax(axis=1)]
     assert (called == left_out.samples.kind).mean() > 0.9
-    rows = family_rows(left_out, 0.0)
+    rows = family_rows(left_out, dict.fromkeys(FAKE_KINDS, 0.0))
     assert [row["generators"] for row in rows] == [sorted(family) for family in families]
     assert all(sum(row["called"].values()) == row["n"] for row in rows)
 
@@ -117,15 +117,23 @@ def test_the_threshold_is_the_lowest_at_which_enough_are_right() -> None:
         np.array(["clean"] * 5), np.zeros(5, bool),
     )  # fmt: skip
     left_out = LeftOut(few, np.array([0, 1, 2, 3, -1]), probabilities, ("gan", "diffusion"))
-    assert choose_threshold(left_out, 0.75) == 0.3
-    assert choose_threshold(left_out, 0.8) == 0.61
+    assert choose_thresholds(left_out, 0.75) == {"gan": 0.4}
+    called = probabilities[:4].copy()
+    called[3] = [0.6, 0]
+    fewer = replace(
+        left_out, samples=replace(few, kind=np.array(["gan"] * 3 + ["swap", "photo"])),
+        probabilities=np.concatenate([called, probabilities[4:]]),
+    )  # fmt: skip
+    assert choose_thresholds(fewer, 0.8) == {"gan": 0.61}
     with pytest.raises(KindsError, match="nothing is written"):
-        choose_threshold(replace(left_out, probabilities=probabilities[:, ::-1]), 0.8)
+        choose_thresholds(replace(left_out, samples=replace(few, kind=np.array(["swap"] * 5))), 0.8)
 
 
 def test_confusion_counts_what_is_called_what(samples: Samples) -> None:
     two = samples.where(np.flatnonzero(samples.kind == "swap")[:3])
-    table = confusion(two, np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]), ("swap", "photo"), 0.6)
+    table = confusion(
+        two, np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]), ("swap", "photo"), {"swap": 0.6, "photo": 0.6}
+    )
     assert table == {"swap": {"gan": 0, "diffusion": 0, "swap": 1, "edit": 0, "photo": 1, "cannot tell": 1}}
 
 
@@ -137,7 +145,8 @@ def test_a_generator_with_many_images_is_not_all_that_is_measured(samples: Sampl
 
 def test_what_is_measured_goes_by_held_out_images(samples: Samples) -> None:
     head, measured = fit_kinds(samples, say=lambda _: None)
-    assert head.cannot_tell_below == measured["cannot_tell_below"] >= 0.3
+    assert head.named_from == measured["named_from"]
+    assert "photo" not in head.named_from
     held_out = measured["held_out"]
     assert set(held_out) == {"clean", "mixed"}
     counted = sum(sum(row.values()) for table in held_out.values() for row in table.values())
@@ -182,7 +191,7 @@ def test_the_command_writes_what_is_served(
     card = load_card("tiny")
     head = load_kinds(card)
     assert head is not None
-    assert head.cannot_tell_below == card.contents["kinds"]["cannot_tell_below"]
+    assert head.named_from == card.contents["kinds"]["named_from"]
     expected = fit_head(samples.where(samples.train))
     assert np.array_equal(head.kernel, expected.kernel)
     change_card(card.folder, second_network={"result": {"head": {}, "features": {"network": "other"}}})
