@@ -25,12 +25,22 @@ from deepfake.detection.verdict import FaceVerdict, Verdict
 from deepfake.forensics.credentials import Credentials
 from deepfake.images.load import load_image
 from deepfake.plotting import FAKE_COLOUR, REAL_COLOUR
+from deepfake.report import evidence
 from deepfake.report.chart import WIDTH, stress_chart, strip_chart
-from deepfake.report.document import MAX_EXPLAINED, Report, Rows, explained_parts, make_report
+from deepfake.report.document import (
+    MAX_EXPLAINED,
+    Folded,
+    Report,
+    Rows,
+    Table,
+    explained_parts,
+    make_report,
+)
 from deepfake.report.html import report_html
 from deepfake.report.pdf import report_pdf
 from tests.support.camera import camera_file, with_preview
 from tests.support.images import encoded, noise_image
+from tests.support.marked import png
 
 DAY = datetime.date(2026, 1, 2)
 HOSTILE = '<script>alert(1)</script>"><img src=http://x/y onerror=z>\u202egpj.exe\n'
@@ -119,6 +129,32 @@ def test_what_else_the_file_tells_is_in_it(use_tiny_models: Path, monkeypatch: p
     words = Tags(report_html(report(with_preview(noise_image(1, 160, 160), noise_image(9, 160, 160))))).words
     assert "Preview in the file shows another image" in words
     assert "Credentials: Signed by A <b>Signer</b> Credentials: Generative AI yes, it says" in words
+
+
+def test_the_evidence_table_is_in_it_with_its_rule(use_tiny_models: Path) -> None:
+    made = report(camera_file())
+    (table,) = [block for block in made.blocks if isinstance(block, Table)]
+    names = [row[0] for row in table.rows]
+    assert names == [name for name in evidence.NAMES if name != "Second opinion"]
+    words = Tags(report_html(made)).words
+    assert "EXIF Make and Model names Maker" in words or "a camera (Maker) and an editor" in words
+    assert evidence.RULE in words
+    assert report_pdf(made, DAY).startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize("asked", ["a face\n</pre><script>alert(1)</script>", "\u202ex " * 3000, "文 " * 900])
+def test_a_prompt_is_folded_and_text(use_tiny_models: Path, asked: str) -> None:
+    settings = "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 8x8"
+    content = png({"parameters": f"{asked}\n{settings}"})
+    made = report(content)
+    (folded,) = [block for block in made.blocks if isinstance(block, Folded)]
+    assert folded.title == "Prompt in the file, PNG text parameters"
+    text = report_html(made)
+    tags = Tags(text)
+    assert ("details", {}) in tags.found, "closed at first"
+    assert "script" not in {tag for tag, _ in tags.found}
+    assert "\u202e" not in text
+    assert report_pdf(made, DAY).startswith(b"%PDF-")
 
 
 def test_a_verdict_that_flips_is_uncertain_and_says_why(use_tiny_models: Path) -> None:

@@ -15,6 +15,8 @@ from ui.page import escape_markdown
 from ui.uploads import Upload
 
 TABS = ["Compare", "Camera data", "Compression", "Preview", "Fingerprints", "Credentials"]
+EXAMINED = "examined"
+"""Key in the session's state: uploads whose forensics were opened."""
 MAPS = {
     "Error level": "how much each pixel changes when the image is saved as JPEG once more",
     "Noise": "how strong the fine noise is around each pixel",
@@ -41,14 +43,19 @@ def signed_record(file_id: str, _content: bytes, image_format: str) -> Credentia
     return read_credentials(_content, image_format)
 
 
-def show_signed_record(upload: Upload, image_format: str) -> None:
-    """A signed record that tells of generative AI, which is too important to stay behind an expander."""
-    if reader_installed() and signed_record(upload.file_id, upload.getvalue(), image_format).says_ai:
+def show_signed_record(upload: Upload, image_format: str) -> bool:
+    """A signed record that tells of generative AI, which is too important to stay behind an expander.
+
+    Gives whether there is one.
+    """
+    says_ai = reader_installed() and signed_record(upload.file_id, upload.getvalue(), image_format).says_ai
+    if says_ai:
         st.warning(
             "The file carries a signed record that says: made or changed by generative AI. The detector's "
             "verdict takes no notice of that; see *Credentials* in *File forensics*.",
             icon=":material/verified:",
         )
+    return says_ai
 
 
 @st.fragment  # opening it draws this part anew, not the page
@@ -74,6 +81,10 @@ def show_forensics(upload: Upload, number: int | None = None) -> None:
         except UserError as error:
             st.error(escape_markdown(error.message), icon=":material/error:")
             return
+        seen: set[str] = st.session_state.setdefault(EXAMINED, set())
+        if file_id not in seen:
+            seen.add(file_id)
+            st.rerun()  # the page, whose evidence table has a line more now
         st.caption("For expert review. None of this changes the verdict.")
         compare, camera, compression, preview, prints, credentials = st.tabs(TABS)
         with compare:

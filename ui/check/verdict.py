@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
@@ -19,6 +20,7 @@ from deepfake.images.load import ImageFacts
 from deepfake.types import OperatingPoint
 from ui.check.checked import Checked, Decoder
 from ui.check.details import show_details, show_face_grid
+from ui.check.evidence import claims_of, show_evidence
 from ui.check.explanation import (
     EXPLAINED,
     STRESSED,
@@ -28,7 +30,7 @@ from ui.check.explanation import (
     show_explanation,
     stress_of,
 )
-from ui.check.forensics import compared, examined, show_forensics, show_signed_record, signed_record
+from ui.check.forensics import EXAMINED, compared, examined, show_forensics, signed_record
 from ui.check.neighbours import neighbours_of
 from ui.check.report import forget_reports, show_feedback, show_report
 from ui.check.strip import known_scores, show_strip
@@ -51,7 +53,8 @@ class Slot(NamedTuple):
 
     Attributes:
         number: of the upload, from 1, where several are checked; None of one alone.
-        picture, verdict, more: places for the image, for the verdict beside it, and for what is below both.
+        picture, verdict: places for the image, and for the verdict beside it.
+        evidence, more: places below both, for the evidence and for all else.
         width: of the image, in pixels of the screen.
         small: a JPEG of it.
     """
@@ -60,6 +63,7 @@ class Slot(NamedTuple):
     number: int | None
     picture: DeltaGenerator
     verdict: DeltaGenerator
+    evidence: DeltaGenerator
     more: DeltaGenerator
     width: int
     small: bytes
@@ -104,10 +108,10 @@ def marked(verdict: Verdict, _small: bytes) -> bytes:
 
 def forget_results() -> None:
     """Drops what was computed from this visitor's uploads."""
-    ours = (preview, judge, marked, examined, compared, signed_record)
+    ours = (preview, judge, marked, examined, compared, signed_record, claims_of)
     for results in (*ours, grad_cam_of, maps_of, stress_of, neighbours_of):
         results.clear()
-    for key in (STRESSED, JUDGED, EXPLAINED):
+    for key in (STRESSED, JUDGED, EXPLAINED, EXAMINED):
         st.session_state.pop(key, None)
     forget_reports()
 
@@ -126,6 +130,7 @@ def show_results(uploads: Sequence[Upload], card: Card, point: OperatingPoint) -
     taken = uploads[:MAX_FILES]
     outcomes: dict[str, Outcome] = {}
     slots: list[Slot] = []
+    verdicts: list[tuple[Slot, Checked]] = []
     decoder = Decoder()
     at_hand: set[tuple[str, str]] = st.session_state.setdefault(JUDGED, set())
     for index, upload in enumerate(taken):
@@ -144,12 +149,13 @@ def show_results(uploads: Sequence[Upload], card: Card, point: OperatingPoint) -
         with left:
             words = own_place(f"verdict-{index}", owner)
         with card_box:
+            evidence = own_place(f"evidence-{index}", owner)
             more = own_place(f"more-{index}", owner)
         picture, width = right.container(), shown_width(facts)
         right.caption(text.facts_line(facts))
-        slot = Slot(upload, number, picture, words, more, width, small, facts)
+        slot = Slot(upload, number, picture, words, evidence, more, width, small, facts)
         if (upload.file_id, card.version) in at_hand:  # drawn at once, so that nothing on the page blinks
-            outcomes[upload.file_id] = show_verdict(slot, card, point, decoder)
+            outcomes[upload.file_id] = show_verdict(slot, card, point, decoder, verdicts)
             continue
         picture = picture.empty()
         picture.image(small, width=width, alt="The image as uploaded")
@@ -157,11 +163,15 @@ def show_results(uploads: Sequence[Upload], card: Card, point: OperatingPoint) -
     if slots:
         announce(status, "Checking")
     for slot in slots:
-        outcomes[slot.upload.file_id] = show_verdict(slot, card, point, decoder)
+        outcomes[slot.upload.file_id] = show_verdict(slot, card, point, decoder, verdicts)
         show_summary(summary, [outcomes.get(upload.file_id) for upload in taken])
     found = [outcomes[upload.file_id] for upload in taken]
     show_summary(summary, found)
     announce(status, text.spoken_line([outcome.verdict for outcome in found]))
+    for slot, checked in verdicts:
+        lines = show_evidence(slot.evidence, checked, slot.facts.format)
+        outcomes[checked.file_id] = replace(outcomes[checked.file_id], evidence=lines)
+    found = [outcomes[upload.file_id] for upload in taken]
     if any(outcome.verdict for outcome in found):
         show_downloads(found)
 
@@ -198,8 +208,17 @@ def show_refusal(place: DeltaGenerator, name: str, error: Exception) -> Outcome:
     return Outcome(name, error=reason)
 
 
-def show_verdict(slot: Slot, card: Card, point: OperatingPoint, decoder: Decoder) -> Outcome:
-    """Checks one image and draws what came of it: the words, where the score lies, one sentence."""
+def show_verdict(
+    slot: Slot,
+    card: Card,
+    point: OperatingPoint,
+    decoder: Decoder,
+    verdicts: list[tuple[Slot, Checked]],
+) -> Outcome:
+    """Checks one image and draws what came of it: the words, where the score lies, one sentence.
+
+    A verdict is added to ``verdicts``, whose evidence is drawn once all are there.
+    """
     upload = slot.upload
     busy, words = slot.verdict.empty(), slot.verdict.container()
     try:
@@ -227,8 +246,6 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint, decoder: Decoder
             st.info(escape_markdown(lead), icon=":material/info:")
         else:
             st.markdown(escape_markdown(lead))
-        if upload.content is not None:
-            show_signed_record(upload, slot.facts.format)
     with slot.more:
         show_face_grid(checked, faces)
         show_details(checked, faces, lead)
@@ -237,6 +254,7 @@ def show_verdict(slot: Slot, card: Card, point: OperatingPoint, decoder: Decoder
         mark_faces(slot, verdict)
     except Exception as error:
         return show_refusal(words, upload.name, error)
+    verdicts.append((slot, checked))
     return Outcome(upload.name, verdict)
 
 
