@@ -92,7 +92,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Kind:
+class RunSpec:
     """What sort of rows a folder holds, and what they follow from.
 
     Attributes:
@@ -144,11 +144,11 @@ class Results:
     """
 
     def __init__(
-        self, folder: Folder, shard: Shard, manifest: Mapping[str, Any], kind: Kind, rows_a_part: int
+        self, folder: Folder, shard: Shard, manifest: Mapping[str, Any], spec: RunSpec, rows_a_part: int
     ) -> None:
         self.folder, self.counts = folder, Counts()
         self._label, self._run = shard.label, str(manifest["run"])
-        self._schema = kind.schema.with_metadata({_RUN: self._run.encode()})
+        self._schema = spec.schema.with_metadata({_RUN: self._run.encode()})
         self._rows_a_part = rows_a_part
         self._waiting: list[dict[str, Any]] = []
         self._since = time.monotonic()
@@ -322,13 +322,13 @@ def _outcome(row: Mapping[str, Any]) -> str:
 
 @contextlib.contextmanager
 def open_results(
-    folder: Folder, kind: Kind, *, shard: Shard, resume: bool, rows_a_part: int = PART_ROWS
+    folder: Folder, spec: RunSpec, *, shard: Shard, resume: bool, rows_a_part: int = PART_ROWS
 ) -> Iterator[Results]:
     """A folder of results to fill, begun or gone on with; left early, it writes what waits.
 
     Args:
         folder: where.
-        kind: what is written.
+        spec: what is written.
         shard: the part that this process writes.
         resume: go on where results of the same run lie.
         rows_a_part: images of one part file.
@@ -337,7 +337,7 @@ def open_results(
         ResultsError: it may not be gone on with; see there.
         LocationError: it cannot be read or written.
     """
-    manifest = kind.manifest(shard.count)
+    manifest = spec.manifest(shard.count)
     names = folder.names()
     _check_manifest(folder, names, manifest)
     own = [name for name in names if (part := Part.parse(name)) and part.label == shard.label]
@@ -348,7 +348,7 @@ def open_results(
         )
     folder.write(MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
     with _alone(folder, shard):
-        results = Results(folder, shard, manifest, kind, rows_a_part)
+        results = Results(folder, shard, manifest, spec, rows_a_part)
         results.load()
         try:
             yield results

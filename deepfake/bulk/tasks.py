@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pyarrow as pa
 
 from deepfake.bulk.items import Item
-from deepfake.bulk.results import Judged, Kind
+from deepfake.bulk.results import Judged, RunSpec
 from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
 from deepfake.util.jobs import in_order
@@ -29,6 +29,7 @@ Work = Callable[[Sequence[Item]], list[Judged]]
 
 ERROR = pa.struct([("code", pa.string()), ("message", pa.string())])
 _BOX = pa.list_(pa.int32())
+_KIND = pa.struct([("name", pa.string()), ("probability", pa.float64())])
 _FACE = pa.struct(
     [
         ("box", _BOX),
@@ -63,6 +64,15 @@ _STRESS = pa.struct(
         ("changes", pa.list_(_CHANGE)),
     ]
 )
+_EVIDENCE = pa.struct(
+    [
+        ("name", pa.string()),
+        ("finding", pa.string()),
+        ("strength", pa.string()),
+        ("points_to", pa.string()),
+        ("ignore", pa.string()),
+    ]
+)
 VERDICTS = pa.schema(
     [
         ("file", pa.string()),
@@ -72,9 +82,11 @@ VERDICTS = pa.schema(
         ("raw_p_fake", pa.float64()),
         ("basis", pa.string()),
         ("expected_fake", pa.float64()),
+        ("kind", _KIND),
         ("faces", pa.list_(_FACE)),
         ("whole", _WHOLE),
         ("stress", pa.list_(_STRESS)),
+        ("evidence", pa.list_(_EVIDENCE)),
         ("warnings", pa.list_(pa.string())),
         ("width", pa.int32()),
         ("height", pa.int32()),
@@ -103,7 +115,7 @@ class Task(Protocol):
     """What is done to each image; small, and the same on every machine."""
 
     @property
-    def kind(self) -> Kind:
+    def spec(self) -> RunSpec:
         """What the rows are and what they follow from."""
         ...
 
@@ -138,7 +150,7 @@ class Predict:
     stress: bool = False
 
     @property
-    def kind(self) -> Kind:
+    def spec(self) -> RunSpec:
         """Rows with verdicts."""
         from deepfake.detection.card import load_card
 
@@ -149,7 +161,7 @@ class Predict:
             "operating_point": self.point,
             "stress": self.stress,
         }
-        return Kind("predict", settings, VERDICTS)
+        return RunSpec("predict", settings, VERDICTS)
 
     @property
     def batch(self) -> int:
@@ -160,6 +172,7 @@ class Predict:
         """Loads the detector; see ``Task.ready``."""
         from deepfake.detection.batch import AT_ONCE, judge_source
         from deepfake.images.archives import Source
+        from deepfake.report.evidence import with_evidence
 
         detector, at_once = _detector(self.detector, self.version), min(AT_ONCE, processors())
 
@@ -169,6 +182,7 @@ class Predict:
                 return content
             source = Source(item.name, content)
             outcome = judge_source(detector, source, self.point, stress=self.stress)
+            outcome = with_evidence(outcome, source, detector.card)
             return _judged(item, outcome.to_dict(), content)
 
         return lambda items: list(in_order(judge, items, at_once))
@@ -189,14 +203,14 @@ class Score:
     perturbed: bool = False
 
     @property
-    def kind(self) -> Kind:
+    def spec(self) -> RunSpec:
         """Rows with logits."""
         settings = {
             "detector": self.detector,
             "detector_version": self.version,
             "perturbed": self.perturbed,
         }
-        return Kind("evaluate", settings, SCORES)
+        return RunSpec("evaluate", settings, SCORES)
 
     @property
     def batch(self) -> int:

@@ -162,7 +162,7 @@ def run_to_folder(
     folder = open_folder(options.output)
     rows_a_part = options.part_rows or PART_ROWS
     with open_results(
-        folder, task.kind, shard=shard or Shard(), resume=options.resume, rows_a_part=rows_a_part
+        folder, task.spec, shard=shard or Shard(), resume=options.resume, rows_a_part=rows_a_part
     ) as results:
         if results.counts.damaged:
             _say(

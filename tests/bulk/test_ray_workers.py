@@ -196,7 +196,7 @@ def cluster() -> Iterator[str]:
 
 
 def run(folder: Path, items: Sequence[Item], engine: RayWorkers, task: Lengths = PLAIN) -> Summary:
-    with open_results(LocalFolder(folder), task.kind, shard=Shard(), resume=True, rows_a_part=4) as results:
+    with open_results(LocalFolder(folder), task.spec, shard=Shard(), resume=True, rows_a_part=4) as results:
         return run_bulk(task, iter(items), results, engine)
 
 

@@ -33,7 +33,7 @@ def run(
     rows: int = 4,
 ) -> Summary:
     opened = LocalFolder(folder) if isinstance(folder, Path) else folder
-    with open_results(opened, task.kind, shard=shard, resume=resume, rows_a_part=rows) as results:
+    with open_results(opened, task.spec, shard=shard, resume=resume, rows_a_part=rows) as results:
         return run_bulk(task, items, results, OneProcess())
 
 
@@ -221,8 +221,7 @@ def test_shards_share_a_folder_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_one_process_a_shard(tmp_path: Path) -> None:
-    kind = Lengths().kind
-    with open_results(LocalFolder(tmp_path), kind, shard=Shard(), resume=True):
+    with open_results(LocalFolder(tmp_path), PLAIN.spec, shard=Shard(), resume=True):
         assert refusal(tmp_path, contents(1)).code == "busy"
     assert run(tmp_path, contents(1)).images == 1
 

@@ -22,6 +22,8 @@ from deepfake.detection.outcome import Outcome
 from deepfake.detection.verdict import FaceVerdict, Verdict, WholeVerdict
 from deepfake.errors import UserError
 from deepfake.networks.scoring import score_files
+from deepfake.report.evidence import with_evidence
+from deepfake.types import EvidenceLine, Kind
 from tests.support.images import encoded, noise_image
 
 
@@ -47,7 +49,8 @@ def test_a_row_is_what_json_says(stress: bool, use_tiny_models: Path, folder: Pa
     rows = {row["file"]: row for row in table.to_pylist()}
     assert len(rows) == 3
     for source in sources_below(folder):
-        said = json.loads(json.dumps(judge_source(detector, source, stress=stress).to_dict()))
+        outcome = with_evidence(judge_source(detector, source, stress=stress), source, detector.card)
+        said = json.loads(json.dumps(outcome.to_dict()))
         row = rows[source.name]
         if "error" in said:
             assert (row["file"], row["error"]) == (said["file"], said["error"])
@@ -61,14 +64,18 @@ def test_a_row_is_what_json_says(stress: bool, use_tiny_models: Path, folder: Pa
 
 def test_fields_that_are_seldom_filled_have_their_types_too() -> None:
     box = (1, 2, 3, 4)
+    kind = Kind("swap", 0.75)
     face = FaceVerdict(box, box, 0.25, "uncertain", 0.9, True, 90, "out_of_scope", 0.7)
     verdict = Verdict(
         0.5, "fake", (face,), ("A warning.",), "tiny", "ab", 10, 20, "faces", "balanced", 270,
         whole=WholeVerdict(0.5, True, "fake", box), raw_p_fake=0.75, expected_fake=0.125, photo=box,
+        kind=kind,
     )  # fmt: skip
-    said = json.loads(json.dumps(Outcome("a.png", verdict).to_dict()))
+    line = EvidenceLine("Face detector", "Likely fake.", "weak", "fake", "It is no proof.")
+    said = json.loads(json.dumps(Outcome("a.png", verdict, evidence=(line,)).to_dict()))
     (row,) = pa.Table.from_pylist([said], VERDICTS).to_pylist()
-    assert row == {**said, "error": None}
+    assert row == {**said, "stress": None, "error": None}
+    assert all(row[name] is not None for name in VERDICTS.names if name not in ("stress", "error"))
 
 
 def test_what_is_known_is_left_alone(use_tiny_models: Path, folder: Path) -> None:
@@ -119,7 +126,7 @@ def test_another_version_of_the_detector_is_not_asked(use_tiny_models: Path) -> 
 def test_settings_hold_all_that_a_row_follows_from(use_tiny_models: Path) -> None:
     task = predict()
     assert pickle.loads(pickle.dumps(task)) == task
-    settings = task.kind.settings
+    settings = task.spec.settings
     assert set(settings) == {"detector", "detector_version", "thresholds", "operating_point", "stress"}
     assert settings["thresholds"]["balanced"] == 0.5
     assert json.loads(json.dumps(settings)) == settings
@@ -128,7 +135,7 @@ def test_settings_hold_all_that_a_row_follows_from(use_tiny_models: Path) -> Non
         predict(stress=True),
         Predict("tiny", task.version, "few_false_alarms"),
     ):
-        assert other.kind.manifest(1)["run"] != task.kind.manifest(1)["run"]
+        assert other.spec.manifest(1)["run"] != task.spec.manifest(1)["run"]
 
 
 def test_the_index_of_training_images_is_part_of_the_version(

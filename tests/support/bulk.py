@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deepfake.bulk.items import Item
-from deepfake.bulk.results import Judged, Kind
+from deepfake.bulk.results import Judged, RunSpec
 from deepfake.bulk.tasks import ERROR, Work, refused_row
 from deepfake.errors import UserError
 from tests.support.images import encoded, noise_image
@@ -44,8 +44,8 @@ class Lengths:
     refuses: str = ""
 
     @property
-    def kind(self) -> Kind:
-        return Kind("lengths", {"setting": self.setting}, SCHEMA)
+    def spec(self) -> RunSpec:
+        return RunSpec("lengths", {"setting": self.setting}, SCHEMA)
 
     def ready(self) -> Work:
         if self.refuses:
