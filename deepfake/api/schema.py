@@ -63,7 +63,7 @@ def _object(**properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _record(kind: type, but: tuple[str, ...] = (), **more: dict[str, Any]) -> dict[str, Any]:
+def _record(kind: type, /, but: tuple[str, ...] = (), **more: dict[str, Any]) -> dict[str, Any]:
     """A dataclass's fields ``but`` some, by their types and what these do not say; and further ones."""
     types = {name: _of(each) for name, each in get_type_hints(kind).items() if name not in but}
     return _object(**{**types, **{name: {**types.get(name, {}), **said} for name, said in more.items()}})

@@ -12,14 +12,12 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from deepfake import __version__
-from deepfake.cli.collect import add_collect
-from deepfake.cli.data import add_data, add_gather
+from deepfake.cli.data import add_collect, add_data, add_gather
 from deepfake.cli.evaluate import add_compare, add_evaluate, add_robustness
 from deepfake.cli.facts import add_facts
 from deepfake.cli.features import add_features
 from deepfake.cli.judge import add_index, add_predict, add_report, add_video
-from deepfake.cli.kinds import add_kinds
-from deepfake.cli.rules import add_rules
+from deepfake.cli.rules import add_kinds, add_rules
 from deepfake.cli.serve import add_serve
 from deepfake.cli.stack import add_pair, add_stack
 from deepfake.cli.train import add_convert, add_publish, add_train

@@ -564,7 +564,7 @@ def kinds_sentence(counts: NamedRightly, view: str) -> str:
 
 def named_sentence(named_from: Mapping[str, float]) -> str:
     """From which probability which kind is named."""
-    words: Mapping[str, str] = KIND_WORDS
+    words = {str(kind): word for kind, word in KIND_WORDS.items()}
     named = ", ".join(f"{words[name]} from {value:.0%}" for name, value in named_from.items())
     return f"Named: {named}; no other kind, because too few of those so called were right."
 

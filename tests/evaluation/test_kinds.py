@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_the_card_says_how_often_a_kind_is_right(tiny_models: Path, monkeypatch:
     assert "no kind is named" in kinds_sentence(NamedRightly(3, 0, 0), "left_out")
     said = families_sentence(kinds.families)
     assert "edit or composite: called no fake, a photo 53%" in said
-    figure = kinds_figure(matrix, {**KIND_WORDS, CANNOT_TELL: "cannot tell"})
+    figure: Any = kinds_figure(matrix, {**KIND_WORDS, CANNOT_TELL: "cannot tell"})
     assert figure.data[0].z[2][2] == pytest.approx(8 / 15)
     assert figure.data[0].text[2][2] == "8<br>53%"
 

@@ -86,7 +86,8 @@ def test_behind_a_point_of_a_curve_are_its_errors(evaluation, table, threshold):
 
 
 def test_behind_a_share_of_decided_images_are_the_errors_among_them(table):
-    points = coverage_risk(table["label"], table["p_fake"], 0.4)
+    points: Any = coverage_risk(table["label"], table["p_fake"], 0.4)
+    point: Any
     for point in points.iloc[[0, 5, len(points) // 2, len(points) - 1]].itertuples():
         rows = images_behind(Mark("abstaining", point.coverage), table, 0.4)
         assert len(rows) == round(point.risk * point.n)
@@ -149,16 +150,19 @@ def test_points_carry_their_words_and_the_chosen_one_stands_out(evaluation):
     now = at_threshold(evaluation.scores, 0.5)
     figure = histogram_figure(evaluation.histogram, 0.5)
     assert words(figure)["Fake"][39] == "histogram~39~Fake"
-    real, fake = with_mark(figure, "histogram~39~Fake").data
+    traces: Any = with_mark(figure, "histogram~39~Fake").data
+    real, fake = traces
     assert (real.selectedpoints, fake.selectedpoints) == ((), (39,))
 
     roc = roc_figure({"faces": evaluation.roc}, {"faces": now}, {"Other:": now})
     for word in (word for named in words(roc).values() for word in named):
         assert parse_mark(word).of == "faces"
     assert words(roc)["Threshold now"] == ["roc~0.5~faces"]
-    assert all(trace.selectedpoints is None for trace in with_mark(roc, "roc~0.123456~faces").data)
+    traces = with_mark(roc, "roc~0.123456~faces").data
+    assert all(trace.selectedpoints is None for trace in traces)
 
-    cells = [row[-1] for trace in confusion_figure(now).data for row in trace.customdata]
+    traces = confusion_figure(now).data
+    cells = [row[-1] for trace in traces for row in trace.customdata]
     assert sorted(cells) == sorted(CELLS)
 
 

@@ -207,14 +207,11 @@ def _regression(samples: Samples, penalty: float) -> Any:
         )
     some = np.random.default_rng(0).permutation(len(samples.kind))[:COMPONENT_ROWS]
     count = min(COMPONENTS, samples.features.shape[1], len(some) - 1)
-    components = PCA(count, whiten=True, svd_solver="randomized", iterated_power=2, random_state=0).fit(
-        samples.features[some]
-    )
+    components: Any = PCA(count, whiten=True, svd_solver="randomized", random_state=0)
+    components.set_params(iterated_power=2).fit(samples.features[some])
     kept = components.explained_variance_ > 1e-12
-    components.components_, components.explained_variance_ = (
-        components.components_[kept],
-        components.explained_variance_[kept],
-    )
+    components.components_ = components.components_[kept]
+    components.explained_variance_ = components.explained_variance_[kept]
     regression = LogisticRegression(C=penalty, max_iter=300)
     regression.fit(components.transform(samples.features), samples.kind, sample_weight=even_weights(samples))
     return make_pipeline(components, regression)
@@ -293,14 +290,18 @@ def leave_families_out(samples: Samples, *, penalty: float = PENALTY, say: Say =
         penalty: as of ``fit_head``.
         say: takes a line a family.
     """
-    names = tuple(kind for kind in FAKE_KINDS if (samples.kind[samples.train] == kind).any())
+    names: tuple[FakeKind, ...] = tuple(
+        kind for kind in FAKE_KINDS if (samples.kind[samples.train] == kind).any()
+    )
     probabilities = np.zeros((len(samples.kind), len(names)))
     number = np.full(len(samples.kind), -1)
     measured = np.zeros(len(samples.kind), bool)
     for index, (family, out) in enumerate(_folds(samples)):
         head = fit_head(samples.where(samples.train & ~out), penalty=penalty)
         columns = [names.index(name) for name in head.names]  # a kind may be left out wholly
-        probabilities[np.ix_(out, columns)] = head.probabilities(samples.features[out])
+        probabilities[np.ix_(np.flatnonzero(out), np.array(columns, int))] = head.probabilities(
+            samples.features[out]
+        )
         number[out & (samples.kind != "photo")] = index
         measured |= out
         say(f"Without {', '.join(family)}: {int(out.sum())} views.")
