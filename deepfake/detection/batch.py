@@ -102,10 +102,10 @@ def judge_source(
         source: from ``sources_below`` or ``Archive``.
         point: which thresholds decide.
         stress: whether to score each face changed as well (``Detector.stressed``).
-        thumbnail: whether to make one.
+        thumbnail: whether to make one, and the print that the image is known again by.
         background: see ``BoundedQueue.slot``.
     """
-    from deepfake.detection.detector import JUDGING
+    from deepfake.detection.detector import JUDGING, print_of
 
     if source.content is None:
         return Outcome(source.name, error=source.refusal)
@@ -116,12 +116,13 @@ def judge_source(
             if stress:
                 verdict = detector.stressed(image, verdict)
         small = jpeg_bytes(shrink(image.pixels, THUMBNAIL_SIDE), quality=75) if thumbnail else None
+        known_by = print_of(image.pixels, verdict) if thumbnail else None
     except UserError as refusal:
         return Outcome(source.name, error=refusal)
     except Exception as error:
         logger.error("An image could not be judged.", exc_info=error)
         return Outcome(source.name, error=UserError("fault", PICTURE_FAULT))
-    return Outcome(source.name, verdict, thumbnail=small)
+    return Outcome(source.name, verdict, thumbnail=small, image_print=known_by)
 
 
 def count_images(uploads: Iterable[tuple[str, bytes]]) -> int:

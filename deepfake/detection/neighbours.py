@@ -113,6 +113,18 @@ class NeighbourIndex:
             for row in order
         )
 
+    def nearest_of(
+        self, embedding: NDArray[np.float32], label: int, k: int = SHOWN_NEIGHBOURS
+    ) -> tuple[Neighbour, ...]:
+        """The ``k`` pictures of one class most alike (all, where there are fewer), the most alike first.
+
+        Args:
+            embedding: (D,) from ``Detector.read``.
+            label: 1 Fake, 0 Real.
+            k: at least 1.
+        """
+        return tuple(each for each in self.nearest(embedding, len(self)) if each.label == label)[:k]
+
     def outlier_score(self, embedding: NDArray[np.float32]) -> OutlierScore:
         """How unlike all pictures of the index one is.
 
@@ -200,7 +212,13 @@ def load_index(card: Card) -> NeighbourIndex:
 
 @lru_cache(maxsize=4)
 def _read(file: Path, _changed: int) -> NeighbourIndex:
-    with np.load(file, allow_pickle=False) as stored:
+    return _parsed(file.read_bytes())
+
+
+@lru_cache(maxsize=4)
+def _parsed(content: bytes) -> NeighbourIndex:
+    """Once for all detectors whose files are the same."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
         words = json.loads(stored["text"].tobytes())
         index = NeighbourIndex(
             vectors=stored["vectors"].astype(np.float16, casting="same_kind").astype(np.float32),
@@ -246,6 +264,22 @@ def outlier_sentence(outlier_score: OutlierScore, index: NeighbourIndex) -> str:
         meaning = "Typical input"
     nearer = format_percent(outlier_score.share_nearer)
     return f"{meaning} ({nearer} of validation images are closer to the training images)."
+
+
+def others_sentence(found: tuple[Neighbour, ...], own: float) -> str:
+    """How near the nearest training pictures of the other class are, beside the nearest of its own.
+
+    Args:
+        found: of the other class, at least one, the nearest first.
+        own: similarity of the nearest of its own class; -1 to 1.
+    """
+    nearest = found[0]
+    other, mine = ("fake", "real") if nearest.label else ("real", "fake")
+    further = "less similar than" if nearest.similarity < own else "as similar as"
+    return (
+        f"The nearest {other} one has a similarity of {nearest.similarity:.2f}, {further} the nearest {mine} "
+        f"one ({own:.2f}). If the image is {other} after all, it would be of the kind of these."
+    )
 
 
 SIMILARITY_MEANS = (

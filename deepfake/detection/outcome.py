@@ -17,6 +17,7 @@ from deepfake.util.text import csv_cell
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
     from deepfake.detection.verdict import Verdict
     from deepfake.detection.video import VideoVerdict
+    from deepfake.images.hashing import ImagePrint
 
 
 PICTURE_FAULT = (
@@ -39,6 +40,7 @@ class Outcome:
         thumbnail: a small JPEG; None unless asked for.
         content: the file's bytes, where they are kept to be looked at again.
         evidence: of ``report.evidence``, as far as it was asked for.
+        image_print: what the image is known again by, where it was asked for; in no file.
     """
 
     file: str
@@ -47,6 +49,7 @@ class Outcome:
     thumbnail: bytes | None = None
     content: bytes | None = None
     evidence: tuple[EvidenceLine, ...] = ()
+    image_print: ImagePrint | None = None
 
     def at(self, point: OperatingPoint, thresholds: Thresholds) -> Outcome:
         """The same scores called at an operating point."""

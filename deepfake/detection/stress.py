@@ -92,6 +92,20 @@ class StressTest:
             return ()
         return tuple(point for point in self.points if point.call not in (self.call, "uncertain"))
 
+    def mildest(self, call: VerdictLabel) -> StressPoint | None:
+        """The mildest change after which the verdict is this one; None where no tested change does that.
+
+        A mild change before a strong one, then by its place among those of its kind, the mildest of which
+        comes first.
+        """
+        found = [point for point in self.points if point.call == call]
+        kinds = [point.change.kind for point in self.points]
+
+        def strength(point: StressPoint) -> tuple[bool, int]:
+            return not point.change.mild, self.points.index(point) - kinds.index(point.change.kind)
+
+        return min(found, key=strength, default=None)
+
     @property
     def stable(self) -> bool:
         """No mild change turns the verdict into its opposite."""

@@ -12,6 +12,7 @@ from deepfake.util.text import format_bytes, format_percent
 
 if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs them
     from deepfake.detection.rules import Rules
+    from deepfake.detection.stress import StressTest
     from deepfake.detection.verdict import Verdict
     from deepfake.detection.video import VideoVerdict
     from deepfake.images.load import ImageFacts
@@ -336,6 +337,45 @@ def _why_uncertain(verdict: Verdict) -> str:
     if any(face.barred and face.reason != "too_small" for face in verdict.faces):
         return ", but not all could be checked, so the image is uncertain"
     return ""
+
+
+_TURNS: Mapping[VerdictLabel, str] = {
+    "fake": "makes it likely fake",
+    "real": "makes it likely real",
+    "uncertain": "leaves it uncertain",
+}
+
+
+def changed_lines(test: StressTest) -> list[str]:
+    """The mildest tested changes after which a part's verdict by its score is another one."""
+    lines, never = [], []
+    for call, turns in _TURNS.items():
+        if call == test.call:
+            continue
+        point = test.mildest(call)
+        if point is None:
+            never.append(turns)
+            continue
+        kind = "mild" if point.change.mild else "strong"
+        share = format_percent(point.p_fake)
+        lines.append(
+            f"The mildest tested change that {turns} is a {kind} one: {point.change.words} ({share})."
+        )
+    if never:
+        lines.append(f"None of the {len(test.points)} tested changes {' or '.join(never)}.")
+    return lines
+
+
+def point_line(verdict: Verdict, thresholds: Thresholds) -> str:
+    """What the same scores are called at the other sensitivity, where that is something else."""
+    other: OperatingPoint = "balanced" if verdict.operating_point != "balanced" else "few_false_alarms"
+    call = verdict.at(other, thresholds).verdict
+    if call == verdict.verdict:
+        return ""
+    return (
+        f"With the sensitivity {POINT_WORDS[other]} it would be {CALL_WORDS[call].lower()}: "
+        f"fake from {format_percent(thresholds.fake_from(other))}."
+    )
 
 
 def stress_line(verdict: Verdict) -> str:

@@ -188,6 +188,15 @@ class Verdict:
         """The faces whose scores decide."""
         return tuple(face for face in self.faces if not face.barred)
 
+    @property
+    def most_suspicious(self) -> int | None:
+        """The number of the face, from 0, with the highest score that decides; of all where none decides.
+
+        None where no face was found.
+        """
+        faces = enumerate(self.faces)
+        return max(faces, key=lambda pair: (not pair[1].barred, pair[1].p_fake), default=(None,))[0]
+
     def at(self, point: OperatingPoint, thresholds: Thresholds) -> Verdict:
         """The same scores called at an operating point; no network is asked."""
 
