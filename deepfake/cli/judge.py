@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from deepfake.detection.heatmaps import Explanation
     from deepfake.detection.verdict import Verdict
     from deepfake.detection.video import VideoVerdict
+    from deepfake.images.archives import Source
     from deepfake.images.load import LoadedImage
     from deepfake.report.document import Report
 
@@ -97,17 +98,23 @@ def run_predict(options: argparse.Namespace) -> int:
 def _judged(options: argparse.Namespace) -> Iterator[Outcome]:
     """Every file with its verdict or the reason why there is none; an empty folder counts as a file."""
     from deepfake.bulk.items import sources_at
-    from deepfake.detection.batch import judge_source
+    from deepfake.detection.batch import AT_ONCE, judge_source
     from deepfake.detection.detector import get_detector
+    from deepfake.report.evidence import with_evidence
+    from deepfake.util.jobs import in_order
 
     detector = get_detector(detector_name(options))
     point = operating_point(options)
+
+    def judge(source: Source) -> Outcome:
+        row = judge_source(detector, source, point, stress=options.stress)
+        return with_evidence(row, source, detector.card) if options.json else row
+
     for given in given_paths(options):
         if not given:  # Path("") is the folder one stands in
             yield Outcome(given, error=UserError("no_path", EMPTY_PATH))
             continue
-        for source in sources_at(given):
-            yield judge_source(detector, source, point, stress=options.stress)
+        yield from in_order(judge, sources_at(given), AT_ONCE)
 
 
 def _as_text(row: Outcome) -> Outcome:
@@ -312,15 +319,15 @@ def _explanations(detector: Detector, image: LoadedImage, verdict: Verdict) -> d
     crops = scored_parts(image.pixels, verdict)
     mapped, parts = detector.for_maps(), verdict.parts
     return {
-        place: explain(
+        index: explain(
             mapped.mapper,
             mapped.scorer,
             mapped.card.input,
-            crops[place],
+            crops[index],
             probability=mapped.card.probability,
-            fake=parts[place].p_fake >= detector.card.thresholds.balanced,
+            fake=parts[index].p_fake >= detector.card.thresholds.balanced,
         )
-        for place in explained_parts(verdict)
+        for index in explained_parts(verdict)
     }
 
 
