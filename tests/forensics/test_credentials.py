@@ -1,6 +1,6 @@
 """Content credentials by the real reader: pictures drawn and signed here, and what is read out of them.
 
-Needs the optional packages c2pa-python and cryptography; ``test_metadata`` reads a stand-in without them.
+Needs c2pa-python and cryptography; ``test_metadata`` reads a stand-in without them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
+from deepfake.forensics.claims import credentials_line
 from deepfake.forensics.credentials import read_credentials
 from tests.support.images import encoded, noise_image
 
-c2pa: Any = pytest.importorskip("c2pa", reason="needs the optional package c2pa-python")
+c2pa: Any = pytest.importorskip("c2pa", reason="needs the package c2pa-python")
 x509: Any = pytest.importorskip("cryptography.x509", reason="needs the package cryptography, to sign with")
 ORGANIZATION, COMMON = x509.oid.NameOID.ORGANIZATION_NAME, x509.oid.NameOID.COMMON_NAME
 hashes, curves, utils, serialization = (
@@ -77,7 +78,7 @@ def signer() -> Any:
 
 
 def signed(
-    signer: Any, actions: list[dict[str, str]], picture: bytes = PICTURE, *, edit: bool = False, at: str = ""
+    signer: Any, actions: list[dict[str, Any]], picture: bytes = PICTURE, *, edit: bool = False, at: str = ""
 ) -> bytes:
     """The picture with a record of what was done.
 
@@ -103,7 +104,7 @@ def signed(
     return out.getvalue()
 
 
-def created(source: str) -> list[dict[str, str]]:
+def created(source: str) -> list[dict[str, Any]]:
     return [{"action": "c2pa.created", "digitalSourceType": SOURCES + source}]
 
 
@@ -138,8 +139,59 @@ def test_a_change_after_signing_breaks_it(signer: Any) -> None:
     content = bytearray(signed(signer, created("trainedAlgorithmicMedia")))
     content[-500] ^= 1
     found = read_credentials(bytes(content), "JPEG")
-    assert dict(found.rows)["Signature"].startswith("broken")
+    assert dict(found.rows)["Signature"] == "broken: the image was changed after signing"
+    assert found.integrity == "broken"
     assert not found.says_ai, "nothing is known of who wrote that"
+    assert credentials_line(found).points_to == "neither"
+
+
+def test_a_changed_record_is_not_believed(signer: Any) -> None:
+    content = bytearray(signed(signer, created("trainedAlgorithmicMedia")))
+    at = content.index(b"jumb") + 300
+    content[at : at + 40] = bytes(40)
+    found = read_credentials(bytes(content), "JPEG")
+    assert dict(found.rows)["Signature"] == "broken: the record was changed after signing"
+    assert not found.says_ai
+
+
+def cut_record(content: bytes, length: int = 200) -> bytes:
+    """With the first segment of the record cut to this length."""
+    at = content.index(b"\xff\xeb")
+    end = at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return content[: at + 2] + length.to_bytes(2, "big") + content[at + 4 : at + 2 + length] + content[end:]
+
+
+@pytest.mark.parametrize("length", [20, 60, 200, 1000, 4000])
+def test_a_record_that_is_cut_off_is_said_to_be(signer: Any, length: int) -> None:
+    found = read_credentials(cut_record(signed(signer, created("digitalCapture")), length), "JPEG")
+    assert found.state in ("unreadable", "none")
+    assert credentials_line(found).strength == "none"
+    if length >= 200:
+        assert "damaged or cut off" in found.meaning
+
+
+def test_damage_anywhere_in_a_record_raises_nothing(signer: Any) -> None:
+    content = signed(signer, created("trainedAlgorithmicMedia"))
+    start = content.index(b"jumb") - 30
+    for at in range(start, start + 6000, 149):
+        broken = content[:at] + bytes([content[at] ^ 0x55]) + content[at + 1 :]
+        found = read_credentials(broken, "JPEG")
+        assert found.integrity in ("broken", "unknown_signer", None)
+        credentials_line(found)
+
+
+def test_programs_and_ingredients_are_named(signer: Any) -> None:
+    agent = {"name": "GPT <b>4o</b>"}
+    first = signed(signer, [{**created("trainedAlgorithmicMedia")[0], "softwareAgent": agent}])
+    edited = signed(signer, [{"action": "c2pa.color_adjustments"}], first, edit=True)
+    found = read_credentials(edited, "JPEG")
+    rows = dict(found.rows)
+    assert rows["With"] == "GPT <b>4o</b>"
+    assert rows["Made from"] == "an image without a name (the image it was made of)"
+    assert found.sources == ("trainedAlgorithmicMedia",)
+    line = credentials_line(found)
+    assert (line.strength, line.points_to) == ("moderate", "fake")
+    assert "Signed by Drawn b Sons b, whom no list vouches for: made by generative AI." in line.finding
 
 
 def test_most_files_carry_none() -> None:
