@@ -92,11 +92,11 @@ class Shard:
 
 def name_key(name: str) -> bytes:
     """16 bytes that stand for a name."""
-    return hashlib.blake2b(name.encode(), digest_size=16).digest()
+    return hashlib.blake2b(row_name(name).encode(), digest_size=16).digest()
 
 
 def row_name(name: str) -> str:
-    """A name as a table can hold it: what is no text in it (names on Linux are bytes) becomes ``\\udc80``."""
+    """A name as a table can hold it: what is no text in it, for names are bytes, becomes ``\\udc80``."""
     return name.encode(errors="backslashreplace").decode()
 
 
@@ -159,7 +159,7 @@ def _at_address(address: str, shard: Shard) -> Iterator[Item]:
         yield from (Item(each, each) for each in itertools.chain([first], found) if shard.holds(each))
     except UserError as error:
         if shard.holds(address):
-            yield Item(address, refusal=(error.code, error.message))
+            yield Item(row_name(address), refusal=(error.code, error.message))
 
 
 def _in_archive(address: str) -> Iterator[Item]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
-from deepfake.bulk.items import Item
+from deepfake.bulk.items import Item, row_name
 from deepfake.bulk.results import Judged, RunSpec
 from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
@@ -183,7 +183,7 @@ class Predict:
             source = Source(item.name, content)
             outcome = judge_source(detector, source, self.point, stress=self.stress)
             outcome = with_evidence(outcome, source, detector.card)
-            return _judged(item, outcome.to_dict(), content)
+            return _judged(item, outcome.to_dict(), _sha256(content))
 
         return lambda items: list(in_order(judge, items, at_once))
 
@@ -224,8 +224,14 @@ class Score:
         detector = _detector(self.detector, self.version)
 
         def score(items: Sequence[Item]) -> list[Judged]:
-            read = [(item, _unknown(item)) for item in items]
-            left = [(item, content) for item, content in read if not isinstance(content, Judged)]
+            judged: list[Judged] = []
+            left: list[tuple[Item, str]] = []
+            for item in items:
+                content = _unknown(item)
+                if isinstance(content, Judged):
+                    judged.append(content)
+                else:
+                    left.append((item, _sha256(content)))
             refused: dict[int, UserError] = {}
             logits = score_files(
                 detector.scorer,
@@ -235,26 +241,29 @@ class Score:
                 on_refused=refused.__setitem__,
             )
             p_fake = detector.card.probability(logits)
-            judged = [content for _, content in read if isinstance(content, Judged)]
-            for number, (item, content) in enumerate(left):
+            for number, (item, sha256) in enumerate(left):
                 if (refusal := refused.get(number)) is not None:
-                    judged.append(refused_row(item, refusal, content))
+                    judged.append(refused_row(item, refusal, sha256))
                 else:
                     row = {"logit": float(logits[number]), "p_fake": float(p_fake[number])}
-                    judged.append(_judged(item, row, content))
+                    judged.append(_judged(item, row, sha256))
             return judged
 
         return score
 
 
-def refused_row(item: Item, refusal: UserError, content: bytes | None = None) -> Judged:
-    """The row of an image that was refused."""
-    return _judged(item, {"error": {"code": refusal.code, "message": refusal.message}}, content)
+def refused_row(item: Item, refusal: UserError, sha256: str | None = None) -> Judged:
+    """The row of an image that was refused; ``sha256`` where its content is known."""
+    error = {"code": refusal.code, "message": row_name(refusal.message)}
+    return _judged(item, {"error": error}, sha256)
 
 
-def _judged(item: Item, row: dict[str, Any], content: bytes | None) -> Judged:
-    sha256 = None if content is None else hashlib.sha256(content).hexdigest()
+def _judged(item: Item, row: dict[str, Any], sha256: str | None) -> Judged:
     return Judged(item.name, {**row, "file": item.name, "sha256": sha256}, item.has_row)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _unknown(item: Item) -> bytes | Judged:
@@ -263,9 +272,7 @@ def _unknown(item: Item) -> bytes | Judged:
         content = item.read()
     except UserError as refusal:
         return refused_row(item, refusal)
-    if item.known and hashlib.sha256(content).hexdigest() == item.known:
-        return Judged(item.name, None)
-    return content
+    return Judged(item.name, None) if item.known and _sha256(content) == item.known else content
 
 
 def detector_version(card: Card) -> str:

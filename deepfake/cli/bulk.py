@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import signal
 import sys
@@ -157,13 +158,13 @@ def run_to_folder(
     from deepfake.bulk.results import PART_ROWS, open_results
     from deepfake.bulk.run import run_bulk
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's notice: write what is there
-    folder = open_folder(options.output)
-    rows_a_part = options.part_rows or PART_ROWS
-    with open_results(
-        folder, task.spec, shard=shard or Shard(), resume=options.resume, rows_a_part=rows_a_part
-    ) as results:
+    folder, part_rows = open_folder(options.output), options.part_rows or PART_ROWS
+    with (
+        _stopped_by_sigterm(),
+        open_results(
+            folder, task.spec, shard=shard or Shard(), resume=options.resume, rows_a_part=part_rows
+        ) as results,
+    ):
         if results.counts.damaged:
             _say(
                 f"In {folder.name} {results.counts.damaged} part files were cut short or changed. They are "
@@ -173,6 +174,19 @@ def run_to_folder(
         if read is not None:
             read(results)
     return summary
+
+
+@contextlib.contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """SIGTERM, a scheduler's notice, stops as Ctrl-C does: what is there is written."""
+    if threading.current_thread() is not threading.main_thread():  # signals arrive in the main thread only
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def scores_in_folder(options: argparse.Namespace, card: Card, data: DatasetIndex) -> Score:

@@ -67,7 +67,7 @@ class Lengths:
         if item.known == sha256:
             return Judged(item.name, None)
         if content.startswith(b"bad"):
-            return refused_row(item, UserError("bad", "It is bad."), content)
+            return refused_row(item, UserError("bad", "It is bad."), sha256)
         verdict = "fake" if len(content) % 2 else "real"
         row = {"file": item.name, "sha256": sha256, "verdict": verdict, "error": None}
         return Judged(item.name, row, item.has_row)
