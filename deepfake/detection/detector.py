@@ -257,12 +257,17 @@ def print_of(pixels: Pixels, verdict: Verdict) -> ImagePrint:
     """What a picture and its faces are known again by.
 
     Args:
-        pixels: (H, W, 3) uint8, of the picture.
+        pixels: (H, W, 3) uint8, of the picture or of a smaller copy of it.
         verdict: of it.
     """
-    return image_print(
-        pixels, [np.rot90(crop(pixels, face.box), face.turn // 90) for face in verdict.faces[:MOST_PRINTED]]
-    )
+    height, width = pixels.shape[:2]
+    scale = width / verdict.width
+    faces = []
+    for face in verdict.faces[:MOST_PRINTED]:
+        left, top, right, bottom = (round(edge * scale) for edge in face.box)
+        box = left, top, min(max(right, left + 1), width), min(max(bottom, top + 1), height)
+        faces.append(np.rot90(crop(pixels, box), face.turn // 90))
+    return image_print(pixels, faces)
 
 
 def upright_square(pixels: Pixels, turn: int = 0, photo: Box | None = None) -> Pixels:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from deepfake.types import Pixels
 
 LIKE_BITS = 6  # perceptual hashes this near (of 64 bits) are taken for the same picture
+FACE_BITS = 4  # those of faces must be nearer: faces cut out alike look alike
 
 
 def perceptual_hash(pixels: Pixels) -> NDArray[np.uint8]:
@@ -45,7 +46,7 @@ class ImagePrint:
         """Whether both are of one image: as a ``whole``, or by a face alone (``cropped``); else None."""
         if bits_apart(self.whole, other.whole) <= LIKE_BITS:
             return "whole"
-        near = (bits_apart(one, two) <= LIKE_BITS for one in self.faces for two in other.faces)
+        near = (bits_apart(one, two) <= FACE_BITS for one in self.faces for two in other.faces)
         return "cropped" if any(near) else None
 
 
@@ -115,3 +116,34 @@ def _pairs_within(words: NDArray[np.uint64], rows: NDArray[np.int64], most_bits:
         later = second > first
         found.append(np.stack([rows[start + first[later]], rows[start + second[later]]], axis=1))
     return np.sort(np.concatenate(found), axis=1)
+
+
+def alike_groups(prints: Sequence[ImagePrint]) -> list[tuple[int, ...]]:
+    """Which of many images are forms of one image: those like each other, and those like one of these.
+
+    Returns:
+        places in ``prints``, rising; groups of two or more, by their first.
+    """
+    owners = [(place, False) for place in range(len(prints))]
+    owners += [(place, True) for place, each in enumerate(prints) for _ in each.faces]
+    words = [each.whole for each in prints] + [face for each in prints for face in each.faces]
+    group = list(range(len(prints)))
+
+    def root(place: int) -> int:
+        while group[place] != place:
+            place = group[place]
+        return place
+
+    for faces, bits in ((False, LIKE_BITS), (True, FACE_BITS)):
+        rows = [row for row, (_, is_face) in enumerate(owners) if is_face == faces]
+        if len(rows) < 2:
+            continue
+        hashes = np.frombuffer(b"".join(words[row] for row in rows), np.uint8).reshape(-1, 8)
+        first, second, _ = near_pairs(hashes, bits)
+        for one, two in zip(first.tolist(), second.tolist(), strict=True):
+            left, right = sorted((root(owners[rows[one]][0]), root(owners[rows[two]][0])))
+            group[right] = left
+    found: dict[int, list[int]] = {}
+    for place in range(len(prints)):
+        found.setdefault(root(place), []).append(place)
+    return [tuple(places) for places in found.values() if len(places) > 1]

@@ -25,6 +25,7 @@ from deepfake.detection.neighbours import (
     OutlierScore,
     kth_distance,
     load_index,
+    others_sentence,
     outlier_sentence,
     share_fake,
     share_words,
@@ -49,6 +50,20 @@ def circle(n: int = 100) -> NeighbourIndex:
         folder="",
         model_sha256="ab",
     )
+
+
+def test_the_nearest_of_one_class() -> None:
+    """At 0.33 all neighbours are Fake; the nearest Real ones lie beyond 0, at the end of the circle."""
+    index, here = circle(), np.array([np.cos(0.33), np.sin(0.33)], np.float32)
+    assert [each.path for each in index.nearest_of(here, 1, 3)] == [
+        each.path for each in index.nearest(here, 3)
+    ]
+    others = index.nearest_of(here, 0, 3)
+    assert [each.path for each in others] == ["99.png", "98.png", "97.png"]
+    assert {each.label for each in others} == {0}
+    assert len(index.nearest_of(here, 0, 1000)) == 50
+    said = others_sentence(others, 0.9999)
+    assert f"similarity of {others[0].similarity:.2f}, less similar than the nearest fake one (1.00)" in said
 
 
 def test_nearest() -> None:

@@ -11,8 +11,16 @@ import numpy as np
 import pytest
 
 from deepfake.detection.outcome import Outcome, outcomes_csv
-from deepfake.detection.stress import CHANGES, REFRAMING, Change, StressTest, changed, stress_test
-from deepfake.detection.text import stress_line
+from deepfake.detection.stress import (
+    CHANGES,
+    REFRAMING,
+    Change,
+    StressPoint,
+    StressTest,
+    changed,
+    stress_test,
+)
+from deepfake.detection.text import changed_lines, stress_line
 from deepfake.detection.verdict import FaceVerdict, Scope, Verdict
 from deepfake.errors import UserError
 from deepfake.types import Pixels, Thresholds, VerdictLabel
@@ -186,3 +194,39 @@ def test_in_json_and_csv() -> None:
     refused = Outcome("c", error=UserError("bad", "no"))
     rows = outcomes_csv([Outcome("a", verdict), Outcome("b", verdict_of(0.9)), refused])
     assert [row["stress"] for row in csv.DictReader(rows.splitlines())] == ["not stable", "", ""]
+
+
+def changes_to(**calls: VerdictLabel) -> StressTest:
+    """A test of something likely real, with these verdicts after the changes named ``KIND_AMOUNT``."""
+    points = tuple(
+        StressPoint(
+            change, 0.5, calls.get(f"{change.kind.lower()}_{abs(change.amount):g}".replace(".", ""), "real")
+        )
+        for change in CHANGES
+    )
+    return StressTest(0.1, "real", points)
+
+
+def test_the_mildest_change_is_a_mild_one_before_a_strong_one() -> None:
+    strong = changes_to(jpeg_50="fake", blur_1="fake", blur_2="fake")
+    found = strong.mildest("fake")
+    assert found is not None
+    assert (found.change.kind, found.change.amount) == ("Blur", 1.0), (
+        "the second of its kind, JPEG 50 the fourth"
+    )
+    mild = changes_to(jpeg_95="fake", blur_05="fake", jpeg_30="fake")
+    found = mild.mildest("fake")
+    assert found is not None
+    assert (found.change.kind, found.change.amount) == ("JPEG", 95)
+    assert mild.mildest("uncertain") is None
+
+
+def test_what_would_change_a_verdict_is_said() -> None:
+    assert changed_lines(changes_to()) == [
+        f"None of the {len(CHANGES)} tested changes makes it likely fake or leaves it uncertain."
+    ]
+    lines = changed_lines(changes_to(jpeg_70="uncertain", noise_5="fake"))
+    assert lines == [
+        "The mildest tested change that makes it likely fake is a strong one: noise 5 of 255 (50%).",
+        "The mildest tested change that leaves it uncertain is a mild one: JPEG quality 70 (50%).",
+    ]

@@ -20,6 +20,7 @@ from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import load_image
 from deepfake.types import OperatingPoint
 from deepfake.util.text import format_percent
+from ui.check.copies import show_copies
 from ui.desk import IN_BATCH, desk
 from ui.links import link_to_check
 from ui.page import CALL_STYLES, escape_markdown, section
@@ -78,6 +79,7 @@ def show_results(batch: Batch, card: Card, point: OperatingPoint) -> None:
             st.caption("Select a row for details. Click a column header to sort.")
         else:
             show_picture(chosen[picked], card, point)
+    show_copies(rows)
     show_downloads(rows)
 
 

@@ -18,6 +18,7 @@ from deepfake.errors import UserError
 from deepfake.images.encode import jpeg_bytes, jpeg_pixels, shrink
 from deepfake.images.load import ImageFacts
 from deepfake.types import OperatingPoint
+from ui.check.changes import others_of, show_changes
 from ui.check.checked import Checked, Decoder
 from ui.check.details import show_details, show_face_grid
 from ui.check.evidence import claims_of, show_evidence
@@ -34,7 +35,9 @@ from ui.check.forensics import EXAMINED, compared, examined, show_forensics, sig
 from ui.check.neighbours import neighbours_of
 from ui.check.report import forget_reports, show_feedback, show_report
 from ui.check.strip import known_scores, show_strip
+from ui.check.seen import SEEN, printed, remember, show_seen
 from ui.page import CALL_STYLES, announce, escape_markdown, section, warm_up
+from ui.check.trust import facts_of, show_trust
 from ui.uploads import LET_GO, Upload, link_to_page, own_place, show_name, show_right_page
 
 if TYPE_CHECKING:
@@ -110,8 +113,9 @@ def forget_results() -> None:
     """Drops what was computed from this visitor's uploads."""
     ours = (preview, judge, marked, examined, compared, signed_record, claims_of)
     for results in (*ours, grad_cam_of, maps_of, stress_of, neighbours_of):
+    ours = (*ours, facts_of, others_of, printed)
         results.clear()
-    for key in (STRESSED, JUDGED, EXPLAINED, EXAMINED):
+    for key in (STRESSED, JUDGED, EXPLAINED, EXAMINED, SEEN):
         st.session_state.pop(key, None)
     forget_reports()
 
@@ -168,15 +172,23 @@ def show_results(uploads: Sequence[Upload], card: Card, point: OperatingPoint) -
     found = [outcomes[upload.file_id] for upload in taken]
     show_summary(summary, found)
     announce(status, text.spoken_line([outcome.verdict for outcome in found]))
-    for slot, checked in verdicts:
-        lines = show_evidence(slot.evidence, checked, slot.facts.format)
-        outcomes[checked.file_id] = replace(outcomes[checked.file_id], evidence=lines)
+    show_below(verdicts, outcomes)
     found = [outcomes[upload.file_id] for upload in taken]
     if any(outcome.verdict for outcome in found):
         show_downloads(found)
 
 
 def show_summary(place: DeltaGenerator, outcomes: Sequence[Outcome | None]) -> None:
+def show_below(verdicts: list[tuple[Slot, Checked]], outcomes: dict[str, Outcome]) -> None:
+    """What stands below each verdict and waits until all are there: near-duplicates, and the evidence."""
+    for slot, checked in verdicts:
+        remember(checked, slot.small)
+    for slot, checked in verdicts:
+        show_seen(slot.evidence, checked)
+        lines = show_evidence(slot.evidence, checked, slot.facts.format)
+        outcomes[checked.file_id] = replace(outcomes[checked.file_id], evidence=lines)
+
+
     """How many of several images are what, with a link to each; None is one still to come."""
     if len(outcomes) < 2:
         return
@@ -276,6 +288,8 @@ def show_more(checked: Checked) -> None:
     show_explanation(checked)
     show_forensics(checked.upload, checked.number)
     with st.container(horizontal=True):
+    show_trust(checked)
+    show_changes(checked)
         show_report(checked)
         show_feedback(checked)
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from deepfake.detection.card import Card
 from deepfake.errors import UserError
 from deepfake.evaluation.records import Recorded
-from deepfake.evaluation.text import readable_title
 from deepfake.evaluation.thresholds import ThresholdMetrics
+from deepfake.evaluation.titles import readable_title
 from deepfake.util.text import format_percent
 from ui.charts import ask_for_format, chart, download
-from ui.evaluation.overview import MAX_ROWS_SHOWN, SUBSET_METRICS, version
+from ui.evaluation.overview import MAX_ROWS_SHOWN, SUBSET_METRICS
+from ui.held_out import held_out_of
 from ui.jobs import LEAVE, follow_job
 from ui.page import escape_markdown, section
 
@@ -26,31 +26,6 @@ if TYPE_CHECKING:
     from deepfake.slices.table import Slice
 
 EVERY, ONE = "All evaluations", "The one shown"
-
-
-def held_out_of(card: Card, evaluations: Sequence[Recorded]) -> tuple[HeldOut, list[Slice]]:
-    """A detector's held-out images with their facts, and their slices; read once for all visitors."""
-    from deepfake.slices.held_out import facts_path, kept_facts_path
-
-    def changed(recorded: Recorded) -> tuple[Any, ...]:
-        places = [facts_path(recorded)]
-        with contextlib.suppress(OSError):
-            places.append(kept_facts_path(recorded))
-        return (version(recorded), *(place.stat().st_mtime_ns for place in places if place.is_file()))
-
-    return _held_out(tuple(evaluations), tuple(changed(each) for each in evaluations), card.version)
-
-
-# Shared, not copied; never changed.
-@st.cache_resource(max_entries=12, show_spinner="Reading scores", hash_funcs={Recorded: repr})
-def _held_out(
-    evaluations: tuple[Recorded, ...], changed: tuple[Any, ...], card_version: str
-) -> tuple[HeldOut, list[Slice]]:
-    from deepfake.slices.held_out import held_out
-    from deepfake.slices.table import slices_of
-
-    held = held_out(evaluations)
-    return held, slices_of(held.table) if len(held) else []
 
 
 def show_slices(
@@ -71,7 +46,7 @@ def show_slices(
         if which == EVERY:
             show_how_to_measure(card)
         return
-    images = f"{len(held):,} of {recorded.n:,} images of {readable_title(recorded)}."
+    images = f"{len(held):,} of {recorded.n:,} images of {readable_title(recorded, count=False)}."
     show_table(slices, held_out_sentence(held) if which == EVERY else images, metrics)
     if which == EVERY:
         show_shortcuts(card, held)
@@ -85,7 +60,8 @@ def show_table(slices: list[Slice], images: str, metrics: ThresholdMetrics) -> N
         images: which they are, in a sentence.
         metrics: at the threshold.
     """
-    from deepfake.evaluation.figures import DOT_TITLES, dot_figure
+    from deepfake.evaluation.figures import DOT_TITLES
+    from deepfake.slices.figures import slices_figure
     from deepfake.slices.table import slices_table, worst_slice
     from deepfake.slices.text import FACTS_MEAN, SLICES_CAUTION, worst_sentence
 
@@ -99,7 +75,9 @@ def show_table(slices: list[Slice], images: str, metrics: ThresholdMetrics) -> N
         key="slice-number", bind="query-params", required=True,
     )  # fmt: skip
     chart(
-        dot_figure(table, metric), f"slices {metric}", f"{DOT_TITLES[metric]} of each slice, with intervals"
+        slices_figure(table, metric),
+        f"slices {metric}",
+        f"{DOT_TITLES[metric]} of each slice, with intervals",
     )
     show_numbers(table)
     st.caption(escape_markdown(FACTS_MEAN))
