@@ -372,6 +372,8 @@ def get_detector(name: str | None = None) -> Detector:
     key = (str(card.folder), card.version)
     with _lock:
         if key not in _loaded:
+            for older in [known for known in _loaded if known[0] == key[0]]:
+                del _loaded[older]
             _loaded[key] = Detector(card)
         return _loaded[key]
 

@@ -126,11 +126,19 @@ def _share(within: np.ndarray, of: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Mark:
-    """A score to be marked on a strip: ``words`` say what it is of."""
+    """A score to be marked on a strip.
+
+    Attributes:
+        words: what it is of, and the score.
+        p_fake: the score, 0 to 1.
+        call: its verdict.
+        face: the face's number from 1; 0 for the whole image.
+    """
 
     words: str
     p_fake: float
     call: VerdictLabel
+    face: int = 0
 
 
 def score_marks(verdict: Verdict) -> tuple[Mark, ...]:
@@ -140,7 +148,7 @@ def score_marks(verdict: Verdict) -> tuple[Mark, ...]:
     name = "Whole image" if verdict.basis == "whole" else "This image"
     image = Mark(f"{name}: {format_percent(verdict.p_fake)}", verdict.p_fake, verdict.verdict)
     faces = [
-        Mark(f"Face {number}: {format_percent(face.p_fake)}", face.p_fake, face.verdict)
+        Mark(f"Face {number}: {format_percent(face.p_fake)}", face.p_fake, face.verdict, number)
         for number, face in enumerate(verdict.faces, start=1)
         if not face.barred
     ]
@@ -198,7 +206,8 @@ def _add_scores(figure: go.Figure, table: pd.DataFrame, mark: float) -> float:
         ranges = [f"{low:.1%} to {high:.1%}" for low, high in zip(table["From"], table["To"], strict=True)]
         figure.add_bar(
             x=centres, y=sign * shares, width=width, name=f"{name} validation images",
-            marker={"color": colour, "line": {"width": 0}}, opacity=0.75,
+            marker={"color": colour, "line": {"width": 0}, "opacity": 0.75},
+            unselected={"marker": {"opacity": 0.75}},
             customdata=np.stack([ranges, table[name].to_numpy().astype(str)], axis=1),
             hovertemplate=f"%{{customdata[1]}} {name.lower()} validation images scored %{{customdata[0]}}"
             "<extra></extra>",
@@ -215,10 +224,12 @@ def _add_scores(figure: go.Figure, table: pd.DataFrame, mark: float) -> float:
 
 
 def _add_marks(figure: go.Figure, marks: Sequence[Mark], height: float) -> None:
-    """The image's score as a line with a label above the bands, each face's as a diamond on the line."""
+    """The image's score as a line with a label above the bands, each face's as a diamond on the line, whose
+    custom datum is the face's number."""
     for mark in marks[1:]:
         figure.add_scatter(
             x=[strip_place(mark.p_fake)], y=[0], mode="markers", hovertemplate=f"{mark.words}<extra></extra>",
+            customdata=[mark.face], unselected={"marker": {"opacity": 1}},
             marker={"symbol": "diamond", "size": 11, "color": CALL_COLOURS[mark.call],
                     "line": {"width": 1.5, "color": "white"}},
         )  # fmt: skip

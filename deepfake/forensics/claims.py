@@ -50,7 +50,7 @@ def credentials_line(found: Credentials) -> EvidenceLine:
     return EvidenceLine(
         CREDENTIALS,
         *_credentials_finding(found),
-        ignore="None means nothing: messengers strip it. A signer vouches for the record, not for the scene.",
+        ignore="A missing record: messengers strip it. One vouches for a history, not for the scene.",
     )
 
 
@@ -88,7 +88,7 @@ def marks_line(marks: Marks) -> EvidenceLine:
         " ".join([finding, *marks.notes[:1]]),
         strength,
         points_to,
-        ignore="Anyone can write or strip marks. None means nothing, and an editor may have cropped only.",
+        ignore="Missing marks: anyone can write or strip them. An editor's name alone: it may only crop.",
     )
 
 
@@ -138,7 +138,7 @@ def forensics_line(preview: Thumbnail, compression: Compression) -> EvidenceLine
         " ".join(_forensic_findings(preview, compression)),
         "weak" if differs else "none",
         "fake" if differs else "neither",
-        ignore="Cropping leaves an old preview behind, too. The maps of pixels are for the eye.",
+        ignore="An old preview of an image that was cropped. The maps of pixels are for the eye.",
     )
 
 

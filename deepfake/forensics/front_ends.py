@@ -73,7 +73,7 @@ def _parameters(text: FileText, others: Sequence[FileText]) -> Record | None:
     prompt = asked.partition("\nNegative prompt:")[0]
     version = re.search(r"\bVersion: ([\w.+-]{1,40})", settings)
     schemes = {other.text for other in others if other.key == "fooocus_scheme"}
-    name = "Stable Diffusion web UI (Automatic1111 or its kin)"
+    name = "Stable Diffusion web UI or kin"
     if schemes or (version and version[1].lower().startswith("fooocus")):
         name = "Fooocus"
     elif version and version[1] == "ComfyUI":

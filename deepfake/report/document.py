@@ -51,7 +51,7 @@ from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import LoadedImage
 from deepfake.report.chart import stress_chart, strip_chart
 from deepfake.report.context import context_remark, context_sentence
-from deepfake.report.evidence import RULE, evidence_lines, weight_words
+from deepfake.report.evidence import RULE, contradiction, evidence_lines, weight_words
 from deepfake.types import EvidenceLine, VerdictLabel
 from deepfake.util.text import format_percent, printable
 
@@ -213,7 +213,7 @@ def make_report(
         Heading("Report on an image"),
         Paragraph(name),
         *_verdict_blocks(image, verdict, card),
-        *_evidence_blocks(lines),
+        *_evidence_blocks(lines, verdict),
         *_stress_blocks(verdict, card),
         *_explanation_blocks(verdict, card, explanations),
         Heading("The file"),
@@ -334,8 +334,10 @@ def _left_out(verdict: Verdict) -> Iterator[Block]:
         )
 
 
-def _evidence_blocks(lines: Sequence[EvidenceLine]) -> Iterator[Block]:
+def _evidence_blocks(lines: Sequence[EvidenceLine], verdict: Verdict) -> Iterator[Block]:
     yield Heading("Evidence")
+    if words := contradiction(lines, verdict):
+        yield Paragraph(words)
     yield Table(
         ("Evidence", "What was found", "Strength", "What to ignore"),
         tuple((line.name, line.finding, weight_words(line), line.ignore) for line in lines),

@@ -155,7 +155,9 @@ def _by_score(call: VerdictLabel, p_fake: float) -> tuple[Strength, Direction]:
     return ("weak" if strength == "none" else strength), call
 
 
-_FACE_IGNORE = "No proof: fakes of kinds it does not know pass as real, and strong edits can look fake."
+_FACE_IGNORE = (
+    "Its certainty on kinds of fakes that it does not know, and on images that were strongly edited."
+)
 
 
 def _face_line(verdict: Verdict, card: Card) -> EvidenceLine:
@@ -176,7 +178,7 @@ def _face_line(verdict: Verdict, card: Card) -> EvidenceLine:
     return line(f"{CALL_WORDS[call]}: {score}", *_by_score(call, p_fake))
 
 
-_WHOLE_IGNORE = "No sign says little: a swapped face changes little of an image."
+_WHOLE_IGNORE = "The lack of a sign: a swapped face changes little of an image."
 
 
 def _whole_line(verdict: Verdict) -> EvidenceLine:
@@ -217,7 +219,7 @@ def _sentence(name: str, words: str) -> str:
 
 
 def _second_line(verdict: Verdict) -> EvidenceLine:
-    ignore = "It is counted in the score already, and is no further witness."
+    ignore = "Agreement of the two: the score counts both already."
 
     def line(finding: str, strength: Strength = "none", points_to: Direction = "neither") -> EvidenceLine:
         return EvidenceLine(SECOND, finding, strength, points_to, ignore)
@@ -237,7 +239,7 @@ def _second_line(verdict: Verdict) -> EvidenceLine:
 
 
 def _alike_line(verdict: Verdict) -> EvidenceLine:
-    ignore = "Alike to the detector, not always to the eye. No independent witness: the score rests on it."
+    ignore = "Likeness to the eye: they are alike to the detector, and so no independent witness."
 
     def line(finding: str, strength: Strength = "none", points_to: Direction = "neither") -> EvidenceLine:
         return EvidenceLine(ALIKE, finding, strength, points_to, ignore)
@@ -256,9 +258,7 @@ def _alike_line(verdict: Verdict) -> EvidenceLine:
 
 
 def _stress_line(verdict: Verdict) -> EvidenceLine:
-    ignore = (
-        "A verdict that survives is not therefore right: it only does not hang on compression or framing."
-    )
+    ignore = "Survival as a proof: it says only that compression and framing do not matter."
 
     def line(finding: str, strength: Strength = "none", points_to: Direction = "neither") -> EvidenceLine:
         return EvidenceLine(STRESS, finding, strength, points_to, ignore)
@@ -271,5 +271,6 @@ def _stress_line(verdict: Verdict) -> EvidenceLine:
         who = ", ".join(unstable[:3]) + (" and others" if len(unstable) > 3 else "")
         return line(f"Not stable: a mild change turns the score round ({who}), so that it is uncertain.")
     if verdict.verdict == "uncertain":
-        return line(f"Uncertain to begin with; {changes} changes were tried.")
-    return line(f"Stable: none of the mild among {changes} changes turns it round.", "weak", verdict.verdict)
+        return line(f"Uncertain to begin with ({changes} changes were tried).")
+    words = f"Stable: none of the mild changes turns it round ({changes} were tried)."
+    return line(words, "weak", verdict.verdict)

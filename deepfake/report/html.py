@@ -31,7 +31,8 @@ figure { margin: .5rem 0; flex: 1 1 16rem; } figcaption, .small { color: #565d69
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top;
   border-bottom: 1px solid #d5dbde; padding: .3rem .8rem .3rem 0; font-weight: normal; }
 th { color: #565d69; width: 12rem; } .call { font-size: 1.4rem; font-weight: 600; }
-.titled th { width: auto; } .titled td:first-child { font-weight: 600; } .titled td { font-size: .875rem; }
+.titled { overflow-wrap: break-word; } .titled th { width: auto; }
+.titled td:first-child { font-weight: 600; } .titled td { font-size: .875rem; }
 .titled td:last-child { color: #565d69; } pre { white-space: pre-wrap; font-size: .875rem; }
 @media (max-width: 30rem) { .titled thead { display: none; } .titled td:not(:last-child) { border: 0; }
   th, td { display: block; width: auto; padding: .3rem 0; }

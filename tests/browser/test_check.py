@@ -7,12 +7,15 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from deepfake.util.files import ROOT
 from tests.support.browser import WAIT_MS, downloaded, idle, photograph, sync_api, upload, verdict
 from tests.support.images import encoded, noise_image
 
 pytestmark = pytest.mark.browser
 
+EXAMPLES = ROOT / "deepfake" / "examples" / "images"
 VERDICT = re.compile("Likely fake|Likely real|Uncertain|No face found")
 
 
@@ -51,6 +54,43 @@ def test_deep_link_on_a_fresh_server_then_the_whole_walk(page, address, tmp_path
     page.get_by_role("button", name="Clear all").click()
     expect(page.get_by_text("Nothing to check yet")).to_be_visible()
     expect(verdict(page)).to_have_count(0)
+
+
+def test_a_face_in_the_picture_and_its_mark_lead_to_the_face(page, address, tmp_path):
+    """By a click, and by keyboard; eight faces, of which two are folded away."""
+    expect = sync_api.expect
+    portraits = [Image.open(EXAMPLES / name).convert("RGB") for name in ("astronaut.jpg", "generated-1.jpg")]
+    group = Image.new("RGB", (1200, 600))
+    for number in range(8):
+        portrait = portraits[number % 2].resize((300, 300))
+        group.paste(portrait, (number % 4 * 300, number // 4 * 300))
+    group.save(tmp_path / "group.png")
+    page.goto(f"{address}/check")
+    page.get_by_text("Nothing to check yet").wait_for()
+    upload(page, tmp_path / "group.png")
+    links = page.get_by_role("group", name="Faces in the image").get_by_role("link")
+    links.first.wait_for()
+    idle(page)
+    places = links.evaluate_all("links => links.map(each => each.getAttribute('href'))")
+    assert len(places) == len(set(places)) >= 2
+    assert page.evaluate(
+        "places => places.every(each => document.querySelectorAll(each).length == 1)", places
+    )
+    links.nth(0).click()
+    expect(page).to_have_url(re.compile(f"{places[0]}$"))
+    expect(page.locator(places[0])).to_be_in_viewport()
+    links.nth(1).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(places[1])).to_be_in_viewport()
+
+    mark = page.locator(".js-plotly-plot .scatterlayer path.point").first
+    mark.scroll_into_view_if_needed()
+    idle(page)
+    before = page.get_by_alt_text(re.compile(r"^Face \d+$")).count()
+    mark.hover(force=True)
+    page.wait_for_timeout(300)
+    mark.click(force=True)
+    expect(page.get_by_alt_text(re.compile(r"^Face \d+$"))).to_have_count(before + 1)
 
 
 @pytest.mark.parametrize("path", ["/", "/check"])

@@ -452,6 +452,7 @@ def test_detector_published_anew_is_another_one(
         after = get_detector()
         assert after is not before
         assert after.card.contents | change == after.card.contents
+        assert before not in module._loaded.values(), "the older one is let go"
         before = after
     path.write_text(json.dumps(json.loads(path.read_text()) | {"evaluations": [{}]}))
     assert get_detector() is before, "an evaluation recorded changes no verdict"

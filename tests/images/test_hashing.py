@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -35,7 +37,8 @@ def test_bits_apart_are_counted() -> None:
 
 def test_an_image_is_known_again_when_it_was_saved_smaller() -> None:
     pixels = noise_image(3, 300, 240)
-    small = jpeg(cv2.resize(pixels, (120, 150), interpolation=cv2.INTER_AREA), 50)
+    smaller: Any = cv2.resize(pixels, (120, 150), interpolation=cv2.INTER_AREA)
+    small = jpeg(smaller, 50)
     assert image_print(pixels).like(image_print(small)) == "whole"
     assert image_print(pixels).like(image_print(noise_image(4, 300, 240))) is None
 
@@ -43,7 +46,7 @@ def test_an_image_is_known_again_when_it_was_saved_smaller() -> None:
 def test_a_cropped_image_is_known_again_by_a_face() -> None:
     """Of two faces one is cut away; of the image so little is left that it alone would not be known."""
     fine = np.random.default_rng(5).integers(0, 256, (24, 24, 3), dtype=np.uint8)
-    pixels = cv2.resize(fine, (400, 400), interpolation=cv2.INTER_CUBIC)
+    pixels: Any = cv2.resize(fine, (400, 400), interpolation=cv2.INTER_CUBIC)
     left, right = pixels[150:250, 20:120], pixels[150:250, 280:380]
     whole = image_print(pixels, [left, right])
     cut = pixels[100:300, 230:400]

@@ -148,6 +148,9 @@ def test_a_prompt_is_folded_and_text(use_tiny_models: Path, asked: str) -> None:
     content = png({"parameters": f"{asked}\n{settings}"})
     made = report(content)
     (folded,) = [block for block in made.blocks if isinstance(block, Folded)]
+    uncertain = report(content, verdict=verdict_of(content, mild=0.1))
+    assert "The file itself says otherwise" in Tags(report_html(uncertain)).words
+    assert "The file itself says otherwise" not in Tags(report_html(made)).words, "the verdict is fake, too"
     assert folded.title == "Prompt in the file, PNG text parameters"
     text = report_html(made)
     tags = Tags(text)

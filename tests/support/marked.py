@@ -150,7 +150,7 @@ class MarkedFile(NamedTuple):
     prompt: str = ""
 
 
-WEB_UI_NAME = "Stable Diffusion web UI (Automatic1111 or its kin)"
+WEB_UI_NAME = "Stable Diffusion web UI or kin"
 ASKED = "portrait of a woman, studio light"
 JOB = "young man --ar 1:1 --v 6.0 Job ID: 01234567-89ab-cdef-0123-456789abcdef"
 base = ExifTags.Base

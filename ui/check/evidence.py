@@ -81,11 +81,15 @@ def line_table(lines: tuple[EvidenceLine, ...]) -> pd.DataFrame:
                 f"{line.name} :{BADGES[line.points_to]}-badge[{weight_words(line)}]" for line in lines
             ],
             "What was found, and what to ignore": [
-                f"{escape_markdown(line.finding)} :small[:gray[Ignore: {escape_markdown(line.ignore)}]]"
+                f"{escape_markdown(line.finding)} :small[:gray[Ignore: {_lowered(line.ignore)}]]"
                 for line in lines
             ],
         }
     )
+
+
+def _lowered(sentence: str) -> str:
+    return escape_markdown(sentence[:1].lower() + sentence[1:])
 
 
 def show_marks(marks: Marks, checked: Checked) -> None:
@@ -95,12 +99,12 @@ def show_marks(marks: Marks, checked: Checked) -> None:
     title = f"Marks in the file ({len(marks.marks)})"
     with st.expander(checked.named(title), icon=":material/sell:"):
         for mark in marks.marks:
-            st.text(f"{mark.place}: {mark.who}")
+            st.markdown(escape_markdown(f"{mark.place}: {mark.who}"))
             if mark.prompt:
                 st.caption("The prompt")
                 st.code(mark.prompt, language=None, wrap_lines=True)
             elif not mark.is_record and mark.value != mark.who:
                 st.code(mark.value, language=None, wrap_lines=True)
         for note in marks.notes:
-            st.text(note)
+            st.markdown(escape_markdown(note))
         st.caption(escape_markdown(MEANING))

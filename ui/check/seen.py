@@ -86,8 +86,12 @@ def seen_before(checked: Checked) -> list[tuple[Seen, Likeness]]:
         for row in _batch_rows()
         if row.verdict and row.image_print and checked.file_id != f"batch|{row.verdict.sha256}"
     ]
-    pairs = ((each, own.image_print.like(each.image_print)) for each in others)
-    return [(each, likeness) for each, likeness in pairs if likeness]
+    found: list[tuple[Seen, Likeness]] = []
+    for each in others:
+        likeness = own.image_print.like(each.image_print)
+        if likeness is not None:
+            found.append((each, likeness))
+    return found
 
 
 def _batch_rows() -> list[Outcome]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from deepfake.detection import text
 from ui.check.checked import Checked
+from ui.check.faces import show_cells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,21 +28,49 @@ def comparable_scores(checked: Checked) -> pd.DataFrame | None:
     return None if checked.verdict.basis == "whole" else known_scores(checked.card)
 
 
-def show_strip(checked: Checked) -> None:
-    """The strip; nothing for an image without a score."""
-    from deepfake.detection.figures import strip_alt, strip_figure
+def show_strip(checked: Checked, thumbnails: list[bytes]) -> None:
+    """The strip, and below it the face whose mark was clicked; nothing for an image without a score.
+
+    Args:
+        checked: the verdict.
+        thumbnails: a small JPEG of each face.
+    """
+    from deepfake.detection.figures import score_marks, strip_alt, strip_figure
 
     if checked.verdict.p_fake is None:
         return
     scores, thresholds = comparable_scores(checked), checked.card.thresholds
-    st.plotly_chart(
-        strip_figure(scores, checked.verdict, thresholds),
+    marked = len(score_marks(checked.verdict)) > 1
+    figure = strip_figure(scores, checked.verdict, thresholds)
+    figure.update_xaxes(fixedrange=True).update_yaxes(fixedrange=True)  # a finger should scroll, not drag it
+    state: Any = st.plotly_chart(
+        figure,
         width="stretch",
         theme="streamlit",
         key=f"strip-{checked.file_id}",
         config={"displayModeBar": False, "scrollZoom": False},
         alt=strip_alt(scores, checked.verdict, thresholds),
+        on_select="rerun" if marked else "ignore",
+        selection_mode="points",
     )
+    if marked:
+        st.caption("Click a diamond to see its face.")
+        show_clicked(checked, thumbnails, [point.get("customdata") for point in state.selection.points])
+
+
+def show_clicked(checked: Checked, thumbnails: list[bytes], data: list[Any]) -> None:
+    """The face whose mark is chosen in the strip.
+
+    Args:
+        checked: the verdict.
+        thumbnails: a small JPEG of each face.
+        data: the custom data of what is chosen: of a face's mark its number from 1.
+    """
+    rows = text.part_rows(checked.verdict, checked.card.thresholds)
+    for datum in data:
+        number = datum[0] if isinstance(datum, list) and len(datum) == 1 else datum
+        if isinstance(number, int) and 0 < number <= len(thumbnails):
+            show_cells([(rows[number - 1], thumbnails[number - 1])], linked=False)
 
 
 def show_strip_numbers(checked: Checked) -> None:

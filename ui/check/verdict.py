@@ -20,7 +20,7 @@ from deepfake.images.load import ImageFacts
 from deepfake.types import OperatingPoint
 from ui.check.changes import others_of, show_changes
 from ui.check.checked import Checked, Decoder
-from ui.check.details import show_details, show_face_grid
+from ui.check.details import show_details
 from ui.check.evidence import claims_of, show_evidence
 from ui.check.explanation import (
     EXPLAINED,
@@ -31,13 +31,14 @@ from ui.check.explanation import (
     show_explanation,
     stress_of,
 )
+from ui.check.faces import show_face_grid, show_links
 from ui.check.forensics import EXAMINED, compared, examined, show_forensics, signed_record
 from ui.check.neighbours import neighbours_of
 from ui.check.report import forget_reports, show_feedback, show_report
-from ui.check.strip import known_scores, show_strip
 from ui.check.seen import SEEN, printed, remember, show_seen
-from ui.page import CALL_STYLES, announce, escape_markdown, section, warm_up
+from ui.check.strip import known_scores, show_strip
 from ui.check.trust import facts_of, show_trust
+from ui.page import CALL_STYLES, announce, escape_markdown, section, warm_up
 from ui.uploads import LET_GO, Upload, link_to_page, own_place, show_name, show_right_page
 
 if TYPE_CHECKING:
@@ -112,8 +113,8 @@ def marked(verdict: Verdict, _small: bytes) -> bytes:
 def forget_results() -> None:
     """Drops what was computed from this visitor's uploads."""
     ours = (preview, judge, marked, examined, compared, signed_record, claims_of)
-    for results in (*ours, grad_cam_of, maps_of, stress_of, neighbours_of):
     ours = (*ours, facts_of, others_of, printed)
+    for results in (*ours, grad_cam_of, maps_of, stress_of, neighbours_of):
         results.clear()
     for key in (STRESSED, JUDGED, EXPLAINED, EXAMINED, SEEN):
         st.session_state.pop(key, None)
@@ -178,7 +179,6 @@ def show_results(uploads: Sequence[Upload], card: Card, point: OperatingPoint) -
         show_downloads(found)
 
 
-def show_summary(place: DeltaGenerator, outcomes: Sequence[Outcome | None]) -> None:
 def show_below(verdicts: list[tuple[Slot, Checked]], outcomes: dict[str, Outcome]) -> None:
     """What stands below each verdict and waits until all are there: near-duplicates, and the evidence."""
     for slot, checked in verdicts:
@@ -189,6 +189,7 @@ def show_below(verdicts: list[tuple[Slot, Checked]], outcomes: dict[str, Outcome
         outcomes[checked.file_id] = replace(outcomes[checked.file_id], evidence=lines)
 
 
+def show_summary(place: DeltaGenerator, outcomes: Sequence[Outcome | None]) -> None:
     """How many of several images are what, with a link to each; None is one still to come."""
     if len(outcomes) < 2:
         return
@@ -253,7 +254,9 @@ def show_verdict(
         section(f":{colour}[{icon} {text.headline(verdict)}]")
         if number := text.number_line(verdict):
             st.markdown(number)
-        show_strip(checked)
+        if kind := text.kind_line(verdict):
+            st.markdown(escape_markdown(kind), help=text.KIND_MEANS)
+        show_strip(checked, faces)
         if verdict.p_fake is None:
             st.info(escape_markdown(lead), icon=":material/info:")
         else:
@@ -285,11 +288,11 @@ def show_more(checked: Checked) -> None:
     if checked.upload.content is None:
         st.caption(LET_GO)
         return
+    show_trust(checked)
+    show_changes(checked)
     show_explanation(checked)
     show_forensics(checked.upload, checked.number)
     with st.container(horizontal=True):
-    show_trust(checked)
-    show_changes(checked)
         show_report(checked)
         show_feedback(checked)
 
@@ -299,7 +302,9 @@ def mark_faces(slot: Slot, verdict: Verdict) -> None:
     picture, alt = slot.small, "The image as uploaded"
     if verdict.faces:
         picture, alt = marked(verdict, slot.small), "The image with the faces marked"
-    slot.picture.image(picture, width=slot.width, alt=alt)
+    place = slot.picture.container(gap=None)
+    place.image(picture, width=slot.width, alt=alt)
+    show_links(place, verdict, slot.width, slot.number)
 
 
 def show_downloads(outcomes: list[Outcome]) -> None:
