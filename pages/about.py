@@ -17,6 +17,8 @@ from ui.page import (
     ask_for_threshold,
     escape_markdown,
     markdown_list,
+    present,
+    presenting,
     section,
     show_limits,
     start_page,
@@ -42,6 +44,10 @@ def main() -> None:
         st.warning(escape_markdown(complaint), icon=":material/info:")
     show_measured(evaluations)
     show_measured_limits(card, evaluations)
+    if not presenting():
+        section("Presentation mode")
+        st.write("Larger type for a projector, and no buttons that save files. It stays on for your session.")
+        st.button("Start presentation", icon=":material/present_to_all:", on_click=present)
 
 
 def show_probability(card: Card) -> None:

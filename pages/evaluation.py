@@ -9,8 +9,9 @@ from deepfake.errors import UserError
 from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.records import Recorded
-from deepfake.evaluation.text import format_rate, readable_title, threshold_sentence
+from deepfake.evaluation.text import format_rate, threshold_sentence
 from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold
+from deepfake.evaluation.titles import readable_title
 from ui.evaluation.compare import show_comparison
 from ui.evaluation.curves import show_calibration, show_curves, show_operating_point
 from ui.evaluation.gallery import first_page, show_images
@@ -103,9 +104,10 @@ def show_empty_state(card: Card) -> None:
 def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Recorded) -> None:
     """The scores' numbers where the scores can be read, else the card's alone."""
     kinds = f"{recorded.n_fake:,} fake, {recorded.n_real:,} real"
+    images = escape_markdown(readable_title(recorded, count=False))
     st.caption(
         f"Detector {escape_markdown(card.name)}: {escape_markdown(card.description)} "
-        f"Evaluated on {escape_markdown(readable_title(recorded))}: {recorded.n:,} images ({kinds})."
+        f"Evaluated on {images}: {recorded.n:,} images ({kinds})."
     )
     if recorded.here:
         show_kept(card, recorded)

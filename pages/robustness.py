@@ -6,6 +6,7 @@ import streamlit as st
 
 from deepfake.detection.card import default_name, load_card, model_names
 from deepfake.errors import UserError
+from deepfake.evaluation.titles import readable_data
 from deepfake.robustness.job import results
 from deepfake.robustness.record import read_robustness
 from deepfake.robustness.text import Entry, attack_sentence, headline, rule_sentence
@@ -83,8 +84,8 @@ def ask_for_results(entries: list[Entry]) -> list[Entry]:
 
 def show_results(chosen: list[Entry], names: list[str]) -> None:
     on = dict.fromkeys(
-        f"{entry.result.data}: {entry.result.n_fake:,} fake and {entry.result.n_real:,} real images"
-        for entry in chosen
+        f"{readable_data(result.data)}: {result.n_fake:,} fake and {result.n_real:,} real images"
+        for result in (entry.result for entry in chosen)
     )
     st.caption(f"Measured on {escape_markdown('; '.join(on))}.")
     if len(on) > 1:

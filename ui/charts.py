@@ -10,10 +10,13 @@ import streamlit as st
 
 from deepfake.plotting import SaveFormat, file_stem, plot_config
 from deepfake.util import text
+from ui.page import presenting
 
 
 def ask_for_format() -> None:
     """As what the button at a chart saves it."""
+    if presenting():
+        return
     st.segmented_control(
         "Save charts as", ["png", "svg"], format_func=str.upper, default="png", key="save-as", required=True,
         help="The camera icon at the top right of a chart saves it.",

@@ -98,7 +98,36 @@ def start_page(title: str) -> None:
     leave_other_pages(title)
     if not st.session_state.pop(NAVIGATED, False):
         show_links()
-    st.title(title, anchor=False)
+    if not presenting():
+        st.title(title, anchor=False)
+        return
+    st.query_params[PRESENT] = "1"  # so that the address of any page shows the same elsewhere
+    st.html(_LARGE)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title(title, anchor=False)
+        end = "End presentation"
+        st.button(end, type="tertiary", icon=":material/close:", on_click=present, args=(False,))
+
+
+PRESENT = "present"
+"""In the address: 1 to present to a room. Also the key in the session's state, since links drop it."""
+_LARGE = (
+    "<style>:root { font-size: 20px !important } [data-testid=stDownloadButton] { display: none }</style>"
+)
+
+
+def presenting() -> bool:
+    """Whether a room looks on: type is larger, and controls that save files are left out."""
+    asked = st.query_params.get(PRESENT)
+    if asked is not None:
+        st.session_state[PRESENT] = asked == "1"
+    return bool(st.session_state.get(PRESENT))
+
+
+def present(on: bool = True) -> None:
+    """Begins or ends the presentation, for this session."""
+    st.session_state[PRESENT] = on
+    st.query_params.pop(PRESENT, None)
 
 
 def section(title: str) -> None:

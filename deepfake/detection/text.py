@@ -56,6 +56,7 @@ SOURCE_WORDS: Mapping[str, str] = {
     "stylegan3": "StyleGAN3 faces, Flickr portraits",
     "inswapper": "swaps by inswapper in Flickr portraits",
     "photographs": "studio and staff portraits, all real",
+    "utkface": "photos of people of all ages, all real",
     "video": "face swaps in videos of the web",
     "swaps": "face swaps and edits in videos, beside the same frames",
     "ciplab": "Photoshop composites",
@@ -359,7 +360,7 @@ def changed_lines(test: StressTest) -> list[str]:
         kind = "mild" if point.change.mild else "strong"
         share = format_percent(point.p_fake)
         lines.append(
-            f"The mildest tested change that {turns} is a {kind} one: {point.change.words} ({share})."
+            f"The mildest tested change that {turns} is a {kind} one: {point.change.words} (then {share})."
         )
     if never:
         lines.append(f"None of the {len(test.points)} tested changes {' or '.join(never)}.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from deepfake.detection.text import KIND_WORDS, POINT_WORDS, SOURCE_WORDS
+from deepfake.detection.text import KIND_WORDS, POINT_WORDS
 from deepfake.evaluation.bootstrap import PAIRED_METRICS
 from deepfake.evaluation.breakdown import ALARM_POINTS, Gap, GapKind
 from deepfake.evaluation.compare import Comparison, PairComparison
@@ -31,6 +31,7 @@ from deepfake.evaluation.thresholds import (
     RuleMetrics,
     ThresholdMetrics,
 )
+from deepfake.evaluation.titles import readable_title
 from deepfake.types import OperatingPoint
 from deepfake.util.text import Unit, format_interval, format_metric
 
@@ -250,17 +251,11 @@ def difference_sentence(recorded: Recorded, start: StartingDocument | None = Non
     start = start or StartingDocument()
     return (
         f"The baseline was measured on the whole official test set of its dataset ({start.images:,} "
-        f"images), which is perturbed more than its training images; the first column is {recorded.title} "
-        f"({recorded.n:,} images), so the two compare only on the same images. The baseline computed AUC "
-        "and average precision from hard labels rather than scores, with Real as the positive class; the "
-        "headline numbers do neither."
+        f"images), which is perturbed more than its training images; the first column is "
+        f"{readable_title(recorded, count=False)} ({recorded.n:,} images), so the two compare only on the "
+        "same images. The baseline computed AUC and average precision from hard labels rather than scores, "
+        "with Real as the positive class; the headline numbers do neither."
     )
-
-
-def readable_title(recorded: Recorded) -> str:
-    """What the images are, with the title in brackets; the title alone where its source is unknown."""
-    words = SOURCE_WORDS.get(recorded.source or recorded.data, "")
-    return f"{words[0].upper()}{words[1:]} ({recorded.title})" if words else recorded.title
 
 
 def threshold_sentence(metrics: ThresholdMetrics) -> str:
@@ -329,12 +324,18 @@ GAP_RULE = (
 )
 
 
-def gap_sentence(gap: Gap) -> str:
-    """A gap with its interval, in points of balanced accuracy."""
+def gap_sentence(gap: Gap, titles: Mapping[str, str] | None = None) -> str:
+    """A gap with its interval, in points of balanced accuracy.
+
+    Args:
+        gap: between two evaluations.
+        titles: what to call them, by their titles.
+    """
+    before, after = ((titles or {}).get(title, title) for title in (gap.before, gap.after))
     way = "falls" if gap.fall >= 0 else "rises"
     low, high = (gap.low, gap.high) if gap.fall >= 0 else (-gap.high, -gap.low)
     return (
-        f"{GAP_TITLES[gap.kind]} ({gap.before} to {gap.after}): balanced accuracy {way} by "
+        f"{GAP_TITLES[gap.kind]} ({before} to {after}): balanced accuracy {way} by "
         f"{100 * abs(gap.fall):.1f} points (95% interval {100 * low:.1f} to {100 * high:.1f}), from "
         f"{format_metric(gap.accuracy_before, 'share')} to {format_metric(gap.accuracy_after, 'share')}."
     )

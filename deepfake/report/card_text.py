@@ -11,6 +11,7 @@ from deepfake.detection.card import Card
 from deepfake.detection.text import SOURCE_WORDS
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.text import RULE_TITLES, format_rate_cell
+from deepfake.evaluation.titles import readable_title
 from deepfake.util.text import Unit, format_interval, format_metric, format_percent
 
 _COLUMNS: tuple[tuple[str, str, Unit], ...] = (
@@ -18,14 +19,6 @@ _COLUMNS: tuple[tuple[str, str, Unit], ...] = (
     ("roc_auc", "ROC AUC", "number"),
     ("tpr_at_fpr_1pct", "Found at 1% false alarms", "share"),
 )
-
-
-def in_words(evaluation: Recorded) -> str:
-    """What the pictures of an evaluation are, where its source is a known one; else empty.
-
-    Cards name sources as data sets do, which tells a newcomer nothing.
-    """
-    return SOURCE_WORDS.get(evaluation.source or evaluation.data, "")
 
 
 def training_lines(card: Card) -> tuple[str, ...]:
@@ -106,7 +99,7 @@ def measured_table(evaluations: Sequence[Recorded]) -> pd.DataFrame:
     """A row an evaluation: what on, how many, and the main numbers with their intervals, as text."""
     rows = []
     for each in evaluations:
-        row = {"Measured on": each.title, "Which are": in_words(each)}
+        row = {"Measured on": readable_title(each)}
         for key, title, unit in _COLUMNS:
             value, pair = each.numbers.get(key), each.intervals.get(key)
             interval = f" ({format_interval(pair, unit)})" if pair and value is not None else ""
@@ -123,7 +116,7 @@ def measured_limits(evaluations: Sequence[Recorded]) -> tuple[str, ...]:
     lines = []
     for each in evaluations:
         accuracy, auc = each.numbers.get("accuracy"), each.intervals.get("roc_auc")
-        title = f"{each.title} ({words})" if (words := in_words(each)) else each.title
+        title = readable_title(each, count=False)
         if each.one_class is None and auc is not None and auc[0] <= 0.5:
             found = format_interval(auc, "number")
             lines.append(f"{title}: no better than guessing (ROC AUC {found}; 0.5 is guessing)")

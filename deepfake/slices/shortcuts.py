@@ -151,6 +151,7 @@ def fit_shortcuts(table: pd.DataFrame, seed: int = 0) -> Shortcuts:
     """
     known = table[table["face"].notna()] if len(table) else table
     if len(known):
+        known = known.sort_values(["source", "image_id"])  # whatever the order of the evaluations
         known = known[known.groupby("source")["label"].transform("nunique") == 2].reset_index(drop=True)
     labels = known["label"].to_numpy(np.int64) if len(known) else np.empty(0, np.int64)
     n_fake, n_real = int(labels.sum()), int((labels == 0).sum())

@@ -159,8 +159,8 @@ def alike_table(found: Sequence[Alike]) -> pd.DataFrame:
         [
             {
                 "Held-out images": f"{each.title}: {each.words}" if each.words else each.title,
-                "Images": each.n,
                 "Called correctly": rate_words(each.right),
+                "Images": each.n,
                 "Wrong": rate_words(each.wrong),
                 "Real called fake": rate_words(each.real_called_fake),
                 "Fakes called real": rate_words(each.fakes_called_real),
@@ -204,7 +204,7 @@ def follows_sentence(follows: float) -> str:
     words = "hardly follow them" if follows < FOLLOWS else "follow them in part"
     if follows >= FOLLOWS_CLOSELY:
         words = "follow them closely"
-    return f"Its scores of real held-out images {words} (rank correlation {follows:.2f})."
+    return f"The detector's scores of real held-out images {words} (rank correlation {follows:.2f})."
 
 
 def clue_words(shortcuts: Shortcuts) -> str:

@@ -227,6 +227,6 @@ def test_what_would_change_a_verdict_is_said() -> None:
     ]
     lines = changed_lines(changes_to(jpeg_70="uncertain", noise_5="fake"))
     assert lines == [
-        "The mildest tested change that makes it likely fake is a strong one: noise 5 of 255 (50%).",
-        "The mildest tested change that leaves it uncertain is a mild one: JPEG quality 70 (50%).",
+        "The mildest tested change that makes it likely fake is a strong one: noise 5 of 255 (then 50%).",
+        "The mildest tested change that leaves it uncertain is a mild one: JPEG quality 70 (then 50%).",
     ]

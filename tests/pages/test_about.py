@@ -16,7 +16,7 @@ from deepfake.evaluation.text import meaning_sentence, worth_sentence
 from deepfake.evaluation.thresholds import ExpectedOutcomes, expect, sort_scores
 from deepfake.report.card_text import calibration_sentence, measured_limits, training_lines
 from tests.support.evaluations import change_card
-from tests.support.pages import page, shown
+from tests.support.pages import button_labels, page, press, shown
 
 ABOUT = "pages/about.py"
 
@@ -161,3 +161,20 @@ def test_bayes_by_hand() -> None:
     assert nothing.precision is None
     assert meaning_sentence(nothing) == ""
     assert worth_sentence(nothing).endswith("none would be called fake.")
+
+
+def test_a_presentation_is_in_the_address_and_leaves_out_what_saves_charts(models: Path) -> None:
+    app = page(ABOUT)
+    assert "present" not in app.query_params
+    press(app, "Start presentation")
+    assert app.query_params["present"] == "1"
+    assert "Start presentation" not in button_labels(app)
+    press(app, "End presentation")
+    assert "present" not in app.query_params
+    assert "Start presentation" in button_labels(app)
+
+    saving = page()
+    assert "save-as" in {group.key for group in saving.button_group}
+    presented = page(present="1")
+    assert not presented.exception
+    assert "save-as" not in {group.key for group in presented.button_group}

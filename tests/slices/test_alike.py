@@ -50,7 +50,7 @@ def test_all_facts_together_leave_out_what_only_names_a_set() -> None:
         & TABLE["brightness"].between(90, 120, inclusive="left")
     ]
     assert found[4].n == len(both) >= MIN_ALIKE
-    assert found[4].title == "Face in the frame, Sharpness, Brightness"
+    assert found[4].title == "Face in the frame, sharpness, brightness"
     assert set(both["source"]) == {"one", "two"}
     assert found[5].n == len(TABLE)
     varied = TABLE.assign(quality=np.where(np.arange(len(TABLE)) % 10 == 1, 60.0, 75.0))

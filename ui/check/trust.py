@@ -87,7 +87,10 @@ def show_alike(checked: Checked) -> None:
         alike_table(found),
         hide_index=True,
         width="stretch",
-        column_config={"Images": st.column_config.NumberColumn(format="localized")},
+        column_config={
+            "Held-out images": st.column_config.TextColumn(width=190),
+            "Images": st.column_config.NumberColumn(format="localized"),
+        },
         alt=checked.named("Held-out images like this one, and how they were called"),
     )
     st.caption(

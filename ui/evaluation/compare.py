@@ -21,6 +21,7 @@ from deepfake.evaluation.figures import differences_figure
 from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.loaded import LoadedComparison, load_comparison, shared_evaluations
 from deepfake.evaluation.records import Recorded, first_shown
+from deepfake.evaluation.titles import readable_title
 from ui.charts import ask_for_format, chart, download
 from ui.evaluation.curves import show_curves
 from ui.evaluation.gallery import Images, first_page, show_pages
@@ -133,12 +134,15 @@ def ask_what(
 ) -> tuple[str, tuple[str, ...], tuple[str, ...]] | None:
     """The pictures, the detectors and the ensemble's members; None while fewer than two are chosen."""
     left, right = st.columns(2, gap="medium")
-    first = first_shown([next(iter(by_name.values())) for by_name in shared.values()]).title
+    ones = [next(iter(by_name.values())) for by_name in shared.values()]
+    first = first_shown(ones).title
+    shown = {title: readable_title(one) for title, one in zip(shared, ones, strict=True)}
     with left:
         title = st.selectbox(
             "Compared on",
             list(shared),
             index=list(shared).index(first),
+            format_func=shown.__getitem__,
             key="compared-on",
             bind="query-params",
             on_change=first_page,

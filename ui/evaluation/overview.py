@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import streamlit as st
 
 from deepfake.errors import UserError
 from deepfake.evaluation import text as texts
+from deepfake.evaluation import titles
 from deepfake.evaluation.breakdown import Subset, breakdown_table, comparable, gaps
 from deepfake.evaluation.figures import DOT_TITLES, confusion_figure, dot_figure
 from deepfake.evaluation.loaded import LoadedEvaluation, load_evaluation
@@ -39,13 +41,15 @@ def ask_for_evaluation(
     label: str, evaluations: Sequence[Recorded], on_change: Callable[[], None] | None = None
 ) -> Recorded:
     """Which recorded evaluation; kept in the address. ``evaluations`` must not be empty."""
-    by_title = {each.title: each for each in evaluations}
+    by_title, shown = {each.title: each for each in evaluations}, titles.readable_titles(evaluations)
     first = first_shown(evaluations)
+    if (asked := st.query_params.get("evaluation")) in shown:  # a link may hold the short title
+        st.query_params["evaluation"] = shown[asked]
     title = st.selectbox(
         label,
         list(by_title),
         index=list(by_title).index(first.title),
-        format_func=lambda title: texts.readable_title(by_title[title]),
+        format_func=shown.__getitem__,
         key="evaluation",
         bind="query-params",
         on_change=on_change,
@@ -160,6 +164,11 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
         download("Report as CSV", report, f"{recorded.title} report")
 
 
+def readable(evaluations: Sequence[Recorded]) -> dict[str, str]:
+    """What to call evaluations in a sentence, by their titles."""
+    return {each.title: titles.readable_title(each, count=False) for each in evaluations}
+
+
 def show_gap_alarms(recorded: Recorded, evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> None:
     """A warning for each large fall from or to the evaluation shown."""
     scored = []
@@ -171,7 +180,8 @@ def show_gap_alarms(recorded: Recorded, evaluations: Sequence[Recorded], metrics
                 continue
     for gap in gaps(scored, metrics.threshold):
         if gap.alarm and recorded.title in (gap.before, gap.after):
-            st.warning(escape_markdown(texts.gap_sentence(gap)), icon=":material/trending_down:")
+            sentence = texts.gap_sentence(gap, readable(evaluations))
+            st.warning(escape_markdown(sentence), icon=":material/trending_down:")
 
 
 def show_subsets(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> None:
@@ -183,11 +193,14 @@ def show_subsets(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> 
             evaluation = loaded(recorded)
         except UserError as error:
             st.warning(
-                escape_markdown(f"{recorded.title} is left out: {error.message}"), icon=":material/info:"
+                escape_markdown(f"{titles.readable_title(recorded)} is left out: {error.message}"),
+                icon=":material/info:",
             )
             continue
         good.append((recorded, evaluation.scores))
-        subsets += evaluation.subsets
+        subsets += [
+            replace(subset, name=titles.readable_part(subset.name, recorded)) for subset in evaluation.subsets
+        ]
     section("Performance by dataset")
     st.caption(f"All evaluations recorded for this detector, as a forced choice at {metrics.threshold:.3f}.")
     ask_for_format()
@@ -237,7 +250,7 @@ def show_gaps(good: Sequence[tuple[Recorded, SortedScores]], metrics: ThresholdM
         )
         return
     for gap in found:
-        sentence = escape_markdown(texts.gap_sentence(gap))
+        sentence = escape_markdown(texts.gap_sentence(gap, readable([each for each, _ in good])))
         if gap.alarm:
             st.warning(sentence, icon=":material/trending_down:")
         else:
