@@ -46,8 +46,8 @@ def own_sets_folder() -> Path:
     except OSError as error:
         raise DataRootError(
             "no_cache_folder",
-            f"The app has no folder of its own to put a dataset in ({error.strerror}). Whoever runs the app "
-            f"starts it with {CACHE_VARIABLE} set to a folder that may be written to.",
+            f"The app has no folder of its own to put a dataset in ({error.strerror}). Start it with "
+            f"{CACHE_VARIABLE} set to a folder that can be written to.",
         ) from error
 
 
@@ -103,8 +103,7 @@ def resolve_in_roots(text: str) -> Path:
         raise DataRootError(
             "outside_roots",
             f"No folder of this machine may be opened: the environment variable {DATA_VARIABLE} names none. "
-            f"Whoever runs the app starts it with {DATA_VARIABLE} set to the folder that holds the data "
-            "sets.",
+            f"Start the app with {DATA_VARIABLE} set to the folder that holds the datasets.",
         )
     inside = [path for root in roots if (path := _resolved(root, text)) and _is_below(path, roots)]
     for path in inside:
@@ -115,7 +114,7 @@ def resolve_in_roots(text: str) -> Path:
     raise DataRootError(
         "outside_roots",
         f"'{text}' lies outside the folders that may be opened. Expected a path below "
-        f"{', '.join(map(str, roots))}. Whoever runs the app can add folders in {DATA_VARIABLE}.",
+        f"{', '.join(map(str, roots))}. The operator can add folders in {DATA_VARIABLE}.",
     )
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from deepfake.detection.batch import MAX_PICTURES, count_images
+from deepfake.detection.batch import MAX_IMAGES, count_images
 from deepfake.detection.card import ModelError, default_name, load_card, model_names
 from deepfake.detection.text import POINT_WORDS
 from deepfake.errors import UserError
@@ -133,7 +133,7 @@ def show_empty_state() -> None:
     with st.container(border=True):
         st.markdown("**Nothing to check yet.** Choose images, a zip archive or a folder above.")
         st.markdown(
-            f"- Up to {MAX_PICTURES:,} images in one go, each up to {MAX_BYTES // MIB} MB; "
+            f"- Up to {MAX_IMAGES:,} images in one go, each up to {MAX_BYTES // MIB} MB; "
             f"a zip archive up to {MAX_ARCHIVE_BYTES // MIB} MB\n"
             "- A file that cannot be checked is listed with the reason; the others are not affected\n"
             "- You can go to other pages meanwhile; the results stay until you clear them or close the page\n"

@@ -35,7 +35,7 @@ FORMAT = 1
 """Of the folder; a change that older readers would misread raises it."""
 MANIFEST = "manifest.json"
 PART_ROWS = 2_000
-"""Rows of a part, unless it was written for its age."""
+"""Rows of a part, unless it was written because ``PART_SECONDS`` had passed."""
 PART_SECONDS = 60.0
 """After so long a part is written whatever its size, so that a kill costs a minute."""
 WRITE_PAUSES = (1.0, 5.0, 15.0)

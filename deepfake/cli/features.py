@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deepfake.cli.options import positive, positive_number, say
 from deepfake.util.text import plain_name
+
+if TYPE_CHECKING:
+    from deepfake.training.frozen.fit import HeadSettings
 
 VIEWS = ("clean", "perturbed", "shared", "mixed")
 
@@ -63,10 +67,7 @@ def add_features(commands: Any) -> None:
     tune.add_argument(
         "--rate", type=positive_number, default=3e-4, help="peak learning rate of Adam (default: 0.0003)"
     )
-    tune.add_argument(
-        "--share", type=_share, action="append", default=[], metavar="SOURCE=N",
-        help="weight of a source (default: 1; repeatable)",
-    )  # fmt: skip
+    _add_share(tune)
     tune.add_argument(
         "--leave-out", nargs="+", default=[], metavar="GENERATOR",
         help="generators to hold out for evaluation",
@@ -80,29 +81,54 @@ def add_features(commands: Any) -> None:
     fit.add_argument("features", type=Path, help="the folder that 'features' wrote")
     add_run(fit)
     add_weights(fit)
-    fit.add_argument(
-        "--blocks", nargs="+", type=int, metavar="N", help="blocks whose tokens are read (default: 4 5 6 7)"
-    )
-    fit.add_argument(
-        "--mean-only", action="store_true", help="read the tokens' mean without their standard deviation"
-    )
-    fit.add_argument(
-        "--penalty", type=positive_number, help="penalty on the squared weights of the head (default: 0.01)"
-    )
+    add_head(fit)
     fit.add_argument(
         "--leave-out", action="append", default=[], metavar="SOURCE",
         help="leave a source out of training, to evaluate on it what the others teach (repeatable)",
     )  # fmt: skip
-    add_gate(fit)
     fit.set_defaults(command=_fit)
 
 
-def add_gate(command: argparse.ArgumentParser) -> None:
-    """The option that leaves a source's kind of images to the detector beside the head."""
+def add_head(command: argparse.ArgumentParser) -> None:
+    """The options of a head on kept features; ``head_settings`` reads them."""
+    command.add_argument(
+        "--blocks", nargs="+", type=int, metavar="N", help="blocks whose tokens are read (default: 4 5 6 7)"
+    )
+    command.add_argument(
+        "--mean-only", action="store_true", help="read the tokens' mean without their standard deviation"
+    )
+    command.add_argument(
+        "--hidden", type=positive, default=0, metavar="N",
+        help="a hidden layer of so many units, three times from another start and averaged (default: none)",
+    )  # fmt: skip
+    command.add_argument(
+        "--penalty", type=positive_number, default=0.03,
+        help="penalty on the squared weights of a head without a hidden layer, and of the gate (default: "
+        "0.03)",
+    )  # fmt: skip
+    _add_share(command)
     command.add_argument(
         "--gate", metavar="SOURCE",
         help="a source whose kind of images the head leaves to the detector beside it: it learns to tell "
         "them, and its logit is near 0 there",
+    )  # fmt: skip
+
+
+def head_settings(options: argparse.Namespace) -> HeadSettings:
+    """What ``add_head`` and ``add_weights`` asked for."""
+    from deepfake.training.frozen.fit import HeadSettings
+
+    settings = HeadSettings(
+        deviation=not options.mean_only, units=options.hidden, penalty=options.penalty, gate=options.gate,
+        shares=dict(options.share), weights=options.weights,
+    )  # fmt: skip
+    return replace(settings, blocks=tuple(dict.fromkeys(options.blocks))) if options.blocks else settings
+
+
+def _add_share(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--share", type=_share, action="append", default=[], metavar="SOURCE=N",
+        help="weight of a source (default: 1; repeatable)",
     )  # fmt: skip
 
 
@@ -211,25 +237,16 @@ def _tune(options: argparse.Namespace) -> int:
 
 
 def _fit(options: argparse.Namespace) -> int:
-    from dataclasses import replace
-
     from deepfake.data.index import index_dataset
     from deepfake.runs.runs import runs_folder
     from deepfake.training.frozen.features import open_features, tower
-    from deepfake.training.frozen.fit import HeadSettings, fit_run
+    from deepfake.training.frozen.fit import fit_run
     from deepfake.util.tensorflow import import_tensorflow
 
     folder = (options.runs or runs_folder()) / plain_name(options.run)
     data = index_dataset(options.data)
     import_tensorflow()
-    settings = HeadSettings(
-        deviation=not options.mean_only, leave_out=tuple(options.leave_out), weights=options.weights,
-        gate=options.gate,
-    )  # fmt: skip
-    if options.blocks:
-        settings = replace(settings, blocks=tuple(dict.fromkeys(options.blocks)))
-    if options.penalty:
-        settings = replace(settings, penalty=options.penalty)
+    settings = replace(head_settings(options), leave_out=tuple(options.leave_out))
     cache = open_features(options.features, options.weights)
     fit_run(data, cache, tower(options.weights), folder, settings, say=say)
     say(f"{folder}: publish it with python -m deepfake publish {folder} NAME --data {options.data}")

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deepfake.cli.features import add_gate, add_weights
-from deepfake.cli.options import input_path, output_path, positive, positive_number, say
+from deepfake.cli.features import add_head, add_weights, head_settings
+from deepfake.cli.options import input_path, output_path, positive, say
 from deepfake.cli.train import add_card_texts, card_texts, check_target
 
 
@@ -26,9 +26,7 @@ def add_stack(commands: Any) -> None:
     stack.add_argument("out", type=output_path, help="the file to write, such as stack.json")
     stack.add_argument("--model", default="faces", metavar="NAME", help="the detector (default: faces)")
     add_weights(stack)
-    stack.add_argument("--blocks", nargs="+", type=int, metavar="N", default=[4, 5, 6, 7], help="as of 'fit'")
-    stack.add_argument("--mean-only", action="store_true", help="as of 'fit'")
-    stack.add_argument("--penalty", type=positive_number, default=0.03, help="as of 'fit' (default: 0.03)")
+    add_head(stack)
     stack.add_argument(
         "--seen", nargs="+", default=[], metavar="GENERATOR",
         help="generators that were in the detector's training data under another name",
@@ -41,7 +39,6 @@ def add_stack(commands: Any) -> None:
         "--keep", default="openforensics", metavar="SOURCE",
         help="source on whose perturbed images accuracy must not drop (default: openforensics)",
     )  # fmt: skip
-    add_gate(stack)
     stack.set_defaults(command=_stack)
 
 
@@ -51,7 +48,6 @@ def _stack(options: argparse.Namespace) -> int:
     from deepfake.detection.detector import Detector
     from deepfake.training.frozen.cache import FeatureCache
     from deepfake.training.frozen.features import open_features
-    from deepfake.training.frozen.fit import HeadSettings
     from deepfake.training.frozen.stack_fitting import fit, judge
     from deepfake.util.files import write_json
     from deepfake.util.tensorflow import import_tensorflow
@@ -59,13 +55,10 @@ def _stack(options: argparse.Namespace) -> int:
     data = index_dataset(options.data)
     import_tensorflow()
     detector = Detector(load_card(options.model))
-    settings = HeadSettings(
-        blocks=tuple(dict.fromkeys(options.blocks)), deviation=not options.mean_only, penalty=options.penalty,
-        gate=options.gate, weights=options.weights,
-    )  # fmt: skip
     logits = FeatureCache(options.logits, {"detector": detector.card.name, "sha256": detector.card.sha256})
     judged = judge(
-        data, open_features(options.features, options.weights), logits, detector, settings,
+        data, open_features(options.features, options.weights), logits, detector,
+        head_settings(options),
         seen=options.seen, together=options.together, say=say,
     )  # fmt: skip
     stack, honest = fit(judged, keep=options.keep)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deepfake.detection.outcome import PICTURE_FAULT, Outcome
+from deepfake.detection.outcome import IMAGE_FAULT, Outcome
 from deepfake.errors import UserError
 from deepfake.images.archives import Archive, Source, is_archive
 from deepfake.images.encode import jpeg_bytes, shrink
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_PICTURES = capped(2_000, 100)
-"""Pictures in one batch of a page."""
+MAX_IMAGES = capped(2_000, 100)
+"""Images in one batch of a page."""
 THUMBNAIL_SIDE = 96
 """Longest side of a thumbnail, in pixels; some 2 kB each."""
 AT_ONCE = 2
 """Images of a folder that a command has at work at once: a network takes one while faces are sought in the
 other, which keeps all processors busy."""
 MAX_KEPT_BYTES = 64 * 2**20
-"""Bytes of a batch's pictures that stay to be looked at again; later ones are let go once judged."""
+"""Bytes of a batch's images that stay to be looked at again; later ones are dropped after checking."""
 
 
 def sources_below(given: Path) -> Iterator[Source]:
@@ -121,7 +121,7 @@ def judge_source(
         return Outcome(source.name, error=refusal)
     except Exception as error:
         logger.error("An image could not be judged.", exc_info=error)
-        return Outcome(source.name, error=UserError("fault", PICTURE_FAULT))
+        return Outcome(source.name, error=UserError("fault", IMAGE_FAULT))
     return Outcome(source.name, verdict, thumbnail=small, image_print=known_by)
 
 
@@ -161,10 +161,10 @@ class Batch:
         self._kept = 0
         self._over = threading.Event()
         self.total = count_images(uploads)
-        if self.total > MAX_PICTURES:
+        if self.total > MAX_IMAGES:
             raise UserError(
                 "too_many_pictures",
-                f"{self.total:,} images were received; at most {MAX_PICTURES:,} are checked in one go. "
+                f"{self.total:,} images were received; at most {MAX_IMAGES:,} are checked in one go. "
                 "Give fewer, or use the command line, which has no such limit: python -m deepfake predict.",
             )
 

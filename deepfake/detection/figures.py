@@ -350,7 +350,8 @@ def stress_figure(
     return figure
 
 
-_SYMBOLS: Mapping[VerdictLabel, str] = {"fake": "diamond", "uncertain": "square", "real": "circle"}
+_SYMBOLS: Mapping[VerdictLabel, str] = {"fake": "square", "uncertain": "diamond", "real": "circle"}
+"""As in the report's chart."""
 
 
 def video_table(result: VideoVerdict) -> pd.DataFrame:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs
     from deepfake.images.hashing import ImagePrint
 
 
-PICTURE_FAULT = (
+IMAGE_FAULT = (
     "This image could not be checked because of a fault in the program; the server's log says which. "
     "Other images are not affected."
 )
@@ -63,7 +63,7 @@ class Outcome:
         if self.verdict is not None:
             evidence = {"evidence": [asdict(line) for line in self.evidence]} if self.evidence else {}
             return {"file": self.file, **self.verdict.to_dict(), **evidence}
-        error = self.error or UserError("fault", PICTURE_FAULT)
+        error = self.error or UserError("fault", IMAGE_FAULT)
         return {"file": self.file, "error": {"code": error.code, "message": error.message}}
 
 

@@ -1,4 +1,4 @@
-"""A verdict in words and tables for a person; every view takes its wording from here."""
+"""A verdict in words and tables for a person: the words that all views share."""
 
 from __future__ import annotations
 

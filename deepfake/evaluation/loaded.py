@@ -39,7 +39,7 @@ from deepfake.evaluation.thresholds import (
 from deepfake.types import OPERATING_POINTS, OperatingPoint
 
 MAX_FULLY_RESAMPLED = 50_000
-"""Images; of more, 200 resamples are drawn rather than 1,000, lest a person wait."""
+"""Images; of more, 200 resamples are drawn rather than 1,000, so that nobody waits."""
 SAME_RATE = "1% false alarms here"
 """Name of the threshold at which any detector raises equally many false alarms on these images."""
 

@@ -31,8 +31,8 @@ class RecordError(UserError):
 
 
 @dataclass(frozen=True)
-class StartingDocument:
-    """What the project's starting document reported of its own detector, on the whole official Test."""
+class Baseline:
+    """What the project's first detector was reported to score on the whole official Test."""
 
     accuracy: float = 0.89
     roc_auc_hard_labels: float = 0.891

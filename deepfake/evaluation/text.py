@@ -20,7 +20,7 @@ from deepfake.evaluation.curves import HISTOGRAM_BINS
 from deepfake.evaluation.kinds import CALLED, CANNOT_TELL, NamedRightly
 from deepfake.evaluation.marks import CURVES, Mark
 from deepfake.evaluation.metrics import Confusion, LowFprMetrics
-from deepfake.evaluation.records import Recorded, StartingDocument
+from deepfake.evaluation.records import Baseline, Recorded
 from deepfake.evaluation.reliability import N_BINS
 from deepfake.evaluation.thresholds import (
     PER,
@@ -223,9 +223,9 @@ def interval_sentence(recorded: Recorded, strict: LowFprMetrics | None) -> str:
     )
 
 
-def starting_table(recorded: Recorded, start: StartingDocument | None = None) -> pd.DataFrame:
+def starting_table(recorded: Recorded, start: Baseline | None = None) -> pd.DataFrame:
     """The starting document's numbers beside those here, computed in its way, as text."""
-    start = start or StartingDocument()
+    start = start or Baseline()
     rows = [
         (title, format_metric(recorded.seed_protocol.get(key), "number"), theirs)
         for title, key, theirs in (
@@ -246,9 +246,9 @@ def starting_table(recorded: Recorded, start: StartingDocument | None = None) ->
     return pd.DataFrame(rows, columns=["Computed as in the baseline", "This evaluation", "Baseline"])
 
 
-def difference_sentence(recorded: Recorded, start: StartingDocument | None = None) -> str:
+def difference_sentence(recorded: Recorded, start: Baseline | None = None) -> str:
     """What differs between the two columns of ``starting_table``."""
-    start = start or StartingDocument()
+    start = start or Baseline()
     return (
         f"The baseline was measured on the whole official test set of its dataset ({start.images:,} "
         f"images), which is perturbed more than its training images; the first column is "

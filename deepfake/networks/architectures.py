@@ -17,6 +17,9 @@ from keras import layers
 from deepfake.networks.catalogue import ArchitectureError, architecture
 from deepfake.networks.efficientnet import efficientnet_lite0, load_imagenet
 
+HIDDEN = "hidden"
+"""The layer between an embedding and the logit, of a head that has one."""
+
 
 @keras.saving.register_keras_serializable(package="deepfake")
 class FusedBatchNormalization(layers.BatchNormalization):
@@ -42,7 +45,7 @@ class FusedBatchNormalization(layers.BatchNormalization):
 
 
 def resnet50(weights: str | None = None, size: int | None = None, fused: bool = False) -> keras.Model:
-    """The starting document's network: ResNet50 without top, pooled, 512 ReLU, batch norm, softmax.
+    """The baseline: ResNet50 without top, pooled, 512 ReLU, batch norm, softmax.
 
     He et al., Deep Residual Learning for Image Recognition (2016). 24,639,874 parameters, of which
     24,585,730 train.
@@ -194,5 +197,11 @@ def fake_logit(outputs: Any) -> Any:
 
 
 def last_dense(network: Any) -> Any:
-    """The network's last dense layer, whose input is the embedding of an image."""
+    """The network's last dense layer."""
     return next(layer for layer in reversed(network.layers) if isinstance(layer, layers.Dense))
+
+
+def embedding_of(network: Any) -> Any:
+    """The tensor (N, D) that is an image's embedding: what the head, or the last dense layer, is given."""
+    heads = [layer for layer in network.layers if layer.name == HIDDEN]
+    return (heads or [last_dense(network)])[0].input

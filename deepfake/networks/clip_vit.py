@@ -18,6 +18,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from deepfake.networks.architectures import HIDDEN
 from deepfake.networks.onnx_weights import Quantised, read_onnx
 from deepfake.networks.torch_weights import WeightsError
 
@@ -326,6 +327,7 @@ def with_head(
     deviation: bool,
     kernel: np.ndarray,
     bias: float,
+    hidden: tuple[np.ndarray, np.ndarray] | None = None,
     gate: tuple[np.ndarray, float] | None = None,
 ) -> keras.Model:
     """A detector: the tower up to the last block that its head reads, and the head.
@@ -335,8 +337,9 @@ def with_head(
         shape: of ``tower``.
         blocks: of ``shape.pooled``, those that the head reads.
         deviation: the head reads the standard deviation too.
-        kernel: (D,) weights of the head on the statistics of ``blocks`` in their order.
+        kernel: (D,) weights of the head on the statistics of ``blocks`` in their order; (H,) on ``hidden``.
         bias: of the head.
+        hidden: kernel (D, H) and bias (H,) of a layer with ReLU between the statistics and the logit.
         gate: kernel (D,) and bias of what the logit is multiplied by, a number from 0 to 1.
 
     Returns:
@@ -348,7 +351,12 @@ def with_head(
         if layer.weights:
             layer.set_weights(tower.get_layer(layer.name).get_weights())
     logit = layers.Dense(1, dtype="float32", name="logit")
-    output = logit(body.outputs[0])
+    output = body.outputs[0]
+    if hidden is not None:
+        units = layers.Dense(len(hidden[1]), "relu", dtype="float32", name=HIDDEN)
+        output = units(output)
+        units.set_weights([np.asarray(values, np.float32) for values in hidden])
+    output = logit(output)
     if gate is not None:
         opened = layers.Dense(1, "sigmoid", dtype="float32", name=GATE)
         output = layers.Multiply(dtype="float32", name="gated")([output, opened(body.outputs[0])])

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from deepfake.errors import UserError
 from deepfake.images.pixels import InputSpec, scaled
-from deepfake.networks.architectures import fake_logit, last_dense
+from deepfake.networks.architectures import embedding_of, fake_logit
 from deepfake.networks.clip_vit import GATE
 from deepfake.networks.grad_cam import has_map, with_map
 from deepfake.networks.int8_served import with_int8_tables
@@ -47,7 +47,7 @@ def served_file(network: Any, spec: InputSpec, *, int8: bool = False) -> bytes:
     """
     mapped = has_map(network)
     gates = [layer.output for layer in network.layers if layer.name == GATE]
-    both = keras.Model(network.inputs, [network.output, last_dense(network).input, *gates])
+    both = keras.Model(network.inputs, [network.output, embedding_of(network), *gates])
 
     def row(batch: Any) -> list[Any]:
         pixels = scaled(batch, spec)

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepfake.images.pixels import InputSpec, scaled
-from deepfake.networks.architectures import fake_logit, last_dense
+from deepfake.networks.architectures import embedding_of, fake_logit
 from deepfake.networks.scoring import Mapper
 
 
@@ -36,7 +36,7 @@ def with_map(network: Any, pixels: Any) -> tuple[Any, Any, Any]:
         (N,) logits of Fake, (N, D) inputs of the last dense layer, and (N, h, w) maps, above 0 for Fake, at
         the resolution of the last feature maps.
     """
-    both = keras.Model(network.inputs, [network.output, last_dense(network).input, *_averaged(network)])
+    both = keras.Model(network.inputs, [network.output, embedding_of(network), *_averaged(network)])
     with tf.GradientTape() as tape:
         output, features, *maps = both(pixels, training=False)
         tape.watch(maps)

@@ -162,9 +162,9 @@ def compiled_reader(network: Any, spec: InputSpec) -> Reader:
     import keras
     import tensorflow as tf
 
-    from deepfake.networks.architectures import fake_logit, last_dense
+    from deepfake.networks.architectures import embedding_of, fake_logit
 
-    both = keras.Model(network.inputs, [network.output, last_dense(network).input])
+    both = keras.Model(network.inputs, [network.output, embedding_of(network)])
 
     @tf.function(input_signature=[tf.TensorSpec((None, spec.size, spec.size, 3), tf.uint8)])
     def run(batch: Any) -> Any:

@@ -70,7 +70,7 @@ def curve_figure(curves: Mapping[str, pd.DataFrame], measure: Measure, axis: str
 
 
 def scores_figure(curves: Mapping[str, pd.DataFrame], axis: str, threshold: float | None) -> go.Figure:
-    """Mean scores of Fake and of Real against the strength: which class drifts, and whither.
+    """Mean scores of Fake and of Real against the strength: which class drifts, and in which direction.
 
     Args:
         curves, axis: as for ``curve_figure``.

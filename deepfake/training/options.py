@@ -1,6 +1,7 @@
 """The settings of a run that a person chooses: an entry each, for command line, form and recipe alike.
 
-A new setting is a field of ``Recipe`` and an entry here; parser and form go through ``OPTIONS``.
+A new setting is a field of ``Recipe`` and an entry here; parser and form go through ``OPTIONS``. Two are no
+fields: ``image_size`` sets ``Recipe.train_input``, ``tensorboard`` belongs to the run.
 """
 
 from __future__ import annotations
@@ -122,8 +123,8 @@ OPTIONS = (
     ),
     Option(
         "precision",
-        "",
-        "Arithmetic; auto takes the fastest here.",
+        "Arithmetic",
+        "auto takes the fastest on this processor.",
         "choice",
         choices=("auto", "float32", "mixed_bfloat16"),
     ),

@@ -10,7 +10,7 @@ from typing import Any
 from deepfake.errors import UserError
 from deepfake.images.pixels import InputSpec
 
-_GONE = ("frozen_stages", "adversarial")
+_REMOVED_FIELDS = ("frozen_stages", "adversarial")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ class Recipe:
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
         """The inverse of ``to_dict``; what older versions could set besides is passed over."""
         inputs = {key: InputSpec(**values[key]) for key in ("train_input", "serve_input")}
-        return cls(**{name: value for name, value in {**values, **inputs}.items() if name not in _GONE})
+        return cls(
+            **{name: value for name, value in {**values, **inputs}.items() if name not in _REMOVED_FIELDS}
+        )
 
 
 def with_image_size(recipe: Recipe, size: int) -> Recipe:

@@ -29,7 +29,7 @@ HELD = 0.05
 FOUND = 2 / 3
 """Of the fakes of each source, at least this share is found at the smallest face that is decided on."""
 MIN_FACES = 40
-"""Of a source, class and size, below which it is not measured."""
+"""Fewest faces of a source, class and size that are measured."""
 SCENE_ALARMS = 0.01
 """Of the photographs that the whole-image rule covers, at most this share is called fake by it."""
 MIN_SCENES = 100

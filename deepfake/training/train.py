@@ -113,7 +113,7 @@ def starting_network(
 
 
 def _start_from(model: keras.Model, detector: str) -> None:
-    """Gives a network the weights of a published detector, or of its like beside another one."""
+    """Gives a network the weights of a published detector, or those of the same network inside a pair."""
     card = load_card(detector)
     try:
         theirs = load_model(card)

@@ -77,7 +77,7 @@ def test_pictures_are_let_go_once_judged(use_tiny_models: Path, monkeypatch: pyt
 
 
 def test_too_many_are_refused_before_any_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_module, "MAX_PICTURES", 3)
+    monkeypatch.setattr(batch_module, "MAX_IMAGES", 3)
     with pytest.raises(UserError, match="4 images were received; at most 3"):
         Batch([("a.png", PNG), ("b.zip", zipped(c=PNG, d=PNG, e=PNG))], "tiny")
 

@@ -66,15 +66,18 @@ def test_maps_are_served_too() -> None:
 def test_a_network_without_feature_maps_has_no_map() -> None:
     shape = Shape(given=32, size=40, patch=8, width=16, heads=2, blocks=1, pooled=(0,))
     kernel = np.ones(32) / 32
+    deep = (np.random.default_rng(0).normal(0, 0.2, (32, 7)), np.linspace(-1, 1, 7))
     spec, images = InputSpec(32), np.stack([noise_image(seed, 32, 32) for seed in range(3)])
-    for int8, gate in itertools.product((False, True), (None, (-kernel, 1.5))):
+    for int8, gate, hidden in itertools.product((False, True), (None, (-kernel, 1.5)), (None, deep)):
         network = with_head(
-            tiny(shape), shape, blocks=(0,), deviation=True, kernel=kernel, bias=0.5, gate=gate
-        )
+            tiny(shape), shape, blocks=(0,), deviation=True, kernel=kernel[:7] if hidden else kernel,
+            bias=0.5, hidden=hidden, gate=gate,
+        )  # fmt: skip
         served = ServedNetwork(served_file(network, spec, int8=int8), spec)
         assert not served.has_map and served.has_gate == (gate is not None)
         assert np.allclose(served.logits(images), compiled_reader(network, spec)(images)[0], atol=0.02)
         logits, embeddings, gates = served.with_gates(images)
+        assert embeddings.shape == (3, 32), "the statistics, with a hidden layer too"
         assert np.allclose(logits, served.logits(images)) and np.allclose(
             np.linalg.norm(embeddings, axis=1), 1, atol=1e-5
         )

@@ -203,7 +203,7 @@ def test_another_detector_checks_the_same_images_again(
 
 
 def test_too_many_is_a_sentence_and_the_files_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_module, "MAX_PICTURES", 1)
+    monkeypatch.setattr(batch_module, "MAX_IMAGES", 1)
     app = start(("a.png", picture(64)), ("b.png", picture(64)))
     assert "2 images were received; at most 1" in app.error[0].value.replace("\\", "")
     assert len(app.file_uploader[0].value) == 2

@@ -57,7 +57,7 @@ def test_caps_are_smaller() -> None:
         "from deepfake.api import uploads\nfrom deepfake.detection import batch, detector\n"
         "from deepfake.images import archives, load, video\n"
         "print(load.MAX_BYTES, load.MAX_PIXELS, uploads.MAX_BODY_BYTES, detector.JUDGING.most)\n"
-        "print(archives.MAX_ARCHIVE_BYTES, video.MAX_VIDEO_BYTES, batch.MAX_PICTURES)\n"
+        "print(archives.MAX_ARCHIVE_BYTES, video.MAX_VIDEO_BYTES, batch.MAX_IMAGES)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -1,4 +1,4 @@
-"""The slices of the shipped detectors: facts belong to the scores beside them, and documents say their numbers."""
+"""Slices of the shipped detectors: facts belong to the scores beside them; documents say their numbers."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from deepfake.detection import outcome as detection_outcome
 from deepfake.detection import text
 from deepfake.detection.card import Card, ModelError
-from deepfake.detection.outcome import PICTURE_FAULT, Outcome
+from deepfake.detection.outcome import IMAGE_FAULT, Outcome
 from deepfake.errors import UserError
 from deepfake.images.encode import jpeg_bytes, jpeg_pixels, shrink
 from deepfake.images.load import ImageFacts
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_FILES = 20
+MAX_UPLOADS = 20
 SHOWN_HEIGHT = 480
 JUDGED = "judged"
 """Key in the session's state: uploads whose verdict is at hand, each with its detector's hash."""
@@ -75,14 +75,14 @@ class Slot(NamedTuple):
 
 
 # Results live as long as the visitor's session and are seen by no other.
-@st.cache_data(scope="session", max_entries=2 * MAX_FILES, show_spinner=False)
+@st.cache_data(scope="session", max_entries=2 * MAX_UPLOADS, show_spinner=False)
 def preview(file_id: str, _upload: Upload, _decoder: Decoder) -> tuple[bytes, ImageFacts]:
     """A small JPEG of an upload, and its facts. Raises UserError."""
     image = _decoder.open(_upload)
     return jpeg_bytes(shrink(image.pixels)), image.facts
 
 
-@st.cache_data(scope="session", max_entries=4 * MAX_FILES, show_spinner=False)
+@st.cache_data(scope="session", max_entries=4 * MAX_UPLOADS, show_spinner=False)
 def judge(
     file_id: str, model: str, version: str, _upload: Upload, _decoder: Decoder
 ) -> tuple[Verdict, str, list[bytes]]:
@@ -102,7 +102,7 @@ def judge(
     return verdict, meaning, [jpeg_bytes(shrink(part, 160)) for part in parts]
 
 
-@st.cache_data(scope="session", max_entries=2 * MAX_FILES, show_spinner=False)
+@st.cache_data(scope="session", max_entries=2 * MAX_UPLOADS, show_spinner=False)
 def marked(verdict: Verdict, _small: bytes) -> bytes:
     """The preview of an upload with its faces marked, and the square that the verdict rests on."""
     from deepfake.detection.figures import draw_verdict
@@ -124,15 +124,15 @@ def forget_results() -> None:
 def show_results(uploads: Sequence[Upload], card: Card, point: OperatingPoint) -> None:
     """First every image, then verdict by verdict."""
     with st.container():
-        if len(uploads) > MAX_FILES:
+        if len(uploads) > MAX_UPLOADS:
             st.warning(
-                f"Only the first {MAX_FILES} of {len(uploads)} images are checked here. "
+                f"Only the first {MAX_UPLOADS} of {len(uploads)} images are checked here. "
                 "The page Check many takes more.",
                 icon=":material/info:",
             )
             link_to_page("pages/batch.py", "Check many")
     status, summary = st.empty(), st.empty()
-    taken = uploads[:MAX_FILES]
+    taken = uploads[:MAX_UPLOADS]
     outcomes: dict[str, Outcome] = {}
     slots: list[Slot] = []
     verdicts: list[tuple[Slot, Checked]] = []
@@ -216,7 +216,7 @@ def show_refusal(place: DeltaGenerator, name: str, error: Exception) -> Outcome:
         reason = error
     else:
         logger.error("An image could not be checked.", exc_info=error)
-        reason = UserError("fault", PICTURE_FAULT)
+        reason = UserError("fault", IMAGE_FAULT)
     place.error(escape_markdown(reason.message), icon=":material/image_not_supported:")
     return Outcome(name, error=reason)
 

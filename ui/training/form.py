@@ -131,6 +131,10 @@ def ask(column: DeltaGenerator, option: Option, recipe: Recipe) -> Any:
         place = choices.index(own) if own in choices else 0
         shown = shown_share if share else lambda name: START_WORDS.get(name, str(name))
         return column.selectbox(option.title, choices, place, key=key, format_func=shown, help=option.help)
+    if option.kind == "choice":
+        return column.selectbox(
+            option.title, option.choices, option.choices.index(own), key=key, help=option.help
+        )
     if option.kind == "number":
         return float(column.number_input(
             option.title, 1e-7, 1.0, step=1e-4, format="%g", key=key, help=option.help

@@ -23,7 +23,8 @@ from deepfake.networks.clip_vit import CLIP_B16, NAME, Shape, pooled_columns, wi
 from deepfake.networks.int8_weights import quantise
 from deepfake.training.frozen.cache import FeatureCache
 from deepfake.training.frozen.features import INPUT, read_features
-from deepfake.training.frozen.heads import GatedHead, fit_gated
+from deepfake.training.frozen.gated import GatedHead, fit_gated
+from deepfake.training.frozen.hidden import HiddenHead
 from deepfake.training.frozen.views import VIEWS, View
 from deepfake.training.recipe import Recipe
 from deepfake.training.train import validation_numbers
@@ -41,9 +42,10 @@ class HeadSettings:
     Attributes:
         blocks: of the tower whose pooled tokens it reads, from 0.
         deviation: it reads their standard deviation beside their mean.
+        units: of a hidden layer, see ``hidden.fit_hidden``; 0: none, logistic regression.
         penalty: see ``heads.fit_logistic``.
         views: what it is shown of each image, where the features are there.
-        shares: how much each source counts; None: all alike. A source without a share is left out.
+        shares: how much some sources count, each of the others 1.
         leave_out: sources left out.
         gate: a source that the detector beside this network knows better: the network has no say there.
         weights: what the tower was given, for the card.
@@ -51,9 +53,10 @@ class HeadSettings:
 
     blocks: tuple[int, ...] = (4, 5, 6, 7)
     deviation: bool = True
+    units: int = 0
     penalty: float = 0.01
     views: tuple[View, ...] = VIEWS
-    shares: Mapping[str, float] | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
     leave_out: tuple[str, ...] = ()
     gate: str | None = None
     weights: str = "clip"
@@ -88,7 +91,7 @@ def fit_head(
     read, rows, views = read_features(training, cache, settings.views, ["features"])
     labels = training.table["label"].to_numpy()[rows]
     sources = training.table["source"].to_numpy()[rows].astype(str)
-    shares = _shares(settings, sources)
+    shares = source_shares(settings, sources)
     kept = np.isin(sources, list(shares))
     if len(np.unique(labels[kept])) < 2:
         raise FrozenError(
@@ -99,7 +102,7 @@ def fit_head(
     columns = pooled_columns(shape, settings.blocks, settings.deviation)
     head = fit_gated(
         read["features"][kept][:, columns], labels[kept], sources[kept], penalty=settings.penalty,
-        shares=dict(settings.shares) if settings.shares else None, gate=settings.gate,
+        shares=shares, units=settings.units, gate=settings.gate,
     )  # fmt: skip
     counts = {str(view): int((views[kept] == view).sum()) for view in np.unique(views[kept])}
     return FittedHead(head, columns, counts)
@@ -113,7 +116,7 @@ def _check(settings: HeadSettings, shape: Shape, sources: Sequence[str]) -> None
             f"The features are of blocks {', '.join(map(str, shape.pooled))}, received: "
             f"{', '.join(map(str, settings.blocks)) or 'none'}.",
         )
-    named = {*settings.leave_out, *(settings.shares or {}), *filter(None, [settings.gate])}
+    named = {*settings.leave_out, *settings.shares, *filter(None, [settings.gate])}
     strange = sorted(named - set(sources))
     if strange:
         raise FrozenError(
@@ -171,14 +174,15 @@ def fit_run(
     head, gate = fitted.head.head, fitted.head.gate
     network = with_head(
         tower, shape, blocks=settings.blocks, deviation=settings.deviation, kernel=head.kernel,
-        bias=head.bias, gate=(gate.kernel, gate.bias) if gate else None,
+        bias=head.bias, hidden=(head.hidden, head.hidden_bias) if isinstance(head, HiddenHead) else None,
+        gate=(gate.kernel, gate.bias) if gate else None,
     )  # fmt: skip
     network.save(folder / "best.keras")
     error = quantise(folder / "best.keras")
     spec = settings.input
     recipe = Recipe(
         NAME, NAME, spec, spec, epochs=1, weights=settings.weights, perturbed=0.5,
-        shares=_shares(settings, training.table["source"]),
+        shares=source_shares(settings, training.table["source"]),
     )  # fmt: skip
     write_json(folder / "settings.json", {"recipe": recipe.to_dict(), "data": str(data.root.resolve())})
     result = {
@@ -193,10 +197,10 @@ def fit_run(
     return result
 
 
-def _shares(settings: HeadSettings, sources: ArrayLike) -> dict[str, float]:
+def source_shares(settings: HeadSettings, sources: ArrayLike) -> dict[str, float]:
     """How much each source that is not left out counts, 1 in all."""
-    given = settings.shares or dict.fromkeys(np.unique(np.asarray(sources).astype(str)).tolist(), 1.0)
-    kept = {source: share for source, share in given.items() if source not in settings.leave_out}
+    names = np.unique(np.asarray(sources).astype(str)).tolist()
+    kept = {name: settings.shares.get(name, 1.0) for name in names if name not in settings.leave_out}
     return {source: share / sum(kept.values()) for source, share in kept.items()}
 
 

@@ -36,57 +36,6 @@ class Head:
         return features.astype(np.float32) @ self.kernel + np.float32(self.bias)
 
 
-@dataclass(frozen=True)
-class GatedHead:
-    """A head that has no say on one kind of images, which a detector beside it knows better.
-
-    A gate as in a mixture of experts (Jacobs et al., Adaptive Mixtures of Local Experts, 1991).
-
-    Attributes:
-        head: as if there were no gate.
-        gate: features -> logit of an image's being of another kind; None: it always has its say.
-    """
-
-    head: Head
-    gate: Head | None = None
-
-    def logits(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
-        """(N, D) features -> (N,) logits of Fake, near 0 on the kind that is not its own."""
-        return self.head.logits(features) * self.gates(features)
-
-    def gates(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
-        """(N, D) features -> (N,) how much the head has its say, in [0, 1]."""
-        if self.gate is None:
-            return np.ones(len(features), np.float32)
-        return scipy.special.expit(self.gate.logits(features))
-
-
-def fit_gated(
-    features: NDArray[np.floating],
-    labels: ArrayLike,
-    sources: NDArray[np.str_],
-    *,
-    penalty: float,
-    shares: dict[str, float] | None = None,
-    gate: str | None = None,
-) -> GatedHead:
-    """A head by logistic regression, the sources counted as ``balanced_weights`` does, and its gate.
-
-    Args:
-        features: (N, D).
-        labels: (N,) 1 Fake, 0 Real.
-        sources: (N,) of each image.
-        penalty: of both, see ``fit_logistic``.
-        shares: of the sources; None: all alike.
-        gate: the source on whose images the head has no say; it must be among ``sources``, with others.
-    """
-    head = fit_logistic(features, labels, balanced_weights(sources, labels, shares), penalty)
-    if gate is None:
-        return GatedHead(head)
-    other = (sources != gate).astype(int)
-    return GatedHead(head, fit_logistic(features, other, balanced_weights(sources, other), penalty))
-
-
 def balanced_weights(groups: ArrayLike, labels: ArrayLike, shares: dict[str, float] | None = None) -> NDArray:
     """How much each image counts: every group its share, half of it each class, 1 on average.
 
@@ -188,6 +137,18 @@ class Moments:
         return heads
 
 
+def standardisation(
+    features: NDArray[np.floating], weights: ArrayLike
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(D,) mean and (D,) standard deviation of (N, D) features, each row counting its weight."""
+    counted = np.asarray(weights, np.float64)
+    counted = (counted / counted.sum()).astype(np.float32)
+    rows = features.astype(np.float32)
+    mean = counted @ rows
+    deviation = np.sqrt(np.maximum(counted @ np.square(rows - mean), 0))
+    return mean, np.where(deviation < SMALLEST_DEVIATION, np.float32(1), deviation)
+
+
 def fit_logistic(
     features: NDArray[np.floating], labels: ArrayLike, weights: ArrayLike, strength: float, steps: int = 200
 ) -> Head:
@@ -203,11 +164,8 @@ def fit_logistic(
     """
     counted = np.asarray(weights, np.float64)
     counted = counted / counted.sum()
-    rows = features.astype(np.float32)
-    mean = (counted.astype(np.float32) @ rows).astype(np.float64)
-    deviation = np.sqrt(np.maximum(counted.astype(np.float32) @ np.square(rows - mean.astype(np.float32)), 0))
-    deviation = np.where(deviation < SMALLEST_DEVIATION, 1.0, deviation)
-    rows = (rows - mean.astype(np.float32)) / deviation.astype(np.float32)
+    mean, deviation = standardisation(features, weights)
+    rows = (features.astype(np.float32) - mean) / deviation
     signs = np.asarray(labels, np.float64) * 2 - 1
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -220,5 +178,5 @@ def fit_logistic(
 
     start = np.zeros(rows.shape[1] + 1)
     best = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": steps})
-    kernel = best.x[:-1] / deviation
-    return Head(kernel.astype(np.float32), float(best.x[-1] - mean @ kernel))
+    kernel = best.x[:-1] / deviation.astype(np.float64)
+    return Head(kernel.astype(np.float32), float(best.x[-1] - mean.astype(np.float64) @ kernel))

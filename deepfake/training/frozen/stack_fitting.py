@@ -18,8 +18,8 @@ from deepfake.data.index import DatasetIndex
 from deepfake.networks.clip_vit import CLIP_B16, Shape, pooled_columns
 from deepfake.training.frozen.cache import FeatureCache
 from deepfake.training.frozen.features import extract, read_features
-from deepfake.training.frozen.fit import HeadSettings
-from deepfake.training.frozen.heads import fit_gated
+from deepfake.training.frozen.fit import HeadSettings, source_shares
+from deepfake.training.frozen.gated import fit_gated
 from deepfake.training.frozen.stack import (
     Rows,
     Stack,
@@ -122,7 +122,7 @@ def judge(
         shown = train & ~out
         head = fit_gated(
             features[shown], fake[shown], source[shown], penalty=settings.penalty,
-            shares=dict(settings.shares or {}) or None, gate=settings.gate,
+            shares=source_shares(settings, source[shown]), units=settings.units, gate=settings.gate,
         )  # fmt: skip
         return head.logits(features), head.gates(features)
 

@@ -135,13 +135,22 @@ def test_a_head_on_some_blocks_cuts_the_tower_there() -> None:
     assert "block2" not in [layer.name for layer in model.layers]
     logits = features[:, :16] @ kernel - 0.5
     assert np.allclose(model.predict_on_batch(images)[:, 0], logits, atol=1e-4)
-    gate = np.linspace(-2, 2, 16).astype(np.float32)
+    gate = (np.linspace(-2, 2, 16) / np.abs(features[:, :16]).sum(1).max()).astype(np.float32)
     gated = with_head(
         network, TINY, blocks=(1,), deviation=False, kernel=kernel, bias=-0.5, gate=(gate, 0.25)
     )
     opened = 1 / (1 + np.exp(-(features[:, :16] @ gate + 0.25)))
-    assert opened.std() > 0.001
+    assert opened.std() > 1e-5
     assert np.allclose(gated.predict_on_batch(images)[:, 0], logits * opened, atol=1e-4)
+    rng = np.random.default_rng(1)
+    hidden, bias = rng.normal(size=(16, 5)).astype(np.float32), rng.normal(size=5).astype(np.float32)
+    deep = with_head(
+        network, TINY, blocks=(1,), deviation=False, kernel=kernel[:5], bias=-0.5, hidden=(hidden, bias),
+        gate=(gate, 0.25),
+    )  # fmt: skip
+    units = np.maximum(features[:, :16] @ hidden + bias, 0)
+    expected = (units @ kernel[:5] - 0.5) * opened
+    assert units.max() > 0 and np.allclose(deep.predict_on_batch(images)[:, 0], expected, atol=1e-4)
 
 
 def test_weights_that_were_int8_are_stored_without_loss(

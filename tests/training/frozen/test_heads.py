@@ -4,15 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from deepfake.training.frozen.heads import Head, Moments, balanced_weights, fit_gated, fit_logistic
-
-
-def drawn(rows: int = 300, width: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Features with other scales and means in every column, and labels that two of them tell."""
-    rng = np.random.default_rng(seed)
-    features = rng.normal(size=(rows, width))
-    labels = (features[:, 0] - features[:, 1] + rng.normal(size=rows) > 0).astype(int)
-    return features * np.linspace(0.1, 9, width) + np.linspace(-3, 8, width), labels
+from deepfake.training.frozen.heads import Head, Moments, balanced_weights, fit_logistic
+from tests.support.features import drawn_features as drawn
 
 
 def moments(features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Moments:
@@ -41,22 +34,6 @@ def test_logistic_is_scikit_learns_on_standardised_features() -> None:
     theirs = LogisticRegression(C=1 / (0.05 * weights.sum()), tol=1e-8, max_iter=1000)
     theirs.fit(rows, labels, weights)
     assert np.allclose(head.logits(features), theirs.decision_function(rows), atol=5e-3)
-
-
-def test_a_gated_head_is_silent_on_one_source_and_as_before_elsewhere() -> None:
-    features, labels = drawn()
-    sources = np.where(np.arange(len(labels)) % 3 == 0, "known", "other")
-    features[sources == "known", 5] += 60
-    head = fit_gated(features, labels, sources, penalty=0.01, gate="known")
-    plain = fit_logistic(features, labels, balanced_weights(sources, labels), 0.01)
-    before, after = plain.logits(features), head.logits(features)
-    assert np.allclose(head.head.logits(features), before)
-    known = sources == "known"
-    assert np.abs(after[known]).mean() < 0.1 * np.abs(before[known]).mean()
-    assert np.abs(after[~known]).mean() > 0.9 * np.abs(before[~known]).mean()
-    assert (np.sign(after) == np.sign(before)).all()
-    ungated = fit_gated(features, labels, sources, penalty=0.01)
-    assert ungated.gate is None and np.allclose(ungated.logits(features), before)
 
 
 def test_moments_of_parts_add_up() -> None:
