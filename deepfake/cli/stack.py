@@ -76,7 +76,8 @@ def _stack(options: argparse.Namespace) -> int:
         print_risk(rows)
     say(
         f"\nshare {stack.share:.4f}, scale {stack.scale:.4f}, bias {stack.bias:.4f}, "
-        f"margin {stack.margin:.3f}, fake from {stack.fake_from:.3f}, alone {stack.alone:.3f}: {options.out}"
+        f"margin {stack.margin:.3f}, fake from {stack.fake_from:.3f} "
+        f"({stack.few_from:.3f} for few false alarms), alone {stack.alone:.3f}: {options.out}"
     )
     return 0
 

@@ -147,5 +147,6 @@ def _widened(calibration: Calibration, stack: Stack, main: Card) -> Thresholds:
     return replace(
         found,
         uncertain_low=min(found.uncertain_low, p_fake(-stack.margin)),
+        few_false_alarms=max(found.few_false_alarms, p_fake(stack.few_from)),
         uncertain_high=max(found.uncertain_high, p_fake(max(stack.margin, stack.fake_from))),
     )

@@ -142,6 +142,9 @@ def test_what_the_stack_leaves_open_is_uncertain(models: Path) -> None:
     assert sure.uncertain_low == pytest.approx(calibrated_probability(1.5 * (-3.1 / 0.8 + 0.25), 2.0, 0.5))
     assert sure.uncertain_high == pytest.approx(calibrated_probability(1.5 * (2.9 / 0.8 + 0.25), 2.0, 0.5))
     assert (sure.balanced, sure.few_false_alarms) == (0.5, 0.9)
+    few = _widened(calibration, replace(STACK, margin=3.0, few_from=5.0), main_card)
+    expected = calibrated_probability(1.5 * (4.9 / 0.8 + 0.25), 2.0, 0.5)
+    assert few.few_false_alarms == pytest.approx(expected) and few.uncertain_high == sure.uncertain_high
 
 
 @pytest.mark.parametrize("damage", ["other", "gone"])

@@ -76,7 +76,9 @@ def fit_hidden(
     hidden = np.concatenate([each[0] for each in fitted], axis=1) / deviation[:, None]
     hidden_bias = np.concatenate([each[1] for each in fitted]) - mean @ hidden
     kernel = np.concatenate([each[2][:, 0] for each in fitted]) / members
-    return HiddenHead(hidden, hidden_bias, kernel, float(np.mean([each[3] for each in fitted])))
+    bias = float(np.mean([each[3] for each in fitted]))
+    hidden, hidden_bias, kernel = (values.astype(np.float32) for values in (hidden, hidden_bias, kernel))
+    return HiddenHead(hidden, hidden_bias, kernel, bias)
 
 
 def _fit_one(
@@ -97,9 +99,9 @@ def _fit_one(
         keras.Input((rows.shape[1],)), layers.Dropout(DROPPED), layers.Dense(units, "relu"),
         layers.Dropout(DROPPED), layers.Dense(1),
     ])  # fmt: skip
-    steps = epochs * -(-len(rows) // BATCH)
+    rate: Any = keras.optimizers.schedules.CosineDecay(RATE, epochs * -(-len(rows) // BATCH))
     network.compile(
-        keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(RATE, steps), weight_decay=DECAY),
+        keras.optimizers.AdamW(rate, weight_decay=DECAY),
         keras.losses.BinaryCrossentropy(from_logits=True),
     )
     network.fit(rows, targets, sample_weight=counted, batch_size=BATCH, epochs=epochs, verbose=0)  # type: ignore[arg-type]

@@ -28,6 +28,8 @@ DECIDED = 0.50
 """Of all images, at least this share is decided, where ``WRONG`` allows it."""
 FALSE_ALARMS = 0.03
 """Of photos of kinds that neither member was shown, at most this share is called Fake."""
+FEW_FALSE_ALARMS = 0.01
+"""The same where few false alarms are asked for."""
 SHARES = tuple(np.round(np.arange(0, 2.01, 0.1), 2).tolist())
 """Shares of the second member that are tried, in standard deviations of each member's logits."""
 NEAR = 0.01
@@ -54,6 +56,7 @@ class Stack:
         bias: added.
         margin: below this distance from 0 the stacked logit decides nothing.
         fake_from: nor between ``margin`` and this, where it is higher.
+        few_from: nor below this, where few false alarms are asked for.
         alone: what the main logit is multiplied by where the second one has no say.
         fitted: what it was fitted on, for people.
     """
@@ -63,16 +66,14 @@ class Stack:
     bias: float = 0.0
     margin: float = 0.0
     fake_from: float = 0.0
+    few_from: float = 0.0
     alone: float = 1.0
     fitted: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        numbers = (self.share, self.scale, self.bias, self.margin, self.fake_from, self.alone)
-        if (
-            not np.isfinite(numbers).all()
-            or self.scale <= 0
-            or min(self.share, self.margin, self.fake_from, self.alone) < 0
-        ):
+        least_0 = (self.share, self.margin, self.fake_from, self.few_from, self.alone)
+        numbers = (*least_0, self.scale, self.bias)
+        if not np.isfinite(numbers).all() or self.scale <= 0 or min(least_0) < 0:
             raise StackError(
                 "bad_stack",
                 "A stack needs finite numbers, a scale above 0, and a share and margins of at least 0. "
@@ -272,7 +273,8 @@ def fit_band(
 ) -> Stack:
     """The stack with the rule of what is decided: as much as leaves at most ``wrong`` of it wrong.
 
-    Fake is called only from where at most ``false_alarms`` of the photos lie. Kinds count alike. Where no
+    Fake is called only from where at most ``false_alarms`` of the photos lie, and at the other operating
+    point from where at most ``FEW_FALSE_ALARMS`` lie. Kinds count alike. Where no
     rule leaves so little wrong, the one that is wrong least often while ``DECIDED`` is decided, or what
     comes nearest to that.
 
@@ -288,7 +290,10 @@ def fit_band(
     logits = stack.logits(unseen.main, unseen.second, unseen.gate)
     missed = ((logits >= 0) != unseen.fake).astype(float)
     photos = ~unseen.fake
-    fake_from = max(_exceeded_by(false_alarms, logits[photos], weights[photos]), 0.0)
+    fake_from, few_from = (
+        max(_exceeded_by(share, logits[photos], weights[photos]), 0.0)
+        for share in (false_alarms, FEW_FALSE_ALARMS)
+    )
     margins = np.unique(np.concatenate([[0.0], np.quantile(np.abs(logits), np.linspace(0, 0.95, steps))]))
     fitting, others = [], []
     for margin in margins:
@@ -299,7 +304,7 @@ def fit_band(
             fitting.append((covered, -risk, margin))
         others.append((min(covered, DECIDED), -risk, margin))
     best = max(fitting) if fitting and max(fitting)[0] >= DECIDED else max(others)
-    return replace(stack, margin=float(best[2]), fake_from=fake_from)
+    return replace(stack, margin=float(best[2]), fake_from=fake_from, few_from=few_from)
 
 
 def _exceeded_by(share: float, logits: Floats, weights: Floats) -> float:

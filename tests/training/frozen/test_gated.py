@@ -33,7 +33,9 @@ def test_units_ask_for_a_hidden_layer(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def noted(rows: np.ndarray, _labels: np.ndarray, weights: np.ndarray, units: int) -> HiddenHead:
         asked.append((len(rows), units, weights[sources == "known"].sum() / weights.sum()))
-        return HiddenHead(np.ones((rows.shape[1], 1), np.float32), np.zeros(1, np.float32), np.ones(1), 0.0)
+        return HiddenHead(
+            np.ones((rows.shape[1], 1), np.float32), np.zeros(1, np.float32), np.ones(1, np.float32), 0.0
+        )
 
     monkeypatch.setattr(gated, "fit_hidden", noted)
     head = fit_gated(

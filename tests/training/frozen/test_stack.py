@@ -75,7 +75,7 @@ def test_nothing_is_decided_near_zero() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{"share": -0.1}, {"share": float("nan")}, {"share": 1, "scale": 0}, {"share": 1, "margin": -1},
-     {"share": 1, "fake_from": -1},
+     {"share": 1, "fake_from": -1}, {"share": 1, "few_from": -1},
      {"share": 1, "bias": float("nan")}],
 )  # fmt: skip
 def test_numbers_that_make_no_stack_are_refused(wrong: dict[str, Any]) -> None:
@@ -91,7 +91,7 @@ def test_members_that_judge_different_images_are_refused() -> None:
 
 
 def test_a_stack_is_the_same_after_its_file(tmp_path: Path) -> None:
-    for stack in (Stack(0.2, 1.5, -0.1, 0.7, 0.9, 1.6, {"kinds": ["gan"]}), Stack(0.2)):
+    for stack in (Stack(0.2, 1.5, -0.1, 0.7, 0.9, 1.3, 1.6, {"kinds": ["gan"]}), Stack(0.2)):
         file = tmp_path / "stack.json"
         file.write_text(json.dumps(stack.to_dict(), allow_nan=False), encoding="utf-8")
         assert Stack.read(file) == stack
@@ -205,6 +205,8 @@ def test_no_more_photos_are_called_fake_than_allowed(share: float) -> None:
     weights = rows.weights()[photos] / rows.weights()[photos].sum()
     called = logits[photos] >= max(stack.margin, stack.fake_from)
     assert weights @ called <= share + 1e-12
+    few = weights @ (logits[photos] >= stack.few_from)
+    assert few <= 0.01 < weights @ (logits[photos] >= stack.few_from - 0.3)
     if stack.fake_from > stack.margin:
         lower = logits[photos] >= stack.fake_from - 0.2
         assert weights @ lower > share  # and no fewer fakes than needed are let go
