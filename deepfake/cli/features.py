@@ -99,12 +99,12 @@ def add_head(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--hidden", type=positive, default=0, metavar="N",
-        help="a hidden layer of so many units, three times from another start and averaged (default: none)",
+        help="average logistic regression with three heads that have a hidden layer of so many units "
+        "(default: logistic regression alone)",
     )  # fmt: skip
     command.add_argument(
         "--penalty", type=positive_number, default=0.03,
-        help="penalty on the squared weights of a head without a hidden layer, and of the gate (default: "
-        "0.03)",
+        help="penalty on the squared weights of what is logistic regression (default: 0.03)",
     )  # fmt: skip
     _add_share(command)
     command.add_argument(

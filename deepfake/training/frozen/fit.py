@@ -42,7 +42,7 @@ class HeadSettings:
     Attributes:
         blocks: of the tower whose pooled tokens it reads, from 0.
         deviation: it reads their standard deviation beside their mean.
-        units: of a hidden layer, see ``hidden.fit_hidden``; 0: none, logistic regression.
+        units: of a hidden layer, see ``gated.fit_gated``; 0: logistic regression alone.
         penalty: see ``heads.fit_logistic``.
         views: what it is shown of each image, where the features are there.
         shares: how much some sources count, each of the others 1.

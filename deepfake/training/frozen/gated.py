@@ -9,7 +9,7 @@ import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
 from deepfake.training.frozen.heads import Head, balanced_weights, fit_logistic
-from deepfake.training.frozen.hidden import HiddenHead, fit_hidden
+from deepfake.training.frozen.hidden import HiddenHead, averaged, fit_hidden
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,13 @@ def fit_gated(
         sources: (N,) of each image.
         penalty: of what is logistic regression, see ``fit_logistic``.
         shares: of the sources; None: all alike.
-        units: of the hidden layer, see ``hidden.fit_hidden``; 0: logistic regression.
+        units: 0: logistic regression alone; else averaged with ``hidden.fit_hidden`` of so many units.
         gate: the source on whose images the head has no say; it must be among ``sources``, with others.
     """
     weights = balanced_weights(sources, labels, shares)
-    head = (
-        fit_hidden(features, labels, weights, units)
-        if units
-        else fit_logistic(features, labels, weights, penalty)
-    )
+    head: Head | HiddenHead = fit_logistic(features, labels, weights, penalty)
+    if units:
+        head = averaged(head, fit_hidden(features, labels, weights, units))
     if gate is None:
         return GatedHead(head)
     other = (sources != gate).astype(int)

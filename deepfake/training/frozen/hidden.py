@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deepfake.training.frozen.heads import standardisation
+from deepfake.training.frozen.heads import Head, standardisation
 
 MEMBERS = 3
 """Networks whose logits are averaged; together they are one layer so many times as wide."""
@@ -79,6 +79,17 @@ def fit_hidden(
     bias = float(np.mean([each[3] for each in fitted]))
     hidden, hidden_bias, kernel = (values.astype(np.float32) for values in (hidden, hidden_bias, kernel))
     return HiddenHead(hidden, hidden_bias, kernel, bias)
+
+
+def averaged(line: Head, deep: HiddenHead) -> HiddenHead:
+    """The mean of both heads' logits: ``line`` knows unseen kinds better, ``deep`` those that it was shown.
+
+    A line is the difference of two hidden units, so that the network stays of one form.
+    """
+    hidden = np.column_stack([deep.hidden, line.kernel, -line.kernel])
+    hidden_bias = np.append(deep.hidden_bias, [line.bias, -line.bias])
+    kernel = np.append(deep.kernel / 2, [0.5, -0.5])
+    return HiddenHead(hidden, hidden_bias.astype(np.float32), kernel.astype(np.float32), deep.bias / 2)
 
 
 def _fit_one(
