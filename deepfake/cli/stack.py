@@ -117,13 +117,15 @@ def _pair(options: argparse.Namespace) -> int:
     return 0
 
 
+RISKS = {
+    "decided": "decided", "wrong": "wrong of it", "fakes_wrong": "fakes wrong", "real_wrong": "real wrong",
+    "wrong_if_all_decided": "wrong of all", "roc_auc": "ROC AUC", "main_roc_auc": "detector alone",
+}  # fmt: skip
+
+
 def print_risk(rows: Sequence[dict[str, Any]]) -> None:
     """The rows of ``stack.risk_table`` as Markdown."""
-    say(
-        "| kind | fakes | real | decided | wrong of it | fakes wrong | real wrong | wrong of all |\n"
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
-    )
+    say(f"| kind | fakes | real | {' | '.join(RISKS.values())} |\n| --- |{' ---: |' * (2 + len(RISKS))}")
     for row in rows:
-        numbers = [row[n] for n in ("decided", "wrong", "fakes_wrong", "real_wrong", "wrong_if_all_decided")]
-        cells = " | ".join("-" if number is None else f"{number:.3f}" for number in numbers)
+        cells = " | ".join("-" if row[name] is None else f"{row[name]:.3f}" for name in RISKS)
         say(f"| {row['kind']} | {row['fakes']} | {row['real']} | {cells} |")

@@ -6,7 +6,7 @@
 The second one knows kinds of fakes that the main one does not, and is worse at those that it does: so it gets
 a share, no more than leaves the main one's own kind as it was. An image is undecided where the sum is small;
 that one member contradicts the other says nothing more. All of it is fitted on logits out of fold, of
-generators that neither member was shown. NumPy only.
+generators that neither member was shown.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import roc_auc_score
 
 from deepfake.errors import UserError
 
@@ -320,8 +321,9 @@ def risk_table(stack: Stack, rows: Rows) -> list[dict[str, Any]]:
 
     Returns:
         A row a kind: ``kind``, ``fakes``, ``real``, ``decided`` and ``wrong`` (None where nothing is),
-        ``fakes_decided``, ``fakes_wrong``, ``real_wrong``, ``wrong_if_all_decided``. The last row is of all
-        kinds alike. Classes count alike within a kind.
+        ``fakes_decided``, ``fakes_wrong``, ``real_wrong``, ``wrong_if_all_decided``; ``roc_auc`` and
+        ``main_roc_auc`` of the stack and of the main member alone, None with one class. The last row is of
+        all kinds alike. Classes count alike within a kind.
     """
     kinds = [*np.unique(rows.kind).tolist(), None]
     return [_risk(kind, stack, rows if kind is None else rows.where(rows.kind == kind)) for kind in kinds]
@@ -330,7 +332,9 @@ def risk_table(stack: Stack, rows: Rows) -> list[dict[str, Any]]:
 def _risk(kind: str | None, stack: Stack, rows: Rows) -> dict[str, Any]:
     weights = rows.weights()
     decided = stack.decided(rows.main, rows.second, rows.gate)
-    missed = (stack.logits(rows.main, rows.second, rows.gate) >= 0) != rows.fake
+    logits = stack.logits(rows.main, rows.second, rows.gate)
+    missed = (logits >= 0) != rows.fake
+    both = 0 < rows.fake.sum() < len(rows)
 
     def share(of: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
         total = weights[among].sum()
@@ -347,6 +351,8 @@ def _risk(kind: str | None, stack: Stack, rows: Rows) -> dict[str, Any]:
         "fakes_wrong": share(missed, decided & rows.fake),
         "real_wrong": share(missed, decided & ~rows.fake),
         "wrong_if_all_decided": share(missed, every),
+        "roc_auc": float(roc_auc_score(rows.fake, logits, sample_weight=weights)) if both else None,
+        "main_roc_auc": float(roc_auc_score(rows.fake, rows.main, sample_weight=weights)) if both else None,
     }
 
 

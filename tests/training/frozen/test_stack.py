@@ -229,6 +229,7 @@ def test_the_table_tells_kinds_and_classes_apart() -> None:
     assert (gan["kind"], gan["fakes"], gan["real"]) == ("gan", 2, 1)
     assert gan["decided"] == 0.75 and gan["wrong"] == 0 and gan["fakes_decided"] == 0.5
     assert (swap["wrong"], swap["real_wrong"], swap["fakes_wrong"]) == (1.0, 1.0, None)
+    assert gan["roc_auc"] == 1 and swap["roc_auc"] is None and every["main_roc_auc"] == pytest.approx(0.75)
     assert every["kind"] == "all" and every["wrong_if_all_decided"] == pytest.approx(1 / 3)
 
 
