@@ -47,7 +47,6 @@ class ReportFields(VideoFields, total=False):
     """How an image is to be judged, and what the report is to be.
 
     Attributes:
-        model, threshold, fast: as for predict.
         format: a page of HTML, a PDF, or the receipt that ``deepfake verify`` checks.
     """
 

@@ -98,9 +98,13 @@ def _body(route: dict[str, Any]) -> Iterator[str]:
 
 
 def _answers(route: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """A line for each content, with all statuses that come with it."""
+    statuses: dict[tuple[str, str], list[str]] = {}
     for status, answer in route["responses"].items():
         for kind, content in answer["content"].items():
-            yield status, _text(kind), _kind(content["schema"])
+            statuses.setdefault((_text(kind), _kind(content["schema"])), []).append(status)
+    for (kind, content), with_it in statuses.items():
+        yield ", ".join(with_it), kind, content
 
 
 def _named(name: str, schema: Schema) -> str:
@@ -130,12 +134,12 @@ def _kind(schema: Schema) -> str:
     words = " or ".join(kinds)
     if "items" in schema:
         most = f", at most {schema['maxItems']}" if "maxItems" in schema else ""
-        words = words.replace("array", f"list of {_kind(schema['items'])}{most}")
+        of = "files" if "contentMediaType" in schema["items"] else _kind(schema["items"])
+        of += f" ({_text(schema['items']['contentMediaType'])})" if of == "files" else ""
+        words = words.replace("array", f"list of {of}{most}")
     if "minimum" in schema:
         words += f", {schema['minimum']} to {schema['maximum']}"
-    for said in ("contentMediaType", "contentEncoding"):
-        words += f" ({_text(schema[said])})" if said in schema else ""
-    return words
+    return words + (f" ({_text(schema['contentEncoding'])})" if "contentEncoding" in schema else "")
 
 
 def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -105,7 +105,8 @@ def _body(kinds: Schemas, fields: Any, holds: str, most: int) -> dict[str, Any]:
     name = fields.__name__
     kinds.record(fields)
     given = kinds.named.pop(name)["properties"]
-    files = {"type": "array", "minItems": 1, "maxItems": most}
+    about = "at least one" if most > 1 else "one file"
+    files = {"type": "array", "minItems": 1, "maxItems": most, "description": about}
     part = {"type": "string", "contentMediaType": holds}
     bodies_of = {"multipart/form-data": part, "application/json": kinds.of(bodies.FileInJson)}
     schemas = {
