@@ -1,4 +1,5 @@
-"""The detector over HTTP, under ``/api/v1``: predict, models, health, openapi.json.
+"""The detector over HTTP: ``/api/v1`` with predict, video, report, models, health, docs, openapi.json, and
+``/livez``, ``/readyz``, ``/metrics`` for whoever runs it.
 
 A Starlette application of its own (``python -m deepfake serve``), or routes beside a page. Uploads stay in
 memory and are dropped with the answer. Errors are problem details (RFC 9457) with the codes of ``UserError``.
@@ -10,24 +11,34 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import asdict
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_type_hints
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from deepfake import __version__
+from deepfake.api.bodies import ReportFields, VideoFields
+from deepfake.api.docs_page import docs_page
+from deepfake.api.json_uploads import read_json
+from deepfake.api.limits import MAX_FILES, ApiError, RateLimit, check_key
+from deepfake.api.logs import log_request
+from deepfake.api.metrics import MEDIA_TYPE, Metrics
 from deepfake.api.schema import PREFIX, openapi
-from deepfake.api.uploads import ApiError, RateLimit, Upload, check_key, read_form
+from deepfake.api.uploads import FIELDS, Form, content_type, read_form
+from deepfake.api.watch import CURRENT, ID_HEADER, note_files, request_id, watched
+from deepfake.api.work import judge, judge_video, report
 from deepfake.detection.card import ModelError, default_name, load_card, model_names, quick_name
 from deepfake.errors import UserError
-from deepfake.images.archives import Source
 from deepfake.types import OPERATING_POINTS, OperatingPoint
+from deepfake.util.jobs import Busy, Stopped
 
 PER_MINUTE = 60
 """Requests a minute from one address."""
@@ -36,10 +47,15 @@ MAX_WAITING = 4
 Their pictures wait in ``detector.JUDGING`` with those of the pages."""
 KEY_VARIABLE = "DEEPFAKE_API_KEY"
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_CLOSED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
+"""The policy of pages: nothing runs and nothing comes from elsewhere."""
 _FAULT = "This could not be done because of a fault in the program; the server's log says which."
+_LATER = {"Retry-After": "5"}
+_VIDEO_FIELDS, _REPORT_FIELDS = (tuple(get_type_hints(fields)) for fields in (VideoFields, ReportFields))
+_FORMS = ("html", "pdf", "receipt")
 
 logger = logging.getLogger("deepfake.api.app")
-Handler = Callable[[Request], Awaitable[JSONResponse]]
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 def key_from_environment() -> str | None:
@@ -54,8 +70,17 @@ def key_from_environment() -> str | None:
     return key.strip() if key else None
 
 
+@dataclass(frozen=True)
+class Ask:
+    """How the files of a request are to be judged: by which detector, by which thresholds."""
+
+    form: Form
+    model: str
+    point: OperatingPoint
+
+
 class Service:
-    """What the routes share: the key and the limits."""
+    """What the routes share: the key, the limits and the counts."""
 
     def __init__(self, key: str | None = None, per_minute: int = PER_MINUTE) -> None:
         """Nothing is loaded yet.
@@ -68,14 +93,27 @@ class Service:
         self.rate = RateLimit(per_minute)
         self.bodies = asyncio.Semaphore(MAX_WAITING)
         self.ready = False
+        self.failure: UserError | None = None
+        self.metrics = Metrics()
 
     def routes(self) -> list[Route]:
         """The routes, with their full paths, for an application of one's own."""
+        posts = {"predict": self._predict, "video": self._video, "report": self._report}
+        gets = {
+            f"{PREFIX}/models": self._models,
+            f"{PREFIX}/health": self._health,
+            f"{PREFIX}/openapi.json": self._openapi,
+            f"{PREFIX}/docs": self._docs,
+            "/livez": self._alive,
+            "/readyz": self._is_ready,
+            "/metrics": self._metrics,
+        }
         return [
-            Route(f"{PREFIX}/predict", self._answers(self._predict), methods=["POST"]),
-            Route(f"{PREFIX}/models", self._answers(self._models)),
-            Route(f"{PREFIX}/health", self._answers(self._health)),
-            Route(f"{PREFIX}/openapi.json", self._answers(self._openapi)),
+            *(
+                Route(path := f"{PREFIX}/{name}", self._answers(path, handler), methods=["POST"])
+                for name, handler in posts.items()
+            ),
+            *(Route(path, self._answers(path, handler)) for path, handler in gets.items()),
         ]
 
     @contextlib.asynccontextmanager
@@ -89,108 +127,209 @@ class Service:
         try:
             await asyncio.to_thread(_load_default)
             self.ready = True
-        except Exception:  # the first request meets it again and is told
+        except Exception as error:  # the first request meets it again and is told
+            self.failure = error if isinstance(error, UserError) else UserError("fault", _FAULT)
             logger.exception("The detector could not be loaded.")
 
-    def _answers(self, handler: Handler) -> Handler:
-        """The handler with every error as a problem."""
+    def _answers(self, route: str, handler: Handler) -> Handler:
+        """The handler with every error as a problem; each request has an id, is counted and logged."""
 
-        async def answer(request: Request) -> JSONResponse:
+        async def answer(request: Request) -> Response:
+            current = watched(request, route)
+            token = CURRENT.set(current)
             try:
-                return await handler(request)
-            except ApiError as error:
-                return problem(error.status, error.code, error.message, error.headers)
-            except UserError as error:
-                return problem(_status(error), error.code, error.message)
-            except HTTPException:
-                raise
-            except Exception:
-                logger.exception("A request failed.")
-                return problem(500, "fault", _FAULT)
+                response = await _answer_or_problem(handler, request)
+                response.headers[ID_HEADER] = current.id
+                self.metrics.answered(current, response.status_code)
+                log_request(current, response.status_code)
+                return response
+            finally:
+                CURRENT.reset(token)
 
         return answer
+
+    async def http_problem(self, request: Request, error: Exception) -> Response:
+        """Starlette's own refusals as problems: an unknown path, a wrong method."""
+
+        async def refuse(request: Request) -> Response:
+            raise error
+
+        return await self._answers("other", refuse)(request)
 
     def _admit(self, request: Request) -> None:
         """First the rate, so that keys cannot be tried at will."""
         self.rate.check(request.client.host if request.client else None)
         check_key(request, self.key)
 
-    async def _predict(self, request: Request) -> JSONResponse:
+    @contextlib.asynccontextmanager
+    async def _asked(
+        self, request: Request, fields: Sequence[str], most: int = 1
+    ) -> AsyncGenerator[Ask, None]:
+        """Lets a request in to be worked on, reads its body, and holds its place until it is answered."""
         self._admit(request)
         if self.bodies.locked():
             message = "Too many requests are being worked on. Try again in a few seconds."
-            raise ApiError(503, "busy", message, {"Retry-After": "5"})
+            raise ApiError(503, "busy", message, _LATER)
         async with self.bodies:
-            form = await read_form(request)
+            read = read_json if content_type(request) == "application/json" else read_form
+            form = await read(request, fields=fields, most=most)
+            note_files(len(form.uploads))
             point = _operating_point(form.fields.get("threshold"))
-            stress = _flag("stress", form.fields.get("stress"))
             fast = _flag("fast", form.fields.get("fast"))
             name = (await asyncio.to_thread(load_card, form.fields.get("model"))).name
             name = await asyncio.to_thread(quick_name, name) if fast else name
+            yield Ask(form, name, point)
+
+    async def _predict(self, request: Request) -> Response:
+        async with self._asked(request, FIELDS, MAX_FILES) as ask:
+            stress = _flag("stress", ask.form.fields.get("stress"))
             results = []
-            for upload in form.uploads:
+            for upload in ask.form.uploads:
                 if await request.is_disconnected():
                     break  # nobody waits for the rest
-                results.append(await asyncio.to_thread(judge, upload, name, point, stress))
+                result = await asyncio.to_thread(judge, upload, ask.model, ask.point, stress)
+                self.metrics.judged("image", result)
+                results.append(result)
                 self.ready = True
-            return _json({"model": name, "operating_point": point, "results": results})
+            return _json({"model": ask.model, "operating_point": ask.point, "results": results})
 
-    async def _models(self, request: Request) -> JSONResponse:
+    async def _video(self, request: Request) -> Response:
+        async with self._asked(request, _VIDEO_FIELDS) as ask:
+            (upload,) = ask.form.uploads
+            result = await self._alone(request, judge_video, upload, ask.model, ask.point)
+            self.metrics.judged("video", result)
+            return _json(result)
+
+    async def _report(self, request: Request) -> Response:
+        async with self._asked(request, _REPORT_FIELDS) as ask:
+            (upload,), form = ask.form.uploads, ask.form.fields.get("format", _FORMS[0])
+            if form not in _FORMS:
+                message = f"There is no format '{form[:80]}'. Expected one of: {', '.join(_FORMS)}."
+                raise ApiError(422, "bad_format", message)
+            made = await self._alone(request, report, upload, ask.model, ask.point, form)
+            self.metrics.judged("report", made.fields)
+            name = f"report-{made.fields['sha256'][:8]}.{made.ending}"
+            headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+            return Response(made.content, headers={**_page_headers(), **headers}, media_type=made.media_type)
+
+    async def _alone(self, request: Request, work: Callable[..., Any], *given: Any) -> Any:
+        """Long work on the only file of a request; it stops soon after the client has gone.
+
+        Raises:
+            ApiError: with the code of the file's refusal, or that the queue is full.
+        """
+        gone = threading.Event()
+        watch = asyncio.create_task(_set_once_gone(request, gone))
+        try:
+            result = await asyncio.to_thread(work, *given, gone)
+        except (ModelError, ApiError):
+            raise
+        except Busy as error:
+            raise ApiError(503, error.code, error.message, _LATER) from error
+        except UserError as error:
+            self.metrics.refused(error.code)
+            raise ApiError(422, error.code, error.message) from error
+        except Stopped as error:
+            raise ClientDisconnect from error
+        finally:
+            gone.set()
+            watch.cancel()
+        self.ready = True
+        return result
+
+    async def _models(self, request: Request) -> Response:
         self._admit(request)
         return _json({"models": await asyncio.to_thread(_models)})
 
-    async def _health(self, request: Request) -> JSONResponse:
+    async def _health(self, request: Request) -> Response:
         default_name()
         return _json({"status": "ok" if self.ready else "starting", "version": __version__})
 
-    async def _openapi(self, request: Request) -> JSONResponse:
-        return _json(openapi(needs_key=self.key is not None))
+    async def _openapi(self, request: Request) -> Response:
+        return _json(_description(self.key is not None))
+
+    async def _docs(self, request: Request) -> Response:
+        return HTMLResponse(docs_page(_description(self.key is not None)), headers=_page_headers())
+
+    async def _alive(self, request: Request) -> Response:
+        return _json({"status": "ok"})
+
+    async def _is_ready(self, request: Request) -> Response:
+        default_name()
+        if self.ready:
+            return _json({"status": "ok"})
+        if self.failure:
+            raise ApiError(503, self.failure.code, self.failure.message)
+        message = "The detector is being loaded. Try again in a few seconds."
+        raise ApiError(503, "starting", message, _LATER)
+
+    async def _metrics(self, request: Request) -> Response:
+        self._admit(request)
+        text = await asyncio.to_thread(self.metrics.text)
+        return Response(text, headers={**_HEADERS, "Content-Type": MEDIA_TYPE})
 
 
 def create_api(service: Service) -> Starlette:
     """The interface as an ASGI application of its own."""
     return Starlette(
-        routes=service.routes(), lifespan=service.lifespan, exception_handlers={HTTPException: _http_problem}
+        routes=service.routes(),
+        lifespan=service.lifespan,
+        exception_handlers={HTTPException: service.http_problem},
     )
 
 
-def judge(upload: Upload, model: str, point: OperatingPoint, stress: bool = False) -> dict[str, Any]:
-    """One picture's part of an answer: ``Outcome.to_dict``, with its evidence.
+async def _answer_or_problem(handler: Handler, request: Request) -> Response:
+    try:
+        return await handler(request)
+    except ApiError as error:
+        return problem(error.status, error.code, error.message, error.headers)
+    except UserError as error:
+        return problem(_status(error), error.code, error.message)
+    except HTTPException as error:
+        return _as_problem(request, error)
+    except ClientDisconnect:  # nobody reads it
+        return problem(400, "gone", "The connection ended before the request was answered. Send it again.")
+    except Exception:
+        logger.exception("Request %s failed.", request_id())
+        return problem(500, "fault", _FAULT)
 
-    Raises:
-        ModelError: the detector cannot be loaded, which concerns every picture.
-    """
-    from deepfake.detection.batch import judge_source
-    from deepfake.detection.detector import get_detector
-    from deepfake.report.evidence import with_evidence
 
-    source, detector = Source(upload.name, upload.content), get_detector(model)
-    outcome = judge_source(detector, source, point, stress=stress)
-    return with_evidence(outcome, source, detector.card).to_dict()
+async def _set_once_gone(request: Request, gone: threading.Event) -> None:
+    while not await request.is_disconnected():
+        await asyncio.sleep(0.5)
+    gone.set()
 
 
 def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """An error as application/problem+json (RFC 9457), with our code as an extension."""
+    """An error as application/problem+json (RFC 9457), with our code and the request's id as extensions."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return JSONResponse(
-        {**body, "code": code},
+        {**body, "code": code, "request_id": request_id()},
         status,
         headers={**_HEADERS, **(headers or {})},
         media_type="application/problem+json",
     )
 
 
-async def _http_problem(request: Request, error: Exception) -> JSONResponse:
-    """Starlette's own refusals: an unknown path, a wrong method."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    if status == 405:
-        return problem(status, "wrong_method", f"{request.method} is not possible here.", headers)
-    return problem(status, "not_found", f"There is nothing here. See {PREFIX}/openapi.json.", headers)
+def _as_problem(request: Request, error: HTTPException) -> JSONResponse:
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        return problem(405, "wrong_method", f"{request.method} is not possible here.", headers)
+    message = f"There is nothing here. See {PREFIX}/openapi.json."
+    return problem(error.status_code, "not_found", message, headers)
 
 
 def _json(content: dict[str, Any]) -> JSONResponse:
     return JSONResponse(content, headers=_HEADERS)
+
+
+def _page_headers() -> dict[str, str]:
+    return {**_HEADERS, "Content-Security-Policy": _CLOSED}
+
+
+@cache
+def _description(needs_key: bool) -> dict[str, Any]:
+    return openapi(needs_key=needs_key)
 
 
 def _status(error: UserError) -> int:

@@ -20,7 +20,7 @@ from deepfake.cli.judge import add_index, add_predict, add_report, add_video
 from deepfake.cli.rules import add_kinds, add_rules
 from deepfake.cli.serve import add_serve
 from deepfake.cli.stack import add_pair, add_stack
-from deepfake.cli.train import add_convert, add_publish, add_train
+from deepfake.cli.train import add_convert, add_export, add_publish, add_train
 from deepfake.cli.verify import add_verify
 from deepfake.errors import UserError
 from deepfake.util.text import printable
@@ -86,6 +86,7 @@ def command_parser() -> argparse.ArgumentParser:
     add_pair(commands)
     add_publish(commands)
     add_convert(commands)
+    add_export(commands)
     add_evaluate(commands)
     add_facts(commands)
     add_compare(commands)

@@ -37,11 +37,8 @@ from deepfake.types import OperatingPoint
 
 if TYPE_CHECKING:
     from deepfake.detection.detector import Detector
-    from deepfake.detection.heatmaps import Explanation
-    from deepfake.detection.verdict import Verdict
     from deepfake.detection.video import VideoVerdict
     from deepfake.images.archives import Source
-    from deepfake.images.load import LoadedImage
     from deepfake.report.document import Report
 
 
@@ -251,17 +248,9 @@ def run_report(options: argparse.Namespace) -> int:
     verdict = detector.stressed(image, detector.check(image, operating_point(options)))
     today = datetime.datetime.now(datetime.UTC).date()
     if reports:
-        from deepfake.report.document import make_report
+        from deepfake.report.make import report_on
 
-        report = make_report(
-            options.image.name,
-            content,
-            image,
-            verdict=verdict,
-            card=detector.card,
-            date=today,
-            explanations=_explanations(detector, image, verdict),
-        )
+        report = report_on(detector, options.image.name, content, image, verdict=verdict, date=today)
         _write_report(report, options.html, options.pdf, today)
     if receipt:
         from deepfake.report.receipt import make_receipt, receipt_json
@@ -309,26 +298,6 @@ def _same(one: Path, other: Path) -> bool:
         return one.resolve() == other.resolve() or one.samefile(other)
     except (OSError, RuntimeError):  # one of them is not there yet
         return False
-
-
-def _explanations(detector: Detector, image: LoadedImage, verdict: Verdict) -> dict[int, Explanation]:
-    from deepfake.detection.detector import scored_parts
-    from deepfake.detection.heatmaps import explain
-    from deepfake.report.document import explained_parts
-
-    crops = scored_parts(image.pixels, verdict)
-    mapped, parts = detector.for_maps(), verdict.parts
-    return {
-        index: explain(
-            mapped.mapper,
-            mapped.scorer,
-            mapped.card.input,
-            crops[index],
-            probability=mapped.card.probability,
-            fake=parts[index].p_fake >= detector.card.thresholds.balanced,
-        )
-        for index in explained_parts(verdict)
-    }
 
 
 def _write(file: Path, content: bytes) -> None:

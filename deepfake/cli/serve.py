@@ -15,7 +15,7 @@ from deepfake.errors import UserError
 def add_serve(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     parser = commands.add_parser(
-        "serve", help="serve the HTTP API: /api/v1/predict, models, health, openapi.json"
+        "serve", help="serve the HTTP API: predict, video, report and more under /api/v1"
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
@@ -28,6 +28,12 @@ def add_serve(commands: Any) -> None:
         metavar="N",
         help="requests per minute from one address (default: 60)",
     )
+    parser.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="of standard error: text tells of faults alone, json of every request too (default: text)",
+    )
     parser.set_defaults(command=run_serve)
 
 
@@ -38,11 +44,16 @@ def run_serve(options: argparse.Namespace) -> int:
         UserError: there is no detector, the key is set but empty, or the address cannot be used.
     """
     import uvicorn
+    from uvicorn.config import LOGGING_CONFIG
 
     from deepfake.api.app import KEY_VARIABLE, PREFIX, Service, create_api, key_from_environment
+    from deepfake.api.logs import log_as_json
     from deepfake.detection.card import default_name
 
     default_name()
+    as_json = options.log_format == "json"
+    if as_json:
+        log_as_json()
     key = key_from_environment()
     listening = _listen(options.host, options.port)
     host = f"[{options.host}]" if ":" in options.host else options.host
@@ -54,6 +65,7 @@ def run_serve(options: argparse.Namespace) -> int:
         )
     config = uvicorn.Config(
         create_api(Service(key, options.requests_per_minute)),
+        log_config=None if as_json else LOGGING_CONFIG,
         log_level="warning",
         access_log=False,
         proxy_headers=False,  # a client could name any address and so pass the limit

@@ -1,4 +1,4 @@
-"""``deepfake train``, ``publish`` and ``convert``: from a data set to a detector."""
+"""``deepfake train``, ``publish``, ``convert``, ``export``: from a data set to a detector and its files."""
 
 from __future__ import annotations
 
@@ -86,6 +86,36 @@ def _convert(options: argparse.Namespace) -> int:
 
     card = convert(load_card(options.name))
     say(f"{card.name}: served from {card.folder / 'model.tflite'}, SHA-256 {card.served_sha256[:12]}...")
+    return 0
+
+
+def add_export(commands: Any) -> None:
+    """Adds the command to the parser's."""
+    export = commands.add_parser(
+        "export", help="write a detector's networks as ONNX, each checked against its served file"
+    )
+    export.add_argument("name", help="the detector's name")
+    export.add_argument("folder", type=Path, metavar="FOLDER", help="for model.onnx, and second.onnx if any")
+    export.set_defaults(command=_export)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from deepfake.detection.card import load_card, served_files
+    from deepfake.networks.onnx_file import onnx_file
+    from deepfake.util.files import write_whole
+
+    card, folder = load_card(options.name), output_folder(options.folder)
+    for name, content in served_files(card).items():
+        made = onnx_file(content, card.input)
+        file = (folder / name).with_suffix(".onnx")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(file, made.content)
+        except OSError as error:
+            text = f"{printable(str(file))} cannot be written: {error.strerror}."
+            raise UserError("not_written", text) from error
+        size, rounding = f"{len(made.content) / 1e6:.1f} MB", made.rounding
+        say(f"{printable(str(file))}: {size}, logits within {made.difference:.2g}, as run {rounding:.2g}")
     return 0
 
 

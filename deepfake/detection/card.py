@@ -342,6 +342,25 @@ def _served(card: Card, path: Path, sha256: str, mend: str) -> ServedNetwork:
         raise ModelError("unreadable", f"{path} cannot be served: {error} {mend}") from error
 
 
+def served_files(card: Card) -> dict[str, bytes]:
+    """The served networks of a detector by their files' names: its first, then its second where it has two.
+
+    Raises:
+        ModelError: codes ``missing_file`` or ``wrong_hash``; ``not_served``, where there is no such file.
+    """
+    if not card.served_sha256:
+        text = (
+            f"The detector '{card.name}' has no served file. Make it: python -m deepfake convert {card.name}"
+        )
+        raise ModelError("not_served", text)
+    mend = "Restore it."
+    files = {SERVED: checked_file(card.network_folder / SERVED, card.served_sha256, card.name, mend)}
+    if card.second:
+        sha256 = card.second.served_sha256
+        files[SECOND] = checked_file(card.folder / SECOND, sha256, card.name, mend)
+    return files
+
+
 def load_model(card: Card) -> Any:
     """Loads a detector's Keras network, to train on and for what needs gradients, and TensorFlow: seconds.
 

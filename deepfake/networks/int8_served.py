@@ -51,6 +51,37 @@ def with_int8_tables(content: bytes) -> bytes:
     return bytes(builder.Output())
 
 
+def with_float_tables(content: bytes) -> bytes:
+    """The same network whose dense layers are reckoned in 32 bits, from their int8 tables: slower, unrounded.
+
+    Args:
+        content: of a file that ``with_int8_tables`` made; another is given back as it is.
+    """
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    graph, first, whole = model.subgraphs[0], [], {}
+    for operator in graph.operators:
+        dense = (
+            model.operatorCodes[operator.opcodeIndex].builtinCode == schema.BuiltinOperator.FULLY_CONNECTED
+        )
+        index = int(operator.inputs[1]) if dense else -1
+        if not dense or graph.tensors[index].type != schema.TensorType.INT8:
+            continue
+        if index not in whole:
+            tensor = schema.TensorT()
+            tensor.name, tensor.shape = graph.tensors[index].name + b"_float", graph.tensors[index].shape
+            tensor.type, tensor.buffer = schema.TensorType.FLOAT32, 0
+            graph.tensors.append(tensor)
+            whole[index] = len(graph.tensors) - 1
+            first.append(_dequantize(model, index, whole[index]))
+        operator.inputs = np.array([operator.inputs[0], whole[index], *operator.inputs[2:]], np.int32)
+    if not first:
+        return content
+    graph.operators = first + graph.operators
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
 def _is_large_table(model: Any, tensor: Any) -> bool:
     data = model.buffers[tensor.buffer].data
     large = data is not None and len(data) >= 4 * LEAST_NUMBERS

@@ -289,11 +289,18 @@ class BoundedQueue:
             waiting: how many more may wait for their turn.
         """
         self.most = at_once + waiting
+        self._at_once = at_once
         self._inside = 0
         self._count = threading.Lock()
         self._work = threading.Semaphore(at_once)
         self._background = threading.Lock()
         self._mine = threading.local()
+
+    def standing(self) -> tuple[int, int]:
+        """How many are at work, and how many wait for their turn."""
+        inside = self._inside
+        running = min(inside, self._at_once)
+        return running, inside - running
 
     @contextlib.contextmanager
     def slot(self, *, background: bool = False) -> Iterator[None]:

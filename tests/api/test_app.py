@@ -6,22 +6,17 @@ import asyncio
 import csv
 import io
 import json
-import os
-import signal
 import socket
 import struct
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from httpx2 import ASGITransport, AsyncClient, Response
 from starlette.formparsers import MultiPartParser
@@ -29,70 +24,29 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from deepfake.api import app as api
-from deepfake.api import uploads
+from deepfake.api import limits, uploads
 from deepfake.api.app import Service, create_api, key_from_environment
-from deepfake.api.uploads import MAX_BODY_BYTES, MAX_FILES, ApiError, RateLimit
+from deepfake.api.limits import MAX_BODY_BYTES, MAX_FILES, ApiError, RateLimit
 from deepfake.cli import main
 from deepfake.detection.detector import Detector, get_detector
 from deepfake.errors import UserError
 from deepfake.images.load import load_image
-from deepfake.util.files import ROOT
+from tests.support.http import (
+    FORM,
+    ONE,
+    ONE_PART,
+    PNG,
+    PREDICT,
+    check,
+    client,
+    files,
+    is_problem,
+    part,
+    unread,
+)
 from tests.support.images import encoded, noise_image
 
-PREDICT = "/api/v1/predict"
-PNG = encoded(noise_image(1))
 pytestmark = pytest.mark.usefixtures("use_tiny_models", "no_faces")
-
-
-@pytest.fixture
-def no_faces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No face finder: it takes seconds, and drawn blotches have no faces."""
-    from deepfake.detection import detector
-    from deepfake.faces import finder
-
-    monkeypatch.setattr(detector, "find_faces", lambda pixels: finder.FaceScan((), "no_face"))
-
-
-def client(key: str | None = None) -> TestClient:
-    """Of an interface of its own."""
-    return TestClient(create_api(Service(key)))
-
-
-def files(*given: tuple[str, bytes]) -> list[tuple[str, tuple[str, bytes]]]:
-    """For the argument of that name: each a part of the form."""
-    return [("files", each) for each in given]
-
-
-def part(head: str, content: bytes, kind: str = "") -> bytes:
-    """Of a form whose bytes the test decides; ``FORM`` are its headers."""
-    typed = f"\r\nContent-Type: {kind}" if kind else ""
-    return f"--b\r\nContent-Disposition: form-data; {head}{typed}\r\n\r\n".encode() + content + b"\r\n"
-
-
-FORM = {"Content-Type": "multipart/form-data; boundary=b"}
-ONE = files(("a.png", PNG))
-ONE_PART = part('name="files"; filename="a.png"', PNG)
-
-
-def unread() -> Iterator[bytes]:
-    """A body that nobody reads: else the answer is a fault."""
-    yield from ()
-    raise AssertionError("The body was read.")
-
-
-def is_problem(got: Response, status: int, code: str) -> bool:
-    """RFC 9457, and no word of the program's inside."""
-    check(got.json(), "Problem")
-    assert got.headers["content-type"] == "application/problem+json"
-    assert got.json()["status"] == got.status_code
-    assert "Traceback" not in got.text
-    return (got.status_code, got.json()["code"]) == (status, code)
-
-
-def check(body: Any, schema: str) -> None:
-    """Against the description that the interface gives of itself."""
-    description = client().get("/api/v1/openapi.json").json()
-    jsonschema.validate(body, {"$ref": f"#/components/schemas/{schema}", **description})
 
 
 # answers
@@ -235,7 +189,7 @@ def test_what_a_form_may_not_be() -> None:
     def post_fields(**fields: str) -> Response:
         return app.post(PREDICT, files=ONE, data=fields)
 
-    assert is_problem(post(b'{"a": 1}', {"Content-Type": "application/json"}), 415, "not_multipart")
+    assert is_problem(post(b'{"a": 1}', {"Content-Type": "text/json"}), 415, "not_multipart")
     assert is_problem(post(b"", {}), 415, "not_multipart")
     assert is_problem(post(b"nonsense"), 400, "bad_form")
     assert is_problem(post(PNG, {"Content-Type": "multipart/form-data"}), 400, "bad_form")
@@ -331,11 +285,11 @@ def test_a_declared_size_is_refused_before_anything_is_read() -> None:
 def test_a_body_that_does_not_tell_its_size_is_cut_off(monkeypatch: Any, length: str | None) -> None:
     monkeypatch.setattr(uploads, "MAX_BODY_BYTES", 100_000)
     headers = FORM if length is None else {**FORM, "Content-Length": length}
-    read, whole = 0, uploads._limited
+    read, whole = 0, uploads.limited
 
-    async def counting(request: Request) -> Any:
+    async def counting(request: Request, most: int) -> Any:
         nonlocal read
-        async for chunk in whole(request):
+        async for chunk in whole(request, most):
             read += len(chunk)
             yield chunk
 
@@ -350,7 +304,7 @@ def test_a_body_that_does_not_tell_its_size_is_cut_off(monkeypatch: Any, length:
         async with AsyncClient(transport=transport, base_url="http://testserver") as line:
             return await line.post(PREDICT, content=chunks(), headers=headers)
 
-    monkeypatch.setattr(uploads, "_limited", counting)
+    monkeypatch.setattr(uploads, "limited", counting)
     assert is_problem(asyncio.run(post()), 413, "too_many_bytes")
     assert 90_000 < read <= 100_000
 
@@ -460,7 +414,7 @@ def test_the_bucket_refills_and_forgets(monkeypatch: pytest.MonkeyPatch) -> None
     limit.check("2001:db8::1")
     with pytest.raises(ApiError):
         limit.check("2001:db8::1")
-    monkeypatch.setattr(uploads, "_MAX_CLIENTS", 100)
+    monkeypatch.setattr(limits, "_MAX_CLIENTS", 100)
     for number in range(300):
         limit.check(f"10.0.{number // 250}.{number % 250}")
     assert len(limit._buckets) <= 102
@@ -491,21 +445,6 @@ def test_more_than_it_can_hold_are_turned_away_and_the_loop_stays_free(
 
 
 # as a person would
-
-
-@pytest.fixture
-def address(use_tiny_models: Path) -> Iterator[str]:
-    """``python -m deepfake serve`` with a key."""
-    command = [sys.executable, "-m", "deepfake", "serve", "--port", "0"]
-    server = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, "DEEPFAKE_API_KEY": "k"}, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert server.stdout
-        yield server.stdout.readline().strip().removesuffix("/api/v1/openapi.json")
-    finally:
-        server.terminate()
-        assert server.wait(90) in (0, -signal.SIGTERM)  # uvicorn passes the signal on when it is done
 
 
 def test_over_a_socket(address: str) -> None:

@@ -16,7 +16,7 @@ from deepfake.networks.architectures import compact, resnet50
 from deepfake.networks.clip_vit import Shape, backbone, with_head
 from deepfake.networks.conversion import served_file
 from deepfake.networks.grad_cam import compiled_mapper
-from deepfake.networks.int8_served import LEAST_NUMBERS, schema
+from deepfake.networks.int8_served import LEAST_NUMBERS, schema, with_float_tables
 from deepfake.networks.scoring import compiled_reader
 from deepfake.networks.served import ServedNetwork
 from deepfake.util import litert
@@ -108,6 +108,9 @@ def test_dense_tables_are_multiplied_as_int8() -> None:
     images = np.random.default_rng(1).integers(0, 256, (8, 32, 32, 3), np.uint8)
     one, other = (ServedNetwork(content, InputSpec(32)).logits(images) for content in (plain, small))
     assert not np.array_equal(one, other) and np.abs(one - other).max() < 0.1 * np.std(one)
+    assert with_float_tables(plain) is plain
+    unrounded = ServedNetwork(with_float_tables(small), InputSpec(32)).logits(images)
+    assert not np.array_equal(unrounded, other) and np.abs(unrounded - other).max() < 0.1 * np.std(one)
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:

@@ -251,7 +251,7 @@ def test_a_receipt_of_another_detector_is_not_made() -> None:
 
 
 def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    monkeypatch.setattr("deepfake.cli.judge._explanations", lambda *_: {})
+    monkeypatch.setattr("deepfake.report.make.explanations_of", lambda *_: {})
     image, receipt = shutil.copy(PHOTO, tmp_path / "a.jpg"), tmp_path / "page.receipt.json"
     assert main(["report", str(image), "--html", str(tmp_path / "page.html"), "--model", "faces"]) == 0
     assert "page.html" in capsys.readouterr().out

@@ -26,6 +26,7 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "fpdf": "fpdf2",
     "pillow_heif": "pillow-heif",
+    "prometheus_client": "prometheus-client",
     "python_multipart": "python-multipart",
     "sklearn": "scikit-learn",
 }

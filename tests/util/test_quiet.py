@@ -131,6 +131,7 @@ def test_no_command_says_anything_on_standard_error(
         ["train", data, *short, "--run", run.name, "--runs", str(run.parent)],
         ["publish", str(run), "published", "--data", data],
         ["convert", "published"],
+        ["export", "published", str(tmp_path / "onnx")],
         ["evaluate", data, "--split", "Test", "--model", "tiny", "--scores", scores[0]],
         ["evaluate", data, "--split", "Test", "--model", "published", "--scores", scores[1]],
         ["evaluate", data, "--split", "Test", "--model", "tiny", "--record", "Tiny"],
