@@ -27,6 +27,8 @@ from deepfake.training.pipeline import Sample
 from deepfake.training.recipe import Recipe
 from deepfake.training.samples import TrainingError
 
+_GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -114,14 +116,14 @@ class Workers:
         told = keras.callbacks.CallbackList(callbacks, model=model)
         sums, steps = np.zeros(2), 0
         model.stop_training = False
-        for batch in batches:
-            with _named_failure():
+        with _named_failure():  # around the batches too: the processes ask each other whether there is one
+            for batch in batches:
                 sums += [float(value) for value in step(batch)]
-            steps += 1
-            loss, accuracy = (sums / steps).tolist()
-            told.on_train_batch_end(steps - 1, {"loss": loss, "accuracy": accuracy})
-            if model.stop_training:
-                break
+                steps += 1
+                loss, accuracy = (sums / steps).tolist()
+                told.on_train_batch_end(steps - 1, {"loss": loss, "accuracy": accuracy})
+                if model.stop_training:
+                    break
         return {"loss": [sums[0] / steps], "accuracy": [sums[1] / steps]}
 
     @contextmanager
@@ -143,7 +145,8 @@ def _named_failure() -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        if "Collective ops is aborted" not in str(error):
+        gone = isinstance(error, _GONE) or "Collective" in str(error)
+        if not gone or "ImageRefused" in str(error):  # the latter is told by ``fit_epoch``
             raise
         raise TrainingError(
             "worker_gone",
