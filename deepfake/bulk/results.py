@@ -242,8 +242,9 @@ class Results:
                 break
             except LocationError as error:
                 if pause is None:
-                    safe = f"{len(self._parts)} parts are safe. Once it can be written, run the command again"
-                    raise LocationError(error.code, f"{error.message} {safe} with --resume.") from error
+                    safe = "1 part is safe" if len(self._parts) == 1 else f"{len(self._parts)} parts are safe"
+                    again = "Once it can be written, run the command again with --resume."
+                    raise LocationError(error.code, f"{error.message} {safe}. {again}") from error
                 time.sleep(pause)
         self._parts.append(part)
         self._last = max(self._last, number)

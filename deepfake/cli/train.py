@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +31,10 @@ from deepfake.training.recipe import RECIPES, Recipe, fitted, without_sources
 from deepfake.util.text import plain_name
 
 if TYPE_CHECKING:
+    from deepfake.data.index import DatasetIndex
     from deepfake.training.publish import CardTexts
+    from deepfake.training.train import TrainingResult
+    from deepfake.training.workers import Workers
 
 
 def add_publish(commands: Any) -> None:
@@ -217,14 +223,15 @@ def _add_option(parser: Any, option: Option) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` stops as Ctrl-C does
+    if threading.current_thread() is threading.main_thread():  # not where Ray calls this
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` stops as Ctrl-C does
     from deepfake.data.index import index_dataset
-    from deepfake.runs.process import run_session
     from deepfake.runs.runs import runs_folder
 
     folder = output_folder((options.runs or runs_folder()) / plain_name(options.run))
     if options.publish is not None:
         check_target(options.publish)  # said now, not after the work
+    workers = None if options.estimate else _workers(options, folder)
     data = index_dataset(options.data)
     recipe = chosen_recipe(options, folder, int((data.table["split"] == "Train").sum()))
     if not options.estimate:
@@ -236,15 +243,9 @@ def _train(options: argparse.Namespace) -> int:
         show = progress("steps", file=options.progress)
         print(json.dumps(estimate(data, recipe, on_progress=show).to_dict(), indent=2))
         return 0
-    with run_session(folder, recipe, data.root.resolve(), at_once=options.at_once, say=say):
-        from deepfake.training import train as training
-
-        listeners: list[Callable[[dict[str, Any]], None]] = []
-        if options.tensorboard:
-            from deepfake.training.log import EventFiles
-
-            listeners.append(EventFiles(folder / "tensorboard").add)
-        result = training.train(data, recipe, folder, resume=options.resume, say=say, listeners=listeners)
+    result = _trained(options, data, recipe, folder, workers)
+    if workers and not workers.chief:
+        return 0 if result.state == "finished" else INTERRUPTED
     kept = f"kept epoch {result.best_epoch}: {result.folder}/best.keras"
     say(f"{result.state} after {result.epochs} epochs; {kept}")
     if result.state != "finished":
@@ -257,6 +258,56 @@ def _train(options: argparse.Namespace) -> int:
     if options.publish:
         publish_run(folder, options.publish, options.data)
     return 0
+
+
+def _workers(options: argparse.Namespace, folder: Path) -> Workers | None:
+    """The processes that train together, where a launcher started several; None for this one alone.
+
+    A launcher starts the same command again after a failure. So here ``--resume`` begins anew where there is
+    nothing to go on from yet; ``options.anew`` tells of it.
+    """
+    options.anew = False
+    if "TF_CONFIG" not in os.environ:
+        return None
+    from deepfake.training.workers import joined
+
+    workers = joined()
+    if workers and options.resume and not (folder / "state.npz").is_file():
+        options.resume, options.anew = False, True
+    return workers
+
+
+def _trained(
+    options: argparse.Namespace, data: DatasetIndex, recipe: Recipe, folder: Path, workers: Workers | None
+) -> TrainingResult:
+    """The run; of several workers the chief alone has the run's folder, and speaks."""
+    from deepfake.runs.process import run_session
+
+    with contextlib.ExitStack() as stack:
+        own, tell = folder, say
+        if workers:
+            own = stack.enter_context(workers.folder(folder))
+        if workers is None or workers.chief:
+            session = run_session(folder, recipe, data.root.resolve(), at_once=options.at_once, say=say)
+            stack.enter_context(session)
+        else:
+            tell = _silent
+        if options.anew:
+            (own / "settings.json").unlink(missing_ok=True)
+        from deepfake.training import train as training
+
+        listeners: list[Callable[[dict[str, Any]], None]] = []
+        if options.tensorboard:
+            from deepfake.training.log import EventFiles
+
+            listeners.append(EventFiles(own / "tensorboard").add)
+        return training.train(
+            data, recipe, own, resume=options.resume, say=tell, listeners=listeners, workers=workers
+        )
+
+
+def _silent(_: str) -> None:
+    """For workers that are not the chief."""
 
 
 def chosen_recipe(options: argparse.Namespace, folder: Path, images: int = 0) -> Recipe:

@@ -47,6 +47,7 @@ from deepfake.training.samples import (
     images_per_epoch,
     prepared,
 )
+from deepfake.training.workers import Workers, check_parts, synchronise
 from deepfake.util.files import replacing, write_json
 from deepfake.util.process import Requests, defer_signals, stop_requests
 
@@ -147,12 +148,14 @@ def precision_of(recipe: Recipe) -> str:
     return recipe.precision if recipe.precision != "auto" else fastest_precision(recipe.architecture)
 
 
-def networks(training: DatasetIndex, recipe: Recipe, *, resume: bool) -> tuple[Any, Any, str, int]:
+def networks(
+    training: DatasetIndex, recipe: Recipe, *, resume: bool, workers: Workers | None = None
+) -> tuple[Any, Any, str, int]:
     """The network to train, compiled; the one to measure and keep; the precision; steps an epoch."""
     keras.utils.set_random_seed(recipe.seed)
     precision, entry = precision_of(recipe), architecture(recipe.architecture)
     steps = max(1, images_per_epoch(training, recipe) // recipe.batch_size)
-    with over_all_devices():
+    with workers.scope() if workers else over_all_devices():
         keras.mixed_precision.set_dtype_policy(precision)
         model: Any = starting_network(
             recipe.architecture,
@@ -163,26 +166,37 @@ def networks(training: DatasetIndex, recipe: Recipe, *, resume: bool) -> tuple[A
         keras.mixed_precision.set_dtype_policy("float32")
         if recipe.weights in (None, "none") and recipe.schedule != "constant":
             shorten_memory(model, steps * recipe.epochs)
+        if workers:
+            synchronise(model)
         compile_for(model, recipe, steps)
     served = build(recipe.architecture, size=recipe.serve_input.size if entry.fixed_size else None)
     return model, served, precision, steps
 
 
-def epoch_batches(training: DatasetIndex, recipe: Recipe, epoch: int, landmarks: Any) -> Any:
-    """The batches of an epoch (from 0), as ``training_batches``."""
-    samples = epoch_samples(training, recipe, epoch, landmarks)
+def epoch_batches(
+    training: DatasetIndex, recipe: Recipe, epoch: int, landmarks: Any, workers: Workers | None = None
+) -> Any:
+    """The batches of an epoch (from 0), as ``training_batches``; of several workers this one's part."""
+    samples, size = epoch_samples(training, recipe, epoch, landmarks), recipe.batch_size
     columns = ARCHITECTURES[recipe.architecture].outputs
-    return training_batches(samples, recipe.train_input, batch_size=recipe.batch_size, columns=columns)
+    if workers is None:
+        return training_batches(samples, recipe.train_input, batch_size=size, columns=columns)
+    own, part = workers.own_samples(samples, size), size // workers.replicas
+    return workers.distributed(training_batches(own, recipe.train_input, batch_size=part, columns=columns))
 
 
-def fit_epoch(model: Any, batches: Any, callbacks: list[Any]) -> dict[str, Any]:
+def fit_epoch(
+    model: Any, batches: Any, callbacks: list[Any], workers: Workers | None = None
+) -> dict[str, Any]:
     """One epoch: the mean of each metric.
 
     Raises:
-        TrainingError: code ``broken_image``.
+        TrainingError: code ``broken_image``; of several workers as ``Workers.fit``.
     """
     callbacks = [*callbacks, keras.callbacks.TerminateOnNaN()]
     try:
+        if workers:
+            return workers.fit(model, batches, callbacks)
         return model.fit(batches, verbose=0, shuffle=False, callbacks=callbacks).history
     except tf.errors.OpError as error:  # what a sample raises arrives wrapped in TensorFlow's own
         reason = re.search(r"ImageRefused: (.*)", str(error))
@@ -220,6 +234,7 @@ def train(
     resume: bool = False,
     say: Callable[[str], None] = print,
     listeners: Sequence[Callable[[dict[str, Any]], None]] = (),
+    workers: Workers | None = None,
 ) -> TrainingResult:
     """Trains a network on ``Train`` and keeps the epoch that is best on ``Validation``.
 
@@ -235,10 +250,12 @@ def train(
             be those it was started with.
         say: takes lines for the person who waits.
         listeners: told of every event of the run's log.
+        workers: the processes that train it together, each of which calls this; None for this one alone.
 
     Raises:
         TrainingError: codes ``run_exists``, ``nothing_to_resume``, ``bad_state``, ``other_data``,
-            ``one_class``, ``diverged``, ``broken_image``.
+            ``one_class``, ``diverged``, ``broken_image``; of several workers ``bad_workers``,
+            ``workers_differ``, ``worker_gone``.
         UserError: ``disk_full``, ``out_of_memory`` or ``data_gone`` (see ``failures``).
         SamplingError: the recipe's shares do not fit the data.
         ModelError: the detector to start from is missing or damaged.
@@ -249,17 +266,21 @@ def train(
     training, validation = prepared(data, recipe)
     landmarks = read_landmarks(training.root) if recipe.blended else {}
     digest = data_digest(training, validation, landmarks)
+    if workers:
+        check_parts(recipe, images_per_epoch(training, recipe), workers.replicas)
     if resume:
         _check_same_data(folder, digest, data.root, say)
     else:
         say(f"Checking that {len(training) + len(validation):,} images can be read.")
         check_images(training, validation)
-    model, served, precision, steps = networks(training, recipe, resume=resume)
+    model, served, precision, steps = networks(training, recipe, resume=resume, workers=workers)
     log = RunLog(folder, listeners)
-    run = _Run(model, served, recipe, folder, log, steps=steps)
+    run = _Run(model, served, recipe, folder, log, steps=steps, workers=workers)
     if resume:
         run.load_state()
-    else:
+    if workers:
+        workers.check_same(f"{digest} {precision} {run.trained}")
+    if not resume:
         settings = {"recipe": recipe.to_dict(), "data": str(data.root), "data_sha256": digest}
         write_json(folder / "settings.json", settings)
     log.add(
@@ -299,8 +320,9 @@ class _Run:
         log: RunLog,
         *,
         steps: int,
+        workers: Workers | None = None,
     ) -> None:
-        self.steps = steps
+        self.steps, self.workers = steps, workers
         self.model, self.served, self.recipe, self.folder, self.log = model, served, recipe, folder, log
         self.average = WeightAverage(model, recipe.ema, steps)
         self.scorer = compiled_scorer(served, recipe.serve_input)
@@ -326,7 +348,7 @@ class _Run:
             try:
                 while self.epoch < self.recipe.epochs and not self.out_of_patience():
                     if self.trained == self.epoch:
-                        batches = epoch_batches(training, self.recipe, self.epoch, landmarks)
+                        batches = epoch_batches(training, self.recipe, self.epoch, landmarks, self.workers)
                         reporter.epoch = self.epoch
                         self.keep_steps(self.fit(batches, callbacks))
                     self.finish_epoch(validation, requests, say)
@@ -341,6 +363,8 @@ class _Run:
         if not (self.folder / "best.keras").exists():
             self.keep_best()
         self.close(state)
+        if self.workers and state == "finished":
+            self.workers.chief_says(True)  # the others wait for what the chief does last: it may still end
         return TrainingResult(self.folder, state, self.epoch, self.best_epoch, self.best)
 
     def fail(self, error: Exception, data: Path) -> NoReturn:
@@ -353,7 +377,7 @@ class _Run:
 
     def fit(self, batches: Any, callbacks: list[Any]) -> dict[str, Any]:
         """One epoch; what went wrong in it is said in words."""
-        fitted = fit_epoch(self.model, batches, callbacks)
+        fitted = fit_epoch(self.model, batches, callbacks, self.workers)
         if not math.isfinite(fitted["loss"][-1]):
             kept = f"The network of epoch {self.best_epoch} is kept." if self.best_epoch else "None is kept."
             raise TrainingError(
@@ -365,7 +389,10 @@ class _Run:
 
     def out_of_patience(self) -> bool:
         """Whether the last ``patience`` epochs brought no better one."""
-        return self.recipe.patience is not None and self.epoch - self.best_epoch >= self.recipe.patience
+        if self.recipe.patience is None:
+            return False
+        out = self.epoch - self.best_epoch >= self.recipe.patience
+        return self.workers.chief_says(out) if self.workers else out
 
     def close(self, state: str, failure: UserError | None = None) -> None:
         """Says in the folder how the run ended: finished, stopped, diverged or failed."""
@@ -388,6 +415,9 @@ class _Run:
     def finish_epoch(self, validation: DatasetIndex, requests: Requests, say: Callable[[str], None]) -> None:
         """Measures, keeps the best, saves what resuming needs."""
         number = self.trained  # it counts in ``epoch`` once it is measured and that is saved
+        if self.workers and not self.workers.chief:
+            self.epoch = number
+            return
         self.served.set_weights(self.average.weights())
         measured = {"clean": self.measure(validation, perturbed=False)}
         if self.recipe.perturbed is not None:
