@@ -160,6 +160,7 @@ def test_only_a_card_turns_logits_into_probabilities() -> None:
         "detection/figures.py": "edges of bars, evenly spaced on the scale of odds",
         "networks/clip_vit.py": "an activation inside the network",
         "evaluation/compare.py": "the mean of detectors' calibrated scores",
+        "training/frozen/gated.py": "how much a head has its say",
         "training/frozen/heads.py": "the slope of the loss that a head is fitted by",
         "training/frozen/stack.py": "the slope of the loss that a stack is fitted by",
         "util/statistics.py": "an interval of ROC AUC on the logit scale",
