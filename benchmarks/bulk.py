@@ -154,8 +154,7 @@ def compare_throughput(images: Path, place: Path, model: Sequence[str]) -> None:
     """Prints a line a run, and what follows for a cluster."""
     one_image = place / "one image"
     draw(one_image, 1, 64)
-    rates: dict[str, float] = {}
-    busy = 0.0
+    busy = each = 0.0
     os.environ[NICENESS] = "0"
     for name, options in (
         ("one process", []),
@@ -164,21 +163,22 @@ def compare_throughput(images: Path, place: Path, model: Sequence[str]) -> None:
     ):
         start = measure(one_image, place / f"{name} start", [*model, *options])
         whole = measure(images, place / name, [*model, *options])
-        rates[name] = (whole.checked - 1) / (whole.seconds - start.seconds)
-        busy = (whole.busy - start.busy) / (whole.checked - 1)  # of the last: Ray with two workers
-        each = (whole.busy_all - start.busy_all) / (whole.checked - 1) * 1e3
+        rest = whole.checked - 1
+        busy, each = (whole.busy - start.busy) / rest, (whole.busy_all - start.busy_all) / rest
+        rate = rest / (whole.seconds - start.seconds)
         print(
             f"{name:15} {whole.checked:,} images in {whole.seconds:.0f} s: {start.seconds:.1f} s to start "
-            f"and end, else {rates[name]:.1f} images a second; {each:.0f} ms of a processor an image; "
+            f"and end, else {rate:.1f} images a second; {each * 1e3:.0f} ms of a processor an image; "
             f"at most {whole.most_mb:,.0f} MB",
             flush=True,
         )
-    worker = rates["Ray, 2 workers"] / 2
+    # Of the last, Ray with two workers. From processor time, as others may use this machine too.
     print(
-        f"Computed, not measured, for workers with a processor each, like these two: {worker:.1f} images "
-        f"a second a worker. The process that hands out and writes takes {busy * 1e3:.2f} ms of its "
-        f"processor an image, so it keeps up with {1 / busy / worker:.0f} of them; N workers up to there do "
-        f"N x {worker:.1f} images a second, where the images can be read that fast. Beyond, use --shard."
+        f"Computed, not measured, for workers with a processor each: {1 / each:.1f} images a second a "
+        f"worker, as an image takes {each * 1e3:.0f} ms of a processor, Ray's own work among it. The process "
+        f"that hands out and writes takes {busy * 1e3:.2f} ms of it, so it keeps up with {each / busy:.0f} "
+        f"workers; N up to there do N x {1 / each:.1f} images a second, where the images can be read that "
+        "fast. Beyond, use --shard."
     )
 
 
