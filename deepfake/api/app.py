@@ -45,6 +45,8 @@ PER_MINUTE = 60
 MAX_WAITING = 4
 """Requests to judge at a time: each may hold a body in memory, so more are turned away before it is read.
 Their pictures wait in ``detector.JUDGING`` with those of the pages."""
+MAX_LONG = 2
+"""Videos and reports among these, one at work and one that waits: so that images always find a place."""
 KEY_VARIABLE = "DEEPFAKE_API_KEY"
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _CLOSED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -92,6 +94,7 @@ class Service:
         self.key = key
         self.rate = RateLimit(per_minute)
         self.bodies = asyncio.Semaphore(MAX_WAITING)
+        self.long = asyncio.Semaphore(MAX_LONG)
         self.ready = False
         self.failure: UserError | None = None
         self.metrics = Metrics()
@@ -163,16 +166,22 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def _asked(
-        self, request: Request, fields: Sequence[str], most: int = 1
+        self, request: Request, fields: Sequence[str], *, long: bool = False
     ) -> AsyncGenerator[Ask, None]:
-        """Lets a request in to be worked on, reads its body, and holds its place until it is answered."""
+        """Lets a request in to be worked on, reads its body, and holds its place until it is answered.
+
+        Args:
+            request: to judge files.
+            fields: that may come with them.
+            long: it is about one file, and long work.
+        """
         self._admit(request)
-        if self.bodies.locked():
+        if self.bodies.locked() or (long and self.long.locked()):
             message = "Too many requests are being worked on. Try again in a few seconds."
             raise ApiError(503, "busy", message, _LATER)
-        async with self.bodies:
+        async with self.bodies, self.long if long else contextlib.nullcontext():
             read = read_json if content_type(request) == "application/json" else read_form
-            form = await read(request, fields=fields, most=most)
+            form = await read(request, fields=fields, most=1 if long else MAX_FILES)
             note_files(len(form.uploads))
             point = _operating_point(form.fields.get("threshold"))
             fast = _flag("fast", form.fields.get("fast"))
@@ -181,7 +190,7 @@ class Service:
             yield Ask(form, name, point)
 
     async def _predict(self, request: Request) -> Response:
-        async with self._asked(request, FIELDS, MAX_FILES) as ask:
+        async with self._asked(request, FIELDS) as ask:
             stress = _flag("stress", ask.form.fields.get("stress"))
             results = []
             for upload in ask.form.uploads:
@@ -194,14 +203,14 @@ class Service:
             return _json({"model": ask.model, "operating_point": ask.point, "results": results})
 
     async def _video(self, request: Request) -> Response:
-        async with self._asked(request, _VIDEO_FIELDS) as ask:
+        async with self._asked(request, _VIDEO_FIELDS, long=True) as ask:
             (upload,) = ask.form.uploads
             result = await self._alone(request, judge_video, upload, ask.model, ask.point)
             self.metrics.judged("video", result)
             return _json(result)
 
     async def _report(self, request: Request) -> Response:
-        async with self._asked(request, _REPORT_FIELDS) as ask:
+        async with self._asked(request, _REPORT_FIELDS, long=True) as ask:
             (upload,), form = ask.form.uploads, ask.form.fields.get("format", _FORMS[0])
             if form not in _FORMS:
                 message = f"There is no format '{form[:80]}'. Expected one of: {', '.join(_FORMS)}."

@@ -1,4 +1,9 @@
-"""The HTTP interface described for programs: OpenAPI 3.1, its schemas made of the types (``bodies``)."""
+"""The HTTP interface described for programs: OpenAPI 3.1, its schemas made of the types (``bodies``).
+
+Not by FastAPI, which was tried: its routes do not run beside a page (``ui_with_api.py``), its docs page loads
+scripts from elsewhere, pydantic reads no ``Attributes`` of docstrings, and our readers of bodies stay all the
+same, for its own spools uploads to disk.
+"""
 
 from __future__ import annotations
 

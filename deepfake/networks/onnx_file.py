@@ -5,6 +5,7 @@ Needs tf2onnx and onnxruntime (``pip install '.[onnx]'``) and imports TensorFlow
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 import tempfile
@@ -85,11 +86,10 @@ def _converted(content: bytes) -> bytes:
         warnings.simplefilter("ignore")  # tf2onnx asks TensorFlow's own LiteRT, which says that it will go
         source = Path(folder) / "model.tflite"
         source.write_bytes(content)
-        import tf2onnx  # type: ignore[import-not-found]
-
+        converter: Any = importlib.import_module("tf2onnx.convert")  # optional, so not among the requirements
         logging.getLogger("tf2onnx").setLevel(logging.ERROR)
         try:
-            model, _ = tf2onnx.convert.from_tflite(str(source), opset=OPSET)
+            model, _ = converter.from_tflite(str(source), opset=OPSET)
         except Exception as error:  # it raises nearly anything
             text = f"tf2onnx cannot convert this network: {str(error)[:200]}."
             raise ExportError("not_converted", text) from error
@@ -110,12 +110,11 @@ def onnx_logits(made: bytes, images: Pixels, *, exact: bool = False) -> NDArray[
         images: the network's input.
         exact: as the file says, in 32 bits; else as onnxruntime likes it, which rounds to int8 by itself.
     """
-    import onnxruntime
-
+    onnxruntime: Any = importlib.import_module("onnxruntime")  # optional, so not among the requirements
     options = onnxruntime.SessionOptions()
     if exact:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    engine: Any = onnxruntime.InferenceSession(made, options, providers=["CPUExecutionProvider"])
+    engine = onnxruntime.InferenceSession(made, options, providers=["CPUExecutionProvider"])
     name = engine.get_inputs()[0].name
     return np.array([engine.run(None, {name: image[None]})[0][0, 0] for image in images], np.float32)
 

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,23 @@ def test_a_full_queue_says_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert got.headers["retry-after"] == "5"
 
 
+def test_long_works_leave_places_for_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+    result = {"file": "a", "verdict": "real", "model": "tiny"}
+    monkeypatch.setattr(api, "judge_video", lambda *_: gate.wait(20) and result)
+    monkeypatch.setattr(api, "_load_default", lambda: None)
+    with client() as app, ThreadPoolExecutor(api.MAX_LONG) as pool:
+        asked = [pool.submit(app.post, VIDEO, files=ONE) for _ in range(api.MAX_LONG)]
+        time.sleep(0.3)
+        refused = app.post(REPORT, content=unread(), headers=FORM)
+        served = app.post("/api/v1/predict", files=ONE)
+        gate.set()
+        assert [each.result().status_code for each in asked] == [200] * api.MAX_LONG
+        assert is_problem(refused, 503, "busy")
+        assert served.status_code == 200
+        assert app.post(VIDEO, files=ONE).status_code == 200
+
+
 def test_the_place_is_free_again_after_any_end(monkeypatch: pytest.MonkeyPatch) -> None:
     app = client()
     for error in (RuntimeError("odd"), Busy("busy", "Full."), Stopped()):
@@ -189,7 +206,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 def test_long_works_take_turns(counted: list[int], mp4: bytes) -> None:
     """So that a place stays free for images."""
     with ThreadPoolExecutor(3) as pool:
-        works = [pool.submit(judge_video, Upload("a", mp4), "tiny", "balanced", threading.Event())]
+        works: list[Future[Any]] = []
+        works.append(pool.submit(judge_video, Upload("a", mp4), "tiny", "balanced", threading.Event()))
         works.append(pool.submit(judge_video, Upload("b", mp4), "tiny", "balanced", threading.Event()))
         works.append(pool.submit(report, Upload("c", PNG), "tiny", "balanced", "receipt", threading.Event()))
         for work in works:

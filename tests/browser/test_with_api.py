@@ -31,6 +31,10 @@ def test_both_answer(page, address):
     with urllib.request.urlopen(f"{address}/api/v1/health", timeout=60) as answer:
         health = json.load(answer)
     assert health["status"] in ("starting", "ok")
+    starts = {"/livez": b'{"status":"ok"}', "/api/v1/docs": b"<!DOCTYPE html>", "/metrics": b"# "}
+    for path, start in starts.items():
+        with urllib.request.urlopen(address + path, timeout=60) as answer:
+            assert answer.read().startswith(start)
 
     boundary, content = "b0undary", encoded(noise_image(1))
     head = 'Content-Disposition: form-data; name="files"; filename="a.png"'
