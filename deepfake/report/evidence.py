@@ -235,7 +235,7 @@ def _second_line(verdict: Verdict) -> EvidenceLine:
     if strength == "none":
         return line(_sentence(name, f"{scores}: the second changes little."))
     points_to: Direction = "fake" if ratio > 1 else "real"
-    return line(_sentence(name, f"{scores}: the second moves it towards {points_to}."), strength, points_to)
+    return line(_sentence(name, f"{scores}: the second moves it toward {points_to}."), strength, points_to)
 
 
 def _alike_line(verdict: Verdict) -> EvidenceLine:

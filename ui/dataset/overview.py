@@ -12,6 +12,7 @@ from deepfake.data.contact_sheet import (
     KIND_WORDS,
     STRENGTHS,
     contact_sheet,
+    function_title,
     readable,
     sample_rows,
     strengths,
@@ -239,6 +240,6 @@ def show_augmentations(inventory: Inventory) -> None:
         with columns[index % 2]:
             meaning = (apply.__doc__ or "").strip().split("\n")[0]
             st.markdown(
-                f"**{escape_markdown(function.replace('_', ' ').capitalize())}.** {escape_markdown(meaning)}"
+                f"**{escape_markdown(function_title(function))}.** {escape_markdown(meaning)}"
             )
-            st.image(strengths(pixels, kind, function, seed=draw), alt=f"{function} at rising strength")
+            st.image(strengths(pixels, kind, function, seed=draw), alt=f"{function_title(function)} at rising strength")
