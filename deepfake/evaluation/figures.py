@@ -328,15 +328,16 @@ def confusion_figure(counts: Confusion) -> go.Figure:
     return figure
 
 
-def kinds_figure(matrix: pd.DataFrame, words: Mapping[str, str]) -> go.Figure:
+def kinds_figure(matrix: pd.DataFrame, words: Mapping[str, str], *, dark: bool = False) -> go.Figure:
     """What images of each kind are called: counts, and shares of the kind as shades.
 
     Args:
         matrix: of ``kinds.KindsMeasured.tables``.
         words: for its rows and columns.
+        dark: for a dark page.
     """
     shares = matrix.div(matrix.sum(axis=1).clip(lower=1), axis=0)
-    figure = base_figure("Called", "Is", height=90 + 60 * len(matrix))
+    figure = base_figure("Called", "Actual kind", height=110 + 60 * len(matrix))
     figure.add_heatmap(
         z=shares.to_numpy(),
         x=[words[name] for name in matrix.columns],
@@ -345,7 +346,7 @@ def kinds_figure(matrix: pd.DataFrame, words: Mapping[str, str]) -> go.Figure:
               for row in zip(matrix.to_numpy(), shares.to_numpy(), strict=True)],
         texttemplate="%{text}",
         hovertemplate="%{y}, called %{x}: %{text}<extra></extra>",
-        colorscale=[[0, "#FFFFFF"], [1, ACCENT_COLOUR]],
+        colorscale=[[0, "#20272B" if dark else "#F3F5F6"], [1, ACCENT_COLOUR]],
         zmin=0,
         zmax=1,
         showscale=False,
@@ -354,6 +355,7 @@ def kinds_figure(matrix: pd.DataFrame, words: Mapping[str, str]) -> go.Figure:
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", fixedrange=True)
     figure.update_xaxes(fixedrange=True)
+    figure.update_layout(margin={"t": 32})  # the button that saves the figure covers no cell
     return figure
 
 

@@ -120,9 +120,7 @@ def _managed(image: Image.Image, icc: object, notes: list[str]) -> Image.Image:
                 notes.append("The image is in printing inks (CMYK) and was converted to screen colors.")
             return converted
     if ink:
-        notes.append(
-            "The image is in printing inks (CMYK) without a usable profile; colors are approximate."
-        )
+        notes.append("The image is in printing inks (CMYK) without a usable profile; colors are approximate.")
     return image.convert("RGB")
 
 

@@ -63,8 +63,8 @@ SPELLING = {
     r"\w*(digit|equal|general|maxim|minim|normal|optim|organ|penal|poster|random|real|recogn|solar|standard|"
     r"summar|visual|quant)is(e|ed|es|er|ing|ation|ations)": "-ize",
 }
-"""British spellings, which no text that people read has: it is American throughout. Names in code may have them,
-and so may documents beside the README and the guides to the pages."""
+"""British spellings, which no text that people read has. Names in code may have them, and documents
+other than the README and the guides to the pages."""
 SPELLED = sorted({*SOURCES, *(ROOT / "deepfake").rglob("*.py")} - {*(ROOT / "deepfake/api").glob("*.py")})
 GUIDES = [ROOT / "README.md", ROOT / "docs/pages.md", ROOT / "docs/demo.md", ROOT / "CONTRIBUTING.md"]
 KEPT = {"95 % interval"}
@@ -109,7 +109,9 @@ def british(text: str) -> list[str]:
     prose = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)|<[^>]*>", " ", text, flags=re.DOTALL)
     found = []
     for old, better in SPELLING.items():
-        found += [f"'{match[0]}'; say: {better}" for match in re.finditer(rf"\b({old})\b", prose, re.IGNORECASE)]
+        found += [
+            f"'{match[0]}'; say: {better}" for match in re.finditer(rf"\b({old})\b", prose, re.IGNORECASE)
+        ]
     return found
 
 
