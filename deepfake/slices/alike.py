@@ -92,7 +92,9 @@ def images_alike(
         found.append(_alike("fact", fact.title, fact.words(int(mine)), rows=same, sources=sources, **known))
     if together and shared.sum() >= MIN_ALIKE:
         titles = ", ".join(BY_NAME[name].title.lower() for name in together).replace("jpeg", "JPEG")
-        found.append(_alike("everything", titles[0].upper() + titles[1:], "", rows=shared, sources=sources, **known))
+        found.append(
+            _alike("everything", titles[0].upper() + titles[1:], "", rows=shared, sources=sources, **known)
+        )
     return [*found, _alike("all", "All held-out images", "", rows=np.ones(len(table), bool), **known)]
 
 
