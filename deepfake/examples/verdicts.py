@@ -1,8 +1,8 @@
 """Measures what the default detector says of the examples: ``python -m deepfake.examples.verdicts``.
 
-Writes ``verdicts.csv`` anew, and the table in ``docs/demo.md``. A sentence in the column ``why`` stays while
-the verdict stays; where a verdict misses the truth and has no sentence yet, the command says so: it is written
-by hand.
+Writes ``verdicts.csv`` anew, and the table in ``docs/demo.md``. A sentence in the column ``why`` stays
+while the verdict stays; where a verdict misses the truth and has no sentence yet, the command says so: it is
+written by hand.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from deepfake.evaluation.thresholds import RuleMetrics, SortedScores, ThresholdM
 from deepfake.types import OperatingPoint
 from ui.charts import ask_for_format, chart, download, number_table
 from ui.evaluation.gallery import open_cell, show_cell
-from ui.page import escape_markdown, section
+from ui.page import escape_markdown, is_dark, section
 
 SHARES = ("precision", "recall", "f1")
 MAX_ROWS_SHOWN = 30
@@ -132,12 +132,12 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
     with left:
         section("Confusion matrix")
         chart(
-            confusion_figure(metrics),
+            confusion_figure(metrics, dark=is_dark()),
             f"{recorded.title} confusion matrix",
             f"Confusion matrix at threshold {metrics.threshold:.3f}: {texts.confusion_sentence(metrics)}",
             on_choice=open_cell,
         )
-        st.caption("Counts, and shares of the true class.")
+        st.caption("Counts, and shares of the actual class.")
     with right:
         section("Classification report")
         report = report_table(metrics)
