@@ -269,8 +269,8 @@ def _stress_line(verdict: Verdict) -> EvidenceLine:
     ]
     if unstable:
         who = ", ".join(unstable[:3]) + (" and others" if len(unstable) > 3 else "")
-        return line(f"Not stable: a mild change turns the score round ({who}), so that it is uncertain.")
+        return line(f"Not stable: a mild change flips the score ({who}), which makes the verdict uncertain.")
     if verdict.verdict == "uncertain":
-        return line(f"Uncertain to begin with ({changes} changes were tried).")
-    words = f"Stable: none of the mild changes turns it round ({changes} were tried)."
+        return line(f"Already uncertain ({changes} changes were tried).")
+    words = f"Stable: no mild change flips the score ({changes} changes were tried)."
     return line(words, "weak", verdict.verdict)

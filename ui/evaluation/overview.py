@@ -223,7 +223,7 @@ def show_subsets(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> 
         hide_index=True,
         height="content" if len(table) <= MAX_ROWS_SHOWN else 400,
         column_config={
-            "part": st.column_config.TextColumn("Evaluated on", width="medium"),
+            "part": st.column_config.TextColumn("Evaluated on", width="large"),
             "images": number("Images", format="localized"),
             **{
                 name: number(title, format="%.1f%%" if name in shares else "%.3f")
