@@ -41,7 +41,7 @@ def main() -> None:
     try:
         card = load_card(name)
         pictures = [*linked_pictures(), *uploads]
-        show_examples(name, point, folded=bool(pictures))
+        show_examples(folded=bool(pictures))
         with own_place("results", "cards" if pictures else "nothing"):
             if pictures:
                 show_results(pictures, card, point)
@@ -128,10 +128,8 @@ def show_empty_state() -> None:
             "- Works best with one clear, front-facing face\n"
             "- Use the original file: screenshots and messenger copies lose evidence"
         )
-        link_to_page("pages/video.py", "A video goes to the page Check a video")
-        link_to_page(
-            "pages/batch.py", f"More than {MAX_FILES} images, a folder or a zip archive go to Check many"
-        )
+        link_to_page("pages/batch.py", "A folder or archive: Check many")  # short enough for a phone
+        link_to_page("pages/video.py", "A video: Check a video")
 
 
 main()

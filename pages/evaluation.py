@@ -105,10 +105,7 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
     """The scores' numbers where the scores can be read, else the card's alone."""
     kinds = f"{recorded.n_fake:,} fake, {recorded.n_real:,} real"
     images = escape_markdown(readable_title(recorded, count=False))
-    st.caption(
-        f"Detector {escape_markdown(card.name)}: {escape_markdown(card.description)} "
-        f"Evaluated on {images}: {recorded.n:,} images ({kinds})."
-    )
+    st.caption(f"Evaluated on {images}: {recorded.n:,} images ({kinds}).")
     if recorded.here:
         show_kept(card, recorded)
     if recorded.one_class:

@@ -39,9 +39,8 @@ def main() -> None:
     chosen = ask_for_results(entries)
     for entry in chosen[:3]:
         loses, holds = headline(entry.result)
-        st.markdown(
-            f"**{escape_markdown(loses)}** {escape_markdown(f'{holds} {rule_sentence(entry.result)}')}"
-        )
+        st.markdown(f"**{escape_markdown(loses)}** {escape_markdown(holds)}")
+        st.caption(escape_markdown(rule_sentence(entry.result)))
     show_results(chosen, names)
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from deepfake.detection.batch import MAX_KEPT_BYTES
 from deepfake.detection.card import Card, ModelError, default_name, load_card, model_names
 from deepfake.detection.figures import frame_picture, video_figure, video_table
-from deepfake.detection.text import CALL_WORDS, video_headline, video_number_line
+from deepfake.detection.text import CALL_WORDS, POINT_WORDS, video_headline, video_number_line
 from deepfake.detection.video import VideoVerdict, check_video
 from deepfake.errors import UserError
 from deepfake.images.video import MAX_FRAMES, MAX_SECONDS, MAX_VIDEO_BYTES
@@ -69,12 +69,16 @@ def main() -> None:
     except ModelError as error:
         st.error(escape_markdown(error.message), icon=":material/error:")
         return
-    upload_side, option_side = st.columns([3, 2], gap="medium")
-    with upload_side:
-        upload = ask_for_video()
-    with option_side:
-        point = ask_for_threshold()
-        name = ask_for_detector(names, first)
+    upload = ask_for_video()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        clear_place = st.empty()
+        with st.popover("Options", icon=":material/tune:", key="options"):
+            point = ask_for_threshold()
+            name = ask_for_detector(names, first)
+        st.caption(f"{POINT_WORDS[point]}, {escape_markdown(name)}", width="content")
+    if upload is not None:
+        clear_place.button("Clear", icon=":material/delete:", key="clear-video", on_click=clear)
+        warn_of_weight(shelf_of(VIDEO))
     try:
         card = load_card(name)
         owner = f"{upload.file_id} {card.version}" if upload else "nothing"
@@ -89,7 +93,7 @@ def main() -> None:
 
 
 def ask_for_video() -> Upload | None:
-    """The uploader and the button that clears it; gives the video that is kept."""
+    """The uploader; gives the video that is kept."""
     shelf, turn = shelf_of(VIDEO), st.session_state.setdefault("video-turn", 0)
     key = f"video-{turn}"
     is_new = key not in st.session_state
@@ -99,11 +103,7 @@ def ask_for_video() -> Upload | None:
     shelf.take(key, [file] if file else [], is_new=is_new)
     if file is not None:
         shelf.keep_only(file.file_id)
-    if not shelf.uploads:
-        return None
-    st.button("Clear", icon=":material/delete:", key="clear-video", on_click=clear)
-    warn_of_weight(shelf)
-    return shelf.uploads[0]
+    return shelf.uploads[0] if shelf.uploads else None
 
 
 def clear() -> None:

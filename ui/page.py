@@ -130,6 +130,11 @@ def present(on: bool = True) -> None:
     st.query_params.pop(PRESENT, None)
 
 
+def is_dark() -> bool:
+    """Whether the visitor's page is dark; figures follow by themselves, but for scales of colours."""
+    return st.context.theme.type == "dark"
+
+
 def section(title: str) -> None:
     """The heading of a part of a page: level 2, since ``start_page`` draws the only one of level 1.
 

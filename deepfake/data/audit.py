@@ -380,8 +380,8 @@ def _out_of_line(table: pd.DataFrame, measures: Measures) -> pd.DataFrame:
         f"{width} x {height} pixels" for width, height in zip(measures.width, measures.height, strict=True)
     ]
     kinds = (
-        ("nearly black", good & (grey < NEARLY_BLACK), lambda row: f"mean grey {grey[row]:.0f} of 255"),
-        ("nearly white", good & (grey > NEARLY_WHITE), lambda row: f"mean grey {grey[row]:.0f} of 255"),
+        ("nearly black", good & (grey < NEARLY_BLACK), lambda row: f"mean gray {grey[row]:.0f} of 255"),
+        ("nearly white", good & (grey > NEARLY_WHITE), lambda row: f"mean gray {grey[row]:.0f} of 255"),
         ("next to no contrast", good & (contrast < FLAT), lambda row: f"contrast {contrast[row]:.1f}"),
         ("tiny", good & (side < TINY), lambda row: shape[row]),
         ("unusual size", odd, lambda row: shape[row]),

@@ -17,7 +17,7 @@ from deepfake.types import Pixels
 CELL, GAP = 160, 4
 STRENGTHS = (0.1, 0.4, 0.7, 1.0)
 KIND_WORDS: dict[str, str] = {
-    "colour": "Colour",
+    "colour": "Color",
     "noise": "Noise",
     "blur": "Blur",
     "blocks": "Blocks and pixels",
@@ -25,6 +25,27 @@ KIND_WORDS: dict[str, str] = {
     "edges": "Edges and sharpening",
     "jpeg": "JPEG compression",
 }
+FUNCTION_WORDS: dict[str, str] = {
+    "rgb_shift": "RGB shift",
+    "grey": "Gray",
+    "posterise": "Posterize",
+    "equalise": "Equalize",
+    "solarise": "Solarize",
+    "clahe": "CLAHE",
+    "camera_iso": "Camera ISO",
+    "down_up": "Shrink and enlarge",
+    "jpeg": "JPEG",
+}
+"""Of the perturbations whose name is not what a person would call them."""
+
+
+def function_title(name: str) -> str:
+    """A perturbation's name in words.
+
+    >>> function_title("rgb_shift"), function_title("tone_curve")
+    ('RGB shift', 'Tone curve')
+    """
+    return FUNCTION_WORDS.get(name, name.replace("_", " ").capitalize())
 
 
 def contact_sheet(pictures: Sequence[Pixels], columns: int, cell: int = CELL) -> NDArray[np.uint8]:

@@ -64,6 +64,7 @@ def counts_figure(counts: pd.DataFrame, by: str) -> go.Figure:
             marker={"color": colour, "line": {"width": 0}},
             text=[f"{value:,}" for value in counts[name]],
             textposition="auto",
+            textangle=0,
             hovertemplate="%{y}, " + name + ": %{x:,}<extra></extra>",
         )
     figure.update_layout(barmode="group", bargap=0.3)

@@ -381,7 +381,7 @@ def _no_images(folder: Path, no_class: Mapping[str, int], unreadable: Sequence[s
     found = f" Folders found: {_named(there)}." if there else ""
     return DatasetError(
         "no_images",
-        f"No labelled images in {folder}: {sum(no_class.values()):,} image files were looked at "
+        f"No labeled images in {folder}: {sum(no_class.values()):,} image files were looked at "
         f"({', '.join(sorted(IMAGE_EXTENSIONS))}), none in a folder called Fake or Real.{found} "
         "Expected Train/Fake, Train/Real, Validation/Fake ... or Fake and Real alone, or a manifest.csv.",
     )

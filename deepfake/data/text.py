@@ -90,7 +90,7 @@ def _alike_lines(audit: Audit) -> list[tuple[Level, str]]:
             example = f"{some.iloc[0]['first']} and {some.iloc[0]['second']}"
             sentence = (
                 f"{pairs_found[0].upper()}{pairs_found[1:]} of different files look {alike}, but one is "
-                "labelled Fake and the other Real: wrong labels, or fakes next to the photos they were made "
+                "labeled Fake and the other Real: wrong labels, or fakes next to the photos they were made "
                 f"from. First example: {example}."
             )
             lines.append((level, sentence))

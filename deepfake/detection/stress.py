@@ -133,9 +133,9 @@ class StressTest:
         if self.call == "uncertain":
             low, high = (pick(point.p_fake for point in self.points) for pick in (min, max))
             moves = f"{format_percent(low)} and {format_percent(high)}"
-            return f"Uncertain to begin with; the probability moves between {moves}."
+            return f"Already uncertain; the probability moves between {moves}."
         if not self.flips:
-            return f"Stable: none of {len(self.points)} changes turns the score from fake to real or back."
+            return f"Stable: none of {len(self.points)} changes flips the score from fake to real or back."
         named = ", ".join(point.change.words for point in self.flips[:3])
         if len(self.flips) > 3:
             named += f" and {len(self.flips) - 3} more changes"

@@ -270,7 +270,7 @@ def _notes(labels: NDArray[np.int64], pairs: list[PairComparison]) -> list[str]:
         only, other = ("Fake", "Real") if labels[0] == 1 else ("Real", "Fake")
         notes.append(
             f"All {labels.size} common images are {only}: ROC AUC and average precision, and their "
-            f"differences, are undefined without images labelled {other}."
+            f"differences, are undefined without images labeled {other}."
         )
     for pair in pairs:
         still = [

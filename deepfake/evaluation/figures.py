@@ -292,9 +292,18 @@ DOT_TITLES = {
 }
 
 
-def confusion_figure(counts: Confusion) -> go.Figure:
-    """The confusion matrix: counts and shares of the true class, a row each in the class's colour."""
-    figure = base_figure("", "True class", height=300)
+WHITE, DARK_PAGE = "#FFFFFF", "#14191C"
+"""What tints of a class lie on; the second is the dark page of .streamlit/config.toml."""
+
+
+def confusion_figure(counts: Confusion, *, dark: bool = False) -> go.Figure:
+    """The confusion matrix: counts and shares of the actual class, a row each in the class's colour.
+
+    Args:
+        counts: of the cells.
+        dark: for a dark page.
+    """
+    figure = base_figure("", "Actual class", height=300)
     rows: tuple[tuple[int, str, tuple[ConfusionCell, ConfusionCell]], ...] = (
         (0, REAL_COLOUR, ("false_alarms", "passed")),
         (1, FAKE_COLOUR, ("found", "missed")),
@@ -306,7 +315,7 @@ def confusion_figure(counts: Confusion) -> go.Figure:
             share = count / total if total else 0.0
             # Rectangles and not Plotly's heat map, which has one scale of colours for all cells. They are
             # opaque, so that the words are read alike in light and dark.
-            red, green, blue = _tint(colour, 0.08 + 0.92 * share)
+            red, green, blue = _tint(colour, 0.08 + 0.92 * share, DARK_PAGE if dark else WHITE)
             figure.add_shape(
                 type="rect",
                 x0=column - 0.49,
@@ -328,15 +337,16 @@ def confusion_figure(counts: Confusion) -> go.Figure:
     return figure
 
 
-def kinds_figure(matrix: pd.DataFrame, words: Mapping[str, str]) -> go.Figure:
+def kinds_figure(matrix: pd.DataFrame, words: Mapping[str, str], *, dark: bool = False) -> go.Figure:
     """What images of each kind are called: counts, and shares of the kind as shades.
 
     Args:
         matrix: of ``kinds.KindsMeasured.tables``.
         words: for its rows and columns.
+        dark: for a dark page.
     """
     shares = matrix.div(matrix.sum(axis=1).clip(lower=1), axis=0)
-    figure = base_figure("Called", "Is", height=90 + 60 * len(matrix))
+    figure = base_figure("Called", "Actual kind", height=110 + 60 * len(matrix))
     figure.add_heatmap(
         z=shares.to_numpy(),
         x=[words[name] for name in matrix.columns],
@@ -345,7 +355,7 @@ def kinds_figure(matrix: pd.DataFrame, words: Mapping[str, str]) -> go.Figure:
               for row in zip(matrix.to_numpy(), shares.to_numpy(), strict=True)],
         texttemplate="%{text}",
         hovertemplate="%{y}, called %{x}: %{text}<extra></extra>",
-        colorscale=[[0, "#FFFFFF"], [1, ACCENT_COLOUR]],
+        colorscale=[[0, "#20272B" if dark else "#F3F5F6"], [1, ACCENT_COLOUR]],
         zmin=0,
         zmax=1,
         showscale=False,
@@ -354,6 +364,7 @@ def kinds_figure(matrix: pd.DataFrame, words: Mapping[str, str]) -> go.Figure:
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", fixedrange=True)
     figure.update_xaxes(fixedrange=True)
+    figure.update_layout(margin={"t": 32})  # the button that saves the figure covers no cell
     return figure
 
 
@@ -376,10 +387,10 @@ def _add_cells(
     figure.update_layout(hoverdistance=-1)
 
 
-def _tint(colour: str, strength: float) -> tuple[int, int, int]:
-    """A colour on white: 0 is white, 1 the colour itself."""
-    parts = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
-    red, green, blue = (round(255 + strength * (part - 255)) for part in parts)
+def _tint(colour: str, strength: float, ground: str) -> tuple[int, int, int]:
+    """A colour on a ground: 0 is the ground, 1 the colour itself."""
+    below, above = ([int(each[start : start + 2], 16) for start in (1, 3, 5)] for each in (ground, colour))
+    red, green, blue = (round(low + strength * (high - low)) for low, high in zip(below, above, strict=True))
     return red, green, blue
 
 

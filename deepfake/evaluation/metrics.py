@@ -255,7 +255,7 @@ def _notes(
             "Balanced accuracy, ROC AUC, average precision, the share of fakes found at 1% false alarms"
         )
         undefined += " and the equal error rate" if n_fake else ", the equal error rate and F1"
-        notes.append(f"All images are {only}: {undefined} are undefined without images labelled {other}.")
+        notes.append(f"All images are {only}: {undefined} are undefined without images labeled {other}.")
     elif n_real < 100:
         notes.append(
             f"With {n_real} Real images, 1% false alarms means none at all: the share of fakes found there "

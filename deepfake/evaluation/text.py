@@ -300,7 +300,7 @@ def behind_sentence(rows: pd.DataFrame) -> str:
     """How many images are behind a part of a chart, and in which order they stand."""
     n, n_fake = len(rows), int(rows["label"].sum())
     images = "1 image" if n == 1 else f"{n:,} images"
-    order = " Furthest from its true class first." if n > 1 else ""
+    order = " Furthest from its actual class first." if n > 1 else ""
     return f"{images}: {n_fake:,} fake, {n - n_fake:,} real.{order}"
 
 
@@ -542,7 +542,7 @@ KINDS_VIEWS: Mapping[str, str] = {
 }
 """The tables of ``kinds.KindsMeasured`` in words."""
 KINDS_CAUTION = (
-    "Counts, and shares of the true kind; at most 40 images of each generator. A kind is shown only beside "
+    "Counts, and shares of the actual kind; at most 40 images of each generator. A kind is shown only beside "
     "a verdict of fake or uncertain, and never changes it."
 )
 
@@ -582,5 +582,6 @@ def families_sentence(families: pd.DataFrame) -> str:
         shares = (called / called.sum()).sort_values(ascending=False).head(3)
         words: Mapping[str, str] = {**KIND_WORDS, CANNOT_TELL: CANNOT_TELL}
         most = ", ".join(f"{words[str(name)]} {share:.0%}" for name, share in shares.items())
-        parts.append(f"{words[str(kind)]}: called {most}")
-    return f"Fakes of generators that the fit was not shown. {'; '.join(parts)}."
+        title = words[str(kind)]
+        parts.append(f"{title[0].upper()}{title[1:]}: {most}.")
+    return f"What fakes by generators that the fit was not shown are called. {' '.join(parts)}"

@@ -131,7 +131,7 @@ def report_table(confusion: Confusion) -> pd.DataFrame:
     report = confusion.report()
     titles = {name: name for name in CLASS_ORDER}
     if all(report[name]["support"] for name in CLASS_ORDER):
-        titles |= {"macro avg": "Mean of both", "weighted avg": "Mean, by images"}
+        titles |= {"macro avg": "Macro average", "weighted avg": "Weighted average"}
     table = pd.DataFrame([{"class": title, **report[name]} for name, title in titles.items()])
     return table.rename(columns={"f1-score": "f1", "support": "images"})
 

@@ -33,7 +33,7 @@ _TEXT_TAGS = {
 }
 _EXIF_TAGS = {
     ExifTags.Base.DateTimeOriginal: "Image taken",
-    ExifTags.Base.DateTimeDigitized: "Image digitised",
+    ExifTags.Base.DateTimeDigitized: "Image digitized",
     ExifTags.Base.LensModel: "Lens",
     ExifTags.Base.ExposureTime: "Exposure, seconds",
     ExifTags.Base.FNumber: "Aperture, f-number",
@@ -177,7 +177,7 @@ def _degrees(place: dict[int, Any], tag: int, negative: str) -> float | None:
 
 
 def read_compression(content: bytes) -> Compression:
-    """The quantisation tables of a JPEG file and the quality that they amount to."""
+    """The quantization tables of a JPEG file and the quality that they amount to."""
     meaning = (
         "Low quality wipes out traces of a forgery, so a verdict on a strongly compressed image rests on "
         "less. Tables that are not the standard's come from cameras and from editors alike; the last program "
@@ -192,7 +192,7 @@ def read_compression(content: bytes) -> Compression:
     except Exception:  # no JPEG, or damaged tables
         pass
     if not tables:
-        return Compression((), None, False, False, "The file is no JPEG, so it has no quantisation tables.")
+        return Compression((), None, False, False, "The file is no JPEG, so it has no quantization tables.")
     quality, distance = _nearest_quality(tables[0])
     return Compression(tables, quality, distance == 0, progressive, meaning)
 

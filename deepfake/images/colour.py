@@ -114,15 +114,13 @@ def _managed(image: Image.Image, icc: object, notes: list[str]) -> Image.Image:
                 raise ValueError(f"a profile of {len(icc)} bytes")
             converted = _through_profile(image, icc)
         except Exception:  # whatever a broken profile provokes; the picture itself is sound
-            notes.append("The embedded colour profile cannot be used and was ignored; colours may be off.")
+            notes.append("The embedded color profile cannot be used and was ignored; colors may be off.")
         else:
             if ink:
-                notes.append("The image is in printing inks (CMYK) and was converted to screen colours.")
+                notes.append("The image is in printing inks (CMYK) and was converted to screen colors.")
             return converted
     if ink:
-        notes.append(
-            "The image is in printing inks (CMYK) without a usable profile; colours are approximate."
-        )
+        notes.append("The image is in printing inks (CMYK) without a usable profile; colors are approximate.")
     return image.convert("RGB")
 
 

@@ -283,7 +283,7 @@ def _decode(data: bytes, reader: str, max_pixels: int, min_side: int) -> LoadedI
     if frames > 1 and image.format != "MPO":  # a phone's JPEG with a gain map or a preview is no surprise
         notes.insert(0, _frames_note(reader, frames))
     if reader in ("AVIF", "HEIC") and is_hdr(data):
-        notes.append("The image is made for HDR screens and was not adapted; colours may look flat.")
+        notes.append("The image is made for HDR screens and was not adapted; colors may look flat.")
     notes += damage
     if reader not in ("JPEG", "BMP") and looks_cut(
         data, reader

@@ -8,7 +8,7 @@ from deepfake.perturbations.primitives import rescale
 
 
 def _cut(pixels: Pixels, count: int, sides: tuple[float, float], rng: np.random.Generator) -> Pixels:
-    """Cover `count` rectangles with sides in px at 256 px, all black or each of a random colour."""
+    """Cover `count` rectangles with sides in px at 256 px, all black or each of a random color."""
     height, width = pixels.shape[:2]
     cut = pixels.copy(order="C")
     low, high = size(pixels, sides[0]), size(pixels, sides[1])
@@ -32,7 +32,7 @@ def large_holes(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pi
 
 
 def dropped_pixels(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Set 5-10% of the pixels to black, or all of them to one random colour."""
+    """Set 5-10% of the pixels to black, or all of them to one random color."""
     dropped = pixels.copy(order="C")
     flat = dropped.reshape(-1, 3)
     places = rng.integers(len(flat), size=max(1, round(len(flat) * between(0.05, 0.10, strength))))
@@ -41,7 +41,7 @@ def dropped_pixels(pixels: Pixels, strength: float, rng: np.random.Generator) ->
 
 
 def down_up(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Shrink to 0.6-0.12 of the size and enlarge again, by nearest neighbour or smoothly."""
+    """Shrink to 0.6-0.12 of the size and enlarge again, by nearest neighbor or smoothly."""
     height, width = pixels.shape[:2]
     if rng.random() < 0.5:
         down, up = cv2.INTER_NEAREST, cv2.INTER_NEAREST

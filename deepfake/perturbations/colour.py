@@ -35,7 +35,7 @@ def rgb_shift(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixe
 
 
 def grey(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Take all colour away, whatever the strength."""
+    """Remove all color, whatever the strength."""
     return primitives.fade(pixels, 1.0)
 
 
@@ -69,7 +69,7 @@ def posterise(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixe
 
 
 def equalise(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Equalise the histogram of each channel or of the luma, whatever the strength."""
+    """Equalize the histogram of each channel or of the luma, whatever the strength."""
     if rng.random() < 0.5:
         return as_pixels(cv2.merge([cv2.equalizeHist(channel) for channel in cv2.split(pixels)]))
     ycc = as_pixels(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb))
@@ -78,7 +78,7 @@ def equalise(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixel
 
 
 def clahe(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Equalise the lightness within 8x8 tiles, clip limit 1-4 (CLAHE: Zuiderveld, 1994)."""
+    """Equalize the lightness within 8x8 tiles, clip limit 1-4 (CLAHE: Zuiderveld, 1994)."""
     lab = as_pixels(cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB))
     tiles = cv2.createCLAHE(between(1.0, 4.0, strength), (8, 8))
     lab[..., 0] = tiles.apply(np.ascontiguousarray(lab[..., 0]))

@@ -15,7 +15,7 @@ from deepfake.perturbations.primitives import noise
 
 
 def gaussian_noise(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Add Gaussian noise of sigma 0.03-0.3 of the full range, per channel or grey."""
+    """Add Gaussian noise of sigma 0.03-0.3 of the full range, per channel or gray."""
     height, width = pixels.shape[:2]
     sigma = 255 * between(0.03, 0.3, strength)
     if rng.random() < 0.5:

@@ -32,7 +32,7 @@ def fog(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
 
 
 def rain(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Draw 60-300 slanted grey streaks, blur them with the image and darken it to 0.9-0.6."""
+    """Draw 60-300 slanted gray streaks, blur them with the image and darken it to 0.9-0.6."""
     height, width = pixels.shape[:2]
     per_area = height * width / (256 * 256) / unit(pixels) ** 2  # 1 for any square image
     count = max(4, round(between(60, 300, strength) * per_area))

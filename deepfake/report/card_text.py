@@ -103,7 +103,7 @@ def measured_table(evaluations: Sequence[Recorded]) -> pd.DataFrame:
         for key, title, unit in _COLUMNS:
             value, pair = each.numbers.get(key), each.intervals.get(key)
             interval = f" ({format_interval(pair, unit)})" if pair and value is not None else ""
-            row[title] = ("-" if value is None else format_metric(value, unit)) + interval
+            row[title] = ("undefined" if value is None else format_metric(value, unit)) + interval
         rule = each.verdict_rule.get("balanced")
         for name in ("decided", "correct", "false_positive_rate"):
             row[RULE_TITLES[name]] = format_rate_cell(getattr(rule, name)) if rule else "-"

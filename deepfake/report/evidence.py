@@ -235,7 +235,7 @@ def _second_line(verdict: Verdict) -> EvidenceLine:
     if strength == "none":
         return line(_sentence(name, f"{scores}: the second changes little."))
     points_to: Direction = "fake" if ratio > 1 else "real"
-    return line(_sentence(name, f"{scores}: the second moves it towards {points_to}."), strength, points_to)
+    return line(_sentence(name, f"{scores}: the second moves it toward {points_to}."), strength, points_to)
 
 
 def _alike_line(verdict: Verdict) -> EvidenceLine:
@@ -269,8 +269,8 @@ def _stress_line(verdict: Verdict) -> EvidenceLine:
     ]
     if unstable:
         who = ", ".join(unstable[:3]) + (" and others" if len(unstable) > 3 else "")
-        return line(f"Not stable: a mild change reverses the verdict ({who}), so that it is uncertain.")
+        return line(f"Not stable: a mild change flips the score ({who}), which makes the verdict uncertain.")
     if verdict.verdict == "uncertain":
-        return line(f"Uncertain to begin with ({changes} changes were tried).")
-    words = f"Stable: none of the mild changes reverses it ({changes} were tried)."
+        return line(f"Already uncertain ({changes} changes were tried).")
+    words = f"Stable: no mild change flips the score ({changes} changes were tried)."
     return line(words, "weak", verdict.verdict)

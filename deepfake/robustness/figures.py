@@ -14,15 +14,18 @@ SERIES_COLOURS = (ACCENT_COLOUR, "#CC79A7", "#E69F00", "#7E6BC4", NEUTRAL_COLOUR
 """Of several detectors, in their order; none is Fake's or Real's."""
 SERIES_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
 MAP_SCALE = ((0.0, "#8C2D04"), (0.5, "#E8B06B"), (1.0, "#E3F1EE"))
-"""From guessing to perfect; lightness falls with the loss, so that it reads without colour too."""
+DARK_MAP_SCALE = ((0.0, "#F08C3A"), (0.5, "#7A5128"), (1.0, "#22312F"))
+"""From guessing to perfect, on a light and on a dark page: the larger the loss, the more a cell stands
+out, so that it reads without colour too."""
 
 
-def map_figure(summary: pd.DataFrame, measure: Measure) -> go.Figure:
+def map_figure(summary: pd.DataFrame, measure: Measure, *, dark: bool = False) -> go.Figure:
     """Detectors against perturbations, one number a cell.
 
     Args:
         summary: from ``text.summary_table``.
         measure: which number it holds.
+        dark: for a dark page.
     """
     figure = base_figure("", "", height=90 + 30 * len(summary))
     shown = ".3f" if measure == "roc_auc" else ".1%"
@@ -32,7 +35,7 @@ def map_figure(summary: pd.DataFrame, measure: Measure) -> go.Figure:
         y=list(summary.index),
         zmin=0.5,
         zmax=1.0,
-        colorscale=[list(stop) for stop in MAP_SCALE],
+        colorscale=[list(stop) for stop in (DARK_MAP_SCALE if dark else MAP_SCALE)],
         showscale=False,
         xgap=2,
         ygap=2,

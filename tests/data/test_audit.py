@@ -96,7 +96,7 @@ def test_lookalikes_with_both_labels_contradict_no_good_word(tmp_path):
     assert result.near_conflicts()["bits"].tolist() == [0]
     assert result.summary()["near_pairs_with_both_labels"] == 1
     lines = audit_lines(result)
-    assert [level for level, text in lines if "look the same, but one is labelled Fake" in text] == ["bad"]
+    assert [level for level, text in lines if "look the same, but one is labeled Fake" in text] == ["bad"]
     assert "Train/Real/3.png and Validation/Fake/again.png" in " ".join(text for _, text in lines)
     good = [text for level, text in lines if level == "good"]
     assert any("conflicting labels" in text for text in good)

@@ -174,14 +174,14 @@ def test_the_stress_test_follows_the_threshold() -> None:
     assert "The face would be called likely fake by its score alone. Not stable" in stress_line(flipping)
     careful = flipping.at("few_false_alarms", THRESHOLDS)
     assert (careful.verdict, stress_line(careful)) == ("uncertain", ""), "uncertain by its score alone"
-    assert careful.stress[0].sentence().startswith("Uncertain to begin with")
+    assert careful.stress[0].sentence().startswith("Already uncertain")
     assert careful.at("balanced", THRESHOLDS) == flipping
 
 
 def test_without_a_face_nothing_is_called_stable() -> None:
     verdict = replace(verdict_of(0.9, scope="no_face"), stress=(scored(0.9, 0.1),)).at("balanced", THRESHOLDS)
     assert (verdict.verdict, stress_line(verdict)) == ("uncertain", "")
-    assert verdict.stress[0].sentence().startswith("Uncertain to begin with")
+    assert verdict.stress[0].sentence().startswith("Already uncertain")
 
 
 def test_in_json_and_csv() -> None:

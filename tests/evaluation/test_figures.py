@@ -198,6 +198,23 @@ def test_confusion_says_counts_and_shares():
     assert "no such images" in one
 
 
+@pytest.mark.parametrize("dark", [False, True])
+def test_cells_of_the_confusion_matrix_can_be_read(dark):
+    """On a light and on a dark page; a faint cell is near the page, not a bright patch on it."""
+    metrics = at_threshold(sort_scores([1] * 10 + [0] * 10, [0.9] * 9 + [0.1] * 9 + [0.9, 0.1]), 0.5)
+    layout = json.loads(confusion_figure(metrics, dark=dark).to_json() or "")["layout"]
+    light = [luminance(*map(int, shape["fillcolor"][4:-1].split(","))) for shape in layout["shapes"]]
+    words = [luminance(*bytes.fromhex(note["font"]["color"][1:])) for note in layout["annotations"]]
+    assert all((max(pair) + 0.05) / (min(pair) + 0.05) > 3.9 for pair in zip(light, words, strict=True))
+    assert min(light) < 0.1 if dark else max(light) > 0.7
+
+
+def luminance(*parts: int) -> float:
+    """Relative luminance of an sRGB colour, as in WCAG 2.1."""
+    linear = [((part / 255 + 0.055) / 1.055) ** 2.4 if part > 10 else part / 255 / 12.92 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
 def test_names_are_text():
     assert "a&lt;b&gt;" in str(drawn(dict(figures())["accuracy"]))
 

@@ -34,7 +34,7 @@ def test_the_card_says_how_often_a_kind_is_right(tiny_models: Path, monkeypatch:
     assert kinds_sentence(named_rightly(matrix), "clean") == f"{said}67% of those named are right."
     assert "no kind is named" in kinds_sentence(NamedRightly(3, 0, 0), "left_out")
     said = families_sentence(kinds.families)
-    assert "edit or composite: called no fake, a photo 53%" in said
+    assert "Edit or composite: no fake, a photo 53%" in said
     figure: Any = kinds_figure(matrix, {**KIND_WORDS, CANNOT_TELL: "cannot tell"})
     assert figure.data[0].z[2][2] == pytest.approx(8 / 15)
     assert figure.data[0].text[2][2] == "8<br>53%"

@@ -168,7 +168,7 @@ def test_points_carry_their_words_and_the_chosen_one_stands_out(evaluation):
 
 def test_sentences(table):
     rows = table[table["label"] == 1]
-    assert behind_sentence(rows) == "200 images: 200 fake, 0 real. Furthest from its true class first."
+    assert behind_sentence(rows) == "200 images: 200 fake, 0 real. Furthest from its actual class first."
     assert behind_sentence(rows.iloc[:1]) == "1 image: 1 fake, 0 real."
     assert (
         mark_title(Mark("roc", math.inf, "faces")) == "Called wrongly by faces where nothing is called fake"

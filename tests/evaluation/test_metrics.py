@@ -139,7 +139,7 @@ def test_one_class_leaves_ranking_undefined_and_says_so(label, only, other, n):
     assert all(plain["intervals"][name] is None for name in undefined if name != "eer")
     assert result.seed_protocol.roc_auc_hard_labels_real_positive is None
     assert f"All images are {only}" in result.notes[0]
-    assert f"without images labelled {other}" in result.notes[0]
+    assert f"without images labeled {other}" in result.notes[0]
     assert ("F1" in result.notes[0]) == (label == 0)
     assert result.accuracy == pytest.approx(((p >= 0.5) == label).mean())
     assert result.brier == pytest.approx(((p - label) ** 2).mean())

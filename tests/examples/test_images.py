@@ -14,7 +14,7 @@ from deepfake.detection.card import default_name
 from deepfake.detection.detector import get_detector
 from deepfake.examples.images import FOLDER, VERDICTS, Example, read_examples
 from deepfake.examples.make import write_examples
-from deepfake.examples.verdicts import measure_verdicts, write_verdicts
+from deepfake.examples.verdicts import DEMO, demo_table, measure_verdicts, write_demo_table, write_verdicts
 from deepfake.images.load import load_image
 from deepfake.util.files import ROOT
 
@@ -139,3 +139,15 @@ def test_making_them_again_from_what_ships(tmp_path: Path) -> None:
             assert (again.size, again.info["comment"]) == (shipped.size, shipped.info["comment"])
             difference = np.abs(np.asarray(again, float) - np.asarray(shipped, float)).mean()
         assert difference < 3, path.name
+
+
+def test_the_guide_has_the_table_of_verdicts(tmp_path: Path) -> None:
+    assert demo_table() in DEMO.read_text(encoding="utf-8")
+    assert demo_table().count("\n") == 2 + len(EXAMPLES)
+    guide = tmp_path / "demo.md"
+    guide.write_text(
+        "Before.\n\n| minute |\n| --- |\n\n| example | old |\n| --- | --- |\n| a | b |\n\nAfter.\n"
+    )
+    write_demo_table(guide)
+    assert guide.read_text() == f"Before.\n\n| minute |\n| --- |\n\n{demo_table()}\nAfter.\n"
+    write_demo_table(tmp_path / "missing.md")

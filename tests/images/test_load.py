@@ -555,7 +555,7 @@ def test_cmyk_goes_through_its_profile(format: str) -> None:
     assert np.abs(image.pixels[5, 5].astype(int) - 255).max() <= 2
     assert np.abs(image.pixels[5, 24].astype(int) - 162).max() <= 3  # sRGB of L* 66.7
     assert image.pixels[5, 40].max() <= 3
-    assert image.notes == ("The image is in printing inks (CMYK) and was converted to screen colours.",)
+    assert image.notes == ("The image is in printing inks (CMYK) and was converted to screen colors.",)
 
 
 def test_grey_goes_through_its_profile() -> None:

@@ -77,7 +77,7 @@ def test_the_card_in_words(models: Path) -> None:
     entries = json.loads((models / "card.json").read_text())["evaluations"]
     assert list(table["Measured on"]) == ["Fakes", "Set, Test, perturbed copies", "Set, Test"]
     assert table["Forced-choice accuracy"].iloc[2].startswith(f"{100 * entries[2]['accuracy']:.1f}% (")
-    assert table["ROC AUC"].iloc[0] == "-"
+    assert table["ROC AUC"].iloc[0] == "undefined"
 
 
 def test_limits_are_read_from_what_was_measured(models: Path) -> None:

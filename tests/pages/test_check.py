@@ -416,8 +416,8 @@ def test_a_file_of_the_wrong_type_gets_its_reason_and_the_right_page(fixed):
 
 def test_the_empty_page_names_the_pages_for_other_files(use_tiny_models):
     assert [link for link in links(page("streamlit_app.py").run()) if "Check" in link] == [
-        "A video goes to the page Check a video",
-        "More than 20 images, a folder or a zip archive go to Check many",
+        "A folder or archive: Check many",
+        "A video: Check a video",
     ]
 
 

@@ -251,7 +251,7 @@ def test_running_needs_a_folder_that_the_operator_opened(two, tmp_path, monkeypa
     assert f"No such folder lies below {tmp_path}" in app.text[0].value
     app = page(view=RUN, **{"data-folder": str(tmp_path)})
     assert not app.exception
-    assert "No labelled images" in shown(app)
+    assert "No labeled images" in shown(app)
     assert "Evaluate" not in button_labels(app)
 
 

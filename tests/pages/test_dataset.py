@@ -199,7 +199,7 @@ def test_after_an_audit_pictures_have_neighbours(data):
     assert next(button.label for button in app.button if "bits" in button.label) == "Real, 0 bits"
 
 
-@pytest.mark.parametrize("kind", ["Colour", "JPEG compression"])
+@pytest.mark.parametrize("kind", ["Color", "JPEG compression"])
 def test_augmentations(data, kind):
     app = page(tab="Augmentations", kind=kind)
     assert "Eight augmented versions" in shown(app)

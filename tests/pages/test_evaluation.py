@@ -50,7 +50,7 @@ def test_verdicts_are_counted_by_the_rule_that_gives_them(models):
     table = pd.read_csv(models / "scores-set-test.csv")
     fake, p = table["label"] == "Fake", table["p_fake"]
     for row, cut in (("Balanced: fake from 0.600", 0.6), ("Few false alarms: fake from 0.900", 0.9)):
-        said = found.loc[f"{row}, real below 0.400"]
+        said = found[f"{row}, real below 0.400"]
         called_fake, called_real = p >= cut, p < 0.4
         decided = called_fake | called_real
         assert said["Decided"].startswith(f"{100 * decided.mean():.1f}% (")

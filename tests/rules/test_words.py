@@ -43,6 +43,30 @@ OLD = {
     r"train nothing": "dry run",
     r"plainly no": "not",
 }
+SPELLING = {
+    r"\w*colours?\w*": "color",
+    r"grey\w*": "gray",
+    r"\w*labelled|labelling": "labeled",
+    r"licences?": "license",
+    r"centres?|centred": "center",
+    r"neighbours?|neighbouring": "neighbor",
+    r"behaviours?": "behavior",
+    r"favour\w*": "favor",
+    r"analys(e|ed|es|ing)": "analyze",
+    r"(cancel|model|travel)l(ed|ing)": "one l",
+    r"towards|afterwards": "toward, afterward",
+    r"learnt|spelt": "learned",
+    r"catalogues?": "catalog",
+    r"judgements?": "judgment",
+    r"artefacts?": "artifact",
+    r"defence|practise[ds]?": "defense, practice",
+    r"\w*(digit|equal|general|maxim|minim|normal|optim|organ|penal|poster|random|real|recogn|solar|standard|"
+    r"summar|visual|quant)is(e|ed|es|er|ing|ation|ations)": "-ize",
+}
+"""British spellings, which no text that people read has. Names in code may have them, and documents
+other than the README and the guides to the pages."""
+SPELLED = sorted({*SOURCES, *(ROOT / "deepfake").rglob("*.py")} - {*(ROOT / "deepfake/api").glob("*.py")})
+GUIDES = [ROOT / "README.md", ROOT / "docs/pages.md", ROOT / "docs/demo.md", ROOT / "CONTRIBUTING.md"]
 KEPT = {"95 % interval"}
 """A column of a CSV that people have read for long; tables on the page have another heading."""
 FORMER_TAB = ("pages/dataset.py", "Pictures")
@@ -78,6 +102,38 @@ def faults(path: Path) -> list[str]:
         if re.search(r"[\d}] %", text):
             found.append(f"{path.name}:{line}: a space before % in '{text}'")
     return found
+
+
+def british(text: str) -> list[str]:
+    """What is spelled the British way in a text, code and addresses left out, each with the American way."""
+    prose = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)|<[^>]*>", " ", text, flags=re.DOTALL)
+    found = []
+    for old, better in SPELLING.items():
+        found += [
+            f"'{match[0]}'; say: {better}" for match in re.finditer(rf"\b({old})\b", prose, re.IGNORECASE)
+        ]
+    return found
+
+
+@pytest.mark.parametrize("path", SPELLED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_texts_are_spelled_one_way(path: Path) -> None:
+    spelled = [(line, british(text)) for line, text in texts(path) if " " in text or text.isalpha()]
+    assert not [f"{path.name}:{line}: {faults}" for line, faults in spelled if faults]
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_guides_are_spelled_as_the_pages(path: Path) -> None:
+    assert not british(path.read_text(encoding="utf-8"))
+
+
+def test_british_spellings_are_found() -> None:
+    assert british("Recoloured, normalised, greyscale and labelled.") == [
+        "'Recoloured'; say: color",
+        "'greyscale'; say: gray",
+        "'labelled'; say: labeled",
+        "'normalised'; say: -ize",
+    ]
+    assert not british("Real, precise; `--colour`, [the license](docs/licence.md) otherwise raised.")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

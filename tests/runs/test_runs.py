@@ -247,7 +247,7 @@ def test_launch_says_what_the_process_said(folder: Path, tmp_path: Path) -> None
     with pytest.raises(UserError) as caught:
         runs.launch("a", tmp_path / "empty", ["--recipe", "seed"])
     assert caught.value.code == "not_started"
-    assert caught.value.message.startswith("No labelled images in")
+    assert caught.value.message.startswith("No labeled images in")
     assert not (folder / "a").exists(), "another try may take the name"
 
 

@@ -28,21 +28,17 @@ def thumbnail(name: str, _example: Example) -> bytes:
     return jpeg_bytes(_example.thumbnail(2 * WIDTH))
 
 
-def show_examples(detector: str, point: OperatingPoint, *, folded: bool) -> None:
-    """The row of examples, and what is known of those that are being checked.
+def show_examples(*, folded: bool) -> None:
+    """The row of examples.
 
     Args:
-        detector: the one chosen.
-        point: the sensitivity chosen; what is known of verdicts was measured at the balanced one.
         folded: behind an expander, where verdicts are the first thing to see.
     """
-    examples = opened()
     if folded:
         with st.expander("Examples", icon=":material/image_search:"):
-            show_row(examples)
-        show_notes(examples, detector, point)
+            show_row(opened())
     else:
-        show_row(examples)
+        show_row(opened())
 
 
 def show_row(examples: Examples) -> None:
@@ -92,16 +88,21 @@ def show_about(examples: Examples) -> None:
     box.dataframe(rows, hide_index=True, height="content", row_height=36, alt="The examples")
 
 
-def show_notes(examples: Examples, detector: str, point: OperatingPoint) -> None:
-    """The truth on the one example that is checked; of several, only what the detector does not tell."""
-    ids = {upload.file_id for upload in shelf_of(IMAGES).uploads}
-    checked = [example for example in examples.images if file_id(example) in ids]
-    for example in checked:
-        known = example.known
-        why = known.why if known and known.detector == detector and point == "balanced" else ""
-        if why or len(checked) == 1:
-            truth = f"Example **{escape_markdown(example.title)}**, actually {example.truth}. "
-            st.caption(truth + escape_markdown(f"{example.about} {why}".strip()))
+def note_on(upload_id: str, detector: str, point: OperatingPoint) -> str:
+    """The truth on an upload that is an example, and why the detector's verdict is what it is; else empty.
+
+    Args:
+        upload_id: ``Upload.file_id``.
+        detector: the one chosen.
+        point: the sensitivity chosen; what is known of verdicts was measured at the balanced one.
+    """
+    example = next((each for each in opened().images if file_id(each) == upload_id), None)
+    if example is None:
+        return ""
+    known = example.known
+    why = known.why if known and known.detector == detector and point == "balanced" else ""
+    truth = f"Example **{escape_markdown(example.title)}**, actually {example.truth}. "
+    return truth + escape_markdown(f"{example.about} {why}".strip())
 
 
 def file_id(example: Example) -> str:

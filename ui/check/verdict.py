@@ -22,6 +22,7 @@ from ui.check.changes import others_of, show_changes
 from ui.check.checked import Checked, Decoder
 from ui.check.details import show_details
 from ui.check.evidence import claims_of, show_evidence
+from ui.check.examples import note_on
 from ui.check.explanation import (
     EXPLAINED,
     STRESSED,
@@ -157,7 +158,7 @@ def show_results(uploads: Sequence[Upload], card: Card, point: OperatingPoint) -
             evidence = own_place(f"evidence-{index}", owner)
             more = own_place(f"more-{index}", owner)
         picture, width = right.container(), shown_width(facts)
-        right.caption(text.facts_line(facts))
+        show_facts(right, facts, note_on(upload.file_id, card.name, point))
         slot = Slot(upload, number, picture, words, evidence, more, width, small, facts)
         if (upload.file_id, card.version) in at_hand:  # drawn at once, so that nothing on the page blinks
             outcomes[upload.file_id] = show_verdict(slot, card, point, decoder, verdicts)
@@ -177,6 +178,13 @@ def show_results(uploads: Sequence[Upload], card: Card, point: OperatingPoint) -
     found = [outcomes[upload.file_id] for upload in taken]
     if any(outcome.verdict for outcome in found):
         show_downloads(found)
+
+
+def show_facts(place: DeltaGenerator, facts: ImageFacts, note: str) -> None:
+    """Below an image: its size, and of an example what it is."""
+    place.caption(text.facts_line(facts))
+    if note:
+        place.caption(note)
 
 
 def show_below(verdicts: list[tuple[Slot, Checked]], outcomes: dict[str, Outcome]) -> None:

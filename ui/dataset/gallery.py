@@ -206,7 +206,7 @@ def show_picture(inventory: Inventory, table: pd.DataFrame, row: int, card: Card
         else:
             facts.append(format_bytes(max(int(item["n_bytes"]), 0)))
         if "brightness" in table and not np.isnan(item["brightness"]):
-            facts.append(f"Mean grey {item['brightness']:.0f} of 255, sharpness {item['sharpness']:.0f}")
+            facts.append(f"Mean gray {item['brightness']:.0f} of 255, sharpness {item['sharpness']:.0f}")
         if card is not None and "p_fake" in table and not np.isnan(item["p_fake"]):
             call: VerdictLabel = card.thresholds.decide_all(np.array([item["p_fake"]]))[0]
             facts.append(

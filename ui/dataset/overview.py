@@ -12,6 +12,7 @@ from deepfake.data.contact_sheet import (
     KIND_WORDS,
     STRENGTHS,
     contact_sheet,
+    function_title,
     readable,
     sample_rows,
     strengths,
@@ -238,7 +239,6 @@ def show_augmentations(inventory: Inventory) -> None:
     for index, (function, apply) in enumerate(PERTURBATIONS[kind].items()):
         with columns[index % 2]:
             meaning = (apply.__doc__ or "").strip().split("\n")[0]
-            st.markdown(
-                f"**{escape_markdown(function.replace('_', ' ').capitalize())}.** {escape_markdown(meaning)}"
-            )
-            st.image(strengths(pixels, kind, function, seed=draw), alt=f"{function} at rising strength")
+            title = function_title(function)
+            st.markdown(f"**{escape_markdown(title)}.** {escape_markdown(meaning)}")
+            st.image(strengths(pixels, kind, function, seed=draw), alt=f"{title} at rising strength")

@@ -22,7 +22,7 @@ from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.loaded import LoadedComparison, load_comparison, shared_evaluations
 from deepfake.evaluation.records import Recorded, first_shown
 from deepfake.evaluation.titles import readable_title
-from ui.charts import ask_for_format, chart, download
+from ui.charts import ask_for_format, chart, download, number_table
 from ui.evaluation.curves import show_curves
 from ui.evaluation.gallery import Images, first_page, show_pages
 from ui.evaluation.overview import loaded, version
@@ -39,11 +39,10 @@ def show_differing(
     table = comparison.prepared.differing(pair.a, pair.b, thresholds)
     counts = agreement_table(table, pair.a, pair.b)
     section("Agreement")
-    st.table(
+    number_table(
         counts.rename(columns={"outcome": "Called", "images": "Images", "fake": "Fake", "real": "Real"})
         .map(lambda cell: f"{cell:,}" if isinstance(cell, int) else cell)
-        .set_index("Called"),
-        width="content",
+        .set_index("Called")
     )
     download("Agreement as CSV", counts, f"{pair.a} {pair.b} agreement")
     titles = outcomes(pair.a, pair.b)
@@ -250,7 +249,7 @@ def show_numbers(found: Comparison, pair: PairComparison) -> None:
     """Metrics side by side, differences with intervals, McNemar's test."""
     ask_for_format()
     section("Side by side")
-    st.table(text.side_by_side(found).set_index("Metric"), width="content")
+    number_table(text.side_by_side(found).set_index("Metric"))
     st.caption(
         f"{found.n:,} images ({found.n_fake:,} fake, {found.n_real:,} real); 95% intervals by stratified "
         f"bootstrap, {found.n_bootstrap:,} resamples. Accuracies at the thresholds above."

@@ -33,7 +33,7 @@ from deepfake.evaluation.marks import (
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.text import mark_title, outcome_rows, rate_sentence
 from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold, expect, threshold_for
-from ui.charts import ask_for_format, download, download_later
+from ui.charts import ask_for_format, download, download_later, number_table
 from ui.evaluation.gallery import BEFORE, SCORE, Images, chosen_mark, marked_chart, show_behind
 from ui.page import escape_markdown, section, set_value
 
@@ -282,7 +282,7 @@ def show_quality(before: CalibrationQuality, after: CalibrationQuality, card: Ca
             ("nll", "Log loss, NLL"),
         )
     ]
-    st.table(pd.DataFrame(rows).set_index("Less is better"), width="content")
+    number_table(pd.DataFrame(rows).set_index("Less is better"))
     st.caption(
         "ECE: average gap between scores and reality. Brier: mean squared error of the score. NLL: penalizes "
         "confident mistakes. Calibration does not change the order of the images, so ROC AUC stays the same."
@@ -294,7 +294,7 @@ def show_quality(before: CalibrationQuality, after: CalibrationQuality, card: Ca
             "validation images; a temperature above 1 lowers the detector's confidence, below 1 raises it."
         )
         + (
-            escape_markdown(" A bias above 0 moves all scores towards fake, below 0 towards real.")
+            escape_markdown(" A bias above 0 moves all scores toward fake, below 0 toward real.")
             if bias
             else ""
         )
@@ -345,7 +345,7 @@ def show_operating_point(evaluation: LoadedEvaluation) -> None:
     section("Per 1,000 new images")
     rows = outcome_rows(point)
     table = rows.drop(columns=["value", "low", "high"]).rename(columns={"95 % interval": "95% interval"})
-    st.table(table.set_index("Outcome"), width="content")
+    number_table(table.set_index("Outcome"))
     st.caption(
         "Expected numbers with 95% intervals, for images like those of this evaluation and the share of "
         "fakes you set. The threshold was chosen on these same images, so the numbers are slightly "

@@ -15,7 +15,7 @@ from deepfake.evaluation.text import (
     named_sentence,
 )
 from ui.charts import ask_for_format, chart, download
-from ui.page import escape_markdown, section
+from ui.page import escape_markdown, is_dark, section
 
 
 def show_kinds(card: Card) -> None:
@@ -40,7 +40,7 @@ def show_kinds(card: Card) -> None:
     st.markdown(f"**{escape_markdown(kinds_sentence(named_rightly(matrix), view))}**")
     ask_for_format()
     chart(
-        kinds_figure(matrix, {**KIND_WORDS, CANNOT_TELL: "cannot tell"}),
+        kinds_figure(matrix, {**KIND_WORDS, CANNOT_TELL: "cannot tell"}, dark=is_dark()),
         f"kinds {view}",
         f"What images of each kind are called. {kinds_sentence(named_rightly(matrix), view)}",
     )

@@ -93,7 +93,7 @@ def ask_and_start(cards: Mapping[str, Card], first: str) -> None:
             "Perturbed copies",
             key="altered",
             bind="query-params",
-            help="Scores one perturbed copy of each image instead: recompressed, blurred, recoloured and the "
+            help="Scores one perturbed copy of each image instead: recompressed, blurred, recolored and the "
             "like. The copy follows from the image's content, so everyone measures the same ones.",
         )
         title = st.text_input("Evaluation name", data.root.name, max_chars=80, key=f"title-{data.root}")

@@ -16,9 +16,9 @@ from deepfake.evaluation.loaded import LoadedEvaluation, load_evaluation
 from deepfake.evaluation.records import Recorded, first_shown
 from deepfake.evaluation.thresholds import RuleMetrics, SortedScores, ThresholdMetrics, report_table
 from deepfake.types import OperatingPoint
-from ui.charts import ask_for_format, chart, download
+from ui.charts import ask_for_format, chart, download, number_table
 from ui.evaluation.gallery import open_cell, show_cell
-from ui.page import escape_markdown, section
+from ui.page import escape_markdown, is_dark, section
 
 SHARES = ("precision", "recall", "f1")
 MAX_ROWS_SHOWN = 30
@@ -75,7 +75,7 @@ def show_verdict_rule(recorded: Recorded, rules: Mapping[OperatingPoint, RuleMet
     if not rules:  # an older card, and no scores
         return
     section("Verdicts")
-    st.table(texts.rule_table(rules).set_index("Verdicts at"), width="content")
+    number_table(texts.rule_table(rules).set_index("Verdicts at").transpose())  # narrow enough for a phone
     st.caption(escape_markdown(f"In brackets: 95% intervals. {texts.RULE_MEANING}"))
     download("Verdicts as CSV", texts.rule_numbers(rules), f"{recorded.title} verdicts")
 
@@ -119,7 +119,7 @@ def show_overview(
         st.caption(escape_markdown(note))
     download("Headline numbers as CSV", table.drop(columns=["key"]), f"{recorded.title} headline")
     section("Comparison with the baseline")
-    st.table(texts.starting_table(recorded).set_index("Computed as in the baseline"), width="content")
+    number_table(texts.starting_table(recorded).set_index("Computed as in the baseline"))
     st.caption(escape_markdown(texts.difference_sentence(recorded)))
     if recorded.command:
         with st.expander("How to reproduce these numbers"):
@@ -132,12 +132,12 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
     with left:
         section("Confusion matrix")
         chart(
-            confusion_figure(metrics),
+            confusion_figure(metrics, dark=is_dark()),
             f"{recorded.title} confusion matrix",
             f"Confusion matrix at threshold {metrics.threshold:.3f}: {texts.confusion_sentence(metrics)}",
             on_choice=open_cell,
         )
-        st.caption("Counts, and shares of the true class.")
+        st.caption("Counts, and shares of the actual class.")
     with right:
         section("Classification report")
         report = report_table(metrics)
@@ -148,14 +148,13 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
             "f1": "F1",
             "images": "Images",
         }
-        st.table(
+        number_table(
             report.assign(
                 **{name: report[name].map("{:.3f}".format) for name in SHARES},
                 images=report["images"].map("{:,}".format),
             )
             .rename(columns=words)
-            .set_index("Class"),
-            width="content",
+            .set_index("Class")
         )
         st.caption(
             "Precision: share of predicted positives that are correct. Recall: share of actual positives "
@@ -224,7 +223,7 @@ def show_subsets(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> 
         hide_index=True,
         height="content" if len(table) <= MAX_ROWS_SHOWN else 400,
         column_config={
-            "part": st.column_config.TextColumn("Evaluated on", width="medium"),
+            "part": st.column_config.TextColumn("Evaluated on", width="large"),
             "images": number("Images", format="localized"),
             **{
                 name: number(title, format="%.1f%%" if name in shares else "%.3f")

@@ -29,7 +29,7 @@ from deepfake.robustness.text import (
     title_of,
 )
 from ui.charts import ask_for_format, chart, download
-from ui.page import escape_markdown, section
+from ui.page import escape_markdown, is_dark, section
 
 EXAMPLE_WIDTH = 150
 AUC_MEANING = (
@@ -71,11 +71,11 @@ def show_map(entries: Sequence[Entry]) -> None:
         )
         return
     chart(
-        map_figure(summary, measure),
+        map_figure(summary, measure, dark=is_dark()),
         "robustness map",
         f"Map of {MEASURE_WORDS[measure]} by perturbation and detector; the table below holds its numbers",
     )
-    st.caption(f"Darker = larger loss; the darkest is guessing (0.5) or worse. {AUC_MEANING}")
+    st.caption(f"Stronger color: larger loss; the strongest is guessing (0.5) or worse. {AUC_MEANING}")
     with st.expander("All numbers with their 95% intervals"):
         show_table(entries)
         st.caption(

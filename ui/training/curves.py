@@ -22,6 +22,7 @@ from deepfake.runs.history import History
 from deepfake.runs.runs import Run
 from deepfake.runs.table import run_settings
 from ui.charts import chart, download_later
+from ui.page import is_dark
 
 
 def show_step_curves(run: Run) -> None:
@@ -139,7 +140,7 @@ def show_confusion(run: Run) -> None:
         with column:
             st.markdown(f"**Epoch {chosen}, {form} validation images**")
             chart(
-                confusion_figure(counts),
+                confusion_figure(counts, dark=is_dark()),
                 f"{run.name} {form} confusion",
                 f"Confusion matrix after epoch {chosen}, {form}: {confusion_sentence(counts)}",
             )
@@ -151,7 +152,7 @@ def show_confusion(run: Run) -> None:
                     for name in ("Precision", "Recall", "F1")
                 },
             )
-    st.caption("At a threshold of 0.5, before calibration. Counts, and shares of the true class.")
+    st.caption("At a threshold of 0.5, before calibration. Counts, and shares of the actual class.")
 
 
 def show_strip(run: Run) -> None:

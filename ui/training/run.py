@@ -202,7 +202,7 @@ def show_numbers(history: History) -> None:
         (
             "ROC AUC, perturbed",
             f"{headline(best, 'roc_auc'):.3f}" if validation.get("perturbed") else "-",
-            "The same on copies with colour shifts, noise, blur and compression, as images on the web have "
+            "The same on copies with color shifts, noise, blur and compression, as images on the web have "
             "them.",
         ),
         (
