@@ -56,9 +56,9 @@ def chart(figure: go.Figure, name: str, alt: str, *, on_choice: Callable[[str], 
 def number_table(table: pd.DataFrame) -> None:
     """A small table: words in its index, numbers (as text) to the right in its columns."""
     side = "text-align: right !important"  # Streamlit sets texts to the left, cell by cell
-    heads = [{"selector": "th.col_heading", "props": side}]
     numbers = table.style.set_properties(None, **{"text-align": "right !important"})
-    st.table(numbers.set_table_styles(heads), width="content")
+    numbers.set_table_styles([{"selector": "th.col_heading", "props": side}])
+    st.table(numbers, width="content")
 
 
 def download(label: str, table: pd.DataFrame, name: str) -> None:
