@@ -36,7 +36,7 @@ FILES, FOLDER = "Images or a zip archive", "A folder"
 def main() -> None:
     start_page("Check many")
     st.write(
-        f"Do the faces in up to {MAX_PICTURES:,} images look real or fake? One table has all verdicts, "
+        f"Do the faces in up to {MAX_IMAGES:,} images look real or fake? One table has all verdicts, "
         "the most suspicious first."
     )
     try:

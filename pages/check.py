@@ -11,7 +11,7 @@ from deepfake.images.load import MAX_BYTES, MAX_PIXELS, MIN_SIDE
 from deepfake.images.video import MAX_VIDEO_BYTES
 from deepfake.types import OperatingPoint
 from ui.check.examples import show_examples
-from ui.check.verdict import MAX_FILES, forget_results, show_results
+from ui.check.verdict import MAX_UPLOADS, forget_results, show_results
 from ui.links import linked_pictures
 from ui.page import (
     ask_for_detector,
@@ -124,7 +124,7 @@ def show_empty_state() -> None:
         st.markdown("**Nothing to check yet.** Drop one or several images above, paste one, or take a photo.")
         st.markdown(
             f"- {READABLE}; up to {MAX_MIB} MB, {MAX_PIXELS // 10**6} "
-            f"megapixels and {MAX_FILES} images at a time, at least {MIN_SIDE} pixels on each side\n"
+            f"megapixels and {MAX_UPLOADS} images at a time, at least {MIN_SIDE} pixels on each side\n"
             "- Works best with one clear, front-facing face\n"
             "- Use the original file: screenshots and messenger copies lose evidence"
         )
