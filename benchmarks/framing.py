@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from deepfake.cli.evaluation_lines import evaluation_lines
 from deepfake.data.index import DatasetIndex, index_dataset
-from deepfake.evaluation.metrics import evaluate_scores
+from deepfake.evaluation.statistics.metrics import evaluate_scores
 from deepfake.faces.finder import find_faces
 from deepfake.images.load import load_image
 

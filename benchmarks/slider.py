@@ -40,8 +40,8 @@ def main() -> None:
 
 def write_detector(folder: Path, images: int) -> None:
     """A card with one evaluation of drawn scores; the network's file is never opened."""
-    from deepfake.evaluation.metrics import evaluate_scores
     from deepfake.evaluation.scores import write_scores
+    from deepfake.evaluation.statistics.metrics import evaluate_scores
 
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -71,7 +71,7 @@ def write_detector(folder: Path, images: int) -> None:
 def numbers_alone(models: Path) -> float:
     """Milliseconds for the confusion matrix, its rates and intervals, and the report."""
     from deepfake.evaluation.scores import read_scores
-    from deepfake.evaluation.thresholds import at_threshold, report_table, sort_scores
+    from deepfake.evaluation.statistics.thresholds import at_threshold, report_table, sort_scores
 
     table = read_scores(models / "drawn" / "scores.csv")
     scores = sort_scores(table["label"], table["p_fake"])

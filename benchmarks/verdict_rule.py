@@ -12,7 +12,13 @@ from typing import Any
 
 from deepfake.detection.card import Card, load_card, model_names
 from deepfake.evaluation.scores import read_scores
-from deepfake.evaluation.thresholds import Rate, RuleMetrics, at_every_point, rules_to_dict, sort_scores
+from deepfake.evaluation.statistics.thresholds import (
+    Rate,
+    RuleMetrics,
+    at_every_point,
+    rules_to_dict,
+    sort_scores,
+)
 from deepfake.util.files import write_json
 
 

@@ -7,8 +7,8 @@ import streamlit as st
 from deepfake.detection.card import Card, default_name, load_card, model_names
 from deepfake.errors import UserError
 from deepfake.evaluation.records import Recorded, recorded_evaluations, validation_scores
+from deepfake.evaluation.statistics.thresholds import expect
 from deepfake.evaluation.text import meaning_sentence, rates_sentence, worth_sentence
-from deepfake.evaluation.thresholds import expect
 from deepfake.report import card_text
 from deepfake.report.context import context_example
 from ui.evaluation.overview import ask_for_evaluation, loaded

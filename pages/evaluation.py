@@ -9,8 +9,8 @@ from deepfake.errors import UserError
 from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.records import Recorded
+from deepfake.evaluation.statistics.thresholds import ThresholdMetrics, at_threshold
 from deepfake.evaluation.text import format_rate, threshold_sentence
-from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold
 from deepfake.evaluation.titles import readable_title
 from ui.evaluation.compare import show_comparison
 from ui.evaluation.curves import show_calibration, show_curves, show_operating_point

@@ -277,7 +277,7 @@ def _unknown(item: Item) -> bytes | Judged:
 
 def detector_version(card: Card) -> str:
     """Changes with all that a verdict follows from: networks, calibration, thresholds, rules and index."""
-    from deepfake.detection.neighbours import INDEX_FILE
+    from deepfake.detection.embedding.neighbours import INDEX_FILE
 
     digest = hashlib.sha256(card.version.encode())
     index = card.folder / INDEX_FILE

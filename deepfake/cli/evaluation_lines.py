@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deepfake.evaluation.metrics import Evaluation
-from deepfake.evaluation.thresholds import Rate, RuleMetrics
+from deepfake.evaluation.statistics.metrics import Evaluation
+from deepfake.evaluation.statistics.thresholds import Rate, RuleMetrics
 
 if TYPE_CHECKING:
     from deepfake.evaluation.measure import Measurement

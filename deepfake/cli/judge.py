@@ -164,8 +164,8 @@ def run_index(options: argparse.Namespace) -> int:
         raise UserError("bad_images", f"--images must be at least 1, received {options.images}.")
     from deepfake.data.index import index_dataset
     from deepfake.detection.detector import get_detector
+    from deepfake.detection.embedding.neighbours import INDEX_FILE, write_index
     from deepfake.detection.neighbour_index import make_index
-    from deepfake.detection.neighbours import INDEX_FILE, write_index
     from deepfake.evaluation.records import below_roots
 
     data = index_dataset(options.data)

@@ -135,7 +135,7 @@ def _kinds(options: argparse.Namespace) -> int:
 
     from deepfake.data.index import index_dataset
     from deepfake.detection.card import load_card
-    from deepfake.detection.kinds import KINDS_FILE, kinds_bytes
+    from deepfake.detection.embedding.kinds import KINDS_FILE, kinds_bytes
     from deepfake.training.frozen.features import feature_key, open_features
     from deepfake.training.frozen.kinds import KindsError, fit_kinds, read_samples
     from deepfake.util.files import write_json, write_whole

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake.detection.card import Card, load_card, load_model, load_second, load_served
-from deepfake.detection.kinds import load_kinds
-from deepfake.detection.neighbours import NeighbourError, NeighbourIndex, load_index
+from deepfake.detection.embedding.kinds import load_kinds
+from deepfake.detection.embedding.neighbours import NeighbourError, NeighbourIndex, load_index
 from deepfake.detection.stress import REFRAMING, Change, stress_test
 from deepfake.detection.verdict import FaceVerdict, PartNotes, Reason, Verdict, WholeVerdict, picture_score
 from deepfake.detection.warnings import NO_FACE, barred_warnings, turned_line

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from deepfake.detection.neighbours import Neighbour
+from deepfake.detection.embedding.neighbours import Neighbour
 from deepfake.detection.stress import StressTest
 from deepfake.detection.text import CALL_WORDS, SOURCE_WORDS, framed_square, short_words
 from deepfake.detection.verdict import Verdict

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from deepfake.data.index import DatasetError, DatasetIndex
 from deepfake.detection.detector import Detector
-from deepfake.detection.neighbours import IN_SCOPE, NeighbourIndex, kth_distance
+from deepfake.detection.embedding.neighbours import IN_SCOPE, NeighbourIndex, kth_distance
 from deepfake.images.load import ImageRefused
 from deepfake.networks.scoring import scoring_batches
 

@@ -10,7 +10,13 @@ from typing import Literal
 import pandas as pd
 
 from deepfake.evaluation.records import Recorded
-from deepfake.evaluation.thresholds import Rate, SortedScores, at_threshold, auc_with_interval, sort_scores
+from deepfake.evaluation.statistics.thresholds import (
+    Rate,
+    SortedScores,
+    at_threshold,
+    auc_with_interval,
+    sort_scores,
+)
 
 GROUPS = ("source", "generator", "split")
 ALARM_POINTS = 0.03

@@ -14,8 +14,14 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
-from deepfake.evaluation.bootstrap import PAIRED_METRICS, McNemar, PairedResamples, draw_resamples, mcnemar
 from deepfake.evaluation.scores import CommonImages, ComparisonError, common_images
+from deepfake.evaluation.statistics.bootstrap import (
+    PAIRED_METRICS,
+    McNemar,
+    PairedResamples,
+    draw_resamples,
+    mcnemar,
+)
 
 CONFIDENCE = 0.95
 

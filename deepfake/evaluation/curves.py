@@ -12,7 +12,7 @@ from scipy.special import logit, ndtri
 
 from deepfake.errors import EvaluationError, UserError
 from deepfake.evaluation.scores import check_scores
-from deepfake.evaluation.thresholds import SortedScores
+from deepfake.evaluation.statistics.thresholds import SortedScores
 from deepfake.types import class_name
 
 MAX_POINTS = 1000

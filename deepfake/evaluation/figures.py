@@ -17,9 +17,9 @@ from scipy.special import ndtri
 
 from deepfake.evaluation.compare import MetricEstimate
 from deepfake.evaluation.marks import ChartName, Mark, mark_words
-from deepfake.evaluation.metrics import Confusion
+from deepfake.evaluation.statistics.metrics import Confusion
+from deepfake.evaluation.statistics.thresholds import ConfusionCell, ThresholdMetrics
 from deepfake.evaluation.text import CELLS
-from deepfake.evaluation.thresholds import ConfusionCell, ThresholdMetrics
 from deepfake.plotting import (
     ACCENT_COLOUR,
     DETECTOR_STYLES,

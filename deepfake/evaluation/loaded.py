@@ -12,11 +12,6 @@ import pandas as pd
 
 from deepfake.detection.card import Card
 from deepfake.evaluation.breakdown import Subset, subsets_of
-from deepfake.evaluation.calibration import (
-    CalibrationQuality,
-    before_and_after,
-    threshold_balanced,
-)
 from deepfake.evaluation.compare import (
     ENSEMBLE,
     PreparedComparison,
@@ -25,9 +20,14 @@ from deepfake.evaluation.compare import (
     prepare,
 )
 from deepfake.evaluation.curves import det_points, operating_points, score_histogram, thin
-from deepfake.evaluation.metrics import LowFprMetrics, low_fpr_metrics
 from deepfake.evaluation.records import Recorded, read_recorded_scores
-from deepfake.evaluation.thresholds import (
+from deepfake.evaluation.statistics.calibration import (
+    CalibrationQuality,
+    before_and_after,
+    threshold_balanced,
+)
+from deepfake.evaluation.statistics.metrics import LowFprMetrics, low_fpr_metrics
+from deepfake.evaluation.statistics.thresholds import (
     RuleMetrics,
     SortedScores,
     SortedTable,

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from deepfake.errors import EvaluationError
 from deepfake.evaluation.curves import HISTOGRAM_BINS, decided_images, histogram_bin
-from deepfake.evaluation.reliability import N_BINS, bin_index
+from deepfake.evaluation.statistics.reliability import N_BINS, bin_index
 from deepfake.types import class_name
 
 ChartName = Literal["roc", "precision", "det", "histogram", "reliability", "abstaining"]

@@ -21,10 +21,10 @@ from deepfake.detection.card import Card
 from deepfake.detection.detector import Detector
 from deepfake.errors import EvaluationError, UserError
 from deepfake.evaluation.kept import known_evaluations
-from deepfake.evaluation.metrics import Evaluation, evaluate_scores
 from deepfake.evaluation.records import describe
 from deepfake.evaluation.scores import read_scores
-from deepfake.evaluation.thresholds import RuleMetrics, at_every_point, rules_to_dict, sort_scores
+from deepfake.evaluation.statistics.metrics import Evaluation, evaluate_scores
+from deepfake.evaluation.statistics.thresholds import RuleMetrics, at_every_point, rules_to_dict, sort_scores
 from deepfake.networks.scoring import score_files
 from deepfake.types import OperatingPoint, class_name
 from deepfake.util.cache import DAMAGED, cache_folder, prune

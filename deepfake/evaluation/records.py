@@ -15,7 +15,7 @@ import pandas as pd
 from deepfake.detection.card import Card, load_card
 from deepfake.errors import UserError
 from deepfake.evaluation.scores import read_scores, write_scores
-from deepfake.evaluation.thresholds import RuleMetrics, rules_from_dict
+from deepfake.evaluation.statistics.thresholds import RuleMetrics, rules_from_dict
 from deepfake.settings import allowed_roots
 from deepfake.types import OperatingPoint, class_name
 from deepfake.util.files import write_json

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 import pandas as pd
 
 from deepfake.detection.text import KIND_WORDS, POINT_WORDS
-from deepfake.evaluation.bootstrap import PAIRED_METRICS
 from deepfake.evaluation.breakdown import ALARM_POINTS, Gap, GapKind
 from deepfake.evaluation.compare import Comparison, PairComparison
 from deepfake.evaluation.curves import HISTOGRAM_BINS
 from deepfake.evaluation.kinds import CALLED, CANNOT_TELL, NamedRightly
 from deepfake.evaluation.marks import CURVES, Mark
-from deepfake.evaluation.metrics import Confusion, LowFprMetrics
 from deepfake.evaluation.records import Baseline, Recorded
-from deepfake.evaluation.reliability import N_BINS
-from deepfake.evaluation.thresholds import (
+from deepfake.evaluation.statistics.bootstrap import PAIRED_METRICS
+from deepfake.evaluation.statistics.metrics import Confusion, LowFprMetrics
+from deepfake.evaluation.statistics.reliability import N_BINS
+from deepfake.evaluation.statistics.thresholds import (
     PER,
     ConfusionCell,
     Expected,

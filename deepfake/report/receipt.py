@@ -21,7 +21,7 @@ from typing import Any, NoReturn, get_args
 
 from deepfake import __version__
 from deepfake.detection.card import KERAS, SECOND, SERVED, Card
-from deepfake.detection.neighbours import INDEX_FILE
+from deepfake.detection.embedding.neighbours import INDEX_FILE
 from deepfake.detection.stress import StressTest
 from deepfake.detection.verdict import Basis, PartNotes, Reason, Scope, Verdict
 from deepfake.errors import UserError

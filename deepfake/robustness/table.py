@@ -10,8 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from deepfake.evaluation.bootstrap import bootstrap_intervals, count_scores
-from deepfake.evaluation.thresholds import Rate, at_rule, at_threshold, auc_with_interval, rate, sort_scores
+from deepfake.evaluation.statistics.bootstrap import bootstrap_intervals, count_scores
+from deepfake.evaluation.statistics.thresholds import (
+    Rate,
+    at_rule,
+    at_threshold,
+    auc_with_interval,
+    rate,
+    sort_scores,
+)
 from deepfake.types import Thresholds
 
 RULE_MEASURES = ("decided", "correct", "false_positive_rate", "recall")

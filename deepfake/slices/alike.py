@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake.detection.rules import Rules, SizeRow
-from deepfake.evaluation.thresholds import Rate, rate
+from deepfake.evaluation.statistics.thresholds import Rate, rate
 from deepfake.slices.bins import BY_NAME, NOT_KNOWN, FactName
 from deepfake.slices.facts import SquareFacts
 from deepfake.slices.held_out import varies_within_sets

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from deepfake.evaluation.breakdown import Subset, breakdown_table
-from deepfake.evaluation.thresholds import sort_scores
+from deepfake.evaluation.statistics.thresholds import sort_scores
 from deepfake.slices.bins import FACTS, NOT_KNOWN, Fact
 
 ALL = "All images"

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from deepfake.detection.text import SOURCE_WORDS
-from deepfake.evaluation.thresholds import Rate
+from deepfake.evaluation.statistics.thresholds import Rate
 from deepfake.slices.alike import MIN_ALIKE, Alike
 from deepfake.slices.facts import COMMON_SIDE, SquareFacts
 from deepfake.slices.held_out import HeldOut

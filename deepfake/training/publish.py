@@ -30,15 +30,15 @@ from deepfake.detection.card import (
     read_network,
 )
 from deepfake.errors import UserError
-from deepfake.evaluation.calibration import (
+from deepfake.evaluation.measure import Measurement
+from deepfake.evaluation.records import CALIBRATION_SCORES, record_entry
+from deepfake.evaluation.scores import write_scores
+from deepfake.evaluation.statistics.calibration import (
     fit_temperature_and_bias,
     threshold_at_fpr,
     threshold_balanced,
     uncertain_band,
 )
-from deepfake.evaluation.measure import Measurement
-from deepfake.evaluation.records import CALIBRATION_SCORES, record_entry
-from deepfake.evaluation.scores import write_scores
 from deepfake.images.pixels import InputSpec
 from deepfake.networks.scoring import Scorer, score_files
 from deepfake.networks.served import ServedNetwork

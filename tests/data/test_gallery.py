@@ -288,8 +288,8 @@ def test_kaggle_offline_and_there(monkeypatch, tmp_path):
 def test_scores_recorded_and_computed(tiny_dataset, use_tiny_models, tmp_path, monkeypatch):
     import shutil
 
-    from deepfake.evaluation.metrics import evaluate_scores
     from deepfake.evaluation.scores import write_scores
+    from deepfake.evaluation.statistics.metrics import evaluate_scores
     from tests.support.evaluations import change_card
 
     inventory = take_inventory(tiny_dataset)

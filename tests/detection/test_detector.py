@@ -22,7 +22,7 @@ from deepfake.detection.rules import MIN_FACE_SIDE, RealScores, Rules, SizeRow, 
 from deepfake.detection.text import framed_square, headline, number_line, raw_line, scope_line, stress_line
 from deepfake.detection.verdict import Verdict
 from deepfake.evaluation.measure import measure
-from deepfake.evaluation.metrics import Evaluation
+from deepfake.evaluation.statistics.metrics import Evaluation
 from deepfake.faces.finder import Face, FaceScan, crop
 from deepfake.images.load import LoadedImage, load_image
 from deepfake.report.context import context_sentence
@@ -516,7 +516,7 @@ def test_measuring_leaves_out_what_cannot_be_read(tiny: Detector, tmp_path: Path
 
 
 def evaluation_of(labels: list[int], scores: list[float]) -> Evaluation:
-    from deepfake.evaluation.metrics import evaluate_scores
+    from deepfake.evaluation.statistics.metrics import evaluate_scores
 
     return evaluate_scores(labels, scores, n_bootstrap=50)
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageColor
 
 from deepfake import plotting
 from deepfake.detection import figures
+from deepfake.detection.embedding.neighbours import Neighbour
 from deepfake.detection.figures import (
     band_table,
     bands,
@@ -26,7 +27,6 @@ from deepfake.detection.figures import (
     strip_place,
     strip_table,
 )
-from deepfake.detection.neighbours import Neighbour
 from deepfake.detection.verdict import FaceVerdict, Verdict
 from deepfake.images import encode
 from deepfake.images.encode import jpeg_bytes, shrink

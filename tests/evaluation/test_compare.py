@@ -11,11 +11,17 @@ from scipy.special import expit, logit
 from scipy.stats import binomtest, chi2, norm
 from sklearn import metrics as sk
 
-from deepfake.evaluation.bootstrap import CHI_SQUARE, EXACT, PAIRED_METRICS, draw_resamples, mcnemar
 from deepfake.evaluation.compare import compare, ensemble_threshold, mean_of_logits, prepare
 from deepfake.evaluation.loaded import shared_evaluations
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.scores import ComparisonError
+from deepfake.evaluation.statistics.bootstrap import (
+    CHI_SQUARE,
+    EXACT,
+    PAIRED_METRICS,
+    draw_resamples,
+    mcnemar,
+)
 
 
 def table(labels: Any, p_fake: Any, ids: Any = None, source: str = "made") -> pd.DataFrame:
@@ -101,7 +107,7 @@ def test_a_resample_is_the_same_for_all_detectors() -> None:
     rng = np.random.default_rng(7)
     _, twice = draw_resamples(labels, np.stack([a, b, a]), 40, 7).at(np.full(3, 0.5))
     assert np.array_equal(twice[0], twice[2])
-    # Drawn again by hand: fakes first, then reals, as in `deepfake.evaluation.bootstrap.resample`.
+    # Drawn again by hand: fakes first, then reals, as in `deepfake.evaluation.statistics.bootstrap.resample`.
     fakes, reals = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
     drawn = np.concatenate([pool[rng.integers(0, 100, (40, 100))] for pool in (fakes, reals)], axis=1)
     for k, p in enumerate((a, b)):

@@ -36,8 +36,8 @@ from deepfake.evaluation.figures import (
     reliability_figure,
     roc_figure,
 )
-from deepfake.evaluation.reliability import reliability_table
-from deepfake.evaluation.thresholds import at_threshold, sort_scores
+from deepfake.evaluation.statistics.reliability import reliability_table
+from deepfake.evaluation.statistics.thresholds import at_threshold, sort_scores
 from deepfake.plotting import FAKE_COLOUR, REAL_COLOUR, plot_config
 
 LABELS = np.arange(120) % 2

@@ -22,9 +22,9 @@ from deepfake.evaluation.marks import (
     images_behind,
     parse_mark,
 )
-from deepfake.evaluation.reliability import reliability_table
+from deepfake.evaluation.statistics.reliability import reliability_table
+from deepfake.evaluation.statistics.thresholds import at_threshold
 from deepfake.evaluation.text import CELLS, behind_sentence, mark_title
-from deepfake.evaluation.thresholds import at_threshold
 
 N = 400
 

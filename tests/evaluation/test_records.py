@@ -15,7 +15,6 @@ import pytest
 from deepfake.detection.card import Card, load_card
 from deepfake.errors import UserError
 from deepfake.evaluation import records
-from deepfake.evaluation.metrics import evaluate_scores
 from deepfake.evaluation.records import (
     CALIBRATION_SCORES,
     below_roots,
@@ -25,6 +24,7 @@ from deepfake.evaluation.records import (
     validation_scores,
 )
 from deepfake.evaluation.scores import read_scores, write_scores
+from deepfake.evaluation.statistics.metrics import evaluate_scores
 
 
 def table(n: int = 40, seed: int = 0) -> pd.DataFrame:

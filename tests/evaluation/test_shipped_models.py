@@ -23,9 +23,9 @@ from deepfake.detection.card import (
     models_folder,
     quick_name,
 )
-from deepfake.evaluation.metrics import evaluate_scores
 from deepfake.evaluation.scores import read_scores
-from deepfake.evaluation.thresholds import at_every_point, rules_from_dict, sort_scores
+from deepfake.evaluation.statistics.metrics import evaluate_scores
+from deepfake.evaluation.statistics.thresholds import at_every_point, rules_from_dict, sort_scores
 from deepfake.images.load import load_image
 from deepfake.images.pixels import to_batch
 from deepfake.networks.scoring import compiled_reader

@@ -20,12 +20,11 @@ from sklearn.metrics import (
 )
 
 from deepfake.data.sets import image_file
-from deepfake.evaluation.bootstrap import bootstrap_intervals, count_scores
 from deepfake.evaluation.breakdown import breakdown_table, gaps, subsets_of
-from deepfake.evaluation.metrics import evaluate_scores, low_fpr_metrics
 from deepfake.evaluation.records import Recorded
-from deepfake.evaluation.text import CELLS
-from deepfake.evaluation.thresholds import (
+from deepfake.evaluation.statistics.bootstrap import bootstrap_intervals, count_scores
+from deepfake.evaluation.statistics.metrics import evaluate_scores, low_fpr_metrics
+from deepfake.evaluation.statistics.thresholds import (
     at_threshold,
     auc_with_interval,
     cell_images,
@@ -33,6 +32,7 @@ from deepfake.evaluation.thresholds import (
     sort_scores,
     sort_table,
 )
+from deepfake.evaluation.text import CELLS
 
 
 def scores(

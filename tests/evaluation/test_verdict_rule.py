@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deepfake.evaluation.scores import wilson_interval
-from deepfake.evaluation.thresholds import (
+from deepfake.evaluation.statistics.thresholds import (
     at_every_point,
     at_rule,
     rules_from_dict,

@@ -18,9 +18,9 @@ from deepfake.detection.card import load_card
 from deepfake.evaluation import measure
 from deepfake.evaluation.kept import keep, recorded_image, scored_bytes, scored_pixels
 from deepfake.evaluation.measure import Measurement
-from deepfake.evaluation.metrics import evaluate_scores
 from deepfake.evaluation.scores import read_scores, write_scores
-from deepfake.evaluation.thresholds import at_every_point, sort_scores
+from deepfake.evaluation.statistics.metrics import evaluate_scores
+from deepfake.evaluation.statistics.thresholds import at_every_point, sort_scores
 from deepfake.perturbations.mix import perturbed_copy
 from deepfake.training.publish import evaluation_entry
 from deepfake.util import jobs

@@ -40,7 +40,7 @@ LIGHT = (
     "deepfake.cli",
     "deepfake.data.index",
     "deepfake.detection.detector",
-    "deepfake.evaluation.metrics",
+    "deepfake.evaluation.statistics.metrics",
     "deepfake.faces.finder",
     "deepfake.images.load",
     "deepfake.training.pipeline",
@@ -158,7 +158,7 @@ def test_only_a_card_turns_logits_into_probabilities() -> None:
     assert callers == fitted_there
     without_logits_of_a_detector = {
         "detection/card.py": "defines it",
-        "evaluation/calibration.py": "the loss it is fitted by; takes the calibration back out of p_fake",
+        "evaluation/statistics/calibration.py": "the loss it is fitted by; takes it back out of p_fake",
         "detection/figures.py": "edges of bars, evenly spaced on the scale of odds",
         "networks/clip_vit.py": "an activation inside the network",
         "evaluation/compare.py": "the mean of detectors' calibrated scores",

@@ -12,8 +12,8 @@ import pytest
 from scipy.special import expit
 from streamlit.testing.v1 import AppTest
 
-from deepfake.evaluation.metrics import evaluate_scores
 from deepfake.evaluation.scores import read_scores, write_scores
+from deepfake.evaluation.statistics.metrics import evaluate_scores
 from tests.support.evaluations import change_card
 from tests.support.pages import plain_label
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deepfake.evaluation.metrics import evaluate_scores
 from deepfake.evaluation.scores import write_scores
+from deepfake.evaluation.statistics.metrics import evaluate_scores
 
 SLIDER = "Forced choice: images that score at or above this threshold are called fake, the others real"
 

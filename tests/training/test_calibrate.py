@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from deepfake.data.index import DatasetIndex
-from deepfake.evaluation.calibration import threshold_balanced
 from deepfake.evaluation.scores import check_table
+from deepfake.evaluation.statistics.calibration import threshold_balanced
 from deepfake.images.pixels import InputSpec
 from deepfake.training import publish
 from deepfake.training.publish import calibrate

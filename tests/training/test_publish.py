@@ -126,7 +126,11 @@ def test_card_says_everything(run: Path, data: DatasetIndex, models: Path) -> No
 
 
 def test_card_is_calibrated_on_perturbed_validation(run: Path, data: DatasetIndex) -> None:
-    from deepfake.evaluation.calibration import fit_temperature_and_bias, threshold_at_fpr, threshold_balanced
+    from deepfake.evaluation.statistics.calibration import (
+        fit_temperature_and_bias,
+        threshold_at_fpr,
+        threshold_balanced,
+    )
     from deepfake.networks.scoring import score_files
 
     card = published(run, data)

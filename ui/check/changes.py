@@ -16,7 +16,7 @@ from ui.check.neighbours import show_pictures
 from ui.page import escape_markdown
 
 if TYPE_CHECKING:
-    from deepfake.detection.neighbours import Neighbour
+    from deepfake.detection.embedding.neighbours import Neighbour
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def others_of(checked: Checked, number: int, label: int) -> tuple[tuple[Neighbou
     Raises UserError.
     """
     from deepfake.detection.detector import get_detector
-    from deepfake.detection.neighbours import load_index
+    from deepfake.detection.embedding.neighbours import load_index
 
     index = load_index(checked.card)
     _, (vector,) = get_detector(checked.card.name).read([checked.part(number)])
@@ -98,7 +98,7 @@ def show_mildest(checked: Checked, number: int) -> None:
 
 def show_others(checked: Checked, number: int) -> None:
     """The nearest training images of the class that the score does not point to, and their facts."""
-    from deepfake.detection.neighbours import load_index, others_sentence
+    from deepfake.detection.embedding.neighbours import load_index, others_sentence
 
     p_fake = checked.verdict.parts[number].p_fake
     label = 0 if p_fake >= checked.card.thresholds.balanced else 1

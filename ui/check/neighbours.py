@@ -12,7 +12,7 @@ from ui.check.checked import BY_KEY, Checked
 from ui.page import escape_markdown
 
 if TYPE_CHECKING:
-    from deepfake.detection.neighbours import Neighbour, OutlierScore
+    from deepfake.detection.embedding.neighbours import Neighbour, OutlierScore
 
 THUMBNAIL = 112  # pixels
 
@@ -24,7 +24,7 @@ def neighbours_of(checked: Checked, number: int) -> tuple[tuple[Neighbour, ...],
     Raises NeighbourError.
     """
     from deepfake.detection.detector import get_detector
-    from deepfake.detection.neighbours import load_index
+    from deepfake.detection.embedding.neighbours import load_index
 
     index = load_index(checked.card)
     _, (vector,) = get_detector(checked.card.name).read([checked.part(number)])
@@ -33,8 +33,13 @@ def neighbours_of(checked: Checked, number: int) -> tuple[tuple[Neighbour, ...],
 
 def show_neighbours(checked: Checked, number: int) -> None:
     """The look-alikes of one part with their labels, as pictures where the data set is on this machine."""
+    from deepfake.detection.embedding.neighbours import (
+        SIMILARITY_MEANS,
+        load_index,
+        outlier_sentence,
+        share_words,
+    )
     from deepfake.detection.figures import sources_figure, sources_table
-    from deepfake.detection.neighbours import SIMILARITY_MEANS, load_index, outlier_sentence, share_words
     from deepfake.plotting import plot_config
 
     try:

@@ -20,7 +20,6 @@ from deepfake.images.load import ImageFacts
 from deepfake.types import OperatingPoint
 from ui.check.changes import others_of, show_changes
 from ui.check.checked import Checked, Decoder
-from ui.check.details import show_details
 from ui.check.evidence import claims_of, show_evidence
 from ui.check.examples import note_on
 from ui.check.explanation import (
@@ -32,12 +31,12 @@ from ui.check.explanation import (
     show_explanation,
     stress_of,
 )
-from ui.check.faces import show_face_grid, show_links
+from ui.check.faces import show_cells, show_face_grid, show_links
 from ui.check.forensics import EXAMINED, compared, examined, show_forensics, signed_record
 from ui.check.neighbours import neighbours_of
 from ui.check.report import forget_reports, show_feedback, show_report
 from ui.check.seen import SEEN, printed, remember, show_seen
-from ui.check.strip import known_scores, show_strip
+from ui.check.strip import comparable_scores, known_scores, show_strip, show_strip_numbers
 from ui.check.trust import facts_of, show_trust
 from ui.page import CALL_STYLES, announce, escape_markdown, section, warm_up
 from ui.uploads import LET_GO, Upload, link_to_page, own_place, show_name, show_right_page
@@ -334,3 +333,33 @@ def show_downloads(outcomes: list[Outcome]) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
+
+
+def show_details(checked: Checked, thumbnails: list[bytes], lead: str) -> None:
+    """Behind an expander, everything that is known of a verdict beside its one sentence."""
+    from deepfake.report.context import context_remark
+
+    verdict, card = checked.verdict, checked.card
+    with st.expander(checked.named("Details"), icon=":material/list:"):
+        if verdict.faces and len(verdict.faces) < 2:
+            show_cells(
+                list(zip(text.part_rows(verdict, card.thresholds), thumbnails, strict=True)), linked=False
+            )
+        lines = text.remark_lines(verdict, lead)
+        lines.append(context_remark(comparable_scores(checked), verdict))
+        lines += caution_lines(checked)
+        lines.append(text.judged_by_line(verdict, card.thresholds))
+        st.markdown("\n".join(f"- {escape_markdown(line)}" for line in lines if line))
+        show_strip_numbers(checked)
+
+
+def caution_lines(checked: Checked) -> list[str]:
+    """What such a verdict of this detector is known to miss or to be brought about by."""
+    verdict, card = checked.verdict, checked.card
+    lines = [text.overlay_line(verdict, card.rules)]
+    if verdict.verdict == "fake":
+        lines.append(card.false_alarms)
+    if verdict.verdict == "real":
+        unknown = "; ".join(card.does_not_know)
+        lines.append(f"This does not rule out what the detector does not know: {unknown}.")
+    return lines

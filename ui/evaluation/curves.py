@@ -11,7 +11,6 @@ import streamlit as st
 
 from deepfake.detection.card import Card
 from deepfake.errors import UserError
-from deepfake.evaluation.calibration import CalibrationQuality, uncalibrated
 from deepfake.evaluation.curves import OneClassError, coverage_risk
 from deepfake.evaluation.figures import (
     coverage_risk_figure,
@@ -31,8 +30,9 @@ from deepfake.evaluation.marks import (
     images_behind,
 )
 from deepfake.evaluation.records import Recorded
+from deepfake.evaluation.statistics.calibration import CalibrationQuality, uncalibrated
+from deepfake.evaluation.statistics.thresholds import ThresholdMetrics, at_threshold, expect, threshold_for
 from deepfake.evaluation.text import mark_title, outcome_rows, rate_sentence
-from deepfake.evaluation.thresholds import ThresholdMetrics, at_threshold, expect, threshold_for
 from ui.charts import ask_for_format, download, download_later, number_table
 from ui.evaluation.gallery import BEFORE, SCORE, Images, chosen_mark, marked_chart, show_behind
 from ui.page import escape_markdown, section, set_value

@@ -14,7 +14,12 @@ from deepfake.evaluation.breakdown import Subset, breakdown_table, comparable, g
 from deepfake.evaluation.figures import DOT_TITLES, confusion_figure, dot_figure
 from deepfake.evaluation.loaded import LoadedEvaluation, load_evaluation
 from deepfake.evaluation.records import Recorded, first_shown
-from deepfake.evaluation.thresholds import RuleMetrics, SortedScores, ThresholdMetrics, report_table
+from deepfake.evaluation.statistics.thresholds import (
+    RuleMetrics,
+    SortedScores,
+    ThresholdMetrics,
+    report_table,
+)
 from deepfake.types import OperatingPoint
 from ui.charts import ask_for_format, chart, download, number_table
 from ui.evaluation.gallery import open_cell, show_cell

@@ -10,7 +10,7 @@ import streamlit as st
 from deepfake.detection.card import Card
 from deepfake.errors import UserError
 from deepfake.evaluation.records import Recorded
-from deepfake.evaluation.thresholds import ThresholdMetrics
+from deepfake.evaluation.statistics.thresholds import ThresholdMetrics
 from deepfake.evaluation.titles import readable_title
 from deepfake.util.text import format_percent
 from ui.charts import ask_for_format, chart, download

@@ -12,9 +12,9 @@ import streamlit as st
 from deepfake.data.sets import demo_set, image_file
 from deepfake.errors import UserError
 from deepfake.evaluation.figures import confusion_figure
-from deepfake.evaluation.metrics import Confusion
+from deepfake.evaluation.statistics.metrics import Confusion
+from deepfake.evaluation.statistics.thresholds import report_table
 from deepfake.evaluation.text import confusion_sentence
-from deepfake.evaluation.thresholds import report_table
 from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.images.load import load_image
 from deepfake.runs import figures as run_figures

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from deepfake.data.index import DatasetIndex
 from deepfake.data.sample import draw_evenly
-from deepfake.detection.kinds import KindHead
+from deepfake.detection.embedding.kinds import KindHead
 from deepfake.errors import UserError
 from deepfake.evaluation.kinds import CANNOT_TELL
 from deepfake.networks.clip_vit import CLIP_B16, Shape, pooled_columns

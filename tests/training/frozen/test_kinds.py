@@ -12,7 +12,7 @@ import pytest
 
 from deepfake.cli import main
 from deepfake.detection.card import load_card
-from deepfake.detection.kinds import load_kinds
+from deepfake.detection.embedding.kinds import load_kinds
 from deepfake.networks.clip_vit import CLIP_B16
 from deepfake.training.frozen import features as frozen_features
 from deepfake.training.frozen import kinds as module

@@ -16,8 +16,7 @@ from deepfake.data.index import index_dataset
 from deepfake.detection import detector
 from deepfake.detection.card import load_card
 from deepfake.detection.detector import Detector, get_detector
-from deepfake.detection.neighbour_index import even_sample, max_distance_of
-from deepfake.detection.neighbours import (
+from deepfake.detection.embedding.neighbours import (
     INDEX_FILE,
     K_NEAREST,
     NeighbourError,
@@ -31,6 +30,7 @@ from deepfake.detection.neighbours import (
     share_words,
     write_index,
 )
+from deepfake.detection.neighbour_index import even_sample, max_distance_of
 from deepfake.faces.finder import Face, FaceScan
 from deepfake.images.load import load_image
 from tests.support.images import encoded, noise_image

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from sklearn import metrics as sk
 
 from deepfake.errors import EvaluationError
-from deepfake.evaluation.metrics import evaluate_scores
+from deepfake.evaluation.statistics.metrics import evaluate_scores
 
 
 def random_scores(seed: int, n: int, decimals: int | None, share_fake: float = 0.5):

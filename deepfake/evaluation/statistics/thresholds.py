@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from deepfake.evaluation.calibration import threshold_at_fpr
-from deepfake.evaluation.metrics import CLASS_ORDER, Confusion
 from deepfake.evaluation.scores import check_scores, check_share, wilson_interval
+from deepfake.evaluation.statistics.calibration import threshold_at_fpr
+from deepfake.evaluation.statistics.metrics import CLASS_ORDER, Confusion
 from deepfake.types import OPERATING_POINTS, OperatingPoint, Thresholds
 from deepfake.util.statistics import auc_and_variance, auc_interval
 

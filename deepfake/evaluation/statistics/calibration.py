@@ -15,9 +15,9 @@ from scipy.special import expit, logit, ndtri
 
 from deepfake.detection.card import Card
 from deepfake.errors import EvaluationError
-from deepfake.evaluation.metrics import evaluate_scores
-from deepfake.evaluation.reliability import reliability_table
 from deepfake.evaluation.scores import check_labels, check_numbers, check_scores, check_share, wilson_bounds
+from deepfake.evaluation.statistics.metrics import evaluate_scores
+from deepfake.evaluation.statistics.reliability import reliability_table
 from deepfake.types import class_name
 
 TEMPERATURE_BOUNDS = (0.05, 20.0)

@@ -9,7 +9,8 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 
 from deepfake.detection.card import calibrated_probability
 from deepfake.errors import EvaluationError
-from deepfake.evaluation.calibration import (
+from deepfake.evaluation.scores import wilson_interval
+from deepfake.evaluation.statistics.calibration import (
     TEMPERATURE_BOUNDS,
     fit_temperature,
     fit_temperature_and_bias,
@@ -17,9 +18,8 @@ from deepfake.evaluation.calibration import (
     threshold_balanced,
     uncertain_band,
 )
-from deepfake.evaluation.metrics import evaluate_scores
-from deepfake.evaluation.reliability import reliability_table
-from deepfake.evaluation.scores import wilson_interval
+from deepfake.evaluation.statistics.metrics import evaluate_scores
+from deepfake.evaluation.statistics.reliability import reliability_table
 
 
 def simulated(seed: int, n: int, decimals: int | None = None):

@@ -6,14 +6,14 @@ from scipy.special import expit
 from scipy.stats import norm
 from sklearn import metrics as sk
 
-from deepfake.evaluation.bootstrap import (
+from deepfake.evaluation.statistics.bootstrap import (
     METRICS,
     bootstrap_intervals,
     count_scores,
     resample,
     weighted_metrics,
 )
-from deepfake.evaluation.reliability import reliability_table
+from deepfake.evaluation.statistics.reliability import reliability_table
 
 
 @pytest.mark.parametrize("decimals", [None, 2, 1])

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deepfake.errors import EvaluationError
-from deepfake.evaluation.bootstrap import (
+from deepfake.evaluation.scores import check_scores, check_share, wilson_interval
+from deepfake.evaluation.statistics.bootstrap import (
     bootstrap_intervals,
     count_scores,
     equal_error_rates,
@@ -18,7 +19,6 @@ from deepfake.evaluation.bootstrap import (
     resampled_metrics,
     weighted_metrics,
 )
-from deepfake.evaluation.scores import check_scores, check_share, wilson_interval
 
 CLASS_ORDER = ("Fake", "Real")
 

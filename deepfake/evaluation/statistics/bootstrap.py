@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, chdtrc
 
-from deepfake.evaluation.reliability import bin_index
+from deepfake.evaluation.statistics.reliability import bin_index
 
 METRICS = (
     "accuracy",
@@ -55,7 +55,7 @@ def weighted_metrics(
 
     Returns:
         (B,) for each metric; NaN where a class it needs has no image. What each one is: see
-        `deepfake.evaluation.metrics.Evaluation`.
+        `deepfake.evaluation.statistics.metrics.Evaluation`.
     """
     # Counts at or above each score: the true and the false positives of a threshold there.
     tp = np.cumsum(fake[:, ::-1], axis=1)[:, ::-1]

@@ -12,7 +12,7 @@ import pytest
 
 from deepfake.detection.card import Card, ModelError, SecondOpinion, load_card
 from deepfake.detection.detector import Detector
-from deepfake.detection.kinds import KINDS_FILE, KindHead, kinds_bytes, load_kinds
+from deepfake.detection.embedding.kinds import KINDS_FILE, KindHead, kinds_bytes, load_kinds
 from deepfake.detection.text import kind_line
 from deepfake.detection.verdict import FaceVerdict, PartNotes, Verdict, WholeVerdict
 from deepfake.types import Kind, Thresholds

@@ -13,11 +13,11 @@ from sklearn import metrics as sk
 
 from deepfake.detection.card import Card
 from deepfake.errors import UserError
-from deepfake.evaluation.calibration import before_and_after, uncalibrated
 from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.scores import wilson_interval
+from deepfake.evaluation.statistics.calibration import before_and_after, uncalibrated
+from deepfake.evaluation.statistics.thresholds import expect, sort_scores, threshold_for
 from deepfake.evaluation.text import outcome_rows, rate_sentence
-from deepfake.evaluation.thresholds import expect, sort_scores, threshold_for
 from deepfake.images.pixels import InputSpec
 from deepfake.types import Thresholds
 

@@ -1,0 +1,1 @@
+"""Numbers of scores and labels, without files or detectors."""
