@@ -356,7 +356,7 @@ def test_how_often_the_kind_of_a_fake_is_right(models):
     app = page(tab="Kinds")
     assert not app.exception
     assert "a kind is named of 80%, and 67% of those named are right" in shown(app)
-    assert "edit or composite: called no fake, a photo 53%" in shown(app)
+    assert "Edit or composite: no fake, a photo 53%" in shown(app)
     change_card(models, kinds={})
     app = page(tab="Kinds")
     assert not app.exception

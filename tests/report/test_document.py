@@ -274,7 +274,7 @@ def test_command(
     assert main(["report", str(tmp_path / "a.png"), *both]) == 0
     assert "uncertain" in capsys.readouterr().out
     text = (tmp_path / "a.html").read_text(encoding="utf-8")
-    assert "Uncertain" in text
+    assert "No face found" in text
     assert text.count("<img ") == 4  # the picture, its chart, two maps
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF-")
     assert main(["report", str(tmp_path / "b.png"), "--html", str(tmp_path / "b.html")]) == 1

@@ -460,7 +460,7 @@ def test_settings_become_words_that_the_command_takes(tmp_path: Path) -> None:
     from deepfake.cli.train import chosen_recipe
 
     values = {"epochs": 3, "batch_size": 16, "learning_rate": 1e-3, "image_size": 96, "perturbed": None}
-    values |= {"weights": "none", "seed": 7, "patience": 2, "tensorboard": True}
+    values |= {"weights": "none", "seed": 7, "patience": 2, "tensorboard": True, "precision": "float32"}
     assert values.keys() == {option.name for option in OPTIONS if option.title}, "all that the form asks"
     options = command_parser().parse_args(["train", "DATA", "--run", "a", *to_arguments("compact", values)])
     recipe = chosen_recipe(options, tmp_path)

@@ -48,7 +48,8 @@ def ask_for_evaluation(
     """Which recorded evaluation; kept in the address. ``evaluations`` must not be empty."""
     by_title, shown = {each.title: each for each in evaluations}, titles.readable_titles(evaluations)
     first = first_shown(evaluations)
-    if (asked := st.query_params.get("evaluation")) in shown:  # a link may hold the short title
+    asked = st.query_params.get("evaluation")
+    if shown.get(asked, asked) != asked:  # a link may hold the short title
         st.query_params["evaluation"] = shown[asked]
     title = st.selectbox(
         label,
