@@ -72,18 +72,19 @@ class _Open:
 
     def __init__(self, batches: Batches) -> None:
         self._source, self._again, self._last = batches, deque[int](), 0
+        self._suspects, self._tried_alone = deque[int](), set[int]()
         self._exhausted = False
         self.batches: dict[int, list[Item]] = {}
 
-    def take(self) -> int | None:
-        """The next to hand out: one to be tried again, else a new one, read only now."""
+    def take(self, *, nothing_at_work: bool) -> int | None:
+        """The next to hand out: one to be tried again, else a new one, read only now; suspects at the end."""
         while self._again:
             if (key := self._again.popleft()) in self.batches:
                 return key
         batch = next(self._source, None)
         if batch is None:
             self._exhausted = True
-            return None
+            return self._suspects.popleft() if self._suspects and nothing_at_work else None
         return self._add(batch)
 
     def _add(self, batch: list[Item]) -> int:
@@ -99,6 +100,18 @@ class _Open:
         """The images of this batch become batches of their own."""
         self.hand_again([self._add([item]) for item in self.batches.pop(key)])
 
+    def suspect(self, key: int) -> bool:
+        """Keeps this batch of one image for the end, where it is tried with nothing else at work.
+
+        A worker that dies takes along what waits at it: only so is it known which image it died over. False
+        where it was tried so already.
+        """
+        if key in self._tried_alone:
+            return False
+        self._tried_alone.add(key)
+        self._suspects.append(key)
+        return True
+
     @property
     def over(self) -> bool:
         """All were handed out and answered."""
@@ -110,8 +123,8 @@ class RayWorkers:
     """Workers of a Ray cluster, each with a detector of its own and one processor.
 
     Ray starts a worker that dies again and gives it its batch again. Images over which workers die time and
-    again are tried one by one, and refused as ``worker_died``. What a worker has that fell silent, its
-    machine with it, others get as well.
+    again are tried one by one, at last with nothing else at work, and refused as ``worker_died``. What a
+    worker has that fell silent, its machine with it, others get as well.
 
     Attributes:
         workers: how many; 0 for as many as the cluster has processors.
@@ -140,7 +153,7 @@ class RayWorkers:
         refused: list[_Refusal] = []
         silent = 0.0
         while True:
-            while free and (key := todo.take()) is not None:
+            while free and (key := todo.take(nothing_at_work=not at_work)) is not None:
                 number = free.popleft()
                 at_work[actors[number].judge.remote(todo.batches[key])] = number, key
             if todo.over or not (at_work or starting):
@@ -173,7 +186,7 @@ class RayWorkers:
         except ray.exceptions.RayError:
             if len(todo.batches[key]) > 1:
                 todo.one_by_one(key)
-            else:
+            elif not todo.suspect(key):
                 yield [refused_row(todo.batches.pop(key)[0], _DIED)]
             return
         if self._processes.setdefault(number, process) != process:

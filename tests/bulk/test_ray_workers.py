@@ -52,7 +52,7 @@ class StandIn:
 
     def __init__(self, conduct: Sequence[str], task: Lengths) -> None:
         self.given: list[tuple[int, list[str]]] = []
-        self.at_work = self.most_at_work = 0
+        self.at_work = self.most_at_work = self.judging = 0
         self.actors = [self._actor(number, each, task) for number, each in enumerate(conduct)]
 
     def _actor(self, number: int, conduct: str, task: Lengths) -> Any:
@@ -64,7 +64,8 @@ class StandIn:
             self.most_at_work = max(self.most_at_work, self.at_work)
             if conduct == "silent":
                 return Answer(silent=True)
-            if any(item.name == "deadly" for item in batch):
+            company, self.judging = self.judging, self.judging + 1
+            if any(item.name == "deadly" or (item.name == "unlucky" and company) for item in batch):
                 return Answer(error=Died("It died.\nA long story."))
             return Answer(worker.judge(batch))
 
@@ -80,6 +81,7 @@ class StandIn:
 
     def get(self, answer: Answer) -> Any:
         self.at_work -= 1
+        self.judging -= answer.value is not None or answer.error is not None
         if answer.error is not None:
             raise answer.error
         return answer.value
@@ -122,7 +124,15 @@ def test_an_image_that_kills_workers_is_refused_alone() -> None:
     items = [*contents(5), Item("deadly", content=b"x")]
     spread = Spread("ok", "ok", items=items)
     assert spread.rows == [*alone(contents(5)), ("deadly", "worker_died")]
-    assert [names for _, names in spread.ray.given if "deadly" in names] == [["004", "deadly"], ["deadly"]]
+    tries = [names for _, names in spread.ray.given if "deadly" in names]
+    assert tries == [["004", "deadly"], ["deadly"], ["deadly"]]
+
+
+def test_an_image_that_waited_at_a_worker_that_died_is_not_refused() -> None:
+    items = [*contents(5), Item("unlucky", content=contents(1)[0].content), *contents(8)[6:]]
+    spread = Spread("ok", "ok", items=items)
+    assert spread.rows == sorted(alone(items))
+    assert [names for _, names in spread.ray.given][-1] == ["unlucky"], "tried with nothing else at work"
 
 
 def test_what_a_silent_worker_has_others_get_as_well() -> None:
