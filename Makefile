@@ -2,7 +2,7 @@
 # PYTHON chooses the interpreter (3.11, 3.12 or 3.13); PORT the app's port; AT_ONCE how tests are spread.
 PYTHON ?= python3
 PORT ?= 8501
-AT_ONCE ?= -n auto --maxprocesses 4
+AT_ONCE ?= -n auto --maxprocesses 4 --dist worksteal
 VENV := .venv
 BIN := $(VENV)/bin
 
