@@ -156,7 +156,7 @@ def leave_other_pages(title: str) -> None:
             shelf.leave()
 
 
-def own_place(key: str, owner: str, *, border: bool = False) -> DeltaGenerator:
+def own_place(key: str, owner: str, *, border: bool = False, slow: bool = False) -> DeltaGenerator:
     """A container at this spot; it is emptied first where it stood there for another owner.
 
     Without that the browser shows the old owner's text in it until new text comes. For the same owner
@@ -166,11 +166,19 @@ def own_place(key: str, owner: str, *, border: bool = False) -> DeltaGenerator:
         key: names the spot.
         owner: whose content it will hold.
         border: whether to draw one.
+        slow: what comes takes long. A run that another one overtakes meanwhile may not have emptied anything
+            in the browser, so the place stays new until ``place_drawn`` is called.
     """
     drawn: dict[str, str] = st.session_state.setdefault(DRAWN, {})
     is_new = drawn.get(key) != owner
-    drawn[key] = owner
+    if not slow:
+        drawn[key] = owner
     return (st.empty() if is_new else st).container(border=border)
+
+
+def place_drawn(key: str, owner: str) -> None:
+    """Says that a ``slow`` place holds what its owner has to show."""
+    st.session_state[DRAWN][key] = owner
 
 
 def show_name(place: DeltaGenerator, name: str, file_id: str, number: int | None = None) -> None:

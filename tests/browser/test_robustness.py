@@ -34,9 +34,7 @@ def test_choice_of_detector_then_of_perturbation_then_its_link(page, address):
     expect(page.get_by_text("Weakest of weak: messenger apps")).to_be_visible(timeout=WAIT_MS)
     expect(page.locator(".js-plotly-plot")).to_have_count(1, timeout=WAIT_MS)
 
-    page.get_by_role("button", name=re.compile("Remove tiny|Delete tiny")).or_(
-        page.locator("[data-testid=stMultiSelect] [data-baseweb=tag]", has_text="tiny").locator("svg")
-    ).first.click()
+    page.get_by_test_id("stButtonGroup").first.get_by_text("tiny", exact=True).click()
     expect(page.get_by_text("Weakest of tiny")).to_have_count(0, timeout=WAIT_MS)
     expect(page).to_have_url(re.compile("detectors=weak"), timeout=WAIT_MS)
 
