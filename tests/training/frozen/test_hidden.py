@@ -18,8 +18,8 @@ def crossed(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_it_tells_what_no_line_tells() -> None:
     (features, labels), (new, truth) = crossed(3000, 0), crossed(1000, 1)
-    head = fit_hidden(features, labels, np.ones(len(labels)), 32, members=2, epochs=100)
-    assert head.hidden.shape == (6, 64) and head.hidden.dtype == np.float32
+    head = fit_hidden(features, labels, np.ones(len(labels)), 64, members=2, epochs=40)
+    assert head.hidden.shape == (6, 128) and head.hidden.dtype == np.float32
     assert roc_auc_score(truth, head.logits(new)) > 0.9
     line = fit_logistic(features, labels, np.ones(len(labels)), 0.01)
     assert roc_auc_score(truth, line.logits(new)) < 0.6
