@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import videos
-from tests.support.browser import WAIT_MS, downloaded, photograph, sync_api, upload, verdict
+from tests.support.browser import WAIT_MS, downloaded, idle, photograph, sync_api, upload, verdict
 
 pytestmark = pytest.mark.browser
 
@@ -50,6 +50,7 @@ def test_an_answer_is_kept_without_the_picture(page, address, tmp_path, answers)
     page.goto(f"{address}/check")
     upload(page, photograph(tmp_path))
     expect(verdict(page)).to_have_count(1, timeout=WAIT_MS)
+    idle(page)  # what is drawn above meanwhile would push the open form out of the window
     page.get_by_role("button", name="This verdict is wrong").click()
     page.get_by_text("It is fake").click()
     page.get_by_role("button", name="Send").click()
