@@ -48,7 +48,7 @@ def ask_for_evaluation(
     """Which recorded evaluation; kept in the address. ``evaluations`` must not be empty."""
     by_title, shown = {each.title: each for each in evaluations}, titles.readable_titles(evaluations)
     first = first_shown(evaluations)
-    asked = st.query_params.get("evaluation")
+    asked = st.query_params.get("evaluation", "")
     if shown.get(asked, asked) != asked:  # a link may hold the short title
         st.query_params["evaluation"] = shown[asked]
     title = st.selectbox(
