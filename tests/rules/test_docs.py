@@ -150,7 +150,10 @@ def test_the_floors_are_the_linters() -> None:
     (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
     floors = section(ROOT / "docs" / "architecture.md", "Floors").split("```")[1].split("\n")
     written = [set(floor.split(" | ")) for floor in floors if floor]
-    assert written == [set(layer.replace("deepfake.", "").split(" | ")) for layer in layers]
+    own = [set(layer.replace("deepfake.", "").split(" | ")) for layer in layers]
+    assert written == own
+    told = text(ROOT / "AGENTS.md").partition("Imports go down only: ")[2].partition(".\n")[0]
+    assert [set(floor.split(", ")) for floor in re.findall(r"`([a-z, ]+)`", told)] == own[::-1]
 
 
 def test_files_that_documents_name_are_there() -> None:

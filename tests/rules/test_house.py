@@ -6,7 +6,6 @@ import ast
 import re
 import subprocess
 import sys
-import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -187,17 +186,6 @@ def without_texts(path: Path) -> str:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             node.value = ast.Constant(None)
     return ast.unparse(tree)
-
-
-def test_documents_name_the_floors_that_the_linter_checks() -> None:
-    layers = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
-    floors = [floor.replace("deepfake.", "").split(" | ") for floor in layers["contracts"][0]["layers"]]
-    drawn = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    block = drawn.partition("\n## Floors\n")[2].split("```")[1].strip()
-    assert [line.split(" | ") for line in block.splitlines()] == floors
-    told = (ROOT / "AGENTS.md").read_text(encoding="utf-8").partition("Imports go down only: ")[2]
-    names = [set(part.split(", ")) for part in re.findall(r"`([a-z, ]+)`", told.partition(".\n")[0])]
-    assert names == [set(floor) for floor in reversed(floors)]
 
 
 def test_no_folder_of_the_program_holds_more_than_fifteen_modules() -> None:

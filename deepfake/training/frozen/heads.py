@@ -137,16 +137,18 @@ class Moments:
         return heads
 
 
-def standardisation(
+def standardised(
     features: NDArray[np.floating], weights: ArrayLike
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(D,) mean and (D,) standard deviation of (N, D) features, each row counting its weight."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """(N, D) features about their mean, by their deviation; both, (D,), with each row counting its weight."""
     counted = np.asarray(weights, np.float64)
     counted = (counted / counted.sum()).astype(np.float32)
     rows = features.astype(np.float32)
     mean = counted @ rows
-    deviation = np.sqrt(np.maximum(counted @ np.square(rows - mean), 0))
-    return mean, np.where(deviation < SMALLEST_DEVIATION, np.float32(1), deviation)
+    rows -= mean
+    deviation = np.sqrt(np.maximum(counted @ np.square(rows), 0))
+    deviation = np.where(deviation < SMALLEST_DEVIATION, np.float32(1), deviation)
+    return rows / deviation, mean, deviation
 
 
 def fit_logistic(
@@ -164,8 +166,7 @@ def fit_logistic(
     """
     counted = np.asarray(weights, np.float64)
     counted = counted / counted.sum()
-    mean, deviation = standardisation(features, weights)
-    rows = (features.astype(np.float32) - mean) / deviation
+    rows, mean, deviation = standardised(features, weights)
     signs = np.asarray(labels, np.float64) * 2 - 1
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

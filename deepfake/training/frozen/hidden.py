@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deepfake.training.frozen.heads import Head, standardisation
+from deepfake.training.frozen.heads import Head, standardised
 
 MEMBERS = 3
 """Networks whose logits are averaged; together they are one layer so many times as wide."""
@@ -66,8 +66,7 @@ def fit_hidden(
         members: networks.
         epochs: how often each goes through the images.
     """
-    mean, deviation = standardisation(features, weights)
-    rows = (features.astype(np.float32) - mean) / deviation
+    rows, mean, deviation = standardised(features, weights)
     targets = np.asarray(labels, np.float32)
     counted = np.minimum(np.asarray(weights, np.float32), HEAVIEST)
     fitted = [
