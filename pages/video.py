@@ -31,7 +31,6 @@ from ui.uploads import (
     Upload,
     link_to_page,
     own_place,
-    place_drawn,
     shelf_of,
     show_right_page,
     warn_of_weight,
@@ -83,12 +82,11 @@ def main() -> None:
     try:
         card = load_card(name)
         owner = f"{upload.file_id} {card.version}" if upload else "nothing"
-        with own_place("result", owner, slow=True):
+        with own_place("result", owner):
             if upload is None:
                 show_empty_state()
             else:
                 show_video(upload, card, point)
-        place_drawn("result", owner)
     except ModelError as error:
         st.error(escape_markdown(error.message), icon=":material/error:")
     warm_up()

@@ -21,7 +21,7 @@ from deepfake.util.text import format_bytes
 SHELVES = "shelves"
 """Key in the session's state: the uploads of each page, by its title."""
 DRAWN = "drawn"
-"""Key in the session's state: whose each place of the page is, by the place."""
+"""Key in the session's state: of each spot of the page its owner, and which of its two places it has."""
 OPEN_PAGE = "open-page"
 """Key in the session's state: the title of the page that was drawn last."""
 IMAGES, VIDEO = "Check an image", "Check a video"
@@ -156,29 +156,24 @@ def leave_other_pages(title: str) -> None:
             shelf.leave()
 
 
-def own_place(key: str, owner: str, *, border: bool = False, slow: bool = False) -> DeltaGenerator:
-    """A container at this spot; it is emptied first where it stood there for another owner.
+def own_place(key: str, owner: str, *, border: bool = False) -> DeltaGenerator:
+    """A container at this spot that never holds another owner's content.
 
-    Without that the browser shows the old owner's text in it until new text comes. For the same owner
-    nothing is emptied, so that nothing blinks.
+    Streamlit lets what a slower run drew stand in a container until new content takes its place,
+    and an emptying that is followed at once by a new container may not reach the browser. So a spot has two
+    places: a new owner gets the one that the last one did not have, and the other is emptied. For the same
+    owner nothing is emptied, so that nothing blinks.
 
     Args:
         key: names the spot.
         owner: whose content it will hold.
         border: whether to draw one.
-        slow: what comes takes long. A run that another one overtakes meanwhile may not have emptied anything
-            in the browser, so the place stays new until ``place_drawn`` is called.
     """
-    drawn: dict[str, str] = st.session_state.setdefault(DRAWN, {})
-    is_new = drawn.get(key) != owner
-    if not slow:
-        drawn[key] = owner
-    return (st.empty() if is_new else st).container(border=border)
-
-
-def place_drawn(key: str, owner: str) -> None:
-    """Says that a ``slow`` place holds what its owner has to show."""
-    st.session_state[DRAWN][key] = owner
+    drawn: dict[str, tuple[str, int]] = st.session_state.setdefault(DRAWN, {})
+    last, turn = drawn.get(key, (owner, 0))
+    turn = turn if owner == last else 1 - turn
+    drawn[key] = (owner, turn)
+    return [st.container(border=border) if place == turn else st.empty() for place in range(2)][turn]
 
 
 def show_name(place: DeltaGenerator, name: str, file_id: str, number: int | None = None) -> None:

@@ -1,8 +1,9 @@
 """Served files whose large tables are int8 with a scale for each output: a quarter of the size and memory.
 
-Dense layers are multiplied as int8 too: the engine rounds what comes into them, each token by its own scale
-("dynamic range quantization"), in half the time. Tables of convolutions are made 32-bit numbers when the file
-is loaded.
+Dense layers on tokens are multiplied as int8 too: the engine rounds what comes into them, each token by its
+own scale ("dynamic range quantization"), in half the time. A dense layer on one row, such as a head's, costs
+next to nothing and reads numbers of very different sizes, which one scale would blur: its table is made
+32-bit numbers when the file is loaded, and so are those of convolutions.
 """
 
 from __future__ import annotations
@@ -32,15 +33,14 @@ def with_int8_tables(content: bytes) -> bytes:
     graph, stored, first = model.subgraphs[0], {}, []
     for operator in graph.operators:
         code = model.operatorCodes[operator.opcodeIndex]
-        dense = code.builtinCode == schema.BuiltinOperator.FULLY_CONNECTED
-        if not dense and code.builtinCode != schema.BuiltinOperator.CONV_2D:
+        if code.builtinCode not in (schema.BuiltinOperator.FULLY_CONNECTED, schema.BuiltinOperator.CONV_2D):
             continue
         index = int(operator.inputs[1])
         if index not in stored:
             if not _is_large_table(model, graph.tensors[index]):
                 continue
             stored[index] = _stored_as_int8(model, graph, index)
-        if dense:
+        if _is_on_tokens(model, graph, operator):
             operator.inputs = np.array([operator.inputs[0], stored[index], *operator.inputs[2:]], np.int32)
             code.version = max(code.version, DENSE_VERSION)
         else:
@@ -60,9 +60,7 @@ def with_float_tables(content: bytes) -> bytes:
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     graph, first, whole = model.subgraphs[0], [], {}
     for operator in graph.operators:
-        dense = (
-            model.operatorCodes[operator.opcodeIndex].builtinCode == schema.BuiltinOperator.FULLY_CONNECTED
-        )
+        dense = _is_dense(model, operator)
         index = int(operator.inputs[1]) if dense else -1
         if not dense or graph.tensors[index].type != schema.TensorType.INT8:
             continue
@@ -80,6 +78,15 @@ def with_float_tables(content: bytes) -> bytes:
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+def _is_dense(model: Any, operator: Any) -> bool:
+    return model.operatorCodes[operator.opcodeIndex].builtinCode == schema.BuiltinOperator.FULLY_CONNECTED
+
+
+def _is_on_tokens(model: Any, graph: Any, operator: Any) -> bool:
+    """Whether an operator is a dense layer on many rows."""
+    return _is_dense(model, operator) and bool(np.prod(graph.tensors[operator.inputs[0]].shape[:-1]) > 1)
 
 
 def _is_large_table(model: Any, tensor: Any) -> bool:

@@ -121,7 +121,9 @@ def to_next_tab(page, before: str, name: str) -> None:
         page.wait_for_timeout(500)
         if name in page.evaluate(FOCUSED):
             break
-        press_until(page, before)
+        press_until(page, f"^DIV +({before}|{name})")
+        if name in page.evaluate(FOCUSED):
+            break
     sync_api.expect(wanted).to_be_focused()  # Enter opens what has the focus by then
 
 
