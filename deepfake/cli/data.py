@@ -229,9 +229,13 @@ def add_collect(commands: Any) -> None:
 
 def _collect(options: argparse.Namespace) -> int:
     from deepfake.data.collections import collect, read_collections
+    from deepfake.data.derived import derive, read_derived
 
     output_folder(options.collections)  # said now, not after the work
-    collections = read_collections(options.plan)
+    collections, derived = read_collections(options.plan), read_derived(options.plan)
     new = collect(collections, options.collections, mirror=options.mirror, say=say)
+    made = derive(derived, options.collections, say=say)
     say(f"{options.collections}: {len(collections)} collections, {new} of them new")
+    if derived:
+        say(f"{len(derived)} folders made of them, {made} of them new")
     return 0

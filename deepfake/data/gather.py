@@ -96,6 +96,8 @@ class SourceFolder:
             picture a file.
         middle: the share of either side that is kept around the centre; less than 1 cuts off a watermark.
         faces: take the faces, framed as they are judged, in place of the whole picture.
+        most_faces: so many of a picture's faces, the largest first; 0 takes all. In the frames of a swapped
+            video the other faces are nobody's.
         as_it_is: keep the file's bytes; for sources whose two classes already share one form.
         metadata: the collection's table, relative to where the collections lie, that tells each file's label
             and which original a fake was made of (``families.read_metadata``). Taken are files of this
@@ -121,6 +123,7 @@ class SourceFolder:
     tile: int = 0
     middle: float = 1.0
     faces: bool = False
+    most_faces: int = 0
     as_it_is: bool = False
     metadata: str = ""
     left_out: str = ""
@@ -340,7 +343,7 @@ def _parts(folder: SourceFolder, pixels: Pixels) -> dict[str, Pixels]:
     return {
         f"{name}-face{index}": crop(parts[name], face.crop)
         for name, faces in found.items()
-        for index, face in enumerate(faces)
+        for index, face in enumerate(faces[: folder.most_faces or None])
     }
 
 
