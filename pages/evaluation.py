@@ -12,6 +12,7 @@ from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.statistics.thresholds import ThresholdMetrics, at_threshold
 from deepfake.evaluation.text import format_rate, threshold_sentence
 from deepfake.evaluation.titles import readable_title
+from ui.evaluation.abstaining import show_abstaining_by_set
 from ui.evaluation.compare import show_comparison
 from ui.evaluation.curves import show_calibration, show_curves, show_operating_point
 from ui.evaluation.gallery import first_page, show_images
@@ -125,6 +126,10 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
     metrics = at_threshold(evaluation.scores, ask_for_threshold(card, evaluation))
     show_costs(metrics)
 
+    def show_by_source() -> None:
+        show_subsets(evaluations, metrics)
+        show_abstaining_by_set(evaluations, card, metrics.threshold)
+
     def show_first() -> None:
         show_gap_alarms(recorded, evaluations, metrics)
         show_verdict_rule(recorded, evaluation.verdict_rule(card))
@@ -142,7 +147,7 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
             ),
             "Operating point": lambda: show_operating_point(evaluation),
             "Calibration": lambda: show_calibration(evaluation, metrics, card, recorded),
-            "By source": lambda: show_subsets(evaluations, metrics),
+            "By source": show_by_source,
             "Slices": lambda: show_slices(card, evaluations, recorded, metrics),
             **({"Kinds": lambda: show_kinds(card)} if "kinds" in card.contents else {}),
             "Images": lambda: show_images(evaluation, recorded, metrics.threshold, card.name),

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
+from deepfake.evaluation.curves import coverage_risk, risk_at
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.statistics.thresholds import (
     Rate,
+    RuleMetrics,
     SortedScores,
     at_threshold,
     auc_with_interval,
     sort_scores,
 )
 
+DECIDED = (0.3, 0.5, 0.7, 0.9, 1.0)
+"""Shares of the images, the surest first, of which ``abstaining_table`` tells the errors."""
 GROUPS = ("source", "generator", "split")
 ALARM_POINTS = 0.03
 """A fall of more than 3 points whose interval excludes 0 raises an alarm."""
@@ -48,6 +52,32 @@ def subsets_of(title: str, table: pd.DataFrame) -> list[Subset]:
             scores = sort_scores(group["label"], group["p_fake"])
             subsets.append(Subset(f"{title}: {column} {str(value) or 'not named'}", scores))
     return subsets
+
+
+def abstaining_table(
+    datasets: Mapping[str, tuple[pd.DataFrame, RuleMetrics]], threshold: float
+) -> pd.DataFrame:
+    """What deciding less often buys on each dataset: risk against coverage.
+
+    Args:
+        datasets: by title: the score table, and what the verdicts of its scores are.
+        threshold: a forced choice, from which the surest scores are the furthest (``curves.coverage_risk``).
+
+    Returns:
+        A row a dataset, the one with most errors first: for each of ``DECIDED`` the share of wrong calls
+        among so many of the surest images; ``wrong`` among those that get a verdict, NaN where none does,
+        and ``decided``, their share.
+    """
+    rows = {}
+    for title, (table, rule) in datasets.items():
+        risks = risk_at(coverage_risk(table["label"], table["p_fake"], threshold), DECIDED)
+        wrong = math.nan if rule.correct.share is None else 1 - rule.correct.share
+        rows[title] = {
+            **dict(zip(DECIDED, risks, strict=True)),
+            "wrong": wrong,
+            "decided": rule.decided.share,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").sort_values(DECIDED[-1], ascending=False)
 
 
 def breakdown_table(subsets: Sequence[Subset], threshold: float) -> pd.DataFrame:

@@ -5,6 +5,8 @@ With the histogram of the scores; of more points than a screen shows, an even se
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -141,6 +143,17 @@ def coverage_risk(labels: ArrayLike, p_fake: ArrayLike, threshold: float = 0.5) 
     # At most MAX_ROWS steps, so rounding never names a row twice.
     rows = np.linspace(0, n.size - 1, min(n.size, MAX_ROWS)).round().astype(np.int64)
     return pd.DataFrame({"coverage": n[rows] / n[-1], "risk": risk[rows], "n": n[rows]})
+
+
+def risk_at(curve: pd.DataFrame, coverages: Sequence[float]) -> list[float]:
+    """The risk where at least so large a share is decided on, for each of ``coverages``.
+
+    Args:
+        curve: of ``coverage_risk``.
+        coverages: shares, above 0 up to 1.
+    """
+    places = np.searchsorted(curve["coverage"], np.asarray(coverages) - 1e-9)
+    return curve["risk"].to_numpy()[np.minimum(places, len(curve) - 1)].tolist()
 
 
 def _groups(

@@ -541,6 +541,10 @@ KINDS_VIEWS: Mapping[str, str] = {
     "left_out": "Left-out generators",
 }
 """The tables of ``kinds.KindsMeasured`` in words."""
+ABSTAINING_BY_SET = (
+    "The share of wrong calls if only the most certain images of each dataset were decided, as a forced "
+    "choice at {threshold}. The last column: verdicts at Balanced, and the share they decide."
+)
 KINDS_CAUTION = (
     "Counts, and shares of the actual kind; at most 40 images of each generator. A kind is shown only beside "
     "a verdict of fake or uncertain, and never changes it."

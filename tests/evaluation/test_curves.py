@@ -1,11 +1,16 @@
 """The risk-coverage curve equals the definition followed image by image."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import expit, logit
 
 from deepfake.errors import EvaluationError
-from deepfake.evaluation.curves import coverage_risk
+from deepfake.evaluation.breakdown import DECIDED, abstaining_table
+from deepfake.evaluation.curves import coverage_risk, risk_at
+from deepfake.evaluation.figures import abstaining_figure
+from deepfake.evaluation.statistics.thresholds import at_rule, sort_scores
+from deepfake.types import Thresholds
 
 
 def scored(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -92,3 +97,31 @@ def test_what_is_refused(labels: list, p: list, threshold: float, code: str) -> 
     with pytest.raises(EvaluationError) as caught:
         coverage_risk(labels, p, threshold)
     assert caught.value.code == code
+
+
+def test_the_risk_of_a_share_is_that_of_at_least_as_many() -> None:
+    curve = coverage_risk([1, 1, 0, 1], [0.3, 0.7, 0.3, 0.95], 0.5)  # points at 1 and at 4 of 4
+    assert risk_at(curve, [0.1, 0.25, 0.3, 1.0]) == [0.0, 0.0, 0.25, 0.25]
+
+
+def test_abstaining_dataset_by_dataset() -> None:
+    rule = Thresholds(balanced=0.5, few_false_alarms=0.9, uncertain_low=0.2, uncertain_high=0.8)
+    datasets = {}
+    for name, seed, blur in (("easy", 0, 1.0), ("hard", 1, 3.0)):
+        labels, p = scored(400, seed)
+        p = expit(logit(p) / blur + np.random.default_rng(seed).normal(0, blur - 1, 400))
+        table = pd.DataFrame({"label": labels, "p_fake": p})
+        datasets[name] = (table, at_rule(sort_scores(labels, p), rule))
+    table = abstaining_table(datasets, 0.5)
+    assert table.index.tolist() == ["hard", "easy"], "the worst first"
+    for name, (scores, _) in datasets.items():
+        wrong = (scores["p_fake"] >= 0.5) != scores["label"]
+        assert table.loc[name, 1.0] == pytest.approx(wrong.mean())
+        surest = (scores["p_fake"] - 0.5).abs().nlargest(120).index
+        assert table.loc[name, DECIDED[0]] == pytest.approx(wrong[surest].mean())
+        decided = (scores["p_fake"] >= 0.8) | (scores["p_fake"] < 0.2)
+        assert table.loc[name, "decided"] == pytest.approx(decided.mean())
+        assert table.loc[name, "wrong"] == pytest.approx(wrong[decided].mean())
+    drawn = abstaining_figure(table).data[0]
+    assert list(drawn.y) == ["hard", "easy"] and drawn.x[-2:] == ("100%", "as verdicts do")
+    assert drawn.text[0][-1].endswith(f" of {table.loc['hard', 'decided']:.0%}")
