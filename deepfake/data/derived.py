@@ -16,10 +16,10 @@ import cv2
 
 from deepfake.data.collections import CollectionError
 from deepfake.data.gather import name_draw
+from deepfake.images.formats import identify
 from deepfake.images.load import load_image
 from deepfake.images.pixels import centre_square, resize
 from deepfake.images.video import Video, read_video
-from deepfake.images.walk import list_image_files
 from deepfake.types import Pixels
 from deepfake.util.files import read_json, write_json
 
@@ -127,8 +127,7 @@ def _make(folder: DerivedFolder, collections: Path) -> int:
         raise CollectionError(
             "not_ours", f"{target} holds files that were not made here. Move it away or give another place."
         )
-    found = sorted(source.rglob("*.mp4")) if folder.frames else list_image_files(source)
-    files = [file for file in found if folder.takes(file)]
+    files = [file for file in sorted(source.rglob("*")) if folder.takes(file) and _is_read(folder, file)]
     if not files:
         raise CollectionError("no_files", f"{source} holds no file that {folder.path} is made of.")
     part = target.with_name(f".{target.name}.part")
@@ -151,6 +150,15 @@ def _make(folder: DerivedFolder, collections: Path) -> int:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return written
+
+
+def _is_read(folder: DerivedFolder, file: Path) -> bool:
+    """Whether it is a picture or a video, by its content: some collections give their files no ending."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        kind = identify(opened.read(1024))
+    return kind is not None and (kind.is_image if not folder.frames else "video" in kind.name)
 
 
 def _pictures(folder: DerivedFolder, source: Path, file: Path) -> Iterator[tuple[str, Pixels]]:

@@ -346,63 +346,22 @@ def kinds_figure(matrix: pd.DataFrame, words: Mapping[str, str], *, dark: bool =
         dark: for a dark page.
     """
     shares = matrix.div(matrix.sum(axis=1).clip(lower=1), axis=0)
-    return _shaded_table(
-        shares.rename(columns=words, index=words),
-        [
-            [f"{count:,}<br>{share:.0%}" for count, share in zip(*row, strict=True)]
-            for row in zip(matrix.to_numpy(), shares.to_numpy(), strict=True)
-        ],
-        titles=("Called", "Actual kind"),
-        hover="%{y}, called %{x}: %{text}",
-        height=60,
-        dark=dark,
-    )
-
-
-def abstaining_figure(table: pd.DataFrame, *, dark: bool = False) -> go.Figure:
-    """What is wrong among the surest images of each dataset, as shades.
-
-    Args:
-        table: of ``breakdown.abstaining_table``.
-        dark: for a dark page.
-    """
-    risks = table.drop(columns="decided")
-    words = [[f"{risk:.1%}" for risk in row] for row in risks.to_numpy()]
-    for row, decided in zip(words, table["decided"], strict=True):
-        row[-1] = f"{row[-1]} of {decided:.0%}" if decided else "none decided"
-    columns = {name: f"{name:.0%}" if isinstance(name, float) else "as verdicts do" for name in risks}
-    return _shaded_table(
-        risks.rename(columns=columns), words, titles=("Images decided, most certain first", ""), most=0.5,
-        hover="%{y}, %{x} decided: %{text} wrong", height=34, dark=dark,
-    )  # fmt: skip
-
-
-def _shaded_table(
-    shares: pd.DataFrame,
-    words: list[list[str]],
-    *,
-    titles: tuple[str, str],
-    hover: str,
-    height: int,
-    most: float = 1,
-    dark: bool = False,
-) -> go.Figure:
-    """A table of shares, the larger the darker, up to ``most``; ``height`` is of a row, in pixels."""
-    figure = base_figure(*titles, height=110 + height * len(shares))
+    figure = base_figure("Called", "Actual kind", height=110 + 60 * len(matrix))
     figure.add_heatmap(
         z=shares.to_numpy(),
-        x=list(shares.columns),
-        y=list(shares.index),
-        text=words,
+        x=[words[name] for name in matrix.columns],
+        y=[words[name] for name in matrix.index],
+        text=[[f"{count:,}<br>{share:.0%}" for count, share in zip(*row, strict=True)]
+              for row in zip(matrix.to_numpy(), shares.to_numpy(), strict=True)],
         texttemplate="%{text}",
-        hovertemplate=f"{hover}<extra></extra>",
+        hovertemplate="%{y}, called %{x}: %{text}<extra></extra>",
         colorscale=[[0, "#20272B" if dark else "#F3F5F6"], [1, ACCENT_COLOUR]],
         zmin=0,
-        zmax=most,
+        zmax=1,
         showscale=False,
         xgap=2,
         ygap=2,
-    )
+    )  # fmt: skip
     figure.update_yaxes(autorange="reversed", fixedrange=True)
     figure.update_xaxes(fixedrange=True)
     figure.update_layout(margin={"t": 32})  # the button that saves the figure covers no cell

@@ -543,7 +543,7 @@ KINDS_VIEWS: Mapping[str, str] = {
 """The tables of ``kinds.KindsMeasured`` in words."""
 ABSTAINING_BY_SET = (
     "The share of wrong calls if only the most certain images of each dataset were decided, as a forced "
-    "choice at {threshold}. The last column: verdicts at Balanced, and the share they decide."
+    "choice at {threshold}. The last two columns: the verdicts at Balanced."
 )
 KINDS_CAUTION = (
     "Counts, and shares of the actual kind; at most 40 images of each generator. A kind is shown only beside "

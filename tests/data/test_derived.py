@@ -23,7 +23,8 @@ def names(folder: Path) -> list[str]:
 def collections(tmp_path: Path) -> Path:
     for place, content in {
         "raw/a/one/x.png": encoded(noise_image(1, 80, 160)),
-        "raw/a/two/y.png": encoded(noise_image(2, 80, 160)),
+        "raw/a/two/y": encoded(noise_image(2, 80, 160)),  # without an ending, as some collections have it
+        "raw/a/two/sums": b"no picture",
         "films/866_878.mp4": videos.clip(1.0),
         "films/183_253.mp4": videos.clip(1.0),
     }.items():

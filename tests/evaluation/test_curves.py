@@ -8,7 +8,6 @@ from scipy.special import expit, logit
 from deepfake.errors import EvaluationError
 from deepfake.evaluation.breakdown import DECIDED, abstaining_table
 from deepfake.evaluation.curves import coverage_risk, risk_at
-from deepfake.evaluation.figures import abstaining_figure
 from deepfake.evaluation.statistics.thresholds import at_rule, sort_scores
 from deepfake.types import Thresholds
 
@@ -122,6 +121,3 @@ def test_abstaining_dataset_by_dataset() -> None:
         decided = (scores["p_fake"] >= 0.8) | (scores["p_fake"] < 0.2)
         assert table.loc[name, "decided"] == pytest.approx(decided.mean())
         assert table.loc[name, "wrong"] == pytest.approx(wrong[decided].mean())
-    drawn = abstaining_figure(table).data[0]
-    assert list(drawn.y) == ["hard", "easy"] and drawn.x[-2:] == ("100%", "as verdicts do")
-    assert drawn.text[0][-1].endswith(f" of {table.loc['hard', 'decided']:.0%}")
