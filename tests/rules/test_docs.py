@@ -91,12 +91,13 @@ def test_every_make_target_and_benchmark_is_named() -> None:
     named = set(re.findall(r"`?make ([a-z -]+)", written))
     words = {word for line in named for word in line.split()}
     assert sorted(set(targets) - words - {"clean"}) == []
-    own = [
-        path.stem
-        for path in (ROOT / "benchmarks").glob("*.py")
-        if '__name__ == "__main__"' in text(path) and path.stem != "__main__"
-    ]
-    assert sorted(stem for stem in own if f"python -m benchmarks.{stem}" not in written) == []
+    own = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
+        for path in (ROOT / "benchmarks").rglob("*.py")
+        if '__name__ == "__main__"' in text(path)
+    }
+    commands = set(re.findall(r"python -m (benchmarks(?:\.[a-z_]+)*)", written))
+    assert commands == own
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
