@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from deepfake.evaluation.compare import Comparison, PairComparison
-    from deepfake.perturbations.graded import Kind
+    from deepfake.perturbations.graded import GradedPerturbation
     from deepfake.robustness.sweep import Robustness
 
 
@@ -386,7 +386,7 @@ def run_robustness(options: argparse.Namespace) -> int:
     return 0
 
 
-def _kinds(names: list[str] | None) -> list[Kind]:
+def _kinds(names: list[str] | None) -> list[GradedPerturbation]:
     """All, or those named, in their order."""
     from deepfake.perturbations.graded import KINDS
 

@@ -32,6 +32,7 @@ from deepfake.cli.options import (
 )
 from deepfake.detection.outcome import Outcome, outcome_line, video_fields, write_outcomes_csv
 from deepfake.detection.text import crowd_line, headline, stress_line, video_headline
+from deepfake.detection.words import UNCERTAIN
 from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
 
@@ -57,7 +58,7 @@ def add_predict(commands: Any) -> None:
         "--stress",
         action="store_true",
         help="also score edited copies of each face (compressed, resized, ...); verdicts that do not survive "
-        "become uncertain",
+        f"become {UNCERTAIN}",
     )
     add_run_options(predict, "write Parquet files into this folder instead of printing lines")
     predict.set_defaults(command=run_predict, usage_error=predict.error)

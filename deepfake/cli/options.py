@@ -102,7 +102,9 @@ def output_folder(path: Path) -> Path:
     try:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             path.lstat()  # too long a name is an error here, and no more than a missing file below
-        there = next(place for place in (path.absolute(), *path.absolute().parents) if os.path.lexists(place))
+        there = next(
+            folder for folder in (path.absolute(), *path.absolute().parents) if os.path.lexists(folder)
+        )
         if not there.is_dir():
             why = f"{printable(str(there))} is no folder"
         elif not os.access(there, os.W_OK | os.X_OK):

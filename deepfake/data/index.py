@@ -280,8 +280,8 @@ def _read_folders(folder: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     odd_names, unreadable = 0, []
     no_class: dict[str, int] = {}
     overruled: dict[str, int] = {}
-    for place, names in walk_images(str(folder), unreadable.append):
-        parts = Path(place).relative_to(folder).parts
+    for walked, names in walk_images(str(folder), unreadable.append):
+        parts = Path(walked).relative_to(folder).parts
         label, split, source = _meaning(parts, folder.name)
         if label is None:
             if names:

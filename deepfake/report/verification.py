@@ -216,8 +216,11 @@ def _scores(result: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
         yield name, row["p_fake"]
         yield f"{name}, first network alone", row["first_alone"]
     for index, test in enumerate(result["stress"] or ()):
-        for place, point in enumerate(test["changes"]):
-            yield f"stress test {index + 1}.{place + 1} ({test['part']}, {point['change']})", point["p_fake"]
+        for position, point in enumerate(test["changes"]):
+            yield (
+                f"stress test {index + 1}.{position + 1} ({test['part']}, {point['change']})",
+                point["p_fake"],
+            )
 
 
 def _score_differences(given: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, float | None]:
@@ -256,8 +259,8 @@ def _calls(result: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "whole image counts", result["whole"]["counts"]
     for index, test in enumerate(result["stress"] or ()):
         yield f"stress test {index + 1}", f"{test['verdict']}, {'stable' if test['stable'] else 'not stable'}"
-        for place, point in enumerate(test["changes"]):
-            yield f"stress test {index + 1}.{place + 1} ({point['change']})", point["verdict"]
+        for position, point in enumerate(test["changes"]):
+            yield f"stress test {index + 1}.{position + 1} ({point['change']})", point["verdict"]
 
 
 def _verdict_part(receipt: Receipt, again: Receipt, differences: Mapping[str, float | None]) -> PartCheck:

@@ -174,6 +174,19 @@ def test_only_a_card_turns_logits_into_probabilities() -> None:
     assert found == set(without_logits_of_a_detector)
 
 
+def test_one_word_for_an_uncertain_verdict() -> None:
+    """Every sentence takes it from ``detection/words.py``; elsewhere the bare word is a label, as in JSON."""
+    typed = {
+        f"{place(path)}: {node.value}"
+        for path in APP
+        for node in ast.walk(ast.parse(without_texts(path)))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if re.search(r"\buncertain\b", node.value, re.IGNORECASE) and node.value != "uncertain"
+    }
+    assert not typed
+    assert without_texts(ROOT / "deepfake" / "detection" / "words.py").count("'uncertain'") == 1
+
+
 def place(path: Path) -> str:
     """A file below the package, or of the pages; several rooms have a file of one name."""
     return path.relative_to(ROOT).as_posix().removeprefix("deepfake/")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from deepfake.detection.text import changed_lines, left_out_line, point_line
+from deepfake.detection.words import UNCERTAIN
 from deepfake.errors import UserError
 from deepfake.types import class_name
 from ui.check.checked import BY_KEY, Checked
@@ -89,7 +90,7 @@ def show_mildest(checked: Checked, number: int) -> None:
         icon=":material/experiment:",
         key=f"test-changes-{checked.file_id}",
         help="Scores 30 changed copies: compressed, resized, cropped, turned. A verdict that does not "
-        "survive mild ones becomes uncertain",
+        f"survive mild ones becomes {UNCERTAIN}",
     )
     if pressed and put_to_stress(checked).verdict.stress:
         ask_for_stress(checked.file_id)

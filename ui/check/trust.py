@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from deepfake.detection.words import UNCERTAIN
 from deepfake.errors import UserError
 from ui.check.checked import BY_KEY, Checked
 from ui.check.explanation import FAULT
@@ -95,7 +96,7 @@ def show_alike(checked: Checked) -> None:
     )
     st.caption(
         escape_markdown(
-            "Called correctly: fake or real, and so they are; the others are wrong or uncertain. In "
+            f"Called correctly: fake or real, and so they are; the others are wrong or {UNCERTAIN}. In "
             "brackets: 95% intervals. Each row holds other kinds of fakes, too, which may matter more than "
             "the fact itself."
         )

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from deepfake.detection.text import bands_phrase
+from deepfake.detection.words import UNCERTAIN
 from deepfake.images.encode import jpeg_bytes
 from deepfake.perturbations.example import example_strip
 from deepfake.robustness.figures import curve_figure, map_figure, scores_figure
@@ -35,8 +37,8 @@ EXAMPLE_WIDTH = 150
 AUC_MEANING = (
     "ROC AUC: the chance that a fake image scores higher than a real one; 0.5 is guessing, 1 is perfect. "
     "Forced-choice accuracy: images called correctly where each is called fake or real at one threshold "
-    "(`balanced` in the card). Verdicts are another rule: fake from one threshold, real below a lower one, "
-    "uncertain between. Decided: images given a verdict. Correct: of those, the share that is right."
+    f"(`balanced` in the card). Verdicts are another rule: {bands_phrase('one threshold', 'a lower one')}. "
+    "Decided: images given a verdict. Correct: of those, the share that is right."
 )
 
 
@@ -180,7 +182,7 @@ CURVES: tuple[tuple[Measure, str, str, str], ...] = (
     (
         "decided",
         "Verdicts: decided",
-        "Images called fake or real rather than uncertain, at the operating point Balanced.",
+        f"Images called fake or real rather than {UNCERTAIN}, at the operating point Balanced.",
         "Share of images given a verdict",
     ),
     (

@@ -349,7 +349,7 @@ def rules_from_dict(contents: Any) -> dict[OperatingPoint, RuleMetrics]:
     found: dict[OperatingPoint, RuleMetrics] = {}
     for point in OPERATING_POINTS:
         if contents and point in contents:
-            told = dict(contents[point])
+            fields = dict(contents[point])
             rates = ("decided", "correct", "false_positive_rate", "recall", "missed")
-            found[point] = RuleMetrics(**{**told, **{name: Rate(**told[name]) for name in rates}})
+            found[point] = RuleMetrics(**{**fields, **{name: Rate(**fields[name]) for name in rates}})
     return found
