@@ -105,7 +105,7 @@ def _form_outcome(report: Report, number: int, how: str, data: bytes) -> str:
         body = body[: -chance.randrange(3, 60)]
     try:
         got = asyncio.run(read_form(request(body)))
-        sound = got.uploads[0].content == data
+        sound = got.files[0].content == data
     except UserError as error:
         return f"form {error.code}"
     except BaseException:
