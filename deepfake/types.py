@@ -95,6 +95,10 @@ class Thresholds:
         return calls
 
 
+CLASS_NAMES = ("Fake", "Real")
+"""Of labels 1 and 0. Folders stand in this order, and the columns of a two-column softmax."""
+
+
 def class_name(label: object) -> str:
     """Fake for 1, Real for 0."""
-    return "Fake" if label == 1 else "Real"
+    return CLASS_NAMES[0 if label == 1 else 1]

@@ -29,6 +29,7 @@ from deepfake.cli.options import (
     output_path,
     printable,
     progress,
+    writing,
 )
 from deepfake.detection.outcome import Outcome, outcome_line, video_fields, write_outcomes_csv
 from deepfake.detection.text import crowd_line, headline, stress_line, video_headline
@@ -189,10 +190,8 @@ def run_index(options: argparse.Namespace) -> int:
         images=options.images,
         on_progress=progress("pictures"),
     )
-    try:
+    with writing(file):
         write_index(index, file)
-    except OSError as error:
-        raise UserError("not_written", f"{file} cannot be written: {error.strerror}.") from error
     size = file.stat().st_size / 1e6
     counts = f"{len(index)} training images of {len(set(index.sources))} sources"
     print(f"{counts}, {len(index.reference)} validation images, {size:.1f} MB: {file}", flush=True)
@@ -302,10 +301,8 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _write(file: Path, content: bytes) -> None:
-    try:
+    with writing(file):
         file.write_bytes(content)
-    except OSError as error:
-        raise UserError("not_written", f"{file} cannot be written: {error.strerror}.") from error
 
 
 def add_video(commands: Any) -> None:

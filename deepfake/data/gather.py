@@ -31,6 +31,7 @@ from deepfake.images.pixels import centre_part, centre_square, resize
 from deepfake.images.walk import list_image_files
 from deepfake.perturbations.primitives import jpeg
 from deepfake.types import Pixels
+from deepfake.util.files import replacing
 
 _BLACK = 10  # what a JPEG pass leaves of black is darker
 _FILLED = 0.75  # share of a line that is brighter: more in a picture, less in a caption
@@ -201,7 +202,8 @@ def gather(
         rows += taken
         say(f"{folder.source} {folder.label} ({folder.generator}): {len(taken):,} from {folder.path}")
     table = pd.DataFrame(rows).sort_values("path").reset_index(drop=True)
-    table.to_csv(out / "manifest.csv", index=False)
+    with replacing(out / "manifest.csv") as partial:
+        table.to_csv(partial, index=False)
     return table
 
 

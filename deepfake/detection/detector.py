@@ -17,6 +17,7 @@ from deepfake.detection.embedding.neighbours import NeighbourError, NeighbourInd
 from deepfake.detection.stress import REFRAMING, Change, stress_test
 from deepfake.detection.verdict import FaceVerdict, PartNotes, Verdict, WholeVerdict, picture_score
 from deepfake.detection.words import NO_FACE_WARNING, excluded_warnings, turned_line
+from deepfake.faces.boxes import overlap
 from deepfake.faces.finder import Face, FaceScan, crop, find_faces, turned_back
 from deepfake.images.hashing import ImagePrint, image_print
 from deepfake.images.load import LoadedImage
@@ -332,19 +333,9 @@ def _found_again(pixels: Pixels, boxes: Sequence[Box], change: Change) -> Iterat
             (value - edge for value in face.box) if edge else turned_back(face.box, 1, width, height)
         )
         for index, box in enumerate(boxes):
-            if _overlap((round(left), round(top), round(right), round(bottom)), box) >= 0.5:
+            if overlap((round(left), round(top), round(right), round(bottom)), box) >= 0.5:
                 yield index, square
                 break
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union."""
-    across = min(one[2], other[2]) - max(one[0], other[0])
-    down = min(one[3], other[3]) - max(one[1], other[1])
-    if min(across, down) <= 0:
-        return 0.0
-    areas = ((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return across * down / (sum(areas) - across * down)
 
 
 def _index_of(card: Card) -> NeighbourIndex | None:

@@ -34,7 +34,7 @@ from deepfake.evaluation.statistics.thresholds import (
 )
 from deepfake.evaluation.titles import readable_title
 from deepfake.types import OperatingPoint
-from deepfake.util.text import Unit, format_interval, format_metric
+from deepfake.util.text import Unit, format_interval, format_metric, format_with_interval
 
 
 @dataclass(frozen=True)
@@ -174,9 +174,7 @@ def rule_numbers(rules: Mapping[OperatingPoint, RuleMetrics]) -> pd.DataFrame:
 
 def format_rate_cell(found: Rate) -> str:
     """A share with its 95% interval in one cell of a table."""
-    if found.share is None or found.low is None or found.high is None:
-        return "undefined"
-    return f"{100 * found.share:.1f}% ({100 * found.low:.1f} to {100 * found.high:.1f})"
+    return format_with_interval(found.share, found.low, found.high, "share")
 
 
 def headline_table(recorded: Recorded, strict: LowFprMetrics | None) -> pd.DataFrame:

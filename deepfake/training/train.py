@@ -48,7 +48,7 @@ from deepfake.training.samples import (
     prepared,
 )
 from deepfake.training.workers import Workers, check_parts, synchronise
-from deepfake.util.files import replacing, write_json
+from deepfake.util.files import replacing, write_json, write_whole
 from deepfake.util.process import Requests, defer_signals, stop_requests
 
 
@@ -305,7 +305,7 @@ def train(
 def _write_summary(model: Any, folder: Path) -> None:
     lines: list[str] = []
     model.summary(print_fn=lines.append, line_length=100)
-    (folder / "summary.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_whole(folder / "summary.txt", ("\n".join(lines) + "\n").encode())
 
 
 class _Run:

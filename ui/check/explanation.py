@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from deepfake.detection.text import left_out_line
 from deepfake.detection.words import UNCERTAIN
-from ui.check.checked import BY_KEY, Checked
+from ui.check.checked import BY_KEY, FAULT, Checked
 from ui.check.neighbours import show_neighbours
 from ui.page import escape_markdown
 from ui.uploads import own_place
@@ -31,7 +31,6 @@ EXPLAINED = "explained"
 TESTING = "Testing whether the verdict survives small changes"
 COVERING = "Covering the face part by part"
 WEIGHING = "Finding out whether the maps can be believed"
-FAULT = "This part could not be worked out because of a fault in the program; the server's log says which."
 
 
 @st.cache_data(scope="session", max_entries=20, show_spinner=False, hash_funcs=BY_KEY)

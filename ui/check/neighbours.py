@@ -23,11 +23,10 @@ def neighbours_of(checked: Checked, number: int) -> tuple[tuple[Neighbour, ...],
 
     Raises NeighbourError.
     """
-    from deepfake.detection.detector import get_detector
     from deepfake.detection.embedding.neighbours import load_index
 
     index = load_index(checked.card)
-    _, (vector,) = get_detector(checked.card.name).read([checked.part(number)])
+    vector = checked.embedding(number)
     return index.nearest(vector), index.outlier_score(vector)
 
 
