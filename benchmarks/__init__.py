@@ -1,1 +1,1 @@
-"""What is measured: each module prints a ratio against the baseline's way, in one run."""
+"""What is measured, a command each; see README.md for the folders."""

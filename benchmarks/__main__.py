@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     options = parser.parse_args()
-    from benchmarks import browser, folder, shell
+    from benchmarks.table import browser, folder, shell
 
     results = [*shell.run(), *browser.run(), *folder.run()]
     for result in results:

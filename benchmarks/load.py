@@ -24,8 +24,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from benchmarks.common import ROOT, photo, server
-from benchmarks.visitor import PATIENCE, Visitor
+from benchmarks.support.images import photo
+from benchmarks.support.server import server
+from benchmarks.support.visitor import PATIENCE, Visitor
+from deepfake.util.files import ROOT
 
 PICTURES_EACH = 2
 SIDE = 480

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.browser import CHROMIUM, FLAGS
-from benchmarks.common import photo_file, resident_mb, server
-from benchmarks.visitor import Visitor
+from benchmarks.support.images import photo_file
+from benchmarks.support.server import CHROMIUM, FLAGS, resident_mb, server
+from benchmarks.support.visitor import Visitor
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

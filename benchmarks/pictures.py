@@ -19,8 +19,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from benchmarks.browser import CHROMIUM, FLAGS
-from benchmarks.common import ROOT, server
+from benchmarks.support.server import CHROMIUM, FLAGS, server
+from deepfake.util.files import ROOT
 
 PICTURE, WALK = ROOT / "docs" / "check-page.png", ROOT / "docs" / "walk.webp"
 WIDTH, HEIGHT, PICTURE_HEIGHT = 1280, 800, 1060

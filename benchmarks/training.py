@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import image_folder
+from benchmarks.support.images import image_folder
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 GOALS = {"seed": 1.10, "compact": 1.25}

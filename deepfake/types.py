@@ -14,6 +14,8 @@ Landmarks = NDArray[np.float32]
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels; right and bottom exclusive."""
 VerdictLabel = Literal["real", "fake", "uncertain"]
+Reason = Literal["out_of_scope", "not_a_photograph", "too_small", "fake_as_a_whole"]
+"""Why a face is uncertain whatever its score."""
 OperatingPoint = Literal["balanced", "few_false_alarms"]
 OPERATING_POINTS: tuple[OperatingPoint, ...] = ("balanced", "few_false_alarms")
 
@@ -26,7 +28,7 @@ Direction = Literal["fake", "real", "neither"]
 
 
 @dataclass(frozen=True)
-class Kind:
+class KindEstimate:
     """The kind of fake that an image is most like; ``detection.kinds`` tells it.
 
     Attributes:
@@ -93,6 +95,10 @@ class Thresholds:
         return calls
 
 
+CLASS_NAMES = ("Fake", "Real")
+"""Of labels 1 and 0. Folders stand in this order, and the columns of a two-column softmax."""
+
+
 def class_name(label: object) -> str:
     """Fake for 1, Real for 0."""
-    return "Fake" if label == 1 else "Real"
+    return CLASS_NAMES[0 if label == 1 else 1]

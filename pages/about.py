@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from deepfake.detection.card import Card, default_name, load_card, model_names
+from deepfake.detection.words import UNCERTAIN
 from deepfake.errors import UserError
 from deepfake.evaluation.records import Recorded, recorded_evaluations, validation_scores
 from deepfake.evaluation.statistics.thresholds import expect
@@ -61,7 +62,7 @@ def show_probability(card: Card) -> None:
     cuts = card.thresholds
     st.markdown(
         f"Verdicts: real below {100 * cuts.uncertain_low:.0f}%, fake from {100 * cuts.fake_from():.0f}% "
-        f"(with few false alarms from {100 * cuts.fake_from('few_false_alarms'):.0f}%); between, uncertain."
+        f"(with few false alarms from {100 * cuts.fake_from('few_false_alarms'):.0f}%); between, {UNCERTAIN}."
     )
 
 
@@ -126,7 +127,7 @@ def show_measured(evaluations: tuple[Recorded, ...]) -> None:
         "must be called fake or real at one threshold; 50% is guessing where as many are fake as real. "
         "ROC AUC: the chance that a fake scores higher than a real image; 0.5 is guessing. Decided, "
         "correct and false-positive rate are those of the verdicts at Balanced, which may also be "
-        "uncertain. The page Evaluation shows more."
+        f"{UNCERTAIN}. The page Evaluation shows more."
     )
 
 

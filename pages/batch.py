@@ -17,8 +17,8 @@ from deepfake.images.formats import IMAGE_EXTENSIONS
 from deepfake.images.load import MAX_BYTES
 from deepfake.types import OperatingPoint
 from deepfake.util.text import format_bytes
+from ui.batch_session import batch_session
 from ui.check.batch import follow, show_results
-from ui.desk import desk
 from ui.page import (
     ask_for_detector,
     ask_for_threshold,
@@ -44,7 +44,7 @@ def main() -> None:
     except ModelError as error:
         st.error(escape_markdown(error.message), icon=":material/error:")
         return
-    running = chosen = desk().running
+    running = chosen = batch_session().running
     ways = st.container()
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.popover("Options", icon=":material/tune:", key="options"):
@@ -58,7 +58,7 @@ def main() -> None:
         offer_again(again, name)
     if running:
         follow(point)
-    elif desk().batch is not None:
+    elif batch_session().batch is not None:
         show_table(point)
     elif not chosen:
         show_empty_state()
@@ -96,23 +96,23 @@ def ask_for_uploads(detector: str) -> bool:
     return True
 
 
-def offer_again(place: DeltaGenerator, detector: str) -> None:
+def offer_again(container: DeltaGenerator, detector: str) -> None:
     """A button that has the detector chosen check the images of a batch by another one."""
-    batch = desk().batch
+    batch = batch_session().batch
     if batch is None or batch.detector == detector:
         return
     number = len(batch.kept())
     label = f"Check {number:,} image{'s' * (number != 1)} again with {escape_markdown(detector)}"
     help_text = "Images that are no longer in memory would have to be uploaded again."
-    if number and place.button(label, icon=":material/refresh:", help=help_text):
-        desk().again(detector, warm_up())
+    if number and container.button(label, icon=":material/refresh:", help=help_text):
+        batch_session().again(detector, warm_up())
         st.rerun()
 
 
 def begin(uploads: Sequence[UploadedFile], detector: str) -> None:
     """Hands the uploads to the work beside the page and empties the uploader; the table is drawn anew."""
     try:
-        desk().start([(upload.name, upload.getvalue()) for upload in uploads], detector, warm_up())
+        batch_session().start([(upload.name, upload.getvalue()) for upload in uploads], detector, warm_up())
     except UserError as error:
         st.error(escape_markdown(error.message), icon=":material/error:")
         return
@@ -122,7 +122,7 @@ def begin(uploads: Sequence[UploadedFile], detector: str) -> None:
 
 
 def show_table(point: OperatingPoint) -> None:
-    batch = desk().batch
+    batch = batch_session().batch
     if batch is None:
         return
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from deepfake.detection.card import Card, default_name, load_card, model_names
+from deepfake.detection.words import UNCERTAIN
 from deepfake.errors import UserError
 from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.loaded import LoadedEvaluation
@@ -172,7 +173,7 @@ def ask_for_threshold(card: Card, evaluation: LoadedEvaluation) -> float:
             format="%.3f",
             key="t",
             bind="query-params",
-            help="Verdicts use two thresholds and may be uncertain; here one threshold calls every image. "
+            help=f"Verdicts use two thresholds and may be {UNCERTAIN}; here one threshold calls every image. "
             "The score is the detector's probability that an image is fake. A lower threshold finds "
             "more fakes and raises more false alarms. Moving the slider does not score the images again.",
         )

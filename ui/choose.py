@@ -24,7 +24,7 @@ DEMO_WORDS = "480 cartoon faces (not photos)"
 
 
 def ask_for_folder(
-    place: DeltaGenerator,
+    container: DeltaGenerator,
     key: str,
     *,
     suits: Callable[[Path], bool] = lambda folder: True,
@@ -35,7 +35,7 @@ def ask_for_folder(
     """The folder of a data set; None where there is none yet, or the one typed is refused, which is said.
 
     Args:
-        place: where the choice stands; what there is to say stands below.
+        container: where the choice stands; what there is to say stands below.
         key: the widget's; in the address it holds a name of ``list_sets`` or a path.
         suits: which of the sets to begin with.
         on_change: called when another is chosen.
@@ -50,7 +50,7 @@ def ask_for_folder(
             empty_state()
         return None
     first = next((n for n, folder in enumerate(sets.values()) if suits(folder)), 0)
-    chosen = place.selectbox(
+    chosen = container.selectbox(
         "Dataset, or the path of a folder", list(sets), index=first if sets else None, key=key,
         bind="query-params", on_change=on_change, accept_new_options=True,
         help=f"Choose one, or type the path of a folder inside one that the operator opened "
@@ -65,10 +65,14 @@ def ask_for_folder(
 
 
 def ask_for_data(
-    place: DeltaGenerator, key: str, *, suits: Callable[[Path], bool] = lambda folder: True, command: str = ""
+    container: DeltaGenerator,
+    key: str,
+    *,
+    suits: Callable[[Path], bool] = lambda folder: True,
+    command: str = "",
 ) -> DatasetIndex | None:
     """As ``ask_for_folder``, the data set's index. It is shared by all visitors and must not be changed."""
-    folder = ask_for_folder(place, key, suits=suits, command=command)
+    folder = ask_for_folder(container, key, suits=suits, command=command)
     if folder is None:
         return None
     try:

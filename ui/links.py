@@ -11,7 +11,7 @@ from streamlit.errors import StreamlitPageNotFoundError
 from deepfake.detection.text import POINT_WORDS
 from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
-from ui.desk import IN_BATCH, picture_in_batch
+from ui.batch_session import IN_BATCH, picture_in_batch
 from ui.page import carry, escape_markdown
 from ui.uploads import Upload
 

@@ -25,6 +25,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from deepfake.detection.card import Card, ModelError, load_card
 from deepfake.detection.feedback import feedback_folder
 from deepfake.detection.text import POINT_MEANINGS, POINT_WORDS
+from deepfake.detection.words import UNCERTAIN
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
 from deepfake.types import OPERATING_POINTS, OperatingPoint, VerdictLabel
 from ui.uploads import forget_files, leave_other_pages
@@ -168,9 +169,9 @@ def main_button(
 _UNSEEN = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap"
 
 
-def announce(place: DeltaGenerator, words: str) -> None:
+def announce(container: DeltaGenerator, words: str) -> None:
     """Has screen readers read something out as soon as it stands here; nothing is seen of it."""
-    place.html(f'<p role="status" aria-live="polite" style="{_UNSEEN}">{html.escape(words)}</p>')
+    container.html(f'<p role="status" aria-live="polite" style="{_UNSEEN}">{html.escape(words)}</p>')
 
 
 def show_links() -> None:
@@ -230,8 +231,8 @@ def ask_for_detector(names: list[str], first: str) -> str:
     with contextlib.suppress(ModelError):  # whoever asks meets it again
         if second := load_card(name).second:
             st.caption(
-                f"Two networks: better on fakes that neither was shown, more often uncertain, and some seven "
-                f"times slower than {escape_markdown(second.main)}."
+                f"Two networks: better on fakes that neither was shown, more often {UNCERTAIN}, and some "
+                f"seven times slower than {escape_markdown(second.main)}."
             )
     return name
 

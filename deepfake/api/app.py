@@ -12,11 +12,11 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from http import HTTPStatus
-from typing import Any, get_type_hints
+from typing import Any, Generic
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,19 +25,20 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from deepfake import __version__
-from deepfake.api.bodies import ReportFields, VideoFields
+from deepfake.api import bodies
 from deepfake.api.docs_page import docs_page
+from deepfake.api.fields import Fields, read_fields
 from deepfake.api.json_uploads import read_json
 from deepfake.api.limits import MAX_FILES, ApiError, RateLimit, check_key
 from deepfake.api.logs import log_request
 from deepfake.api.metrics import MEDIA_TYPE, Metrics
 from deepfake.api.schema import PREFIX, openapi
-from deepfake.api.uploads import FIELDS, Form, content_type, read_form
+from deepfake.api.uploads import content_type, read_form
 from deepfake.api.watch import CURRENT, ID_HEADER, note_files, request_id, watched
 from deepfake.api.work import judge, judge_video, report
 from deepfake.detection.card import ModelError, default_name, load_card, model_names, quick_name
 from deepfake.errors import UserError
-from deepfake.types import OPERATING_POINTS, OperatingPoint
+from deepfake.images.archives import Source
 from deepfake.util.jobs import Busy, Stopped
 
 PER_MINUTE = 60
@@ -49,12 +50,14 @@ MAX_LONG = 2
 """Videos and reports among these, one at work and one that waits: so that images always find a place."""
 KEY_VARIABLE = "DEEPFAKE_API_KEY"
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-_CLOSED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
-"""The policy of pages: nothing runs and nothing comes from elsewhere."""
+_PAGE_HEADERS = {
+    **_HEADERS,
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "frame-ancestors 'none'",
+}
+"""Of pages: nothing runs and nothing comes from elsewhere."""
 _FAULT = "This could not be done because of a fault in the program; the server's log says which."
 _LATER = {"Retry-After": "5"}
-_VIDEO_FIELDS, _REPORT_FIELDS = (tuple(get_type_hints(fields)) for fields in (VideoFields, ReportFields))
-_FORMS = ("html", "pdf", "receipt")
 
 logger = logging.getLogger("deepfake.api.app")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -73,12 +76,18 @@ def key_from_environment() -> str | None:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """How the files of a request are to be judged: by which detector, by which thresholds."""
+class Ask(Generic[Fields]):
+    """How the files of a request are to be judged.
 
-    form: Form
+    Attributes:
+        files: at least one.
+        fields: beside them.
+        model: the detector that judges.
+    """
+
+    files: tuple[Source, ...]
+    fields: Fields
     model: str
-    point: OperatingPoint
 
 
 class Service:
@@ -166,13 +175,13 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def _asked(
-        self, request: Request, fields: Sequence[str], *, long: bool = False
-    ) -> AsyncGenerator[Ask, None]:
+        self, request: Request, kind: type[Fields], *, long: bool = False
+    ) -> AsyncGenerator[Ask[Fields], None]:
         """Lets a request in to be worked on, reads its body, and holds its place until it is answered.
 
         Args:
             request: to judge files.
-            fields: that may come with them.
+            kind: what may come with them.
             long: it is about one file, and long work.
         """
         self._admit(request)
@@ -181,45 +190,44 @@ class Service:
             raise ApiError(503, "busy", message, _LATER)
         async with self.bodies, self.long if long else contextlib.nullcontext():
             read = read_json if content_type(request) == "application/json" else read_form
-            form = await read(request, fields=fields, most=1 if long else MAX_FILES)
-            note_files(len(form.uploads))
-            point = _operating_point(form.fields.get("threshold"))
-            fast = _flag("fast", form.fields.get("fast"))
-            name = (await asyncio.to_thread(load_card, form.fields.get("model"))).name
-            name = await asyncio.to_thread(quick_name, name) if fast else name
-            yield Ask(form, name, point)
+            form = await read(request, kind, most=1 if long else MAX_FILES)
+            note_files(len(form.files))
+            fields = read_fields(kind, form.fields)
+            name = (await asyncio.to_thread(load_card, fields.model)).name
+            name = await asyncio.to_thread(quick_name, name) if fields.fast else name
+            yield Ask(form.files, fields, name)
 
     async def _predict(self, request: Request) -> Response:
-        async with self._asked(request, FIELDS) as ask:
-            stress = _flag("stress", ask.form.fields.get("stress"))
+        async with self._asked(request, bodies.PredictFields) as ask:
             results = []
-            for upload in ask.form.uploads:
+            for source in ask.files:
                 if await request.is_disconnected():
                     break  # nobody waits for the rest
-                result = await asyncio.to_thread(judge, upload, ask.model, ask.point, stress)
+                result = await asyncio.to_thread(
+                    judge, source, ask.model, ask.fields.threshold, ask.fields.stress
+                )
                 self.metrics.judged("image", result)
                 results.append(result)
                 self.ready = True
-            return _json({"model": ask.model, "operating_point": ask.point, "results": results})
+            return _json({"model": ask.model, "operating_point": ask.fields.threshold, "results": results})
 
     async def _video(self, request: Request) -> Response:
-        async with self._asked(request, _VIDEO_FIELDS, long=True) as ask:
-            (upload,) = ask.form.uploads
-            result = await self._alone(request, judge_video, upload, ask.model, ask.point)
+        async with self._asked(request, bodies.JudgeFields, long=True) as ask:
+            (source,) = ask.files
+            result = await self._alone(request, judge_video, source, ask.model, ask.fields.threshold)
             self.metrics.judged("video", result)
             return _json(result)
 
     async def _report(self, request: Request) -> Response:
-        async with self._asked(request, _REPORT_FIELDS, long=True) as ask:
-            (upload,), form = ask.form.uploads, ask.form.fields.get("format", _FORMS[0])
-            if form not in _FORMS:
-                message = f"There is no format '{form[:80]}'. Expected one of: {', '.join(_FORMS)}."
-                raise ApiError(422, "bad_format", message)
-            made = await self._alone(request, report, upload, ask.model, ask.point, form)
+        async with self._asked(request, bodies.ReportFields, long=True) as ask:
+            (source,) = ask.files
+            made = await self._alone(
+                request, report, source, ask.model, ask.fields.threshold, ask.fields.format
+            )
             self.metrics.judged("report", made.fields)
             name = f"report-{made.fields['sha256'][:8]}.{made.ending}"
             headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-            return Response(made.content, headers={**_page_headers(), **headers}, media_type=made.media_type)
+            return Response(made.content, headers={**_PAGE_HEADERS, **headers}, media_type=made.media_type)
 
     async def _alone(self, request: Request, work: Callable[..., Any], *given: Any) -> Any:
         """Long work on the only file of a request; it stops soon after the client has gone.
@@ -258,7 +266,7 @@ class Service:
         return _json(_description(self.key is not None))
 
     async def _docs(self, request: Request) -> Response:
-        return HTMLResponse(docs_page(_description(self.key is not None)), headers=_page_headers())
+        return HTMLResponse(docs_page(_description(self.key is not None)), headers=_PAGE_HEADERS)
 
     async def _alive(self, request: Request) -> Response:
         return _json({"status": "ok"})
@@ -332,10 +340,6 @@ def _json(content: dict[str, Any]) -> JSONResponse:
     return JSONResponse(content, headers=_HEADERS)
 
 
-def _page_headers() -> dict[str, str]:
-    return {**_HEADERS, "Content-Security-Policy": _CLOSED}
-
-
 @cache
 def _description(needs_key: bool) -> dict[str, Any]:
     return openapi(needs_key=needs_key)
@@ -346,22 +350,6 @@ def _status(error: UserError) -> int:
     if error.code == "unknown_model":
         return 422
     return 503 if isinstance(error, ModelError) else 400
-
-
-def _operating_point(text: str | None) -> OperatingPoint:
-    for point in OPERATING_POINTS:
-        if text in (point, None):
-            return point
-    known = ", ".join(OPERATING_POINTS)
-    raise ApiError(
-        422, "bad_threshold", f"There is no threshold '{(text or '')[:80]}'. Expected one of: {known}."
-    )
-
-
-def _flag(name: str, text: str | None) -> bool:
-    if text in ("true", "false", None):
-        return text == "true"
-    raise ApiError(422, f"bad_{name}", f"{name} is '{text[:80]}'. Expected true or false.")
 
 
 def _models() -> list[dict[str, Any]]:

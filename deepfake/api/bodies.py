@@ -5,15 +5,18 @@ Where an answer is a dataclass of the package with a few fields more or fewer, o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, NotRequired, TypedDict
 
 from deepfake.detection.verdict import Basis, Verdict
 from deepfake.detection.video import Stretch
+from deepfake.images.video import VideoFacts
 from deepfake.types import EvidenceLine, OperatingPoint, Thresholds, VerdictLabel
 
 
-class VideoFields(TypedDict, total=False):
-    """How a video is to be judged.
+@dataclass(frozen=True)
+class JudgeFields:
+    """How files are to be judged.
 
     Attributes:
         model: a detector's name; the default one if left out.
@@ -21,36 +24,32 @@ class VideoFields(TypedDict, total=False):
         fast: of a detector with two networks ask the first alone.
     """
 
-    model: str
-    threshold: OperatingPoint
-    fast: bool
+    model: str | None = None
+    threshold: OperatingPoint = "balanced"
+    fast: bool = False
 
 
-class PredictFields(TypedDict, total=False):
+@dataclass(frozen=True)
+class PredictFields(JudgeFields):
     """How images are to be judged.
 
     Attributes:
-        model: a detector's name; the default one if left out.
-        threshold: which thresholds decide.
         stress: also score each face compressed, resized, blurred; a verdict that does not survive is
             uncertain.
-        fast: of a detector with two networks ask the first alone.
     """
 
-    model: str
-    threshold: OperatingPoint
-    stress: bool
-    fast: bool
+    stress: bool = False
 
 
-class ReportFields(VideoFields, total=False):
+@dataclass(frozen=True)
+class ReportFields(JudgeFields):
     """How an image is to be judged, and what the report is to be.
 
     Attributes:
         format: a page of HTML, a PDF, or the receipt that ``deepfake verify`` checks.
     """
 
-    format: Literal["html", "pdf", "receipt"]
+    format: Literal["html", "pdf", "receipt"] = "html"
 
 
 class FileInJson(TypedDict):
@@ -170,22 +169,6 @@ class CheckedFrame(TypedDict):
     faces: int
 
 
-class Film(TypedDict):
-    """What is known of a video.
-
-    Attributes:
-        seconds: from the first frame to the end of the last.
-        frames: in the whole video.
-        codec: how the pictures are packed, such as h264.
-        has_sound: whether there is a sound track, which nobody listens to here.
-    """
-
-    seconds: float
-    frames: int
-    codec: str
-    has_sound: bool
-
-
 class CheckedVideo(TypedDict):
     """What ``outcome.video_fields`` adds to the fields of ``VideoVerdict``, or gives otherwise.
 
@@ -207,7 +190,7 @@ class CheckedVideo(TypedDict):
     width: int
     height: int
     scope: Literal["video_frames"]
-    video: Film
+    video: VideoFacts
     headline: str
 
 

@@ -9,17 +9,17 @@ import asyncio
 import binascii
 import json
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
 
+from deepfake.api.bodies import JudgeFields
+from deepfake.api.fields import field_names, is_flag
 from deepfake.api.limits import BODY_SECONDS, MAX_BODY_BYTES, ApiError
 from deepfake.api.uploads import (
     CLOSE,
     MAX_NAME,
     Form,
-    Upload,
     check_declared,
     check_query,
     in_time,
@@ -31,50 +31,50 @@ from deepfake.api.uploads import (
     unknown_field,
 )
 from deepfake.errors import UserError
+from deepfake.images.archives import Source
 
 MAX_JSON_BYTES = -(-MAX_BODY_BYTES // 3) * 4 + 2**20
 """Of the body as sent: base64 makes three bytes four."""
 _MAX_SIGNS = 20_000
 """Of the signs that open or part values. Each value takes memory many times its letters, and base64 holds no
 such sign; names may."""
-_BOOLEANS = ("stress", "fast")
 _READING = threading.Lock()
 """A body is in memory three times while it is read, so one is read at a time."""
 
 
 async def read_json(
-    request: Request, seconds: float = BODY_SECONDS, *, fields: Sequence[str], most: int
+    request: Request, kind: type[JudgeFields], seconds: float = BODY_SECONDS, *, most: int
 ) -> Form:
     """Reads a JSON body into memory; one above the limit is not read to its end.
 
     Args:
-        request: with a body of type application/json: an object with ``files`` and some of ``fields``.
-        seconds, fields, most: as for ``uploads.read_form``.
+        request: with a body of type application/json: an object with ``files`` and fields of ``kind``.
+        kind, seconds, most: as for ``uploads.read_form``.
 
     Raises:
         ApiError: codes ``bad_json``, ``too_many_bytes``, ``too_many_files``, ``no_files``, ``unknown_field``,
             ``repeated_field``, ``query_parameter``, ``too_slow``, and ``bad_`` with the name of a field.
     """
-    check_query(request, fields)
+    check_query(request, field_names(kind))
     check_declared(request, MAX_JSON_BYTES)
     body = bytearray()
     async with in_time(seconds):
         async for chunk in limited(request, MAX_JSON_BYTES):
             body += chunk
-    return await asyncio.to_thread(parse, body, fields, most)
+    return await asyncio.to_thread(parse, body, kind, most)
 
 
-def parse(body: bytearray, fields: Sequence[str], most: int) -> Form:
+def parse(body: bytearray, kind: type[JudgeFields], most: int) -> Form:
     """The files and fields in the bytes of a JSON body, which is emptied.
 
     Raises:
         ApiError: see ``read_json``.
     """
     with _READING:
-        return _parsed(body, fields, most)
+        return _parsed(body, kind, most)
 
 
-def _parsed(body: bytearray, fields: Sequence[str], most: int) -> Form:
+def _parsed(body: bytearray, kind: type[JudgeFields], most: int) -> Form:
     if sum(body.count(sign) for sign in (b"{", b"[", b",")) > _MAX_SIGNS:
         raise too_many_files(most)
     try:
@@ -88,7 +88,7 @@ def _parsed(body: bytearray, fields: Sequence[str], most: int) -> Form:
     files = given.pop("files", [])
     if not isinstance(files, list):
         raise _bad_json("'files' must be a list")
-    known = {name: _field(name, value, fields) for name, value in given.items()}
+    known = {name: _field(name, value, kind) for name, value in given.items()}
     if not files:
         raise no_files()
     if len(files) > most:
@@ -110,13 +110,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _field(name: str, value: Any, known: Sequence[str]) -> str | None:
+def _field(name: str, value: Any, kind: type[JudgeFields]) -> str | None:
     """As a form would hold it; None where it is null."""
-    if name not in known:
+    if name not in (known := field_names(kind)):
         raise unknown_field(name, known)
     if value is None:
         return None
-    if name in _BOOLEANS:
+    if is_flag(kind, name):
         if not isinstance(value, bool):
             raise ApiError(422, f"bad_{name}", f"{name} is {_shown(value)}. Expected true or false.")
         return "true" if value else "false"
@@ -125,42 +125,42 @@ def _field(name: str, value: Any, known: Sequence[str]) -> str | None:
     return value
 
 
-def _decoded(files: list[Any]) -> tuple[Upload, ...]:
+def _decoded(files: list[Any]) -> tuple[Source, ...]:
     """Each file's bytes; ``files`` is emptied on the way, so that little is in memory twice."""
-    uploads: list[Upload] = []
+    decoded: list[Source] = []
     files.reverse()
     total = 0
     while files:
-        upload = _upload(files.pop(), len(uploads) + 1)
-        total += len(upload.content)
+        source = _source(files.pop(), len(decoded) + 1)
+        total += len(source.content) if isinstance(source.content, bytes) else 0
         if total > MAX_BODY_BYTES:
             raise too_large()
-        uploads.append(upload)
-    return tuple(uploads)
+        decoded.append(source)
+    return tuple(decoded)
 
 
-def _upload(given: Any, number: int) -> Upload:
+def _source(given: Any, number: int) -> Source:
     """One file, or why it cannot be had."""
     name = given.get("name") if isinstance(given, dict) else ""
     name = name[:MAX_NAME] if isinstance(name, str) else ""
     who = f"File {number}" + (f" ('{name[:80]}')" if name else "")
     if not isinstance(given, dict) or not isinstance(given.get("data"), str):
         text = f"{who} has no bytes. Expected an object with 'data', the file in base64, and 'name' if any."
-        return Upload(name, b"", UserError("no_data", text))
+        return Source(name, None, UserError("no_data", text))
     if not isinstance(given.get("name", ""), str):
-        return Upload("", b"", UserError("bad_name", f"The name of file {number} must be text."))
+        return Source("", None, UserError("bad_name", f"The name of file {number} must be text."))
     if others := given.keys() - {"name", "data"}:
         text = f"{who} has a field '{min(others)[:80]}', which is not read. Known: name, data."
-        return Upload(name, b"", UserError("unknown_field", text))
+        return Source(name, None, UserError("unknown_field", text))
     data = given.pop("data")
     if "\n" in data:  # as mail wraps it
         data = data.replace("\r", "").replace("\n", "")
     try:
-        return Upload(name, binascii.a2b_base64(data, strict_mode=True))
+        return Source(name, binascii.a2b_base64(data, strict_mode=True))
     except ValueError as error:
         address = " Leave out all up to the comma." if data.startswith("data:") else ""
         text = f"{who} is not base64: {str(error)[:80]}.{address} Expected A-Z, a-z, 0-9, + and / alone."
-        return Upload(name, b"", UserError("bad_base64", text))
+        return Source(name, None, UserError("bad_base64", text))
 
 
 def _shown(value: Any) -> str:

@@ -11,7 +11,6 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from deepfake.api.watch import Watched
-from deepfake.util.jobs import BoundedQueue
 
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 MEDIA_TYPE = CONTENT_TYPE_LATEST
@@ -78,11 +77,9 @@ class _Queue(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         from deepfake.detection.detector import JUDGING  # its import takes a second
 
-        yield from _gauges(JUDGING)
-
-
-def _gauges(queue: BoundedQueue) -> Iterator[GaugeMetricFamily]:
-    running, waiting = queue.standing()
-    yield GaugeMetricFamily("deepfake_queue_running", "Pictures at work.", running)
-    yield GaugeMetricFamily("deepfake_queue_waiting", "Pictures that wait for their turn.", waiting)
-    yield GaugeMetricFamily("deepfake_queue_places", "Pictures that may be at work or wait.", queue.most)
+        running, waiting = JUDGING.standing()
+        yield GaugeMetricFamily("deepfake_queue_running", "Pictures at work.", running)
+        yield GaugeMetricFamily("deepfake_queue_waiting", "Pictures that wait for their turn.", waiting)
+        yield GaugeMetricFamily(
+            "deepfake_queue_places", "Pictures that may be at work or wait.", JUDGING.most
+        )

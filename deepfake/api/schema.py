@@ -7,16 +7,17 @@ same, for its own spools uploads to disk.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from deepfake import __version__
 from deepfake.api import bodies
 from deepfake.api.limits import BODY_SECONDS, MAX_BODY_BYTES, MAX_FILES
-from deepfake.api.typed import Schema, Schemas
+from deepfake.api.typed import Schema, Schemas, Shape
 from deepfake.detection.verdict import Verdict
 from deepfake.detection.video import VideoVerdict
+from deepfake.images.video import VideoFacts
 from deepfake.report.evidence import NAMES
-from deepfake.types import OPERATING_POINTS
 
 PREFIX = "/api/v1"
 """Where the interface lives."""
@@ -27,12 +28,13 @@ _SAID: dict[tuple[str, str], Schema] = {
     ("Verdict", "turn"): _TURN,
     ("EvidenceLine", "name"): {"enum": list(NAMES)},
     ("FileInJson", "data"): {"contentEncoding": "base64"},
-    **{(kind, "threshold"): {"default": OPERATING_POINTS[0]} for kind in ("PredictFields", "VideoFields")},
-    **{(kind, "fast"): {"default": False} for kind in ("PredictFields", "VideoFields")},
-    ("PredictFields", "stress"): {"default": False},
-    ("ReportFields", "format"): {"default": "html"},
 }
 """What types and docstrings leave open."""
+_SHAPES = {
+    Verdict: Shape("Verdict", but=("real_scores", "part_notes"), plus=bodies.CheckedImage),
+    VideoVerdict: Shape("Video", but=("facts",), plus=bodies.CheckedVideo),
+    VideoFacts: Shape("Film", but=("width", "height")),
+}
 _REFUSED = (400, 401, 408, 413, 415, 422, 429, 503)
 
 
@@ -42,13 +44,12 @@ def openapi(*, needs_key: bool) -> dict[str, Any]:
     Args:
         needs_key: whether requests must carry the key.
     """
-    kinds = Schemas(_SAID)
-    kinds.record(Verdict, but=("real_scores", "part_notes"), plus=bodies.CheckedImage)
-    video = kinds.record(VideoVerdict, name="Video", but=("facts",), plus=bodies.CheckedVideo)
-    kinds.of(bodies.Problem)
+    kinds = Schemas(_SAID, _SHAPES)
+    for kind in (Verdict, VideoVerdict, bodies.Problem):
+        kinds.of(kind)
     paths = {
         f"{PREFIX}/predict": {"post": _predict(kinds)},
-        f"{PREFIX}/video": {"post": _video(kinds, video)},
+        f"{PREFIX}/video": {"post": _video(kinds)},
         f"{PREFIX}/report": {"post": _report(kinds)},
         f"{PREFIX}/models": {
             "get": _read("List the detectors", _json(kinds.of(bodies.Models)), 401, 429, 503)
@@ -82,14 +83,14 @@ def _predict(kinds: Schemas) -> dict[str, Any]:
     }
 
 
-def _video(kinds: Schemas, video: Schema) -> dict[str, Any]:
+def _video(kinds: Schemas) -> dict[str, Any]:
     return {
         "summary": "Check a video",
         "description": "One short video, of at most the size of a request. Frames of it are checked one by "
         "one; the median decides, or a stretch that looks fake. Sound and motion are not analyzed. A file "
         "that is no such video is refused with 422.",
-        "requestBody": _body(kinds, bodies.VideoFields, "video/*", 1),
-        "responses": _answers(_json(video), *_REFUSED),
+        "requestBody": _body(kinds, bodies.JudgeFields, "video/*", 1),
+        "responses": _answers(_json(kinds.of(VideoVerdict)), *_REFUSED),
     }
 
 
@@ -105,25 +106,25 @@ def _report(kinds: Schemas) -> dict[str, Any]:
     }
 
 
-def _body(kinds: Schemas, fields: Any, holds: str, most: int) -> dict[str, Any]:
+def _body(kinds: Schemas, kind: type[bodies.JudgeFields], holds: str, most: int) -> dict[str, Any]:
     """A form, or JSON with the same fields."""
-    name = fields.__name__
-    kinds.record(fields)
-    given = kinds.named.pop(name)["properties"]
+    given = kinds.unnamed(kind)["properties"]
+    for field in fields(kind):
+        given[field.name] |= {"type": "string"} if field.default is None else {"default": field.default}
     about = "at least one" if most > 1 else "one file"
     files = {"type": "array", "minItems": 1, "maxItems": most, "description": about}
     part = {"type": "string", "contentMediaType": holds}
     bodies_of = {"multipart/form-data": part, "application/json": kinds.of(bodies.FileInJson)}
     schemas = {
-        kind: {
+        media_type: {
             "type": "object",
             "properties": {"files": {**files, "items": items}, **given},
             "required": ["files"],
             "additionalProperties": False,
         }
-        for kind, items in bodies_of.items()
+        for media_type, items in bodies_of.items()
     }
-    return {"required": True, "content": {kind: {"schema": schema} for kind, schema in schemas.items()}}
+    return {"required": True, "content": {each: {"schema": schema} for each, schema in schemas.items()}}
 
 
 def _read(summary: str, content: Schema, *problems: int) -> dict[str, Any]:

@@ -8,14 +8,29 @@ from __future__ import annotations
 import inspect
 import re
 import types
-from collections.abc import Iterable
-from dataclasses import is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass
 from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 Schema = dict[str, Any]
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", types.NoneType: "null"}
 _SHARE = re.compile(r"\b0\.\.1\b")
 _ENTRY = re.compile(r"^    (\w+(?:, \w+)*): ", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a record is answered where that is not as it is.
+
+    Attributes:
+        name: of its schema.
+        but: fields that are left out.
+        plus: a TypedDict whose fields come on top, in place of those of the same name.
+    """
+
+    name: str
+    but: tuple[str, ...] = ()
+    plus: Any = None
 
 
 class Schemas:
@@ -25,14 +40,17 @@ class Schemas:
         named: by the names of their types.
     """
 
-    def __init__(self, said: dict[tuple[str, str], Schema] | None = None) -> None:
+    def __init__(
+        self, said: Mapping[tuple[str, str], Schema] | None = None, shapes: Mapping[Any, Shape] | None = None
+    ) -> None:
         """There are none yet.
 
         Args:
             said: of a field, by the names of type and field: what its type and docstring leave open.
+            shapes: of some types.
         """
         self.named: dict[str, Schema] = {}
-        self._said = said or {}
+        self._said, self._shapes = said or {}, shapes or {}
 
     def of(self, kind: Any) -> Schema:
         """The schema of a type: a plain one, a choice of words, a list, a record, or one of several.
@@ -57,25 +75,21 @@ class Schemas:
                 "maxItems": len(parts),
             }
         if is_dataclass(kind) or is_typeddict(kind):
-            return self.record(kind)
+            return self._record(kind)
         raise TypeError(f"There is no schema of {kind}.")
 
-    def record(self, kind: Any, *, name: str = "", but: Iterable[str] = (), plus: Any = None) -> Schema:
-        """Names the schema of a record, and refers to it: an object with these fields and no other.
-
-        Args:
-            kind: a dataclass or TypedDict.
-            name: of the schema; that of the type if left out.
-            but: fields that are left out.
-            plus: a TypedDict whose fields come on top, in place of those of the same name.
-        """
-        name = name or kind.__name__
+    def _record(self, kind: Any) -> Schema:
+        """Names the schema of a record, and refers to it."""
+        name = self._shapes[kind].name if kind in self._shapes else kind.__name__
         if name not in self.named:
             self.named[name] = {}  # it may refer to itself
-            self.named[name] = self._object(kind, set(but), plus)
+            self.named[name] = self.unnamed(kind)
         return {"$ref": f"#/components/schemas/{name}"}
 
-    def _object(self, kind: Any, but: set[str], plus: Any) -> Schema:
+    def unnamed(self, kind: Any) -> Schema:
+        """The schema of a record: an object with its fields, or those of its shape, and no other."""
+        shape = self._shapes.get(kind, Shape(kind.__name__))
+        but, plus = set(shape.but), shape.plus
         more = set(get_type_hints(plus)) if plus else set()
         fields: dict[str, Schema] = {}
         required: list[str] = []
@@ -106,11 +120,13 @@ class Schemas:
 
 
 def attributes(kind: Any) -> dict[str, str]:
-    """What a docstring says of each attribute, by name; those of base classes too."""
-    bases = [*getattr(kind, "__orig_bases__", ()), *getattr(kind, "__bases__", ())]
+    """What a docstring says of each attribute, by name; those of a dataclass's bases too.
+
+    A TypedDict knows no bases on Python 3.11.
+    """
     about: dict[str, str] = {}
-    for base in bases:
-        about |= attributes(base) if is_typeddict(base) or is_dataclass(base) else {}
+    for base in getattr(kind, "__bases__", ()):
+        about |= attributes(base) if is_dataclass(base) else {}
     text = (inspect.getdoc(kind) or "").partition("Attributes:\n")[2].partition("\n\n")[0]
     entries = _ENTRY.split(text)
     for names, said in zip(entries[1::2], entries[2::2], strict=True):

@@ -7,7 +7,6 @@ import contextlib
 import re
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import get_type_hints
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from python_multipart.multipart import parse_options_header
@@ -15,13 +14,12 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from deepfake.api.bodies import PredictFields
+from deepfake.api.bodies import JudgeFields, PredictFields
+from deepfake.api.fields import field_names
 from deepfake.api.limits import BODY_SECONDS, MAX_BODY_BYTES, MAX_FILES, ApiError
 from deepfake.api.watch import note_body
-from deepfake.errors import UserError
+from deepfake.images.archives import Source
 
-FIELDS = tuple(get_type_hints(PredictFields))
-"""Beside the images of predict."""
 _MAX_FIELD_BYTES = 1024
 MAX_NAME = 255
 """Letters of a file's name."""
@@ -29,25 +27,15 @@ _NAME_IN_WORDS = re.compile(rb"filename\*=utf-8''([^;\s]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Upload:
-    """One file of a request.
+class Form:
+    """A request to judge files.
 
     Attributes:
-        name: as the client gave it, cut to 255 letters; empty where it gave none; never to be used as a path.
-        content: the file's bytes.
-        refusal: why they could not be had; None where they were.
+        files: at least one; their names are the client's, cut to ``MAX_NAME``, and may be empty.
+        fields: those beside them that were given.
     """
 
-    name: str
-    content: bytes
-    refusal: UserError | None = None
-
-
-@dataclass(frozen=True)
-class Form:
-    """A request to judge files: at least one, and the fields beside them that were given."""
-
-    uploads: tuple[Upload, ...]
+    files: tuple[Source, ...]
     fields: dict[str, str]
 
 
@@ -60,7 +48,7 @@ def content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def check_query(request: Request, fields: Sequence[str]) -> None:
+def check_query(request: Request, known: Sequence[str]) -> None:
     """Nothing is taken from the address: what stands there would be ignored without a word.
 
     Raises:
@@ -73,7 +61,7 @@ def check_query(request: Request, fields: Sequence[str]) -> None:
             400,
             "query_parameter",
             f"'{name}' came in the address, where nothing is read. Send it as a part of the form: "
-            f"files, {', '.join(fields)}.",
+            f"files, {', '.join(known)}.",
             CLOSE,
         )
 
@@ -186,17 +174,17 @@ class _InMemory(MultiPartParser):
 
 async def read_form(
     request: Request,
+    kind: type[JudgeFields] = PredictFields,
     seconds: float = BODY_SECONDS,
     *,
-    fields: Sequence[str] = FIELDS,
     most: int = MAX_FILES,
 ) -> Form:
     """Reads a multipart body into memory; a body above the limit is not read to its end.
 
     Args:
         request: with a body of type multipart/form-data.
+        kind: what there may be beside the files.
         seconds: that the body may take to arrive.
-        fields: that there may be beside the files.
         most: files that there may be.
 
     Raises:
@@ -204,21 +192,22 @@ async def read_form(
             ``no_files``, ``unknown_field``, ``repeated_field``, ``field_as_file``, ``query_parameter``,
             ``too_slow``.
     """
-    check_query(request, fields)
-    kind = content_type(request)
-    if kind != "multipart/form-data":
+    known = field_names(kind)
+    check_query(request, known)
+    media_type = content_type(request)
+    if media_type != "multipart/form-data":
         raise ApiError(
             415,
             "not_multipart",
             "The body must be multipart/form-data with one part an image, or application/json. Received "
-            f"{kind[:80] or 'no type'}.",
+            f"{media_type[:80] or 'no type'}.",
         )
     check_declared(request, MAX_BODY_BYTES)
     parser = _InMemory(
         request.headers,
         limited(request, MAX_BODY_BYTES),
         max_files=most,
-        max_fields=len(fields) + 8,
+        max_fields=len(known) + 8,
         max_part_size=_MAX_FIELD_BYTES,
     )
     try:
@@ -231,13 +220,13 @@ async def read_form(
             400, "bad_form", f"The multipart body cannot be read: {error.message} Send it again.", CLOSE
         ) from error
     try:
-        return await _checked(form.multi_items(), fields)
+        return await _checked(form.multi_items(), known)
     finally:
         await form.close()
 
 
 async def _checked(items: list[tuple[str, UploadFile | str]], known: Sequence[str]) -> Form:
-    uploads: list[Upload] = []
+    files: list[Source] = []
     fields: dict[str, str] = {}
     for name, value in items:
         if isinstance(value, UploadFile) and name in known:
@@ -247,13 +236,13 @@ async def _checked(items: list[tuple[str, UploadFile | str]], known: Sequence[st
                 f"The field '{name}' came as a file. Send its value as text, without a file name.",
             )
         if isinstance(value, UploadFile):
-            uploads.append(Upload((value.filename or "")[:MAX_NAME], await value.read()))
+            files.append(Source((value.filename or "")[:MAX_NAME], await value.read()))
         elif name not in known:
             raise unknown_field(name, known)
         elif name in fields:
             raise repeated_field(name)
         else:
             fields[name] = value
-    if not uploads:
+    if not files:
         raise no_files()
-    return Form(tuple(uploads), fields)
+    return Form(tuple(files), fields)

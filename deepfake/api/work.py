@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from deepfake.api.uploads import Upload
 from deepfake.images.archives import Source
 from deepfake.types import OperatingPoint
 from deepfake.util.jobs import Stopped
@@ -31,7 +30,7 @@ class ReportFile:
     fields: dict[str, Any]
 
 
-def judge(upload: Upload, model: str, point: OperatingPoint, stress: bool = False) -> dict[str, Any]:
+def judge(source: Source, model: str, point: OperatingPoint, stress: bool = False) -> dict[str, Any]:
     """One picture's part of an answer: ``Outcome.to_dict``, with its evidence.
 
     Raises:
@@ -41,16 +40,16 @@ def judge(upload: Upload, model: str, point: OperatingPoint, stress: bool = Fals
     from deepfake.detection.detector import get_detector
     from deepfake.report.evidence import with_evidence
 
-    source, detector = Source(upload.name, _content(upload), upload.refusal), get_detector(model)
+    detector = get_detector(model)
     outcome = judge_source(detector, source, point, stress=stress)
     return with_evidence(outcome, source, detector.card).to_dict()
 
 
-def judge_video(upload: Upload, model: str, point: OperatingPoint, gone: threading.Event) -> dict[str, Any]:
+def judge_video(source: Source, model: str, point: OperatingPoint, gone: threading.Event) -> dict[str, Any]:
     """``outcome.video_fields`` of a video, in its turn; of long works one goes on at a time.
 
     Args:
-        upload: the video.
+        source: the video.
         model, point: who judges, and by which thresholds.
         gone: once it is set, nobody waits any more.
 
@@ -62,17 +61,17 @@ def judge_video(upload: Upload, model: str, point: OperatingPoint, gone: threadi
     from deepfake.detection.outcome import video_fields
     from deepfake.detection.video import check_video
 
-    detector, content = get_detector(model), _given(upload)
+    detector, content = get_detector(model), _bytes(source)
     with JUDGING.slot(background=True):
         result = check_video(detector, content, point, on_progress=_unless(gone))
-    return {"file": upload.name, **video_fields(result)}
+    return {"file": source.name, **video_fields(result)}
 
 
-def report(upload: Upload, model: str, point: OperatingPoint, form: str, gone: threading.Event) -> ReportFile:
+def report(source: Source, model: str, point: OperatingPoint, form: str, gone: threading.Event) -> ReportFile:
     """A report on an image as a file, in its turn; of long works one goes on at a time.
 
     Args:
-        upload: the image.
+        source: the image.
         model, point: who judges, and by which thresholds.
         form: ``html``, ``pdf`` or ``receipt``.
         gone: once it is set, nobody waits any more.
@@ -84,7 +83,7 @@ def report(upload: Upload, model: str, point: OperatingPoint, form: str, gone: t
     from deepfake.detection.detector import JUDGING, get_detector
     from deepfake.images.load import load_image
 
-    detector, content, go_on = get_detector(model), _given(upload), _unless(gone)
+    detector, content, go_on = get_detector(model), _bytes(source), _unless(gone)
     today = datetime.datetime.now(datetime.UTC).date()
     with JUDGING.slot(background=True):
         go_on(0, 2)
@@ -94,12 +93,12 @@ def report(upload: Upload, model: str, point: OperatingPoint, form: str, gone: t
         if form == "receipt":
             from deepfake.report.receipt import make_receipt, receipt_json
 
-            made = receipt_json(make_receipt(upload.name, verdict, detector.card, today))
+            made = receipt_json(make_receipt(source.name, verdict, detector.card, today))
             return ReportFile(made, "application/json", "receipt.json", fields)
         go_on(1, 2)
         from deepfake.report.make import report_on
 
-        document = report_on(detector, upload.name, content, image, verdict=verdict, date=today)
+        document = report_on(detector, source.name, content, image, verdict=verdict, date=today)
     if form == "pdf":
         from deepfake.report.pdf import report_pdf
 
@@ -109,14 +108,11 @@ def report(upload: Upload, model: str, point: OperatingPoint, form: str, gone: t
     return ReportFile(report_html(document).encode(errors="replace"), "text/html", "html", fields)
 
 
-def _content(upload: Upload) -> bytes | None:
-    return None if upload.refusal else upload.content
-
-
-def _given(upload: Upload) -> bytes:
-    if upload.refusal:
-        raise upload.refusal
-    return upload.content
+def _bytes(source: Source) -> bytes:
+    if source.refusal:
+        raise source.refusal
+    assert isinstance(source.content, bytes)  # as all that came over HTTP
+    return source.content
 
 
 def _unless(gone: threading.Event) -> Callable[[int, int], None]:

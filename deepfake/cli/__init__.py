@@ -47,9 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (*_NOT_WRITTEN, *_WRONG_PATH):
             raise
-        place = f": {printable(str(error.filename))}" if error.filename else ""
+        where = f": {printable(str(error.filename))}" if error.filename else ""
         wrong = "What came of it cannot be written" if error.errno in _NOT_WRITTEN else "A path is wrong"
-        print(f"deepfake: {wrong} ({error.strerror}{place}).", file=sys.stderr)
+        print(f"deepfake: {wrong} ({error.strerror}{where}).", file=sys.stderr)
         return 1
 
 

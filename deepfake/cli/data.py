@@ -81,7 +81,7 @@ def run_data(options: argparse.Namespace) -> int:
 def facts_object(inventory: Inventory, result: Audit | None) -> dict[str, Any]:
     """Everything, ready for JSON: ``images``, ``splits``, ``sources``, ``sizes``, ``notes``, ``audit``."""
     from deepfake.data.figures import counts_table, sizes_table
-    from deepfake.data.index import CLASS_NAMES
+    from deepfake.types import CLASS_NAMES
 
     found: dict[str, Any] = {
         "folder": str(inventory.root),

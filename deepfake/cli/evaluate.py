@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfake.cli.bulk import add_run_options, check_run_options, scores_in_folder
-from deepfake.cli.options import add_detector_options, detector_name, input_path, output_path, progress
+from deepfake.cli.options import (
+    add_detector_options,
+    detector_name,
+    give_result,
+    input_path,
+    output_path,
+    progress,
+)
 from deepfake.errors import UserError
 from deepfake.util.text import printable
 
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from deepfake.evaluation.compare import Comparison, PairComparison
-    from deepfake.perturbations.graded import Kind
+    from deepfake.perturbations.graded import GradedPerturbation
     from deepfake.robustness.sweep import Robustness
 
 
@@ -84,9 +90,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     result = measure(detector, data, perturbed=options.perturbed, on_progress=show, score=score)
     for path, why in result.refused:
         print(f"left out {path}: {why}", file=sys.stderr)
-    text = json.dumps({"model": detector.card.name, **result.to_dict()}, indent=2)
-    # Shown before it is written: what can still go wrong then costs a file, not the work.
-    print(text if str(options.json) == "-" else measurement_lines(result), flush=True)
+    give_result({"model": detector.card.name, **result.to_dict()}, measurement_lines(result), options.json)
     if options.scores:
         write_scores(result.table, options.scores)
     about: dict[str, Any] = {
@@ -96,8 +100,6 @@ def _evaluate(options: argparse.Namespace) -> int:
         "source": options.source,
         "folder": below_roots(options.data),
     }
-    if options.json and str(options.json) != "-":
-        options.json.write_text(text + "\n", encoding="utf-8")
     if options.keep:
         keep(detector.card, result.table, evaluation_entry(result, data=options.keep, **about))
     if options.record:
@@ -167,7 +169,6 @@ def run_compare(options: argparse.Namespace) -> int:
         UserError: a file or card that cannot be read, a file that cannot be written, names or thresholds
             that do not match the files, or tables that `deepfake.evaluation.compare.compare` refuses.
     """
-    to_terminal = str(options.json) == "-"
     names = _names(options.scores, options.names)
     chosen = _thresholds(names, options.scores, options.threshold)
     from deepfake.evaluation.compare import ENSEMBLE, compare, ensemble_threshold, mean_of_logits
@@ -182,13 +183,8 @@ def run_compare(options: argparse.Namespace) -> int:
         )
     result = compare(tables, {name: cut.value for name, cut in chosen.items()})
     origins = {name: cut.origin for name, cut in chosen.items()}
-    text = json.dumps({**result.to_dict(), "threshold_origins": origins}, indent=2)
-    print(text if to_terminal else comparison_lines(result, origins), flush=True)
-    if options.json and not to_terminal:
-        try:
-            options.json.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise UserError("not_written", f"{options.json} cannot be written: {error.strerror}.") from error
+    words = comparison_lines(result, origins)
+    give_result({**result.to_dict(), "threshold_origins": origins}, words, options.json)
     return 0
 
 
@@ -334,7 +330,6 @@ def run_robustness(options: argparse.Namespace) -> int:
     Raises:
         UserError: a data set or detector that cannot be used, or a file that cannot be written.
     """
-    to_terminal = str(options.json) == "-"
     if options.images < 2:
         raise UserError("bad_images", f"--images must be 2 or more. Received {options.images}.")
     from deepfake.data.index import index_dataset
@@ -366,14 +361,8 @@ def run_robustness(options: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
     for path, why in results[0].refused:
         print(f"left out {printable(path)}: {why}", file=sys.stderr)
-    text = json.dumps({result.model: to_dict(result) for result in results}, indent=1)
-    # Shown before it is written: what can still go wrong then costs a file, not the work.
-    print(text if to_terminal else "\n\n".join(map(robustness_lines, results)), flush=True)
-    if options.json and not to_terminal:
-        try:
-            options.json.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise UserError("not_written", f"{options.json} cannot be written: {error.strerror}.") from error
+    words = "\n\n".join(map(robustness_lines, results))
+    give_result({result.model: to_dict(result) for result in results}, words, options.json, indent=1)
     for detector, result in zip(detectors, results, strict=True):
         if options.record:
             if options.kind:
@@ -386,7 +375,7 @@ def run_robustness(options: argparse.Namespace) -> int:
     return 0
 
 
-def _kinds(names: list[str] | None) -> list[Kind]:
+def _kinds(names: list[str] | None) -> list[GradedPerturbation]:
     """All, or those named, in their order."""
     from deepfake.perturbations.graded import KINDS
 

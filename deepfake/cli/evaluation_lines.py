@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from deepfake.detection.text import bands_phrase
 from deepfake.evaluation.statistics.metrics import Evaluation
 from deepfake.evaluation.statistics.thresholds import Rate, RuleMetrics
 
@@ -42,8 +43,8 @@ def measurement_lines(measurement: Measurement) -> str:
 def rule_lines(rule: RuleMetrics) -> list[str]:
     """The verdicts at an operating point with their 95% intervals."""
     lines = [
-        f"verdict rule {rule.operating_point}: fake from {rule.fake_from:.3f}, real below "
-        f"{rule.real_below:.3f}, uncertain between"
+        f"verdict rule {rule.operating_point}: "
+        + bands_phrase(f"{rule.fake_from:.3f}", f"{rule.real_below:.3f}")
     ]
     for title, name in _RULE:
         found: Rate = getattr(rule, name)

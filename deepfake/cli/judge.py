@@ -29,9 +29,11 @@ from deepfake.cli.options import (
     output_path,
     printable,
     progress,
+    writing,
 )
 from deepfake.detection.outcome import Outcome, outcome_line, video_fields, write_outcomes_csv
 from deepfake.detection.text import crowd_line, headline, stress_line, video_headline
+from deepfake.detection.words import UNCERTAIN
 from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
 
@@ -57,7 +59,7 @@ def add_predict(commands: Any) -> None:
         "--stress",
         action="store_true",
         help="also score edited copies of each face (compressed, resized, ...); verdicts that do not survive "
-        "become uncertain",
+        f"become {UNCERTAIN}",
     )
     add_run_options(predict, "write Parquet files into this folder instead of printing lines")
     predict.set_defaults(command=run_predict, usage_error=predict.error)
@@ -188,10 +190,8 @@ def run_index(options: argparse.Namespace) -> int:
         images=options.images,
         on_progress=progress("pictures"),
     )
-    try:
+    with writing(file):
         write_index(index, file)
-    except OSError as error:
-        raise UserError("not_written", f"{file} cannot be written: {error.strerror}.") from error
     size = file.stat().st_size / 1e6
     counts = f"{len(index)} training images of {len(set(index.sources))} sources"
     print(f"{counts}, {len(index.reference)} validation images, {size:.1f} MB: {file}", flush=True)
@@ -301,10 +301,8 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _write(file: Path, content: bytes) -> None:
-    try:
+    with writing(file):
         file.write_bytes(content)
-    except OSError as error:
-        raise UserError("not_written", f"{file} cannot be written: {error.strerror}.") from error
 
 
 def add_video(commands: Any) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
@@ -92,6 +94,39 @@ def output_path(text: str | Path) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Around what writes a file of a command.
+
+    Raises:
+        UserError: code ``not_written``: the system refused after all.
+    """
+    try:
+        yield
+    except OSError as error:
+        text = f"{printable(str(file))} cannot be written: {error.strerror}."
+        raise UserError("not_written", text) from error
+
+
+def give_result(value: Any, words: str, file: Path | None, *, indent: int = 2) -> None:
+    """Prints what a command found in words, and writes it as JSON where that is asked for.
+
+    It is shown before it is written: what can still go wrong then costs a file, not the work.
+
+    Args:
+        value: for JSON.
+        words: for a person.
+        file: of ``--json``; ``-``: JSON is printed in place of the words.
+        indent: of the JSON.
+    """
+    text = json.dumps(value, indent=indent)
+    to_terminal = str(file) == "-"
+    print(text if to_terminal else words, flush=True)
+    if file and not to_terminal:
+        with writing(file):
+            file.write_text(text + "\n", encoding="utf-8")
+
+
 def output_folder(path: Path) -> Path:
     """A folder that a command is to fill, there already or still to be made, checked before the work begins.
 
@@ -102,7 +137,9 @@ def output_folder(path: Path) -> Path:
     try:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             path.lstat()  # too long a name is an error here, and no more than a missing file below
-        there = next(place for place in (path.absolute(), *path.absolute().parents) if os.path.lexists(place))
+        there = next(
+            folder for folder in (path.absolute(), *path.absolute().parents) if os.path.lexists(folder)
+        )
         if not there.is_dir():
             why = f"{printable(str(there))} is no folder"
         elif not os.access(there, os.W_OK | os.X_OK):

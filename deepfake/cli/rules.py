@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfake.cli.features import add_weights
-from deepfake.cli.options import input_path, output_path, positive, say
+from deepfake.cli.options import input_path, output_path, positive, say, writing
 from deepfake.errors import UserError
 from deepfake.util.text import printable
 
@@ -70,10 +70,8 @@ def run_rules(options: argparse.Namespace) -> int:
     command = " ".join(filter(None, [*typed, f"--faces {options.faces} --model {detector.card.name}"]))
     rules = fit_rules(detector, data, scenes, generated, command=command, faces=options.faces)
     print_rules(rules)  # before they are written: what can still go wrong then costs a file, not the work
-    try:
+    with writing(file):
         write_json(file, {**load_card(detector.card.name).contents, "rules": rules.to_dict()})
-    except OSError as error:
-        raise UserError("not_written", f"{file} cannot be written: {error.strerror}.") from error
     return 0
 
 

@@ -62,15 +62,15 @@ def _stack(options: argparse.Namespace) -> int:
         seen=options.seen, together=options.together, say=say,
     )  # fmt: skip
     stack, honest = fit(judged, keep=options.keep)
-    told = {**stack.fitted, "detector": detector.card.name, "detector_sha256": detector.card.sha256}
-    write_json(options.out, replace(stack, fitted=told).to_dict())
+    fitted = {**stack.fitted, "detector": detector.card.name, "detector_sha256": detector.card.sha256}
+    write_json(options.out, replace(stack, fitted=fitted).to_dict())
     say("| share | log loss, unseen | accuracy kept |\n| ---: | ---: | ---: |")
-    for row in told["tried"]:
+    for row in fitted["tried"]:
         say(f"| {row['share']:.2f} | {row['log_loss']:.4f} | {row['kept_accuracy']:.4f} |")
     for title, rows in (
-        ("Kinds that neither knows", told["by_kind"]),
+        ("Kinds that neither knows", fitted["by_kind"]),
         ("The same, the stack fitted without the kind", honest),
-        ("Known kinds, validation images", told["known_kinds"]),
+        ("Known kinds, validation images", fitted["known_kinds"]),
     ):
         say(f"\n{title}\n")
         print_risk(rows)

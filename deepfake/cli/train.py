@@ -24,6 +24,7 @@ from deepfake.cli.options import (
     progress,
     say,
     share,
+    writing,
 )
 from deepfake.errors import UserError
 from deepfake.training.options import OPTIONS, Option, OptionKind, with_options
@@ -114,12 +115,9 @@ def _export(options: argparse.Namespace) -> int:
     for name, content in served_files(card).items():
         made = onnx_file(content, card.input)
         file = (folder / name).with_suffix(".onnx")
-        try:
+        with writing(file):
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(file, made.content)
-        except OSError as error:
-            text = f"{printable(str(file))} cannot be written: {error.strerror}."
-            raise UserError("not_written", text) from error
         size, rounding = f"{len(made.content) / 1e6:.1f} MB", made.rounding
         say(f"{printable(str(file))}: {size}, logits within {made.difference:.2g}, as run {rounding:.2g}")
     return 0

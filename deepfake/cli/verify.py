@@ -60,12 +60,12 @@ def _verified(receipt: str, image: str) -> Verification:
     return verify(read, read_file(Path(image)))
 
 
-def _print_words(image: str, found: Verification) -> None:
+def _print_words(image: str, verification: Verification) -> None:
     answer = {True: "agrees", False: "does not agree", None: "cannot be checked"}
-    print(f"{answer[found.agrees]}: {printable(image)}")
+    print(f"{answer[verification.agrees]}: {printable(image)}")
     words = {True: "agrees", False: "differs", None: "not checked"}
-    for part in found.parts:
+    for part in verification.parts:
         print(f"  {part.part:10}  {words[part.agrees]:11}  {printable(part.finding)}")
-    for note in found.notes:
+    for note in verification.notes:
         print(f"  not counted: {printable(note)}")
     sys.stdout.flush()

@@ -67,13 +67,13 @@ class Collection:
     @property
     def record(self) -> dict[str, object]:
         """What its files follow from, as JSON gives it back."""
-        told = {"repository": self.repository, "commit": self.commit}
-        return {**told, "paths": list(self.paths), "strip": self.strip}
+        repository = {"repository": self.repository, "commit": self.commit}
+        return {**repository, "paths": list(self.paths), "strip": self.strip}
 
     def lies_in(self, out: Path) -> bool:
         """Whether it was laid out there already."""
-        told = read_json(out / self.name / RECORD)
-        return {key: told.get(key) for key in self.record} == self.record
+        record = read_json(out / self.name / RECORD)
+        return {key: record.get(key) for key in self.record} == self.record
 
     def takes(self, file: str) -> bool:
         """Whether a file of the repository is needed."""
@@ -83,7 +83,7 @@ class Collection:
             len(names) <= len(parts) and all(map(fnmatchcase, parts, names)) for names in wanted
         )
 
-    def place(self, file: str) -> PurePosixPath:
+    def path_of(self, file: str) -> PurePosixPath:
         """Where a file of the repository lies in the collection's folder."""
         path = PurePosixPath(file)
         return path.relative_to(self.strip) if path.is_relative_to(self.strip) else path
@@ -172,8 +172,8 @@ def _git_directory(repository: str, commit: str, mirror: Path | None, host: str)
         _git(git, "init", "--quiet", "--bare")
         fetched = _git(git, "fetch", "--quiet", "--depth", "1", f"{host}/{repository}", commit)
         if fetched.returncode:
-            told = fetched.stderr.strip().splitlines()
-            why = next((line for line in told if line.startswith("fatal: ")), "git tells no more")
+            stderr = fetched.stderr.strip().splitlines()
+            why = next((line for line in stderr if line.startswith("fatal: ")), "git tells no more")
             raise CollectionError(
                 "not_fetched", f"{host}/{repository} at {commit[:7]} cannot be fetched ({why})."
             )
@@ -262,9 +262,9 @@ def _unpack(collection: Collection, git: Path, into: Path) -> tuple[int, int]:
                 if content is None:
                     missing += 1
                     continue
-                place = into / collection.place(name)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(content)
+                target = into / collection.path_of(name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
     return len(files) - missing, missing
 
 

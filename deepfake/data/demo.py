@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake.data.index import CLASS_NAMES, SPLITS
+from deepfake.data.index import SPLITS
 from deepfake.data.synthesis.self_blend import self_blend
 from deepfake.errors import UserError
 from deepfake.images.encode import jpeg_bytes
-from deepfake.types import Landmarks, Pixels
+from deepfake.types import Landmarks, Pixels, class_name
 
 DRAWN_SIDE = 192
 SPLIT_SHARES = (2 / 3, 1 / 6, 1 / 6)
@@ -81,7 +81,8 @@ def write_demo(
             raise DemoError("not_empty", f"{folder} is not an empty folder. Name a new one.")
         drawings = []
         for index, (split, share) in enumerate(zip(SPLITS, SPLIT_SHARES, strict=True)):
-            for label, name in ((1, CLASS_NAMES[0]), (0, CLASS_NAMES[1])):
+            for label in (1, 0):
+                name = class_name(label)
                 into = folder / split / name
                 into.mkdir(parents=True)
                 for number in range(round(images * share) // 2):

@@ -31,6 +31,7 @@ from deepfake.images.pixels import centre_part, centre_square, resize
 from deepfake.images.walk import list_image_files
 from deepfake.perturbations.primitives import jpeg
 from deepfake.types import Pixels
+from deepfake.util.files import replacing
 
 _BLACK = 10  # what a JPEG pass leaves of black is darker
 _FILLED = 0.75  # share of a line that is brighter: more in a picture, less in a caption
@@ -204,7 +205,8 @@ def gather(
         rows += taken
         say(f"{folder.source} {folder.label} ({folder.generator}): {len(taken):,} from {folder.path}")
     table = pd.DataFrame(rows).sort_values("path").reset_index(drop=True)
-    table.to_csv(out / "manifest.csv", index=False)
+    with replacing(out / "manifest.csv") as partial:
+        table.to_csv(partial, index=False)
     return table
 
 
@@ -314,14 +316,14 @@ def _write(choice: _Choice, root: Path, file: Path, pixels: Pixels, out: Path) -
     draw = name_draw(group)
     split = folder.split or ("Validation" if draw < folder.validation else "Train")
     inside = "-".join(file.relative_to(root).with_suffix("").parts).replace(" ", "_")
-    place = Path(folder.source) / split / folder.label
-    (out / place).mkdir(parents=True, exist_ok=True)
+    split_folder = Path(folder.source) / split / folder.label
+    (out / split_folder).mkdir(parents=True, exist_ok=True)
     if folder.as_it_is:
-        targets = [place / f"{inside}{file.suffix.lower()}"]
+        targets = [split_folder / f"{inside}{file.suffix.lower()}"]
         shutil.copyfile(file, out / targets[0])
     else:
         parts = _parts(folder, pixels)
-        targets = [place / f"{folder.generator}-{inside}{suffix}.jpg" for suffix in parts]
+        targets = [split_folder / f"{folder.generator}-{inside}{suffix}.jpg" for suffix in parts]
         for target, part in zip(targets, parts.values(), strict=True):
             write_picture(out / target, in_one_form(part, draw))
     known = {"split": split, "label": folder.label, "source": folder.source, "generator": folder.generator}

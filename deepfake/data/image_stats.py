@@ -218,8 +218,8 @@ def _load(inventory: Inventory, states: _States) -> tuple[dict[str, NDArray[Any]
             if facts["version"] != _VERSION:
                 return arrays, refusals
             names = kept["path"].tobytes().decode().split("\0")
-            place = {path: row for row, path in enumerate(names)}
-            old = np.array([place.get(path, -1) for path in inventory.table["path"]], np.int64)
+            row_of = {path: row for row, path in enumerate(names)}
+            old = np.array([row_of.get(path, -1) for path in inventory.table["path"]], np.int64)
             for name in _STATES:
                 old[kept[name][old] != getattr(states, name)] = -1
             found = old >= 0

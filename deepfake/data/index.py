@@ -21,9 +21,7 @@ import pandas as pd
 from deepfake.errors import UserError
 from deepfake.images.formats import IMAGE_EXTENSIONS
 from deepfake.images.walk import walk_images
-
-CLASS_NAMES = ("Fake", "Real")
-"""Classes in folder order; the columns of a two-column softmax stand in this order."""
+from deepfake.types import class_name
 
 SPLITS = ("Train", "Validation", "Test")
 _SPLIT_NAMES = {
@@ -280,8 +278,8 @@ def _read_folders(folder: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     odd_names, unreadable = 0, []
     no_class: dict[str, int] = {}
     overruled: dict[str, int] = {}
-    for place, names in walk_images(str(folder), unreadable.append):
-        parts = Path(place).relative_to(folder).parts
+    for walked, names in walk_images(str(folder), unreadable.append):
+        parts = Path(walked).relative_to(folder).parts
         label, split, source = _meaning(parts, folder.name)
         if label is None:
             if names:
@@ -406,7 +404,7 @@ def _notes(table: pd.DataFrame, unreadable: Sequence[str], odd_names: int) -> tu
         )
     for split, labels in table.groupby("split")["label"]:
         if labels.nunique() < 2:
-            has, lacks = ("Fake", "Real") if labels.iloc[0] else ("Real", "Fake")
+            has, lacks = class_name(labels.iloc[0]), class_name(1 - labels.iloc[0])
             notes.append(
                 f"The split {split} has {has} images only: there is none in a folder {lacks}. "
                 "Training and most measures need both."

@@ -192,12 +192,12 @@ def _file_facts(
     same = np.full(total, -1, np.int64)
     read: dict[int, HeaderFacts] = {}
     for row, (name, path) in enumerate(zip(index.table["path"], paths, strict=True)):
-        place = known.get(name)
-        if place is not None and (before["n_bytes"][place], before["modified"][place]) == (
+        old_row = known.get(name)
+        if old_row is not None and (before["n_bytes"][old_row], before["modified"][old_row]) == (
             sizes[row],
             modified[row],
         ):
-            same[row] = place
+            same[row] = old_row
         else:
             read[row] = read_header(path) if sizes[row] >= 0 else HeaderFacts()
         if on_progress is not None and row % _REPORT_EVERY == 0:

@@ -125,11 +125,11 @@ def fetch_kaggle() -> Path:
             "(KAGGLE_USERNAME and KAGGLE_KEY). Or put the set into a folder named in DEEPFAKE_DATA by hand.",
         ) from error
     inner = folder / "Dataset"
-    place = own_sets_folder() / KAGGLE_SET.rpartition("/")[2]
-    if not place.exists():
-        place.unlink(missing_ok=True)  # a link to a copy that is gone
-        place.symlink_to(inner if inner.is_dir() else folder)
-    return place
+    link = own_sets_folder() / KAGGLE_SET.rpartition("/")[2]
+    if not link.exists():
+        link.unlink(missing_ok=True)  # a link to a copy that is gone
+        link.symlink_to(inner if inner.is_dir() else folder)
+    return link
 
 
 def find_image(image_id: str, source: str = "", folder: str = "") -> Path | None:

@@ -181,9 +181,9 @@ def model_names() -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(
-        place.name
-        for place in folder.iterdir()
-        if (place / "card.json").is_file() and any((place / name).is_file() for name in (KERAS, SECOND))
+        each.name
+        for each in folder.iterdir()
+        if (each / "card.json").is_file() and any((each / name).is_file() for name in (KERAS, SECOND))
     )
 
 

@@ -15,8 +15,9 @@ from deepfake.detection.card import Card, load_card, load_model, load_second, lo
 from deepfake.detection.embedding.kinds import load_kinds
 from deepfake.detection.embedding.neighbours import NeighbourError, NeighbourIndex, load_index
 from deepfake.detection.stress import REFRAMING, Change, stress_test
-from deepfake.detection.verdict import FaceVerdict, PartNotes, Reason, Verdict, WholeVerdict, picture_score
-from deepfake.detection.warnings import NO_FACE, barred_warnings, turned_line
+from deepfake.detection.verdict import FaceVerdict, PartNotes, Verdict, WholeVerdict, picture_score
+from deepfake.detection.words import NO_FACE_WARNING, excluded_warnings, turned_line
+from deepfake.faces.boxes import overlap
 from deepfake.faces.finder import Face, FaceScan, crop, find_faces, turned_back
 from deepfake.images.hashing import ImagePrint, image_print
 from deepfake.images.load import LoadedImage
@@ -24,7 +25,7 @@ from deepfake.images.photographs import looks_drawn
 from deepfake.images.pixels import centre_square, to_batch
 from deepfake.networks.scoring import Mapper, Reader, compiled_reader
 from deepfake.settings import capped
-from deepfake.types import Box, OperatingPoint, Pixels
+from deepfake.types import Box, OperatingPoint, Pixels, Reason
 from deepfake.util.jobs import BoundedQueue
 
 logger = logging.getLogger(__name__)
@@ -171,9 +172,9 @@ class Detector:
         p_fake = picture_score(faces, rules.real_scores)
         if whole and whole.counts:
             p_fake = max(whole.p_fake, p_fake or 0.0)
-        warnings = [*image.notes, *barred_warnings(faces, rules.smallest_face)]
+        warnings = [*image.notes, *excluded_warnings([face.reason for face in faces], rules.smallest_face)]
         if not faces:
-            warnings.append(NO_FACE)
+            warnings.append(NO_FACE_WARNING)
         if scan.turn:
             warnings.append(turned_line(scan.turn, len(faces)))
         return Verdict(
@@ -332,19 +333,9 @@ def _found_again(pixels: Pixels, boxes: Sequence[Box], change: Change) -> Iterat
             (value - edge for value in face.box) if edge else turned_back(face.box, 1, width, height)
         )
         for index, box in enumerate(boxes):
-            if _overlap((round(left), round(top), round(right), round(bottom)), box) >= 0.5:
+            if overlap((round(left), round(top), round(right), round(bottom)), box) >= 0.5:
                 yield index, square
                 break
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union."""
-    across = min(one[2], other[2]) - max(one[0], other[0])
-    down = min(one[3], other[3]) - max(one[1], other[1])
-    if min(across, down) <= 0:
-        return 0.0
-    areas = ((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return across * down / (sum(areas) - across * down)
 
 
 def _index_of(card: Card) -> NeighbourIndex | None:

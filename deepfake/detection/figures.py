@@ -16,7 +16,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from deepfake.detection.embedding.neighbours import Neighbour
 from deepfake.detection.stress import StressTest
-from deepfake.detection.text import CALL_WORDS, SOURCE_WORDS, framed_square, short_words
+from deepfake.detection.text import BAND_WORDS, CALL_WORDS, SOURCE_WORDS, framed_square, short_words
 from deepfake.detection.verdict import Verdict
 from deepfake.detection.video import VideoVerdict
 from deepfake.images.encode import PREVIEW_SIDE, jpeg_bytes, shrink
@@ -28,8 +28,6 @@ FRAME_SIDE = 480
 """Longest side of a video's frame that is shown, in pixels."""
 
 
-BAND_WORDS: Mapping[VerdictLabel, str] = {"real": "Real", "uncertain": "Uncertain", "fake": "Fake"}
-"""The three bands of scores, from the lowest."""
 LOWEST_SHOWN = 0.001
 """Scores nearer to 0 or 1 than this are drawn at the edge of a strip."""
 STRIP_BINS = 28
@@ -150,7 +148,7 @@ def score_marks(verdict: Verdict) -> tuple[Mark, ...]:
     faces = [
         Mark(f"Face {number}: {format_percent(face.p_fake)}", face.p_fake, face.verdict, number)
         for number, face in enumerate(verdict.faces, start=1)
-        if not face.barred
+        if not face.excluded
     ]
     return image, *(faces if len(faces) > 1 or verdict.basis == "whole" else ())
 
@@ -269,14 +267,14 @@ def strip_alt(scores: pd.DataFrame | None, verdict: Verdict, thresholds: Thresho
     return f"{words} {fake} of the fake and {real} of the real validation images lie in the same band."
 
 
-def sources_table(found: Sequence[Neighbour]) -> pd.DataFrame:
+def sources_table(neighbours: Sequence[Neighbour]) -> pd.DataFrame:
     """Where similar training images come from: a row for each source, the one with most first.
 
     Returns:
         ``Source`` in words, counts ``Fake`` and ``Real``, and the highest ``Similarity`` (-1 to 1).
     """
     rows: dict[str, list[Neighbour]] = {}
-    for each in found:
+    for each in neighbours:
         rows.setdefault(SOURCE_WORDS.get(each.source, each.source), []).append(each)
     return pd.DataFrame(
         [
@@ -291,9 +289,9 @@ def sources_table(found: Sequence[Neighbour]) -> pd.DataFrame:
     )
 
 
-def sources_figure(found: Sequence[Neighbour]) -> go.Figure:
+def sources_figure(neighbours: Sequence[Neighbour]) -> go.Figure:
     """A bar for each source of similar training images, fakes and real ones in their colours."""
-    table = sources_table(found)
+    table = sources_table(neighbours)
     figure = base_figure("Similar training images", "", height=110 + 44 * len(table))
     figure.update_layout(barmode="stack", bargap=0.35, legend_traceorder="normal")
     names = ["<br>".join(textwrap.wrap(html.escape(name), 26)) for name in table["Source"]]
@@ -302,7 +300,7 @@ def sources_figure(found: Sequence[Neighbour]) -> go.Figure:
             x=table[name], y=names, orientation="h", name=name, marker_color=colour,
             hovertemplate=f"%{{x}} {name.lower()}<extra></extra>",
         )  # fmt: skip
-    figure.update_xaxes(dtick=1, range=[0, len(found)])
+    figure.update_xaxes(dtick=1, range=[0, len(neighbours)])
     figure.update_yaxes(autorange="reversed", title=None)
     return figure
 
@@ -501,11 +499,11 @@ def _draw_tag(
     drawing: ImageDraw.ImageDraw,
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
     text: str,
-    place: tuple[int, int, int],
+    edges: tuple[int, int, int],
     call: VerdictLabel,
 ) -> None:
     """A label above a box, or below it at the picture's upper edge, kept inside the picture."""
-    left, top, bottom = place
+    left, top, bottom = edges
     width, height = drawing.im.size  # pyright: ignore[reportAttributeAccessIssue]
     x0, y0, x1, y1 = drawing.textbbox((0, 0), text, font=font)
     pad = max(2, round((y1 - y0) / 4))

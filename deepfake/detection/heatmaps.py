@@ -28,7 +28,7 @@ CELLS = 12
 PATCH_CELLS = 3  # side of the square that occlusion covers
 STEPS = 12  # of a deletion or insertion curve
 RANDOM_ORDERS = 4
-MARGIN = 0.05  # of the gap between insertion and deletion; random orders differ by less
+MIN_ADVANTAGE = 0.05  # in the gap between insertion and deletion; random orders differ by less
 AGREEMENT = 0.3
 """Rank correlation below which two maps are said to disagree."""
 GOOD_AGREEMENT = 0.6
@@ -55,7 +55,7 @@ class Faithfulness:
     def better_than_chance(self) -> bool:
         """Whether the map clearly beats random orders on both together."""
         gain = self.insertion - self.deletion
-        return gain > self.random_insertion - self.random_deletion + MARGIN
+        return gain > self.random_insertion - self.random_deletion + MIN_ADVANTAGE
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
+from deepfake.detection.words import UNCERTAIN
 from deepfake.perturbations import primitives
 from deepfake.perturbations.overlay import sticker, text
 from deepfake.types import Pixels, Thresholds, VerdictLabel
@@ -133,7 +134,7 @@ class StressTest:
         if self.call == "uncertain":
             low, high = (pick(point.p_fake for point in self.points) for pick in (min, max))
             moves = f"{format_percent(low)} and {format_percent(high)}"
-            return f"Already uncertain; the probability moves between {moves}."
+            return f"Already {UNCERTAIN}; the probability moves between {moves}."
         if not self.flips:
             return f"Stable: none of {len(self.points)} changes flips the score from fake to real or back."
         named = ", ".join(point.change.words for point in self.flips[:3])

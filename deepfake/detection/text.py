@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deepfake.detection.warnings import REASON_WORDS
+from deepfake.detection.words import REASON_WORDS, UNCERTAIN
 from deepfake.types import FakeKind, OperatingPoint, Thresholds, VerdictLabel
 from deepfake.util.text import format_bytes, format_percent
 
@@ -22,8 +22,14 @@ if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs
 CALL_WORDS: Mapping[VerdictLabel, str] = {
     "fake": "Likely fake",
     "real": "Likely real",
-    "uncertain": "Uncertain",
+    "uncertain": UNCERTAIN.capitalize(),
 }
+BAND_WORDS: Mapping[VerdictLabel, str] = {
+    "real": "Real",
+    "uncertain": CALL_WORDS["uncertain"],
+    "fake": "Fake",
+}
+"""The three bands of scores, from the lowest."""
 KIND_WORDS: Mapping[FakeKind, str] = {
     "gan": "whole face by a GAN",
     "diffusion": "diffusion",
@@ -43,7 +49,7 @@ POINT_WORDS: Mapping[OperatingPoint, str] = {"balanced": "Balanced", "few_false_
 POINT_MEANINGS: Mapping[OperatingPoint, str] = {
     "balanced": "Treats missed fakes and false alarms equally.",
     "few_false_alarms": "Flags an image as fake only when at most 1 in 100 real validation images would be. "
-    "More fakes stay uncertain.",
+    f"More fakes stay {UNCERTAIN}.",
 }
 
 
@@ -75,6 +81,15 @@ SOURCE_WORDS: Mapping[str, str] = {
 def facts_line(facts: ImageFacts) -> str:
     """Size, format and weight of a picture's file."""
     return f"{facts.width} x {facts.height} pixels, {facts.format}, {format_bytes(facts.n_bytes)}"
+
+
+def bands_phrase(fake_from: str, real_below: str) -> str:
+    """How two thresholds make a verdict of a score.
+
+    >>> bands_phrase("80%", "20%")
+    'fake from 80%, real below 20%, uncertain between'
+    """
+    return f"fake from {fake_from}, real below {real_below}, {UNCERTAIN} between"
 
 
 def judged_by_line(verdict: Verdict, thresholds: Thresholds) -> str:
@@ -197,7 +212,7 @@ def remark_lines(verdict: Verdict, lead: str) -> list[str]:
 
 COUNT_WORDS: Mapping[VerdictLabel | None, str] = {
     "fake": "fake",
-    "uncertain": "uncertain",
+    "uncertain": UNCERTAIN,
     "real": "real",
     None: "could not be checked",
 }
@@ -254,7 +269,7 @@ def part_rows(verdict: Verdict, thresholds: Thresholds) -> list[PartRow]:
             words = f"{words}: {REASON_WORDS[face.reason]}"
         elif face.verdict == "uncertain" and fake_from <= face.p_fake < face.fake_from:
             words = f"{words}: a face this small is called fake only from {format_percent(face.fake_from)}"
-        rows.append(PartRow(f"Face {number}", face.verdict, words, None if face.barred else face.p_fake))
+        rows.append(PartRow(f"Face {number}", face.verdict, words, None if face.excluded else face.p_fake))
     if whole := verdict.whole:
         words = CALL_WORDS[whole.verdict] if whole.counts else "no sign of AI generation"
         rows.append(PartRow("Whole image", whole.verdict if whole.counts else None, words, whole.p_fake))
@@ -264,7 +279,7 @@ def part_rows(verdict: Verdict, thresholds: Thresholds) -> list[PartRow]:
 def left_out_line(verdict: Verdict, number: int) -> str:
     """Why part ``number`` (from 0) is a face whose score decides nothing; empty where it is not."""
     face = verdict.faces[number] if number < len(verdict.faces) else None
-    if face is None or not face.barred:
+    if face is None or not face.excluded:
         return ""
     why = REASON_WORDS[face.reason or "out_of_scope"]
     return f"Face {number + 1} was left out: {why}. Its score is no verdict, so there is nothing to explain."
@@ -334,16 +349,16 @@ def _why_uncertain(verdict: Verdict) -> str:
         return ""
     unsure = sum(face.verdict == "uncertain" for face in verdict.deciding)
     if unsure:
-        return f", but {unsure} {'is' if unsure == 1 else 'are'} uncertain, and so is the image"
-    if any(face.barred and face.reason != "too_small" for face in verdict.faces):
-        return ", but not all could be checked, so the image is uncertain"
+        return f", but {unsure} {'is' if unsure == 1 else 'are'} {UNCERTAIN}, and so is the image"
+    if any(face.excluded and face.reason != "too_small" for face in verdict.faces):
+        return f", but not all could be checked, so the image is {UNCERTAIN}"
     return ""
 
 
 _TURNS: Mapping[VerdictLabel, str] = {
-    "fake": "makes it likely fake",
-    "real": "makes it likely real",
-    "uncertain": "leaves it uncertain",
+    "fake": f"makes it {CALL_WORDS['fake'].lower()}",
+    "real": f"makes it {CALL_WORDS['real'].lower()}",
+    "uncertain": f"leaves it {UNCERTAIN}",
 }
 
 
@@ -391,7 +406,8 @@ def stress_line(verdict: Verdict) -> str:
     if not lines:
         return ""
     whole = verdict.verdict == "uncertain"
-    return " ".join([f"{'Uncertain' if whole else 'Part of it is uncertain'} after the stress test.", *lines])
+    what = CALL_WORDS["uncertain"] if whole else f"Part of it is {UNCERTAIN}"
+    return " ".join([f"{what} after the stress test.", *lines])
 
 
 def overlay_line(verdict: Verdict, rules: Rules) -> str:

@@ -8,11 +8,9 @@ from typing import Any, Literal
 
 from deepfake.detection.rules import RealScores
 from deepfake.detection.stress import StressTest, apply_stress_test
-from deepfake.types import Box, Kind, OperatingPoint, Thresholds, VerdictLabel
+from deepfake.types import Box, KindEstimate, OperatingPoint, Reason, Thresholds, VerdictLabel
 
 Scope = Literal["faces", "face_crop", "no_face"]
-Reason = Literal["out_of_scope", "not_a_photograph", "too_small", "fake_as_a_whole"]
-"""Why a face is uncertain whatever its score."""
 Basis = Literal["faces", "whole", "nothing"]
 WHOLE = "Whole image"
 
@@ -47,7 +45,7 @@ class FaceVerdict:
     fake_from: float = 0.0
 
     @property
-    def barred(self) -> bool:
+    def excluded(self) -> bool:
         """Its score is no verdict, and lends the picture no number."""
         return self.out_of_scope or self.reason in ("out_of_scope", "not_a_photograph", "too_small")
 
@@ -101,7 +99,7 @@ class PartNotes:
     first_alone: float | None = None
     similar: int = 0
     similar_fakes: int = 0
-    kind: Kind | None = None
+    kind: KindEstimate | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ class Verdict:
     Attributes:
         p_fake: of the face most likely fake, set off against the number of faces (``RealScores.of_several``),
             or of ``whole`` where that counts and is higher, 0..1. None where nothing in the picture can be
-            decided on: no face, or only faces that are ``barred``.
+            decided on: no face, or only faces that are ``excluded``.
         verdict: fake where ``p_fake`` and a face say so, real where all faces are, else uncertain; ``whole``
             is one more face where it counts. Always uncertain where ``p_fake`` is None.
         faces: largest first; empty where none was found.
@@ -156,7 +154,7 @@ class Verdict:
     raw_p_fake: float | None = None
     expected_fake: float | None = None
     photo: Box | None = None
-    kind: Kind | None = None
+    kind: KindEstimate | None = None
     real_scores: RealScores | None = field(default=None, repr=False)
     part_notes: tuple[PartNotes, ...] = field(default=(), repr=False)
 
@@ -186,7 +184,7 @@ class Verdict:
     @property
     def deciding(self) -> tuple[FaceVerdict, ...]:
         """The faces whose scores decide."""
-        return tuple(face for face in self.faces if not face.barred)
+        return tuple(face for face in self.faces if not face.excluded)
 
     @property
     def most_suspicious(self) -> int | None:
@@ -195,7 +193,7 @@ class Verdict:
         None where no face was found.
         """
         faces = enumerate(self.faces)
-        return max(faces, key=lambda pair: (not pair[1].barred, pair[1].p_fake), default=(None,))[0]
+        return max(faces, key=lambda pair: (not pair[1].excluded, pair[1].p_fake), default=(None,))[0]
 
     def at(self, point: OperatingPoint, thresholds: Thresholds) -> Verdict:
         """The same scores called at an operating point; no network is asked."""
@@ -207,7 +205,7 @@ class Verdict:
         calls: list[VerdictLabel] = [call(part.p_fake) for part in self.parts]
         faces = [_as_scored(face) for face in self.faces]
         for number, face in enumerate(faces):
-            if face.barred or (calls[number] == "fake" and face.p_fake < face.fake_from):
+            if face.excluded or (calls[number] == "fake" and face.p_fake < face.fake_from):
                 calls[number] = "uncertain"
         if stress:
             calls = [apply_stress_test(name, test) for name, test in zip(calls, stress, strict=True)]
@@ -235,7 +233,7 @@ class Verdict:
             kind=None if verdict == "real" else self._kind(),
         )
 
-    def _kind(self) -> Kind | None:
+    def _kind(self) -> KindEstimate | None:
         """Of the part whose score is the picture's, whatever the verdict."""
         if self.basis == "whole":
             index = len(self.faces)
@@ -255,7 +253,7 @@ class Verdict:
 
 def picture_score(faces: Sequence[FaceVerdict], real_scores: RealScores | None) -> float | None:
     """``Verdict.p_fake`` as far as it is of faces; None where no face can be decided on."""
-    scores = [face.p_fake for face in faces if not face.barred]
+    scores = [face.p_fake for face in faces if not face.excluded]
     if not scores:
         return None
     return real_scores.of_several(scores) if real_scores else max(scores)

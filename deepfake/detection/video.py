@@ -23,7 +23,7 @@ MIN_STRETCH_FRAMES = 3
 """Frames in a row that are called fake before a stretch is named."""
 STRETCH_SHARE = 0.25
 """Of the frames that can be decided on, from which a stretch makes the video fake."""
-NO_FACE = "No face was found in any frame, so nothing was analyzed: the detector checks faces only."
+NO_FACE_IN_VIDEO = "No face was found in any frame, so nothing was analyzed: the detector checks faces only."
 NONE_DECIDED = (
     "No frame shows a face that the detector can decide on: all are too small or too unlike its training."
 )
@@ -193,7 +193,7 @@ def check_video(
     decided = [frame.verdict.p_fake for frame in frames if frame.verdict.p_fake is not None]
     warnings = [*video.notes, FRAME_WISE]
     if not shown:
-        warnings.insert(0, NO_FACE)
+        warnings.insert(0, NO_FACE_IN_VIDEO)
     elif not decided:
         warnings.insert(0, NONE_DECIDED)
     elif len(shown) < len(frames) / 2:

@@ -22,6 +22,7 @@ from deepfake.evaluation.statistics.bootstrap import (
     draw_resamples,
     mcnemar,
 )
+from deepfake.types import class_name
 
 CONFIDENCE = 0.95
 
@@ -273,7 +274,7 @@ def _estimates(observed: NDArray[np.float64], resampled: NDArray[np.float64]) ->
 def _notes(labels: NDArray[np.int64], pairs: list[PairComparison]) -> list[str]:
     notes = []
     if labels.min() == labels.max():
-        only, other = ("Fake", "Real") if labels[0] == 1 else ("Real", "Fake")
+        only, other = class_name(labels[0]), class_name(1 - labels[0])
         notes.append(
             f"All {labels.size} common images are {only}: ROC AUC and average precision, and their "
             f"differences, are undefined without images labeled {other}."

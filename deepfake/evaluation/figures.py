@@ -501,17 +501,19 @@ def _wrapped(name: str, width: int = 22) -> str:
     return "<br>".join(html.escape(line, quote=False) for line in lines)  # Plotly reads a few tags
 
 
-def differences_figure(found: Mapping[str, MetricEstimate], titles: Mapping[str, str], a: str) -> go.Figure:
+def differences_figure(
+    differences: Mapping[str, MetricEstimate], titles: Mapping[str, str], a: str
+) -> go.Figure:
     """A row a metric: its difference with a line for the interval; right of 0 the metric is higher for A.
 
     Args:
-        found: differences of A and B by metric; undefined ones are left out.
+        differences: differences of A and B by metric; undefined ones are left out.
         titles: of the metrics.
         a: name of the first of the two.
     """
     rows = [
         (titles[key].replace(", ", ",<br>"), one.value, *(one.interval or (one.value, one.value)))
-        for key, one in found.items()
+        for key, one in differences.items()
         if one.value is not None
     ]
     table = pd.DataFrame(rows, columns=["row", "value", "low", "high"])

@@ -219,8 +219,8 @@ def add_to_card(card: Card, recorded: Recorded) -> str:
 
 def _folder(card: Card) -> Path:
     """Of one detector; detectors of one name in several models folders have one each."""
-    place = hashlib.sha256(str(card.folder.resolve()).encode()).hexdigest()[:8]
-    return cache_folder(f"evaluations/{card.name}-{place}")
+    digest = hashlib.sha256(str(card.folder.resolve()).encode()).hexdigest()[:8]
+    return cache_folder(f"evaluations/{card.name}-{digest}")
 
 
 def _folders(card: Card) -> list[Path]:

@@ -171,8 +171,8 @@ def shared_evaluations(recorded: Mapping[str, Sequence[Recorded]]) -> dict[str, 
     titles: dict[tuple[str, str, bool, str], str] = {}
     for name, evaluations in recorded.items():
         for each in evaluations:
-            place = (each.folder, each.split, each.perturbed, each.source)
-            known = titles.setdefault(place, each.title) if each.folder else each.title
+            key = (each.folder, each.split, each.perturbed, each.source)
+            known = titles.setdefault(key, each.title) if each.folder else each.title
             other = each.title not in found and name not in found.get(known, {})
             found.setdefault(known if other else each.title, {})[name] = each
     return {title: by_name for title, by_name in found.items() if len(by_name) > 1}

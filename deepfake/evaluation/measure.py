@@ -136,7 +136,7 @@ def recorded_scores(inventory: Inventory, card: Card) -> Scores | None:
     Returns:
         (N,) p_fake, NaN where there is none; None where no evaluation matches.
     """
-    place = {path: row for row, path in enumerate(inventory.table["path"])}
+    row_of = {path: row for row, path in enumerate(inventory.table["path"])}
     labels = inventory.table["label"].to_numpy()
     scores = np.full(len(inventory), np.nan)
     for recorded in known_evaluations(card)[0]:
@@ -146,7 +146,7 @@ def recorded_scores(inventory: Inventory, card: Card) -> Scores | None:
             table = read_scores(recorded.scores)
         except EvaluationError:
             continue
-        rows = np.array([place.get(str(name), -1) for name in table["image_id"]], np.int64)
+        rows = np.array([row_of.get(str(name), -1) for name in table["image_id"]], np.int64)
         known = rows >= 0
         known[known] = labels[rows[known]] == table["label"].to_numpy()[known]
         if known.sum() * 2 >= len(table):
@@ -295,8 +295,8 @@ def start(request: EvaluationRequest) -> Job:
         raise EvaluationError("bad_title", f"A title has up to 80 letters in a line. Received {len(title)}.")
 
     def work(report: ReportProgress, stopped: Callable[[], bool]) -> Evaluated:
-        with tempfile.TemporaryDirectory(prefix="deepfake-evaluation-") as place:
-            folder = Path(place)
+        with tempfile.TemporaryDirectory(prefix="deepfake-evaluation-") as name:
+            folder = Path(name)
             ended = follow_process(request.arguments(folder), folder, report, stopped)
             scores = folder / "scores.csv"
             if ended.status and not (ended.refusal and scores.is_file()):

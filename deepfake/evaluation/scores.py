@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from deepfake.errors import EvaluationError
+from deepfake.types import class_name
 from deepfake.util.files import replacing
 
 SCORE_COLUMNS = ("image_id", "split", "source", "label", "p_fake")
@@ -354,7 +355,8 @@ def _check_labels_agree(images: pd.DataFrame, other: pd.DataFrame, first: str, n
     conflicts = np.flatnonzero(images["label"].to_numpy() != other["label"].to_numpy())
     if conflicts.size:
         row = conflicts[0]
-        here, there = ("Fake", "Real") if images["label"].iloc[row] == 1 else ("Real", "Fake")
+        label = images["label"].iloc[row]
+        here, there = class_name(label), class_name(1 - label)
         raise ComparisonError(
             "label_conflict",
             f"{conflicts.size} of {len(images)} common images have another label in {name} than in {first}; "

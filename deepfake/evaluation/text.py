@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from deepfake.detection.text import KIND_WORDS, POINT_WORDS
+from deepfake.detection.text import KIND_WORDS, POINT_WORDS, bands_phrase
+from deepfake.detection.words import UNCERTAIN
 from deepfake.evaluation.breakdown import ALARM_POINTS, Gap, GapKind
 from deepfake.evaluation.compare import Comparison, PairComparison
 from deepfake.evaluation.curves import HISTOGRAM_BINS
@@ -33,7 +34,7 @@ from deepfake.evaluation.statistics.thresholds import (
 )
 from deepfake.evaluation.titles import readable_title
 from deepfake.types import OperatingPoint
-from deepfake.util.text import Unit, format_interval, format_metric
+from deepfake.util.text import Unit, format_interval, format_metric, format_with_interval
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ METRIC_TEXTS = (
         "Forced-choice accuracy",
         "share",
         "Images called correctly, of all images, where each is called fake or real at one threshold. "
-        "Verdicts may also be uncertain; see their numbers above.",
+        f"Verdicts may also be {UNCERTAIN}; see their numbers above.",
     ),
     MetricText(
         "balanced_accuracy",
@@ -124,10 +125,10 @@ RULE_TITLES = {
     "missed": "Fakes called real",
 }
 RULE_MEANING = (
-    "Verdicts use two thresholds: fake from one, real below the other, uncertain between. Decided: images "
+    f"Verdicts use two thresholds: {bands_phrase('one', 'the other')}. Decided: images "
     "called fake or real. False-positive rate: real images called fake, of all real ones. Recall: fakes "
     "called fake, of all fakes. By the score alone: faces unlike the training images, and those whose "
-    "verdict flips in the stress test, become uncertain too."
+    f"verdict flips in the stress test, become {UNCERTAIN} too."
 )
 """What ``rule_table`` shows."""
 
@@ -173,9 +174,7 @@ def rule_numbers(rules: Mapping[OperatingPoint, RuleMetrics]) -> pd.DataFrame:
 
 def format_rate_cell(found: Rate) -> str:
     """A share with its 95% interval in one cell of a table."""
-    if found.share is None or found.low is None or found.high is None:
-        return "undefined"
-    return f"{100 * found.share:.1f}% ({100 * found.low:.1f} to {100 * found.high:.1f})"
+    return format_with_interval(found.share, found.low, found.high, "share")
 
 
 def headline_table(recorded: Recorded, strict: LowFprMetrics | None) -> pd.DataFrame:
@@ -547,7 +546,7 @@ ABSTAINING_BY_SET = (
 )
 KINDS_CAUTION = (
     "Counts, and shares of the actual kind; at most 40 images of each generator. A kind is shown only beside "
-    "a verdict of fake or uncertain, and never changes it."
+    f"a verdict of fake or {UNCERTAIN}, and never changes it."
 )
 
 

@@ -5,6 +5,8 @@ The rules are those of the ``mtcnn`` package (Iván de Paz Centeno, MIT licence)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -78,3 +80,15 @@ def inside(boxes: Boxes, width: int, height: int) -> Boxes:
     made = boxes.copy()
     made[:, :4] = np.clip(boxes[:, :4], 0, np.array([width, height, width, height]) - 1)
     return made
+
+
+def overlap(one: Sequence[int], other: Sequence[int]) -> float:
+    """Intersection over union of two boxes (left, top, right, bottom); 1 for equal ones, even empty ones."""
+    if list(one) == list(other):
+        return 1.0
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    if min(across, down) <= 0:
+        return 0.0
+    areas = sum(abs((box[2] - box[0]) * (box[3] - box[1])) for box in (one, other))
+    return across * down / (areas - across * down)

@@ -174,14 +174,14 @@ def _scan(pixels: np.ndarray, turned: bool) -> FaceScan:
     return replace(scan, faces=faces, turn=faces[0].turn if faces else 0)
 
 
-def _quarters(pixels: np.ndarray, found: list[_Found]) -> int:
+def _quarters(pixels: np.ndarray, detections: list[_Found]) -> int:
     """Quarter turns anticlockwise that stand a picture upright.
 
     Only where nothing found is surely upright is the picture searched upside down and on either side.
     """
-    if any(face.surely_upright for face in found):
+    if any(face.surely_upright for face in detections):
         return 0
-    best, most = 0, sum(face.sureness for face in found if not face.turn)
+    best, most = 0, sum(face.sureness for face in detections if not face.turn)
     for quarters in (2, 1, 3):
         seen = _search(np.ascontiguousarray(np.rot90(pixels, quarters)), TURNED_SIDE)
         sure = sum(face.sureness for face in seen if not face.turn)
@@ -190,9 +190,9 @@ def _quarters(pixels: np.ndarray, found: list[_Found]) -> int:
     return best
 
 
-def _framed(found: list[_Found], width: int, height: int) -> FaceScan:
+def _framed(detections: list[_Found], width: int, height: int) -> FaceScan:
     """The faces that are large enough, each with the square to score."""
-    faces = [Face(_inside(f.box, width, height), (0, 0, 0, 0), f.confidence, f.turn) for f in found]
+    faces = [Face(_inside(f.box, width, height), (0, 0, 0, 0), f.confidence, f.turn) for f in detections]
     faces = [face for face in faces if face.long_side >= MIN_FACE_SIDE]
     if not faces:
         return FaceScan((), "no_face")
@@ -385,10 +385,10 @@ def _enough(rows: Boxes, short_side: int, size: float, smallest: float) -> bool:
     return not nearly.any() and bool(believed.any() or FOUND_FROM * size <= smallest)
 
 
-def _without_fragments(found: list[_Found]) -> list[_Found]:
+def _without_fragments(detections: list[_Found]) -> list[_Found]:
     """One detection for each face: a mouth within a face looks like a small face at first sight."""
     kept: list[_Found] = []
-    for face in sorted(found, key=lambda face: _area(face.box), reverse=True):
+    for face in sorted(detections, key=lambda face: _area(face.box), reverse=True):
         around = [other for other in kept if _shared(face.box, other.box) > NESTED]
         if all(face.sureness > other.sureness + FRAGMENT_SURER for other in around):
             kept = [other for other in kept if other not in around]

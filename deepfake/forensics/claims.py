@@ -45,11 +45,11 @@ def read_claims(content: bytes, format_name: str) -> FileClaims:
     return FileClaims(read_credentials(content, format_name), read_marks(content, format_name))
 
 
-def credentials_line(found: Credentials) -> EvidenceLine:
+def credentials_line(credentials: Credentials) -> EvidenceLine:
     """What a signed record says; one that does not hold is not believed."""
     return EvidenceLine(
         CREDENTIALS,
-        *_credentials_finding(found),
+        *_credentials_finding(credentials),
         ignore="A missing record: messengers strip it. One vouches for a history, not for the scene.",
     )
 
@@ -62,17 +62,17 @@ _NOT_FOUND: dict[State, str] = {
 }
 
 
-def _credentials_finding(found: Credentials) -> Finding:
-    if found.state != "found":
-        return _NOT_FOUND[found.state], "none", "neither"
-    if found.integrity == "broken":
-        why = dict(found.rows).get("Signature", "").removeprefix("broken: ")
+def _credentials_finding(credentials: Credentials) -> Finding:
+    if credentials.state != "found":
+        return _NOT_FOUND[credentials.state], "none", "neither"
+    if credentials.integrity == "broken":
+        why = dict(credentials.rows).get("Signature", "").removeprefix("broken: ")
         return f"The signed record does not hold: {why}. What it says is not believed.", "none", "neither"
-    trusted = found.integrity == "trusted"
-    who = plain_words(found.signer) or "a signer without a name"
-    said = "; ".join(SOURCE_TYPES[source].words for source in found.sources) or "it names no source"
+    trusted = credentials.integrity == "trusted"
+    who = plain_words(credentials.signer) or "a signer without a name"
+    said = "; ".join(SOURCE_TYPES[source].words for source in credentials.sources) or "it names no source"
     finding = f"Signed by {who}{'' if trusted else ', whom no list vouches for'}: {said}."
-    roles = {SOURCE_TYPES[source].role for source in found.sources}
+    roles = {SOURCE_TYPES[source].role for source in credentials.sources}
     if "generator" in roles:
         return finding, "strong" if trusted else "moderate", "fake"
     if "ai_edit" in roles or roles == {"camera"}:

@@ -134,13 +134,13 @@ def read_exif(content: bytes, *, with_place: bool = False) -> ExifFacts:
         with Image.open(io.BytesIO(content)) as image:
             tags = sound_exif(image)
             inner = tags.get_ifd(ExifTags.IFD.Exif)
-            place = tags.get_ifd(ExifTags.IFD.GPSInfo)
+            gps = tags.get_ifd(ExifTags.IFD.GPSInfo)
             rows = [(name, _text(tags[tag])) for tag, name in _TEXT_TAGS.items() if tag in tags]
             rows += [(name, _text(inner[tag])) for tag, name in _EXIF_TAGS.items() if tag in inner]
     except Exception:  # decoders raise nearly anything on damaged metadata
         return ExifFacts((), False, None, None, meaning)
-    latitude = _degrees(place, ExifTags.GPS.GPSLatitude, "S")
-    longitude = _degrees(place, ExifTags.GPS.GPSLongitude, "W")
+    latitude = _degrees(gps, ExifTags.GPS.GPSLatitude, "S")
+    longitude = _degrees(gps, ExifTags.GPS.GPSLongitude, "W")
     found = latitude is not None and longitude is not None
     return ExifFacts(
         tuple((name, value) for name, value in rows if value),
@@ -164,16 +164,16 @@ def _text(value: Any) -> str:
     return printable(shown, " ").strip()[:_MAX_TEXT]
 
 
-def _degrees(place: dict[int, Any], tag: int, negative: str) -> float | None:
+def _degrees(tags: dict[int, Any], tag: int, negative: str) -> float | None:
     """Degrees, minutes and seconds as one number; None where they are missing or make no sense."""
     try:
-        degrees, minutes, seconds = (float(part) for part in place[tag])
+        degrees, minutes, seconds = (float(part) for part in tags[tag])
         value = degrees + minutes / 60 + seconds / 3600
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
     if not math.isfinite(value):
         return None
-    return -value if str(place.get(tag - 1, "")).upper().startswith(negative) else value
+    return -value if str(tags.get(tag - 1, "")).upper().startswith(negative) else value
 
 
 def read_compression(content: bytes) -> Compression:

@@ -157,10 +157,10 @@ def _ends_64(file: BinaryIO, start: int, tail: bytes, at: int) -> Iterator[tuple
     locator = at - _LOCATOR.size
     if locator < 0 or tail[locator : locator + 4] != b"PK\6\7":
         return
-    _, _, told, _ = _LOCATOR.unpack_from(tail, locator)
-    for place in {start + locator - _END_64.size, told}:
-        if 0 <= place <= start + locator - _END_64.size:
-            file.seek(place)
+    _, _, offset_64, _ = _LOCATOR.unpack_from(tail, locator)
+    for offset in {start + locator - _END_64.size, offset_64}:
+        if 0 <= offset <= start + locator - _END_64.size:
+            file.seek(offset)
             end = _END_64.unpack(file.read(_END_64.size))
             if end[0] == b"PK\6\6":
                 yield end

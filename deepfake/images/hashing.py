@@ -129,10 +129,10 @@ def alike_groups(prints: Sequence[ImagePrint]) -> list[tuple[int, ...]]:
     words = [each.whole for each in prints] + [face for each in prints for face in each.faces]
     group = list(range(len(prints)))
 
-    def root(place: int) -> int:
-        while group[place] != place:
-            place = group[place]
-        return place
+    def root(index: int) -> int:
+        while group[index] != index:
+            index = group[index]
+        return index
 
     for faces, bits in ((False, LIKE_BITS), (True, FACE_BITS)):
         rows = [row for row, (_, is_face) in enumerate(owners) if is_face == faces]

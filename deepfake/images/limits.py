@@ -1,7 +1,7 @@
 """Refuses files built to keep a decoder busy for hours or to fill the memory, before a decoder sees them.
 
 Without each of the limits below, a file of at most 32 MiB took a decoder ten seconds to hours, or gigabytes
-(``benchmarks/fuzz_busy.py`` makes them). Pictures by cameras and programs stay far below.
+(``benchmarks/fuzz/busy.py`` makes them). Pictures by cameras and programs stay far below.
 """
 
 from __future__ import annotations

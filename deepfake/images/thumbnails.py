@@ -42,10 +42,10 @@ def thumbnail(path: str | os.PathLike[str], side: int = CACHED_SIDE) -> bytes | 
     return small
 
 
-def _keep(place: Path, content: bytes) -> None:
+def _keep(path: Path, content: bytes) -> None:
     try:
-        write_whole(place, content)
+        write_whole(path, content)
         if next(_written) % _PRUNE_EVERY == 0:
-            prune(place.parent.parent, MAX_CACHED_BYTES)
+            prune(path.parent.parent, MAX_CACHED_BYTES)
     except OSError:  # a full disk: the thumbnail is made again next time
         return

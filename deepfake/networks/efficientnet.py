@@ -47,10 +47,10 @@ def efficientnet_lite0(
     inputs = keras.Input((size, size, 3))
     hidden = layers.Conv2D(32, 3, 2, "same", use_bias=False, name="stem")(inputs)
     hidden = normalise(hidden, "stem_norm")
-    before, place = 32, 0
+    before, index = 32, 0
     for blocks, kernel, stride, widening, channels in _STAGES:
         for block in range(blocks):
-            entry, name, step = hidden, f"block{place}", stride if block == 0 else 1
+            entry, name, step = hidden, f"block{index}", stride if block == 0 else 1
             if widening > 1:
                 hidden = layers.Conv2D(before * widening, 1, use_bias=False, name=f"{name}_widen")(hidden)
                 hidden = normalise(hidden, f"{name}_widen_norm")
@@ -62,7 +62,7 @@ def efficientnet_lite0(
             hidden = normalise(hidden, f"{name}_narrow_norm", active=False)
             if block:
                 hidden = layers.Add()([entry, hidden])
-            before, place = channels, place + 1
+            before, index = channels, index + 1
     hidden = normalise(layers.Conv2D(1280, 1, use_bias=False, name="head")(hidden), "head_norm")
     pooled = layers.Dropout(dropout)(layers.GlobalAveragePooling2D(name="pooled")(hidden))
     return keras.Model(inputs, layers.Dense(1, dtype="float32", name="logit")(pooled), name=NAME)

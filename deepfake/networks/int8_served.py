@@ -95,9 +95,9 @@ def _is_large_table(model: Any, tensor: Any) -> bool:
     return large and tensor.type == schema.TensorType.FLOAT32
 
 
-def _stored_as_int8(model: Any, graph: Any, place: int) -> int:
+def _stored_as_int8(model: Any, graph: Any, index: int) -> int:
     """Adds the int8 form of a tensor, whose own numbers go."""
-    tensor = graph.tensors[place]
+    tensor = graph.tensors[index]
     values = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.float32).reshape(tensor.shape)
     most = np.abs(values).max(tuple(range(1, values.ndim)))
     scale = np.where(most > 0, most / 127, 1.0).astype(np.float32)

@@ -130,21 +130,21 @@ def _fields(message: memoryview) -> Iterator[tuple[int, Any]]:
 
 def _numbers(packed: memoryview) -> list[int]:
     """Packed varints."""
-    place, numbers = 0, []
-    while place < len(packed):
-        number, place = _varint(packed, place)
+    offset, numbers = 0, []
+    while offset < len(packed):
+        number, offset = _varint(packed, offset)
         numbers.append(number)
     return numbers
 
 
-def _varint(message: memoryview, place: int) -> tuple[int, int]:
+def _varint(message: memoryview, offset: int) -> tuple[int, int]:
     """A number of variable length and the place after it."""
     value = shift = 0
     while shift < 70:
-        byte = message[place]
-        place += 1
+        byte = message[offset]
+        offset += 1
         value |= (byte & 127) << shift
         if byte < 128:
-            return value, place
+            return value, offset
         shift += 7
     raise ValueError("a number is too long")

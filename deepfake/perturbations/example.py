@@ -47,7 +47,7 @@ def example_strip(perturbation: str) -> list[tuple[str, Pixels]]:
     """The portrait clean and at every amount of a perturbation.
 
     Args:
-        perturbation: ``Kind.name``; empty list for another one.
+        perturbation: ``GradedPerturbation.name``; empty list for another one.
 
     Returns:
         (amount in words, (256, 256, 3) uint8).

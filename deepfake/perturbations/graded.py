@@ -15,7 +15,7 @@ from deepfake.perturbations.primitives import brightness, contrast, fade, jpeg
 
 
 @dataclass(frozen=True)
-class Kind:
+class GradedPerturbation:
     """One way to alter a picture.
 
     Attributes:
@@ -75,40 +75,41 @@ def enlarged_part(pixels: Pixels, strength: float, rng: np.random.Generator) -> 
 _BLUR, _BLOCKS = PERTURBATIONS["blur"], PERTURBATIONS["blocks"]
 _NOISE, _WEATHER = PERTURBATIONS["noise"], PERTURBATIONS["weather"]
 
-KINDS: tuple[Kind, ...] = (
-    Kind("jpeg", "JPEG compression", "JPEG quality (100 is best)", 90, 15, (90, 70, 50, 30, 15),
-         PERTURBATIONS["jpeg"]["jpeg"]),
-    Kind("messenger", "Messenger apps", "Size that the messenger keeps (% of each side)", 90, 20,
-         (90, 70, 50, 35, 20), messenger),
-    Kind("blur", "Blur", "Blur radius (sigma, pixels of 256)", 0.8, 3.5, (0.8, 1.5, 2.5, 3.5),
-         _BLUR["gaussian_blur"]),
-    Kind("down_up", "Resizing", "Size in between (% of each side)", 60, 12,
-         (60, 45, 30, 20, 12), _BLOCKS["down_up"]),
-    Kind("noise", "Noise", "Noise (standard deviation, % of full brightness)", 3, 30, (3, 6, 12, 20, 30),
-         _NOISE["gaussian_noise"]),
-    Kind("darker", "Darkening", "Brightness (% of the original)", 100, 20, (80, 60, 40, 20),
-         _by(brightness, 1.0, 0.2)),
-    Kind("brighter", "Brightening", "Brightness (% of the original)", 100, 200, (125, 150, 175, 200),
-         _by(brightness, 1.0, 2.0)),
-    Kind("lower_contrast", "Lower contrast", "Contrast (% of the original)", 100, 20, (80, 60, 40, 20),
-         _by(contrast, 1.0, 0.2)),
-    Kind("higher_contrast", "Higher contrast", "Contrast (% of the original)", 100, 300,
-         (150, 200, 250, 300), _by(contrast, 1.0, 3.0)),
-    Kind("crop", "Cropping", "Area kept (%)", 100, 40, (90, 75, 60, 40), enlarged_part),
-    Kind("grey", "Loss of color", "Color removed (%)", 0, 100, (25, 50, 75, 100),
-         _by(fade, 0.0, 1.0)),
-    Kind("blocks", "Small blocks", "Small blocks laid over the image", 8, 120, (8, 40, 80, 120),
-         _BLOCKS["small_holes"]),
-    Kind("fog", "Fog", "Density of the fog (%)", 30, 85, (30, 50, 70, 85), _WEATHER["fog"]),
-    Kind("snow", "Snow", "Snow cover (100 is the most)", 0, 100, (25, 50, 75, 100),
-         _WEATHER["snow"]),
-    Kind("rain", "Rain", "Streaks of rain (on 256 x 256 pixels)", 60, 300, (60, 140, 220, 300),
-         _WEATHER["rain"]),
-    Kind("text", "Text and watermarks", "Opacity of text over the image (%)", 15, 60, (15, 30, 45, 60),
-         OVERLAY["watermark"]),
-    Kind("caption", "Captions", "Height of a caption (% of the image)", 8, 25, (8, 14, 20, 25),
-         OVERLAY["caption"]),
-    Kind("sticker", "Stickers", "Stickers laid on the image", 1, 4, (1, 2, 3, 4), OVERLAY["sticker"]),
+KINDS: tuple[GradedPerturbation, ...] = (
+    GradedPerturbation("jpeg", "JPEG compression", "JPEG quality (100 is best)", 90, 15, (90, 70, 50, 30, 15),
+        PERTURBATIONS["jpeg"]["jpeg"]),
+    GradedPerturbation("messenger", "Messenger apps", "Size that the messenger keeps (% of each side)", 90,
+        20, (90, 70, 50, 35, 20), messenger),
+    GradedPerturbation("blur", "Blur", "Blur radius (sigma, pixels of 256)", 0.8, 3.5, (0.8, 1.5, 2.5, 3.5),
+        _BLUR["gaussian_blur"]),
+    GradedPerturbation("down_up", "Resizing", "Size in between (% of each side)", 60, 12,
+        (60, 45, 30, 20, 12), _BLOCKS["down_up"]),
+    GradedPerturbation("noise", "Noise", "Noise (standard deviation, % of full brightness)", 3, 30,
+        (3, 6, 12, 20, 30), _NOISE["gaussian_noise"]),
+    GradedPerturbation("darker", "Darkening", "Brightness (% of the original)", 100, 20, (80, 60, 40, 20),
+        _by(brightness, 1.0, 0.2)),
+    GradedPerturbation("brighter", "Brightening", "Brightness (% of the original)", 100, 200,
+        (125, 150, 175, 200), _by(brightness, 1.0, 2.0)),
+    GradedPerturbation("lower_contrast", "Lower contrast", "Contrast (% of the original)", 100, 20,
+        (80, 60, 40, 20), _by(contrast, 1.0, 0.2)),
+    GradedPerturbation("higher_contrast", "Higher contrast", "Contrast (% of the original)", 100, 300,
+        (150, 200, 250, 300), _by(contrast, 1.0, 3.0)),
+    GradedPerturbation("crop", "Cropping", "Area kept (%)", 100, 40, (90, 75, 60, 40), enlarged_part),
+    GradedPerturbation("grey", "Loss of color", "Color removed (%)", 0, 100, (25, 50, 75, 100),
+        _by(fade, 0.0, 1.0)),
+    GradedPerturbation("blocks", "Small blocks", "Small blocks laid over the image", 8, 120, (8, 40, 80, 120),
+        _BLOCKS["small_holes"]),
+    GradedPerturbation("fog", "Fog", "Density of the fog (%)", 30, 85, (30, 50, 70, 85), _WEATHER["fog"]),
+    GradedPerturbation("snow", "Snow", "Snow cover (100 is the most)", 0, 100, (25, 50, 75, 100),
+        _WEATHER["snow"]),
+    GradedPerturbation("rain", "Rain", "Streaks of rain (on 256 x 256 pixels)", 60, 300, (60, 140, 220, 300),
+        _WEATHER["rain"]),
+    GradedPerturbation("text", "Text and watermarks", "Opacity of text over the image (%)", 15, 60,
+        (15, 30, 45, 60), OVERLAY["watermark"]),
+    GradedPerturbation("caption", "Captions", "Height of a caption (% of the image)", 8, 25, (8, 14, 20, 25),
+        OVERLAY["caption"]),
+    GradedPerturbation("sticker", "Stickers", "Stickers laid on the image", 1, 4, (1, 2, 3, 4),
+        OVERLAY["sticker"]),
 )  # fmt: skip
 """The functions are training's, with their ranges, or one of ``primitives``."""
 
@@ -118,12 +119,12 @@ def kind_rng(sha256: str, kind: str) -> np.random.Generator:
 
     Args:
         sha256: of the file's bytes, hexadecimal.
-        kind: ``Kind.name``.
+        kind: ``GradedPerturbation.name``.
     """
     return np.random.default_rng([int(sha256[:16], 16), *kind.encode()])
 
 
-def altered(pixels: Pixels, sha256: str, kind: Kind, amount: float) -> Pixels:
+def altered(pixels: Pixels, sha256: str, kind: GradedPerturbation, amount: float) -> Pixels:
     """The one copy of an image under a kind and amount; anyone who measures, measures the same copies.
 
     Args:

@@ -10,7 +10,6 @@ import pandas as pd
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from deepfake.detection.figures import (
-    BAND_WORDS,
     STRIP_TICKS,
     bands,
     score_marks,
@@ -19,8 +18,9 @@ from deepfake.detection.figures import (
     strip_table,
 )
 from deepfake.detection.stress import StressTest
-from deepfake.detection.text import CALL_WORDS
+from deepfake.detection.text import BAND_WORDS, CALL_WORDS
 from deepfake.detection.verdict import Verdict
+from deepfake.detection.words import UNCERTAIN
 from deepfake.plotting import CALL_COLOURS, FAKE_COLOUR, REAL_COLOUR
 from deepfake.types import OperatingPoint, Thresholds, VerdictLabel
 from deepfake.util.text import format_percent
@@ -174,4 +174,4 @@ def _legend(draw: ImageDraw.ImageDraw, font: _Font) -> None:
         draw.text((x + 3 * _RADIUS, _TOP / 2), words, fill=_INK, font=font, anchor="lm")
         x += 3 * _RADIUS + draw.textlength(words, font=font) + 30
     draw.rectangle((x, _TOP / 2 - 12, x + 30, _TOP / 2 + 12), fill=_BAND)
-    draw.text((x + 42, _TOP / 2), "uncertain band", fill=_INK, font=font, anchor="lm")
+    draw.text((x + 42, _TOP / 2), f"{UNCERTAIN} band", fill=_INK, font=font, anchor="lm")

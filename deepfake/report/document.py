@@ -35,6 +35,7 @@ from deepfake.detection.text import (
     stress_line,
 )
 from deepfake.detection.verdict import Verdict
+from deepfake.detection.words import UNCERTAIN
 from deepfake.evaluation.records import validation_scores
 from deepfake.forensics.claims import FileClaims
 from deepfake.forensics.credentials import read_credentials
@@ -170,8 +171,8 @@ _LIMITS = (
 def explained_parts(verdict: Verdict) -> tuple[int, ...]:
     """Which of ``Verdict.parts`` get charts and maps: the ``MAX_EXPLAINED`` most fake that count."""
     parts = verdict.parts
-    counting = [place for place in range(len(parts)) if not left_out_line(verdict, place)]
-    return tuple(sorted(sorted(counting, key=lambda place: -parts[place].p_fake)[:MAX_EXPLAINED]))
+    counting = [index for index in range(len(parts)) if not left_out_line(verdict, index)]
+    return tuple(sorted(sorted(counting, key=lambda index: -parts[index].p_fake)[:MAX_EXPLAINED]))
 
 
 def make_report(
@@ -274,7 +275,7 @@ def _stress_blocks(verdict: Verdict, card: Card) -> Iterator[Block]:
     yield Heading("Stability")
     yield Paragraph(
         "Each part that was checked was scored again after edits that messengers and editors make. A verdict "
-        "that a mild edit reverses is called uncertain."
+        f"that a mild edit reverses is called {UNCERTAIN}."
     )
     yield Rows(
         tuple(
@@ -322,8 +323,8 @@ def _explanation_blocks(
         )
 
 
-def _who(verdict: Verdict, place: int) -> str:
-    return verdict.parts[place].name
+def _who(verdict: Verdict, index: int) -> str:
+    return verdict.parts[index].name
 
 
 def _left_out(verdict: Verdict) -> Iterator[Block]:

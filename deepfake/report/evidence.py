@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from deepfake.detection.text import CALL_WORDS, NO_FACE
 from deepfake.detection.verdict import PartNotes, Verdict, picture_score
+from deepfake.detection.words import UNCERTAIN
 from deepfake.forensics.claims import (
     CREDENTIALS,
     FORENSICS,
@@ -200,7 +201,7 @@ def _whole_line(verdict: Verdict) -> EvidenceLine:
 
 
 def _noted(verdict: Verdict) -> tuple[str, float, PartNotes, bool] | None:
-    """Name, score and notes of the part that weighs most, and whether it is barred; None without notes."""
+    """Name, score and notes of the part that weighs most, and whether it is excluded; None without notes."""
     faces, notes = verdict.faces, verdict.part_notes
     if not notes:
         return None
@@ -208,10 +209,10 @@ def _noted(verdict: Verdict) -> tuple[str, float, PartNotes, bool] | None:
         return "Whole image: ", verdict.whole.p_fake, notes[len(faces)], False
     if not faces:
         return "", verdict.raw, notes[0], True
-    order = sorted(range(len(faces)), key=lambda index: (faces[index].barred, -faces[index].p_fake))
+    order = sorted(range(len(faces)), key=lambda index: (faces[index].excluded, -faces[index].p_fake))
     first = order[0]
     name = f"Face {first + 1}: " if len(faces) > 1 else ""
-    return name, faces[first].p_fake, notes[first], faces[first].barred
+    return name, faces[first].p_fake, notes[first], faces[first].excluded
 
 
 def _sentence(name: str, words: str) -> str:
@@ -247,9 +248,9 @@ def _alike_line(verdict: Verdict) -> EvidenceLine:
     seen = _noted(verdict)
     if seen is None or not seen[2].similar or verdict.scope == "no_face":
         return line("Not looked for: no index of training images, or no face.")
-    name, _, notes, barred = seen
+    name, _, notes, excluded = seen
     found = f"{notes.similar_fakes} of the {notes.similar} most similar training images are fakes."
-    if barred:
+    if excluded:
         return line(_sentence(name, f"{found} Its score is no verdict, so they say nothing."))
     share = notes.similar_fakes / notes.similar
     if share in (0.0, 1.0):
@@ -269,8 +270,9 @@ def _stress_line(verdict: Verdict) -> EvidenceLine:
     ]
     if unstable:
         who = ", ".join(unstable[:3]) + (" and others" if len(unstable) > 3 else "")
-        return line(f"Not stable: a mild change flips the score ({who}), which makes the verdict uncertain.")
+        flips = f"a mild change flips the score ({who})"
+        return line(f"Not stable: {flips}, which makes the verdict {UNCERTAIN}.")
     if verdict.verdict == "uncertain":
-        return line(f"Already uncertain ({changes} changes were tried).")
+        return line(f"Already {UNCERTAIN} ({changes} changes were tried).")
     words = f"Stable: no mild change flips the score ({changes} changes were tried)."
     return line(words, "weak", verdict.verdict)

@@ -23,10 +23,10 @@ from deepfake import __version__
 from deepfake.detection.card import KERAS, SECOND, SERVED, Card
 from deepfake.detection.embedding.neighbours import INDEX_FILE
 from deepfake.detection.stress import StressTest
-from deepfake.detection.verdict import Basis, PartNotes, Reason, Scope, Verdict
+from deepfake.detection.verdict import Basis, PartNotes, Scope, Verdict
 from deepfake.errors import UserError
 from deepfake.faces.finder import CROP_SCALE
-from deepfake.types import OPERATING_POINTS, VerdictLabel
+from deepfake.types import OPERATING_POINTS, Reason, VerdictLabel
 from deepfake.util.process import processor_flags
 
 VERSION = 1

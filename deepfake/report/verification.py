@@ -15,6 +15,7 @@ from typing import Any
 from deepfake.detection.card import ModelError
 from deepfake.detection.detector import Detector, get_detector
 from deepfake.errors import UserError
+from deepfake.faces.boxes import overlap
 from deepfake.images.load import ImageRefused, LoadedImage, load_image
 from deepfake.report.receipt import Receipt, make_receipt
 
@@ -179,11 +180,11 @@ def _face_faults(given: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]
     if len(given["faces"]) != len(here["faces"]):
         faults.append(f"in the receipt {len(given['faces'])}, found here {len(here['faces'])}")
     for number, (one, other) in enumerate(zip(given["faces"], here["faces"], strict=False), start=1):
-        shares = [_overlap(one[name], other[name]) for name in ("box", "crop")]
+        shares = [overlap(one[name], other[name]) for name in ("box", "crop")]
         if min(shares) < OVERLAP or one["turn"] != other["turn"]:
             faults.append(f"face {number} at {one['box']} in the receipt, at {other['box']} here")
     squares = [result["whole"]["square"] for result in (given, here) if result["whole"]]
-    if len(squares) > 1 and _overlap(squares[0], squares[1]) < OVERLAP:
+    if len(squares) > 1 and overlap(squares[0], squares[1]) < OVERLAP:
         faults.append(f"whole image: square {squares[0]} in the receipt, {squares[1]} here")
     return faults
 
@@ -191,18 +192,6 @@ def _face_faults(given: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]
 def _faces_words(again: Receipt) -> str:
     count = len(again["result"]["faces"])
     return "no face, as in the receipt" if not count else f"{count} face{'s' * (count > 1)} at the same place"
-
-
-def _overlap(one: Sequence[int], other: Sequence[int]) -> float:
-    """Intersection over union; 1 for equal boxes, whatever they hold."""
-    if list(one) == list(other):
-        return 1.0
-    across = min(one[2], other[2]) - max(one[0], other[0])
-    down = min(one[3], other[3]) - max(one[1], other[1])
-    if min(across, down) <= 0:
-        return 0.0
-    areas = sum(abs((box[2] - box[0]) * (box[3] - box[1])) for box in (one, other))
-    return across * down / (areas - across * down)
 
 
 def _scores(result: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
@@ -216,8 +205,11 @@ def _scores(result: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
         yield name, row["p_fake"]
         yield f"{name}, first network alone", row["first_alone"]
     for index, test in enumerate(result["stress"] or ()):
-        for place, point in enumerate(test["changes"]):
-            yield f"stress test {index + 1}.{place + 1} ({test['part']}, {point['change']})", point["p_fake"]
+        for position, point in enumerate(test["changes"]):
+            yield (
+                f"stress test {index + 1}.{position + 1} ({test['part']}, {point['change']})",
+                point["p_fake"],
+            )
 
 
 def _score_differences(given: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, float | None]:
@@ -256,8 +248,8 @@ def _calls(result: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "whole image counts", result["whole"]["counts"]
     for index, test in enumerate(result["stress"] or ()):
         yield f"stress test {index + 1}", f"{test['verdict']}, {'stable' if test['stable'] else 'not stable'}"
-        for place, point in enumerate(test["changes"]):
-            yield f"stress test {index + 1}.{place + 1} ({point['change']})", point["verdict"]
+        for position, point in enumerate(test["changes"]):
+            yield f"stress test {index + 1}.{position + 1} ({point['change']})", point["verdict"]
 
 
 def _verdict_part(receipt: Receipt, again: Receipt, differences: Mapping[str, float | None]) -> PartCheck:

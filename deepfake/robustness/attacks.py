@@ -17,19 +17,19 @@ from deepfake.types import Pixels
 
 Floats = NDArray[np.float32]
 Integers = Sequence[int] | NDArray[np.int64]
-MarginGradient = Callable[[Floats, Floats], tuple[Floats, Floats]]
-"""``(pixels, labels) -> (margins, gradients)``: pixels (N, S, S, 3) float32 in 0..255, labels (N,) 1 Fake or
-0 Real, margins (N,) the logit of Fake, negated for Real (above 0: the logit points to the true class), and
-the margins' gradients by pixel value, shaped as the pixels."""
+LogitGradient = Callable[[Floats, Floats], tuple[Floats, Floats]]
+"""``(pixels, labels) -> (true_logits, gradients)``: pixels (N, S, S, 3) float32 in 0..255, labels (N,) 1 Fake
+or 0 Real, true_logits (N,) those of the true class, so the logit of Fake, negated for Real, and their
+gradients by pixel value, shaped as the pixels."""
 
 PGD_STEPS = 10
 
 
-def compiled_margin_gradient(model: Any, spec: InputSpec) -> MarginGradient:
-    """The margin of a network and its gradient, by TensorFlow's GradientTape.
+def compiled_logit_gradient(model: Any, spec: InputSpec) -> LogitGradient:
+    """A network's logit of the true class and its gradient, by TensorFlow's GradientTape.
 
-    The cross-entropy falls as the margin rises, so the sign of its gradient is the margin's negated; unlike
-    it, the margin's gradient does not vanish where the network is sure.
+    The cross-entropy falls as the true logit rises, so the signs of their gradients are opposite; unlike its
+    gradient, the true logit's does not vanish where the network is sure.
 
     Args:
         model: a network of ``architectures``.
@@ -46,21 +46,21 @@ def compiled_margin_gradient(model: Any, spec: InputSpec) -> MarginGradient:
         with tf.GradientTape() as tape:
             tape.watch(pixels)
             logits = fake_logit(model(scaled(pixels, spec), training=False))
-            margins = (2 * labels - 1) * logits
-        return margins, tape.gradient(margins, pixels)
+            true_logits = (2 * labels - 1) * logits
+        return true_logits, tape.gradient(true_logits, pixels)
 
-    def margin_gradient(pixels: Floats, labels: Floats) -> tuple[Floats, Floats]:
-        margins, gradients = run(tf.constant(pixels), tf.constant(labels))
-        return np.asarray(margins), np.asarray(gradients)
+    def logit_gradient(pixels: Floats, labels: Floats) -> tuple[Floats, Floats]:
+        true_logits, gradients = run(tf.constant(pixels), tf.constant(labels))
+        return np.asarray(true_logits), np.asarray(gradients)
 
-    return margin_gradient
+    return logit_gradient
 
 
-def fgsm(gradient: MarginGradient, pixels: Pixels, labels: Integers, epsilons: Integers) -> Pixels:
-    """Fast gradient sign method (Goodfellow et al., 2015): one step of epsilon against the margin.
+def fgsm(gradient: LogitGradient, pixels: Pixels, labels: Integers, epsilons: Integers) -> Pixels:
+    """Fast gradient sign method (Goodfellow et al., 2015): one step of epsilon against the true class.
 
     Args:
-        gradient: from ``compiled_margin_gradient``.
+        gradient: from ``compiled_logit_gradient``.
         pixels: (N, S, S, 3) uint8, the network's resized input.
         labels: (N,) 1 Fake, 0 Real.
         epsilons: (N,) largest change of a value, of 255, for each image.
@@ -74,7 +74,7 @@ def fgsm(gradient: MarginGradient, pixels: Pixels, labels: Integers, epsilons: I
 
 
 def pgd(
-    gradient: MarginGradient,
+    gradient: LogitGradient,
     pixels: Pixels,
     labels: Integers,
     epsilons: Integers,
@@ -113,5 +113,5 @@ def _into(values: NDArray[Any], low: Floats | int, high: Floats | int) -> Floats
     return np.asarray(np.clip(values, low, high), np.float32)
 
 
-def _whole(found: Floats, start: Floats, reach: Floats) -> Pixels:
-    return _into(_into(np.rint(found), start - reach, start + reach), 0, 255).astype(np.uint8)
+def _whole(pixels: Floats, start: Floats, reach: Floats) -> Pixels:
+    return _into(_into(np.rint(pixels), start - reach, start + reach), 0, 255).astype(np.uint8)

@@ -19,8 +19,8 @@ from deepfake.data.index import DatasetError, DatasetIndex
 from deepfake.detection.detector import Detector
 from deepfake.images.load import ImageRefused, load_image
 from deepfake.images.pixels import InputSpec, Interpolation, resize
-from deepfake.perturbations.graded import KINDS, Kind, altered
-from deepfake.robustness.attacks import Floats, MarginGradient, compiled_margin_gradient, fgsm, pgd
+from deepfake.perturbations.graded import KINDS, GradedPerturbation, altered
+from deepfake.robustness.attacks import Floats, LogitGradient, compiled_logit_gradient, fgsm, pgd
 from deepfake.robustness.table import Condition, summarise
 from deepfake.types import Pixels, Thresholds
 
@@ -44,7 +44,7 @@ class Subject:
         spec: its input.
         thresholds: of its card.
         p_fake: uint8 batch (N, size, size, 3) -> (N,) calibrated probabilities of Fake.
-        margin_gradient: for the attacks (``attacks.MarginGradient``); None: it is not attacked.
+        logit_gradient: for the attacks (``attacks.LogitGradient``); None: it is not attacked.
         version: SHA-256 of the model file.
         score_version: ``Card.score_version``.
     """
@@ -53,7 +53,7 @@ class Subject:
     spec: InputSpec
     thresholds: Thresholds
     p_fake: Callable[[Pixels], NDArray[np.float64]]
-    margin_gradient: MarginGradient | None = None
+    logit_gradient: LogitGradient | None = None
     version: str = ""
     score_version: str = ""
 
@@ -98,8 +98,8 @@ def subject_of(detector: Detector) -> Subject:
         return card.probability(detector.scorer(batch))
 
     @functools.cache
-    def compiled() -> MarginGradient:
-        return compiled_margin_gradient(detector.network, card.input)
+    def compiled() -> LogitGradient:
+        return compiled_logit_gradient(detector.network, card.input)
 
     def gradient(pixels: Floats, labels: Floats) -> tuple[Floats, Floats]:
         return compiled()(pixels, labels)
@@ -123,7 +123,7 @@ def data_title(data: DatasetIndex, split: str | None, source: str | None) -> str
     return ", ".join([source or data.root.resolve().name, *([split] if split else [])])
 
 
-def conditions(kinds: Sequence[Kind], epsilons: Sequence[int]) -> list[Condition]:
+def conditions(kinds: Sequence[GradedPerturbation], epsilons: Sequence[int]) -> list[Condition]:
     """Clean, every amount of every kind, then every epsilon of every attack."""
     altered_ones = [
         Condition(kind.name, level, amount)
@@ -139,7 +139,7 @@ def sweep(
     data: DatasetIndex,
     *,
     title: str = "",
-    kinds: Sequence[Kind] = KINDS,
+    kinds: Sequence[GradedPerturbation] = KINDS,
     epsilons: Sequence[int] = EPSILONS,
     attack_images: int = ATTACK_IMAGES,
     n_bootstrap: int = 1000,
@@ -154,7 +154,7 @@ def sweep(
         data: labelled face crops.
         title: what the pictures are, in words.
         kinds: from ``graded.KINDS``.
-        epsilons: of the attacks; none where empty or where a subject has no ``margin_gradient``.
+        epsilons: of the attacks; none where empty or where a subject has no ``logit_gradient``.
         attack_images: at most so many pictures are attacked, half of each class; an attack costs as much as
             a hundred scores.
         n_bootstrap: resamples for the interval of the balanced accuracy.
@@ -233,7 +233,7 @@ class _Copies:
 
 
 def _decoded(
-    paths: Sequence[str], kinds: Sequence[Kind], forms: set[_Form]
+    paths: Sequence[str], kinds: Sequence[GradedPerturbation], forms: set[_Form]
 ) -> Iterator[tuple[int, _Copies | str]]:
     """Each image's copies, or why there are none, in order; threads work ahead of the caller."""
     cv2.setNumThreads(0)  # one image a thread; OpenCV's own threads would fight them
@@ -266,7 +266,7 @@ def _attacked(
     epsilons: Sequence[int],
 ) -> NDArray[np.float64]:
     """(N, attacks * epsilons) p_fake, in the order of ``conditions``; NaN for a subject without gradients."""
-    if subject.margin_gradient is None:
+    if subject.logit_gradient is None:
         return np.full((len(images), len(ATTACKS) * len(epsilons)), np.nan)
     clean = np.stack([copies.of_form[_form(subject.spec)][0] for _, copies in images])
     times = len(epsilons)
@@ -274,7 +274,7 @@ def _attacked(
     reach = list(epsilons) * len(images)
     seeds = [int(copies.sha256[:16], 16) for _, copies in images for _ in epsilons]
     found = (
-        fgsm(subject.margin_gradient, pixels, truth, reach),
-        pgd(subject.margin_gradient, pixels, truth, reach, seeds),
+        fgsm(subject.logit_gradient, pixels, truth, reach),
+        pgd(subject.logit_gradient, pixels, truth, reach, seeds),
     )
     return np.hstack([subject.p_fake(batch).reshape(len(images), times) for batch in found])

@@ -41,8 +41,8 @@ CONDITION_COLUMNS = (
     "n",
     *(f"{name}{part}" for name in MEASURES for part in ("", "_low", "_high")),
 )
-"""``perturbation``: clean, a ``Kind.name`` or an attack; ``level``: 0 for clean, then 1 and up, the mildest
-first; ``amount``: in the kind's unit, NaN for clean; ``n``: pictures; then ``MEASURES``."""
+"""``perturbation``: clean, a ``GradedPerturbation.name`` or an attack; ``level``: 0 for clean, then 1 and up,
+the mildest first; ``amount``: in the kind's unit, NaN for clean; ``n``: pictures; then ``MEASURES``."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ def _measures(
     }
 
 
-def _triple(found: Rate) -> _Triple:
-    return found.share, found.low, found.high
+def _triple(share: Rate) -> _Triple:
+    return share.share, share.low, share.high
 
 
 def _mean(values: NDArray[np.float64]) -> _Triple:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
+from deepfake.detection.text import bands_phrase
 from deepfake.perturbations.graded import KINDS
 from deepfake.robustness.sweep import ATTACKS, Robustness
 
@@ -144,10 +145,8 @@ def rule_sentence(result: Robustness) -> str:
         ["decided", "correct", "false_positive_rate"]
     ].last()
     cuts = result.thresholds
-    sentence = (
-        f"Verdicts of {result.model} (fake from {cuts.fake_from():.2f}, real below {cuts.uncertain_low:.2f}, "
-        f"else uncertain). Clean images: {_verdicts(clean)}."
-    )
+    rule = bands_phrase(f"{cuts.fake_from():.2f}", f"{cuts.uncertain_low:.2f}")
+    sentence = f"Verdicts of {result.model} ({rule}). Clean images: {_verdicts(clean)}."
     if strongest.empty:
         return sentence
     return f"{sentence} At the strongest, mean of all perturbations: {_verdicts(strongest.mean())}."

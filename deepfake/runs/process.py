@@ -127,16 +127,16 @@ def _facts(recipe: Recipe, data: Path) -> dict[str, Any]:
 
 
 def _wait_for_turn(folder: Path, facts: dict[str, Any], say: Callable[[str], None]) -> TextIOWrapper:
-    runs, told = folder.parent, ""
+    runs, previous = folder.parent, ""
     while True:
         ahead = [name for since, name in waiting_runs(runs) if (since, name) < (facts["since"], folder.name)]
         turn = None if ahead else acquire_lock(runs / TRAINING_LOCK, patience=0)
         if turn is not None:
             break
         now = str(training_owner(runs).get("run", "another run"))
-        if now != told:
+        if now != previous:
             say(f"Waiting for {now} to end. One run at a time; --at-once does not wait.")
-            told = now
+            previous = now
         time.sleep(_POLL_SECONDS)
     turn.truncate(0)
     owner = {"run": folder.name, **{key: facts[key] for key in ("pid", "user", "host", "since")}}

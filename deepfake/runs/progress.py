@@ -133,14 +133,14 @@ def divergence_warnings(history: History) -> tuple[str, ...]:
     while clean ones became easier, or that their ROC AUC lies 0.1 apart and further than at first. It is not
     said of a network that tells clean images hardly better than by guessing.
     """
-    epochs, told = history.epochs, []
+    epochs, warnings = history.epochs, []
     if len(epochs) < _PATIENCE + 1:
         return ()
     clean = [number(epoch["validation"]["clean"].get("loss")) for epoch in epochs]
     train = [number(epoch["train"].get("loss")) for epoch in epochs]
-    lowest = min(range(len(clean)), key=lambda place: clean[place])
+    lowest = min(range(len(clean)), key=lambda index: clean[index])
     if len(clean) - 1 - lowest >= _PATIENCE and clean[-1] > 1.1 * clean[lowest] and train[-1] < train[lowest]:
-        told.append(
+        warnings.append(
             f"Training and validation part ways since epoch {lowest + 1}: training loss fell from "
             f"{train[lowest]:.3f} to {train[-1]:.3f} while validation loss rose from {clean[lowest]:.3f} to "
             f"{clean[-1]:.3f}. The network learns its training images by heart; more epochs will hardly help."
@@ -148,16 +148,16 @@ def divergence_warnings(history: History) -> tuple[str, ...]:
     pairs = [(_auc(epoch, "clean"), _auc(epoch, "perturbed")) for epoch in epochs]
     gaps = [easy - hard for easy, hard in pairs]
     if math.isnan(gaps[-1]) or pairs[-1][0] < _LEARNT:
-        return tuple(told)
-    best = max(range(len(pairs)), key=lambda place: pairs[place][1])
+        return tuple(warnings)
+    best = max(range(len(pairs)), key=lambda index: pairs[index][1])
     falls = len(pairs) - 1 - best >= _PATIENCE and pairs[-1][0] > pairs[best][0]
     if (falls and gaps[-1] > gaps[best] + 0.01) or (gaps[-1] > 0.1 and gaps[-1] > gaps[0] + 0.02):
-        told.append(
+        warnings.append(
             f"Clean and perturbed validation part ways: ROC AUC {pairs[-1][0]:.3f} on clean images, "
             f"{pairs[-1][1]:.3f} on perturbed ones. The detector leans on traces that compression, blur and "
             "noise wipe out; stronger augmentation may help."
         )
-    return tuple(told)
+    return tuple(warnings)
 
 
 def _auc(epoch: dict, part: str) -> float:

@@ -24,7 +24,7 @@ not together with the others: they would ask for images of one set."""
 MIN_ALIKE = 30
 """Images alike in everything that are worth a line."""
 
-Kind = Literal["fact", "everything", "all", "small_face"]
+AlikeIn = Literal["fact", "everything", "all", "small_face"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Alike:
         mostly_share: its share, 0..1.
     """
 
-    kind: Kind
+    kind: AlikeIn
     title: str
     words: str
     right: Rate
@@ -99,7 +99,7 @@ def images_alike(
 
 
 def _alike(
-    kind: Kind,
+    kind: AlikeIn,
     title: str,
     words: str,
     *,

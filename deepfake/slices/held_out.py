@@ -66,8 +66,8 @@ def kept_facts_path(recorded: Recorded) -> Path:
     Raises:
         OSError: there is no cache folder.
     """
-    place = hashlib.sha256(str(recorded.scores.resolve()).encode()).hexdigest()[:24]
-    return cache_folder("facts") / f"{place}.csv"
+    digest = hashlib.sha256(str(recorded.scores.resolve()).encode()).hexdigest()[:24]
+    return cache_folder("facts") / f"{digest}.csv"
 
 
 def keep_facts(recorded: Recorded, table: pd.DataFrame) -> None:

@@ -246,11 +246,11 @@ def _source_auc(
     labels: NDArray[np.int64],
     by_fold: NDArray[np.float64],
     by_source: NDArray[np.float64],
-    mine: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
     *,
     alone: bool,
 ) -> SourceAuc:
-    fake, real = mine & (labels == 1), mine & (labels == 0)
+    fake, real = mask & (labels == 1), mask & (labels == 0)
     auc, left_out = (
         auc_and_variance(np.sort(scores[fake]), np.sort(scores[real]))[0] for scores in (by_fold, by_source)
     )

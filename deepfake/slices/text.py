@@ -84,21 +84,21 @@ def held_out_sentence(held: HeldOut) -> str:
     return f"{line}."
 
 
-def alike_sentence(found: Sequence[Alike]) -> str:
+def alike_sentence(alike: Sequence[Alike]) -> str:
     """How many of the held-out images most like this one were called correctly, beside all of them.
 
     Args:
-        found: from ``alike.images_alike``.
+        alike: from ``alike.images_alike``.
     """
-    whole = found[-1]
+    whole = alike[-1]
     of_all = f"Of all {whole.n:,}: {rate_words(whole.right)}."
-    closest = next((each for each in found if each.kind == "everything"), None)
+    closest = next((each for each in alike if each.kind == "everything"), None)
     if closest is not None:
         return (
             f"Of {closest.n:,} held-out images like this one ({_lower(closest.title)}), {_right(closest)}. "
             f"{of_all}"
         )
-    facts = [each for each in found if each.kind == "fact" and each.n >= MIN_ALIKE]
+    facts = [each for each in alike if each.kind == "fact" and each.n >= MIN_ALIKE]
     if not facts:
         return (
             f"Fewer than {MIN_ALIKE} of {whole.n:,} held-out images are like this one in any of these facts."
@@ -124,9 +124,9 @@ def _right(each: Alike) -> str:
     return f"{100 * each.right.share:.0f}% were called correctly ({low:.0f} to {high:.0f}%) and {wrong} wrong"
 
 
-def own_error_sentence(found: Sequence[Alike], call: VerdictLabel) -> str:
+def own_error_sentence(alike: Sequence[Alike], call: VerdictLabel) -> str:
     """How often a verdict like this one is an error, among images alike; empty for an uncertain one."""
-    closest = next((each for each in found if each.kind == "everything"), found[-1])
+    closest = next((each for each in alike if each.kind == "everything"), alike[-1])
     among = "them" if closest.kind == "everything" else "all held-out images"
     error = closest.real_called_fake if call == "fake" else closest.fakes_called_real
     if call == "uncertain" or not error.n:
@@ -153,7 +153,7 @@ def size_sentence(small: Alike | None, facts: SquareFacts, input_size: int) -> s
     return f"The face has {facts.face:.0f} pixels. How faces of this size are called was not measured."
 
 
-def alike_table(found: Sequence[Alike]) -> pd.DataFrame:
+def alike_table(alike: Sequence[Alike]) -> pd.DataFrame:
     """The images alike, a row each; shares with 95% intervals as text."""
     return pd.DataFrame(
         [
@@ -168,7 +168,7 @@ def alike_table(found: Sequence[Alike]) -> pd.DataFrame:
                 if each.mostly
                 else "",
             }
-            for each in found
+            for each in alike
         ]
     )
 

@@ -78,11 +78,11 @@ def training_batches(samples: Sequence[Sample], spec: InputSpec, *, batch_size: 
 
     cv2.setNumThreads(0)  # tf.data runs the samples in parallel; OpenCV's own threads would fight it
 
-    def pixels(place: NDArray[np.int64]) -> Pixels:
-        return training_pixels(samples[int(place)], spec.size)
+    def pixels(index: NDArray[np.int64]) -> Pixels:
+        return training_pixels(samples[int(index)], spec.size)
 
-    def load(place: Any, target: Any) -> tuple[Any, Any]:
-        image = tf.numpy_function(pixels, [place], tf.uint8, stateful=False)
+    def load(index: Any, target: Any) -> tuple[Any, Any]:
+        image = tf.numpy_function(pixels, [index], tf.uint8, stateful=False)
         return tf.ensure_shape(image, (spec.size, spec.size, 3)), target
 
     fake = np.array([sample.fake for sample in samples], np.float32)[:, None]

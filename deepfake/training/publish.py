@@ -262,7 +262,7 @@ def publish(
         },
     )
     if not (models_folder() / "default.txt").exists():
-        (models_folder() / "default.txt").write_text(f"{name}\n", encoding="utf-8")
+        write_whole(models_folder() / "default.txt", f"{name}\n".encode())
     return load_card(name)
 
 

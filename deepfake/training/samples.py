@@ -102,9 +102,9 @@ def epoch_samples(
     return samples
 
 
-def _donor(rows: NDArray[np.int64], recipe: Recipe, epoch: int, place: int) -> int | None:
+def _donor(rows: NDArray[np.int64], recipe: Recipe, epoch: int, index: int) -> int | None:
     """The photograph that gives its face, or None where a photograph is blended with itself."""
-    rng = np.random.default_rng([recipe.seed, epoch, place, 1])
+    rng = np.random.default_rng([recipe.seed, epoch, index, 1])
     return int(rng.choice(rows)) if rng.random() < recipe.swapped else None
 
 

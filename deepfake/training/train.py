@@ -48,7 +48,7 @@ from deepfake.training.samples import (
     prepared,
 )
 from deepfake.training.workers import Workers, check_parts, synchronise
-from deepfake.util.files import replacing, write_json
+from deepfake.util.files import replacing, write_json, write_whole
 from deepfake.util.process import Requests, defer_signals, stop_requests
 
 
@@ -130,16 +130,16 @@ def _start_from(model: keras.Model, detector: str) -> None:
         ) from error
 
 
-def _part_weights(both: Any, place: int, count: int) -> list[Any]:
+def _part_weights(both: Any, index: int, count: int) -> list[Any]:
     """The weights of one of the networks that lie side by side, as those of ``faces`` do.
 
     Its logit's scale is right up to the temperature; its bias, which went into the common one, is 0.
     """
-    own = [layer for layer in both.layers if layer.name.startswith(f"network{place}_")]
+    own = [layer for layer in both.layers if layer.name.startswith(f"network{index}_")]
     weights = [values for layer in own for values in layer.get_weights()]
     widths = [tensor.shape[-1] for tensor in both.get_layer("features").input]
-    first = sum(widths[:place])
-    kernel = np.asarray(both.get_layer("logit").kernel)[first : first + widths[place]]
+    first = sum(widths[:index])
+    kernel = np.asarray(both.get_layer("logit").kernel)[first : first + widths[index]]
     return [*weights, kernel * count, np.zeros(1, np.float32)]
 
 
@@ -305,7 +305,7 @@ def train(
 def _write_summary(model: Any, folder: Path) -> None:
     lines: list[str] = []
     model.summary(print_fn=lines.append, line_length=100)
-    (folder / "summary.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_whole(folder / "summary.txt", ("\n".join(lines) + "\n").encode())
 
 
 class _Run:

@@ -113,7 +113,7 @@ class Workers:
             TrainingError: code ``worker_gone``.
         """
         step = _step(model, self.strategy)
-        told = keras.callbacks.CallbackList(callbacks, model=model)
+        listeners = keras.callbacks.CallbackList(callbacks, model=model)
         sums, steps = np.zeros(2), 0
         model.stop_training = False
         with _named_failure():  # around the batches too: the processes ask each other whether there is one
@@ -121,7 +121,7 @@ class Workers:
                 sums += [float(value) for value in step(batch)]
                 steps += 1
                 loss, accuracy = (sums / steps).tolist()
-                told.on_train_batch_end(steps - 1, {"loss": loss, "accuracy": accuracy})
+                listeners.on_train_batch_end(steps - 1, {"loss": loss, "accuracy": accuracy})
                 if model.stop_training:
                     break
         return {"loss": [sums[0] / steps], "accuracy": [sums[1] / steps]}
@@ -211,8 +211,8 @@ def joined() -> Workers | None:
     Raises:
         TrainingError: as ``place_of_this_process``.
     """
-    place = place_of_this_process()
-    return place and Workers(tf.distribute.MultiWorkerMirroredStrategy(), *place)
+    own = place_of_this_process()
+    return own and Workers(tf.distribute.MultiWorkerMirroredStrategy(), *own)
 
 
 def part_of_batches(samples: int, batch_size: int, replicas: int, index: int, count: int) -> list[int]:

@@ -289,7 +289,7 @@ class BoundedQueue:
             waiting: how many more may wait for their turn.
         """
         self.most = at_once + waiting
-        self._at_once = at_once
+        self.at_once = at_once
         self._inside = 0
         self._count = threading.Lock()
         self._work = threading.Semaphore(at_once)
@@ -299,7 +299,7 @@ class BoundedQueue:
     def standing(self) -> tuple[int, int]:
         """How many are at work, and how many wait for their turn."""
         inside = self._inside
-        running = min(inside, self._at_once)
+        running = min(inside, self.at_once)
         return running, inside - running
 
     @contextlib.contextmanager

@@ -55,8 +55,8 @@ class Pool(Generic[T]):
 def processors() -> int:
     """Processors that this process may use: all, or as many as ``OMP_NUM_THREADS`` says, which Ray sets."""
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return min(here, int(told)) if told.isdecimal() and int(told) else here
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(here, int(limit)) if limit.isdecimal() and int(limit) else here
 
 
 def interpreter(content: bytes, threads: int = 1) -> Any:

@@ -129,8 +129,8 @@ def log_tail(path: Path, lines: int = 40, most: int = 20_000) -> str:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ""
-    told = [line for line in text.splitlines() if not is_note(line)]
-    return "\n".join(told[-lines:])
+    messages = [line for line in text.splitlines() if not is_note(line)]
+    return "\n".join(messages[-lines:])
 
 
 class Usage:

@@ -95,6 +95,17 @@ def format_interval(pair: tuple[float, float] | None, unit: Unit) -> str:
     return f"{100 * low:.1f} to {100 * high:.1f}%" if unit == "share" else f"{low:.3f} to {high:.3f}"
 
 
+def format_with_interval(value: float | None, low: float | None, high: float | None, unit: Unit) -> str:
+    """A number with its interval, in one cell of a table.
+
+    >>> format_with_interval(0.9473, 0.93, 0.96, "share"), format_with_interval(0.947, 0.93, 0.96, "number")
+    ('94.7% (93.0 to 96.0)', '0.947 (0.930 to 0.960)')
+    """
+    if value is None or low is None or high is None or math.isnan(value):
+        return format_metric(None, unit)
+    return f"{format_metric(value, unit)} ({format_interval((low, high), unit).removesuffix('%')})"
+
+
 def printable(text: str, instead: str = "?") -> str:
     """A text that cannot steer a terminal or a reader's eye: controls and direction switches are replaced."""
     return "".join(letter if letter.isprintable() else instead for letter in text)

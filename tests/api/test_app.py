@@ -26,6 +26,8 @@ from starlette.testclient import TestClient
 from deepfake.api import app as api
 from deepfake.api import limits, uploads
 from deepfake.api.app import Service, create_api, key_from_environment
+from deepfake.api.bodies import PredictFields
+from deepfake.api.fields import field_names
 from deepfake.api.limits import MAX_BODY_BYTES, MAX_FILES, ApiError, RateLimit
 from deepfake.cli import main
 from deepfake.detection.detector import Detector, get_detector
@@ -243,7 +245,7 @@ def test_pictures_without_a_name_count_as_files() -> None:
     assert is_problem(client().post(PREDICT, content=body, headers=FORM), 413, "too_many_files")
 
 
-@pytest.mark.parametrize("name", uploads.FIELDS)
+@pytest.mark.parametrize("name", field_names(PredictFields))
 def test_a_field_in_the_wrong_place_is_refused_by_name(name: str) -> None:
     app = client()
     as_file = part(f'name="{name}"; filename="x.txt"', b"true") + ONE_PART + b"--b--"

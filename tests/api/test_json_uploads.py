@@ -14,9 +14,9 @@ from httpx2 import ASGITransport, AsyncClient, Response
 
 from deepfake.api import json_uploads
 from deepfake.api.app import Service, create_api
+from deepfake.api.bodies import PredictFields
 from deepfake.api.json_uploads import MAX_JSON_BYTES, parse
 from deepfake.api.limits import MAX_BODY_BYTES, MAX_FILES, ApiError
-from deepfake.api.uploads import FIELDS
 from tests.support.http import JSON, ONE, PNG, PREDICT, check, client, is_problem, unread
 
 pytestmark = pytest.mark.usefixtures("use_tiny_models", "no_faces")
@@ -124,7 +124,7 @@ def test_many_small_values_take_no_memory() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(ApiError) as caught:
-            parse(body, FIELDS, MAX_FILES)
+            parse(body, PredictFields, MAX_FILES)
         assert tracemalloc.get_traced_memory()[1] < 10**6
     finally:
         tracemalloc.stop()
@@ -160,10 +160,10 @@ def test_a_hundred_megabytes_that_do_not_tell_their_size() -> None:
 def test_the_size_counts_after_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_uploads, "MAX_BODY_BYTES", 300)
     most = base64.b64encode(bytes(100)).decode()
-    form = parse(bytearray(json.dumps({"files": [{"data": most}] * 3}).encode()), FIELDS, MAX_FILES)
-    assert [len(upload.content) for upload in form.uploads] == [100, 100, 100]
+    form = parse(bytearray(json.dumps({"files": [{"data": most}] * 3}).encode()), PredictFields, MAX_FILES)
+    assert [len(source.content) for source in form.files if isinstance(source.content, bytes)] == [100] * 3
     with pytest.raises(ApiError) as caught:
-        parse(bytearray(json.dumps({"files": [{"data": most}] * 4}).encode()), FIELDS, MAX_FILES)
+        parse(bytearray(json.dumps({"files": [{"data": most}] * 4}).encode()), PredictFields, MAX_FILES)
     assert caught.value.code == "too_many_bytes"
 
 

@@ -17,10 +17,10 @@ from PIL import Image
 
 from deepfake.api import app as api
 from deepfake.api.limits import MAX_BODY_BYTES
-from deepfake.api.uploads import Upload
 from deepfake.api.work import judge_video, report
 from deepfake.cli import main
 from deepfake.detection.detector import JUDGING
+from deepfake.images.archives import Source
 from deepfake.report.receipt import read_receipt
 from deepfake.util.jobs import Busy, Stopped
 from tests.support.http import FORM, JSON, ONE, PNG, check, client, files, is_problem, part, unread
@@ -207,9 +207,9 @@ def test_long_works_take_turns(counted: list[int], mp4: bytes) -> None:
     """So that a place stays free for images."""
     with ThreadPoolExecutor(3) as pool:
         works: list[Future[Any]] = []
-        works.append(pool.submit(judge_video, Upload("a", mp4), "tiny", "balanced", threading.Event()))
-        works.append(pool.submit(judge_video, Upload("b", mp4), "tiny", "balanced", threading.Event()))
-        works.append(pool.submit(report, Upload("c", PNG), "tiny", "balanced", "receipt", threading.Event()))
+        works.append(pool.submit(judge_video, Source("a", mp4), "tiny", "balanced", threading.Event()))
+        works.append(pool.submit(judge_video, Source("b", mp4), "tiny", "balanced", threading.Event()))
+        works.append(pool.submit(report, Source("c", PNG), "tiny", "balanced", "receipt", threading.Event()))
         for work in works:
             work.result()
     assert len(counted) > 40
@@ -220,8 +220,8 @@ def test_nobody_waits_any_more(counted: list[int], mp4: bytes) -> None:
     gone = threading.Event()
     threading.Timer(0.1, gone.set).start()
     with pytest.raises(Stopped):
-        judge_video(Upload("a", mp4), "tiny", "balanced", gone)
+        judge_video(Source("a", mp4), "tiny", "balanced", gone)
     assert len(counted) < 20
     assert JUDGING.standing() == (0, 0)
     with pytest.raises(Stopped):
-        report(Upload("a", PNG), "tiny", "balanced", "html", gone)
+        report(Source("a", PNG), "tiny", "balanced", "html", gone)

@@ -17,10 +17,11 @@ from typing import Any, Literal, NotRequired, TypedDict
 import jsonschema
 import pytest
 
+from deepfake.api.bodies import PredictFields
 from deepfake.api.docs_page import docs_page
+from deepfake.api.fields import field_names
 from deepfake.api.schema import openapi
-from deepfake.api.typed import Schemas, attributes
-from deepfake.api.uploads import FIELDS
+from deepfake.api.typed import Schemas, Shape, attributes
 from deepfake.util.files import ROOT
 from tests.api.conftest import Running
 from tests.support.http import client
@@ -101,8 +102,8 @@ def test_fields_are_left_out_and_put_in_place() -> None:
     class Other(TypedDict):
         x: bool
 
-    kinds = Schemas()
-    kinds.record(Point, name="P", but=("y", "box"), plus=Other)
+    kinds = Schemas(shapes={Point: Shape("P", but=("y", "box"), plus=Other)})
+    assert kinds.of(list[Point])["items"] == {"$ref": "#/components/schemas/P"}
     assert kinds.named["P"]["required"] == ["tags", "name", "x"]
     assert kinds.named["P"]["properties"]["x"] == {"type": "boolean"}
 
@@ -132,7 +133,7 @@ def test_the_document_refers_to_what_is_there_and_to_all_of_it() -> None:
         jsonschema.Draft202012Validator.check_schema(schema)
     given = description["paths"]["/api/v1/predict"]["post"]["requestBody"]["content"]
     for content in given.values():
-        assert list(content["schema"]["properties"]) == ["files", *FIELDS]
+        assert list(content["schema"]["properties"]) == ["files", *field_names(PredictFields)]
         assert content["schema"]["properties"]["threshold"]["default"] == "balanced"
 
 

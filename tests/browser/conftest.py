@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.common import server
+from benchmarks.support.server import server
 from deepfake.detection.card import model_names, models_folder
 from deepfake.util.files import ROOT
 from tests.support.browser import WAIT_MS, wait_until_up

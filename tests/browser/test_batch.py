@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.common import server
+from benchmarks.support.server import server
 from tests.support.batches import two_detectors, zipped
 from tests.support.browser import WAIT_MS, downloaded, idle, sync_api, upload, verdict
 from tests.support.images import encoded, noise_image

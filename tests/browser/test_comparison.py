@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.common import server
+from benchmarks.support.server import server
 from tests.support.browser import WAIT_MS, idle, sync_api, verdict
 from tests.support.comparisons import tables, two_detectors
 

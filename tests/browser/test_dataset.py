@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.common import server
+from benchmarks.support.server import server
 from deepfake.data.demo import write_demo
 from tests.support.browser import idle, sync_api
 

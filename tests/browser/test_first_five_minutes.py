@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.common import server
+from benchmarks.support.server import server
 from deepfake.detection.card import model_names
 from deepfake.examples.images import read_examples
 from tests.support.browser import idle, sync_api, verdict

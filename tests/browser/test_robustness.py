@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.common import server
+from benchmarks.support.server import server
 from tests.support.browser import WAIT_MS, downloaded, sync_api
 from tests.support.sweeps import publish_two
 

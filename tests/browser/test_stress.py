@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.common import free_port
+from benchmarks.support.server import free_port
 from deepfake.util.files import ROOT
 from tests.support.browser import WAIT_MS, downloaded, sync_api, upload, wait_until_up
 from tests.support.images import encoded, noise_image

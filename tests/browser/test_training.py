@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.common import server
+from benchmarks.support.server import server
 from tests.support.browser import idle, photograph, sync_api, upload, verdict
 
 pytestmark = pytest.mark.browser

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.common import server
+from benchmarks.support.server import server
 from tests.support.browser import WAIT_MS
 from tests.support.images import encoded, noise_image
 

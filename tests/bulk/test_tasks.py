@@ -23,7 +23,7 @@ from deepfake.detection.verdict import FaceVerdict, Verdict, WholeVerdict
 from deepfake.errors import UserError
 from deepfake.networks.scoring import score_files
 from deepfake.report.evidence import with_evidence
-from deepfake.types import EvidenceLine, Kind
+from deepfake.types import EvidenceLine, KindEstimate
 from tests.support.images import encoded, noise_image
 
 
@@ -64,7 +64,7 @@ def test_a_row_is_what_json_says(stress: bool, use_tiny_models: Path, folder: Pa
 
 def test_fields_that_are_seldom_filled_have_their_types_too() -> None:
     box = (1, 2, 3, 4)
-    kind = Kind("swap", 0.75)
+    kind = KindEstimate("swap", 0.75)
     face = FaceVerdict(box, box, 0.25, "uncertain", 0.9, True, 90, "out_of_scope", 0.7)
     verdict = Verdict(
         0.5, "fake", (face,), ("A warning.",), "tiny", "ab", 10, 20, "faces", "balanced", 270,

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deepfake.data.index import CLASS_NAMES, DatasetError, DatasetIndex, index_dataset, splits_in_order
+from deepfake.data.index import DatasetError, DatasetIndex, index_dataset, splits_in_order
+from deepfake.types import CLASS_NAMES
 from tests.support.images import encoded, noise_image
 
 SMALL = encoded(noise_image(height=40, width=40))

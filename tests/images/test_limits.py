@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from benchmarks.fuzz_busy import busy_files, shared_directory, with_scans
-from benchmarks.fuzz_corpus import png_chunk, seed_files
+from benchmarks.fuzz.busy import busy_files, shared_directory, with_scans
+from benchmarks.fuzz.corpus import png_chunk, seed_files
 from deepfake.forensics.metadata import read_exif
 from deepfake.images.formats import identify
 from deepfake.images.limits import MAX_CHUNKS, overload

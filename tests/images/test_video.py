@@ -20,7 +20,14 @@ from deepfake.detection.detector import get_detector
 from deepfake.detection.figures import video_figure, video_table
 from deepfake.detection.outcome import video_fields
 from deepfake.detection.text import video_headline
-from deepfake.detection.video import FRAME_WISE, NO_FACE, Stretch, VideoVerdict, as_picture, check_video
+from deepfake.detection.video import (
+    FRAME_WISE,
+    NO_FACE_IN_VIDEO,
+    Stretch,
+    VideoVerdict,
+    as_picture,
+    check_video,
+)
 from deepfake.faces.finder import Face, FaceScan
 from deepfake.images import video as video_frames
 from deepfake.images.video import Video, VideoRefused
@@ -306,7 +313,7 @@ def test_without_any_face_it_is_uncertain(use_tiny_models: Path, mp4: bytes) -> 
     detector = get_detector("tiny")
     result = check_video(detector, mp4, most=2)
     assert result.verdict == "uncertain"
-    assert result.warnings == (NO_FACE, FRAME_WISE)
+    assert result.warnings == (NO_FACE_IN_VIDEO, FRAME_WISE)
     for frame, own in zip(Video(mp4).frames(2), result.frames, strict=True):
         assert detector.check(as_picture(frame)) == own.verdict
 

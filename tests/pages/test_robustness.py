@@ -117,7 +117,7 @@ def test_rule_sentence_is_of_the_verdicts(entries):
     table = entries[0].result.table
     clean = table.iloc[0]
     sentence = rule_sentence(entries[0].result)
-    assert "fake from 0.60, real below 0.40, else uncertain" in sentence
+    assert "fake from 0.60, real below 0.40, uncertain between" in sentence
     assert (
         f"Clean images: {100 * clean['decided']:.0f}% decided, {100 * clean['correct']:.0f}% of" in sentence
     )
@@ -161,7 +161,7 @@ def test_page_shows_the_shipped_results(models):
     assert app.markdown[0].value.startswith("What breaks a detector?")  # nothing above it
     assert "Weakest of tiny: messenger apps" in shown(app)
     assert "Weakest of weak: messenger apps" in shown(app)
-    assert "Verdicts of weak (fake from 0.60, real below 0.40, else uncertain)" in shown(app)
+    assert "Verdicts of weak (fake from 0.60, real below 0.40, uncertain between)" in shown(app)
     assert "Made faces, Validation: 100 fake and 100 real images" in shown(app)
     app.button_group(key="detectors").set_value(["weak"]).run()
     assert not app.exception

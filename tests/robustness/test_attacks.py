@@ -1,4 +1,4 @@
-"""Attacks: a margin whose gradient is known, and real small networks."""
+"""Attacks: a logit whose gradient is known, and real small networks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deepfake.images.pixels import InputSpec
-from deepfake.robustness.attacks import compiled_margin_gradient, fgsm, pgd
+from deepfake.robustness.attacks import compiled_logit_gradient, fgsm, pgd
 from tests.support.images import noise_image
 
 SPEC = InputSpec(64)
@@ -22,11 +22,11 @@ def left_minus_right(pixels, labels):
     weights = np.ones((64, 64, 3), np.float32)
     weights[:, 32:] = -1
     sign = 2 * labels - 1
-    margins = sign * (pixels * weights).sum(axis=(1, 2, 3))
-    return margins.astype(np.float32), sign[:, None, None, None] * weights
+    true_logits = sign * (pixels * weights).sum(axis=(1, 2, 3))
+    return true_logits.astype(np.float32), sign[:, None, None, None] * weights
 
 
-def test_fgsm_takes_one_step_against_the_margin() -> None:
+def test_fgsm_takes_one_step_against_the_true_class() -> None:
     epsilons = [1, 3, 8, 0]
     found = fgsm(left_minus_right, pictures(), LABELS, epsilons)
     for before, after, label, epsilon in zip(pictures(), found, LABELS, epsilons, strict=True):
@@ -65,21 +65,21 @@ def network():
     return compact(None, stages=((8, 1),), stem=8)
 
 
-def test_gradient_is_the_slope_of_the_margin(network) -> None:
-    gradient = compiled_margin_gradient(network, SPEC)
+def test_gradient_is_the_slope_of_the_true_logit(network) -> None:
+    gradient = compiled_logit_gradient(network, SPEC)
     pixels = pictures().astype(np.float32)
-    margins, slope = gradient(pixels, LABELS.astype(np.float32))
+    true_logits, slope = gradient(pixels, LABELS.astype(np.float32))
     direction = (np.sign(slope) * 0.02).astype(np.float32)
     ahead, _ = gradient(pixels + direction, LABELS.astype(np.float32))
     behind, _ = gradient(pixels - direction, LABELS.astype(np.float32))
     expected = (slope * 2 * direction).sum(axis=(1, 2, 3))
     np.testing.assert_allclose(ahead - behind, expected, rtol=0.05, atol=1e-5)
     turned, _ = gradient(pixels, 1 - LABELS.astype(np.float32))
-    np.testing.assert_allclose(turned, -margins, atol=1e-5)
+    np.testing.assert_allclose(turned, -true_logits, atol=1e-5)
 
 
-def test_attacks_lower_a_networks_margin_and_stay_within_epsilon(network) -> None:
-    gradient = compiled_margin_gradient(network, SPEC)
+def test_attacks_lower_the_true_logit_and_stay_within_epsilon(network) -> None:
+    gradient = compiled_logit_gradient(network, SPEC)
     clean, truth = pictures(), LABELS.astype(np.float32)
     before = gradient(clean.astype(np.float32), truth)[0]
     for epsilon in (1, 4):
@@ -97,7 +97,7 @@ def test_a_softmax_of_two_classes_is_attacked_alike() -> None:
     keras.utils.set_random_seed(1)
     layers = [keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
     model = keras.Sequential([keras.Input((64, 64, 3)), *layers])
-    gradient = compiled_margin_gradient(model, SPEC)
+    gradient = compiled_logit_gradient(model, SPEC)
     clean, truth = pictures(), LABELS.astype(np.float32)
     found = fgsm(gradient, clean, LABELS, [2] * 4)
     assert (gradient(found.astype(np.float32), truth)[0] < gradient(clean.astype(np.float32), truth)[0]).all()

@@ -16,7 +16,7 @@ from deepfake.detection.card import load_card, model_names
 from deepfake.evaluation.scores import read_scores, wilson_interval
 from deepfake.images.pixels import InputSpec
 from deepfake.perturbations.example import drawn_portrait, example_strip
-from deepfake.perturbations.graded import KINDS, Kind, altered
+from deepfake.perturbations.graded import KINDS, GradedPerturbation, altered
 from deepfake.robustness.record import RobustnessError, read_robustness, to_dict, write_robustness
 from deepfake.robustness.sweep import Robustness, Subject, balanced_sample, conditions, subject_of, sweep
 from deepfake.robustness.table import CONDITION_COLUMNS, Condition, summarise
@@ -208,7 +208,7 @@ def test_summary_equals_scikit_learn() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_each_kind_keeps_its_promises(kind: Kind) -> None:
+def test_each_kind_keeps_its_promises(kind: GradedPerturbation) -> None:
     portrait = drawn_portrait()
     portrait.flags.writeable = False
     assert list(kind.amounts) in (sorted(kind.amounts), sorted(kind.amounts, reverse=True))

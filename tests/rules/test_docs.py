@@ -9,8 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from deepfake.api.app import Service
+from deepfake.api.app import MAX_LONG, MAX_WAITING, PER_MINUTE, Service
+from deepfake.api.limits import MAX_BODY_BYTES, MAX_FILES
 from deepfake.cli.reference import commands, reference
+from deepfake.detection.batch import MAX_IMAGES
+from deepfake.detection.detector import JUDGING
+from deepfake.images.archives import MAX_ARCHIVE_BYTES
+from deepfake.images.load import MAX_BYTES, MAX_PIXELS
+from deepfake.images.video import MAX_FRAMES, MAX_SECONDS, MAX_VIDEO_BYTES
+from deepfake.perturbations.graded import KINDS
 from deepfake.util.files import ROOT
 from ui.page import PAGES
 
@@ -91,12 +98,13 @@ def test_every_make_target_and_benchmark_is_named() -> None:
     named = set(re.findall(r"`?make ([a-z -]+)", written))
     words = {word for line in named for word in line.split()}
     assert sorted(set(targets) - words - {"clean"}) == []
-    own = [
-        path.stem
-        for path in (ROOT / "benchmarks").glob("*.py")
-        if '__name__ == "__main__"' in text(path) and path.stem != "__main__"
-    ]
-    assert sorted(stem for stem in own if f"python -m benchmarks.{stem}" not in written) == []
+    own = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
+        for path in (ROOT / "benchmarks").rglob("*.py")
+        if '__name__ == "__main__"' in text(path)
+    }
+    commands = set(re.findall(r"python -m (benchmarks(?:\.[a-z_]+)*)", written))
+    assert commands == own
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
@@ -116,6 +124,38 @@ def test_documents_keep_their_size() -> None:
     folders = [card.parent for card in sorted(ROOT.glob("models/*/card.json"))]
     assert [card.parent for card in CARDS] == folders
     assert [name(card) for card in CARDS if not 80 <= len(text(card).splitlines()) <= 120] == []
+
+
+def test_numbers_of_limits_and_perturbations_are_those_of_the_code() -> None:
+    """The usual ones; those of the public demo are the second numbers beside them in the code."""
+    mib = 2**20
+    image = f"{MAX_BYTES // mib} MiB, {MAX_PIXELS // 10**6} megapixels"
+    archive, movie = f"{MAX_ARCHIVE_BYTES // mib} MiB", f"{MAX_VIDEO_BYTES // mib} MiB"
+    running, waiting = JUDGING.at_once, JUDGING.most - JUDGING.at_once
+    perturbations = f"{len(KINDS)} perturbations"
+    said = {
+        "README.md": [f"up to {MAX_IMAGES:,} images", f"up to {MAX_FRAMES} frames", perturbations],
+        "docs/operating.md": [
+            f"| an image | {image} |",
+            f"| images at a time on *Check many* | {MAX_IMAGES:,} |",
+            f"| a zip archive | {archive} |",
+            f"| a video | {movie}, {MAX_SECONDS:.0f} seconds, 4K |",
+            f"| checked at a time in one process | {running}, and {waiting} wait |",
+        ],
+        "docs/http.md": [
+            f"| images in a request | {MAX_FILES};",
+            f"| size of a request | {MAX_BODY_BYTES // mib} MiB;",
+            f"| requests at a time | {MAX_WAITING}, of which {MAX_LONG} may",
+            f"| requests a minute from one address | {PER_MINUTE} ",
+        ],
+        "docs/commands.md": [f"(at most {MAX_SECONDS:.0f} seconds, {movie}, 4K)", perturbations],
+        "docs/scale.md": [f"it may have {archive}"],
+        "docs/pages.md": [perturbations, f"up to {MAX_IMAGES:,}", f"Up to {MAX_FRAMES} evenly"],
+    }
+    lacking = [
+        (file, words) for file, each in said.items() for words in each if words not in text(ROOT / file)
+    ]
+    assert lacking == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from benchmarks.fuzz import Report, run
-from benchmarks.fuzz_corpus import hostile, seed_files
+from benchmarks.fuzz.corpus import hostile, seed_files
+from benchmarks.fuzz.doors import Report, run
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL", "ignore::RuntimeWarning:PIL")
 
@@ -39,7 +39,7 @@ def test_a_broken_rule_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
         if data not in sound:
             raise RecursionError
 
-    monkeypatch.setattr("benchmarks.fuzz.load_image", fail)
+    monkeypatch.setattr("benchmarks.fuzz.doors.load_image", fail)
     found = run([3, 4])
     assert found.outcomes["ESCAPED"] == 2
     assert "RecursionError" in found.faults[0][2]

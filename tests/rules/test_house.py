@@ -174,6 +174,41 @@ def test_only_a_card_turns_logits_into_probabilities() -> None:
     assert found == set(without_logits_of_a_detector)
 
 
+def test_one_word_for_an_uncertain_verdict() -> None:
+    """Every sentence takes it from ``detection/words.py``; elsewhere the bare word is a label, as in JSON."""
+    typed = {
+        f"{place(path)}: {node.value}"
+        for path in APP
+        for node in ast.walk(ast.parse(without_texts(path)))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if re.search(r"\buncertain\b", node.value, re.IGNORECASE) and node.value != "uncertain"
+    }
+    assert not typed
+    assert without_texts(ROOT / "deepfake" / "detection" / "words.py").count("'uncertain'") == 1
+
+
+def test_files_are_written_whole() -> None:
+    """By ``util.files``, so that no reader sees half of one; the others write what nobody reads meanwhile."""
+    on_their_own = {
+        "util/files.py": "writes whole",
+        "cli/options.py": "the file that a person named, which may be a pipe",
+        "cli/judge.py": "the same",
+        "data/collections.py": "into a folder that is put in its place when all is there",
+        "data/demo.py": "a new set, into an empty folder",
+        "detection/feedback.py": "answers, beside a lock",
+        "examples/verdicts.py": "a document of the repository",
+        "networks/onnx_file.py": "into a folder of its own for a moment",
+        "runs/process.py": "bytes that only take room",
+    }
+    writers = {
+        place(path)
+        for path in MODULES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Attribute) and node.attr in ("write_text", "write_bytes")
+    }
+    assert writers == set(on_their_own)
+
+
 def place(path: Path) -> str:
     """A file below the package, or of the pages; several rooms have a file of one name."""
     return path.relative_to(ROOT).as_posix().removeprefix("deepfake/")
@@ -189,6 +224,7 @@ def without_texts(path: Path) -> str:
 
 
 def test_no_folder_of_the_program_holds_more_than_fifteen_modules() -> None:
-    counted = Counter(path.parent for path in APP if path.name != "__init__.py")
+    modules = [*APP, *(ROOT / "benchmarks").rglob("*.py")]
+    counted = Counter(path.parent for path in modules if path.name != "__init__.py")
     crowded = {place(folder): number for folder, number in counted.items() if number > 15}
     assert not crowded

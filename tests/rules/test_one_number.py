@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from deepfake.api.app import judge as judge_over_http
-from deepfake.api.uploads import Upload
 from deepfake.cli import main
 from deepfake.data.index import index_dataset
 from deepfake.data.inventory import take_inventory
@@ -75,7 +74,7 @@ def test_one_image_has_one_number_through_every_door(
     found["predict --json"] = json.loads(capsys.readouterr().out)["p_fake"]
     (row,) = csv.DictReader(outcomes_csv([Outcome("face.png", verdict)]).splitlines())
     assert float(row["p_fake"]) == pytest.approx(expected, abs=5.1e-5)
-    found["HTTP"] = judge_over_http(Upload("face.png", content), card.name, "balanced")["p_fake"]
+    found["HTTP"] = judge_over_http(Source("face.png", content), card.name, "balanced")["p_fake"]
 
     assert main(["report", str(path), "--html", str(tmp_path / "report.html")]) == 0
     (shown,) = re.findall(

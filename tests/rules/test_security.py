@@ -21,8 +21,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from benchmarks.common import server
-from benchmarks.visitor import Visitor
+from benchmarks.support.server import server
+from benchmarks.support.visitor import Visitor
 from deepfake.api.app import Service, create_api
 from deepfake.detection.card import ModelError, load_card, load_model
 from deepfake.images.archives import MAX_ARCHIVE_BYTES

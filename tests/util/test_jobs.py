@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from deepfake.api.app import judge
-from deepfake.api.uploads import Upload
 from deepfake.detection import detector
+from deepfake.images.archives import Source
 from deepfake.util import jobs
 from deepfake.util.jobs import BoundedQueue, Busy, Job, in_order
 from tests.support.images import encoded, noise_image
@@ -85,7 +85,7 @@ def test_a_full_queue_is_a_sentence_beside_the_picture(
     use_tiny_models: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(detector, "JUDGING", BoundedQueue(0, 0))
-    got = judge(Upload("a.png", encoded(noise_image(1))), "tiny", "balanced")
+    got = judge(Source("a.png", encoded(noise_image(1))), "tiny", "balanced")
     assert got["error"]["code"] == "busy"
     assert "upload the image again" in got["error"]["message"]
 

@@ -20,8 +20,8 @@ from deepfake.images.encode import jpeg_bytes
 from deepfake.images.load import load_image
 from deepfake.types import OperatingPoint
 from deepfake.util.text import format_percent
+from ui.batch_session import IN_BATCH, batch_session
 from ui.check.copies import show_copies
-from ui.desk import IN_BATCH, desk
 from ui.links import link_to_check
 from ui.page import CALL_STYLES, escape_markdown, section
 
@@ -40,13 +40,13 @@ WORDS = (*STYLES,)
 @st.fragment(run_every=2.0)
 def follow(point: OperatingPoint) -> None:
     """Progress, a way to stop, and the rows as they come; the whole page is drawn anew when it is over."""
-    job, batch = desk().job, desk().batch
+    job, batch = batch_session().job, batch_session().batch
     if job is None or batch is None or not job.running:
         st.rerun()
     share = min(job.done / job.total, 1.0) if job.total else 0.0
     st.progress(share, text=escape_markdown(job.line("images")))
     st.button(
-        "Stop", key=f"stop-{desk().key}", on_click=job.stop, disabled=job.stopping,
+        "Stop", key=f"stop-{batch_session().key}", on_click=job.stop, disabled=job.stopping,
         icon=":material/stop_circle:", help="What is done is kept",
     )  # fmt: skip
     try:
@@ -94,7 +94,7 @@ def show_counts(rows: Sequence[Outcome]) -> None:
 
 def show_end(batch: Batch) -> None:
     """How the work ended, and the button that forgets it."""
-    job = desk().job
+    job = batch_session().job
     if job is not None and job.state == "failed":
         st.error(escape_markdown(job.message), icon=":material/error:")
     done, total = len(batch.rows), batch.total
@@ -104,7 +104,7 @@ def show_end(batch: Batch) -> None:
         )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{done:,} of {total:,} images checked** (detector: {escape_markdown(batch.detector)})")
-        st.button("Clear results", icon=":material/delete:", on_click=desk().clear)
+        st.button("Clear results", icon=":material/delete:", on_click=batch_session().clear)
 
 
 def word(row: Outcome) -> str:
@@ -151,7 +151,7 @@ def show_rows(rows: Sequence[Outcome], wanted: str) -> int | None:
         height="content" if len(rows) <= 10 else 560,
         on_select="rerun",
         selection_mode="single-row",
-        key=f"rows-{desk().key}-{wanted}-{len(rows)}",  # a choice in one list means nothing in another
+        key=f"rows-{batch_session().key}-{wanted}-{len(rows)}",  # a choice means nothing in another list
         alt="Images with their verdicts",
     )
     picked = event["selection"]["rows"]

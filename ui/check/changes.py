@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from deepfake.detection.text import changed_lines, left_out_line, point_line
-from deepfake.errors import UserError
+from deepfake.detection.words import UNCERTAIN
 from deepfake.types import class_name
-from ui.check.checked import BY_KEY, Checked
-from ui.check.explanation import FAULT, ask_for_stress, put_to_stress
+from ui.check.checked import BY_KEY, Checked, show_once_open
+from ui.check.explanation import ask_for_stress, put_to_stress
 from ui.check.neighbours import show_pictures
 from ui.page import escape_markdown
 
 if TYPE_CHECKING:
     from deepfake.detection.embedding.neighbours import Neighbour
-
-logger = logging.getLogger(__name__)
 
 SHOWN = 4
 """Training images of the other class."""
@@ -30,11 +27,10 @@ def others_of(checked: Checked, number: int, label: int) -> tuple[tuple[Neighbou
 
     Raises UserError.
     """
-    from deepfake.detection.detector import get_detector
     from deepfake.detection.embedding.neighbours import load_index
 
     index = load_index(checked.card)
-    _, (vector,) = get_detector(checked.card.name).read([checked.part(number)])
+    vector = checked.embedding(number)
     own = index.nearest_of(vector, 1 - label, 1)
     return index.nearest_of(vector, label, SHOWN), own[0].similarity if own else 0.0
 
@@ -42,22 +38,14 @@ def others_of(checked: Checked, number: int, label: int) -> tuple[tuple[Neighbou
 @st.fragment  # opening it draws this part anew, not the page
 def show_changes(checked: Checked) -> None:
     """An expander with the mildest change that turns the verdict; worked out once it is opened."""
-    box = st.expander(
-        checked.named("What would change it"),
+    show_once_open(
+        checked,
+        "What would change it",
         icon=":material/swap_horiz:",
-        key=f"changes-{checked.file_id}",
-        on_change="rerun",
+        key="changes",
+        show=show_flips,
+        fault="What would change a verdict could not be worked out.",
     )
-    if not box.open:
-        return
-    with box:
-        try:
-            show_flips(checked)
-        except UserError as error:
-            st.info(escape_markdown(error.message), icon=":material/info:")
-        except Exception as error:
-            logger.error("What would change a verdict could not be worked out.", exc_info=error)
-            st.error(FAULT, icon=":material/error:")
 
 
 def show_flips(checked: Checked) -> None:
@@ -89,7 +77,7 @@ def show_mildest(checked: Checked, number: int) -> None:
         icon=":material/experiment:",
         key=f"test-changes-{checked.file_id}",
         help="Scores 30 changed copies: compressed, resized, cropped, turned. A verdict that does not "
-        "survive mild ones becomes uncertain",
+        f"survive mild ones becomes {UNCERTAIN}",
     )
     if pressed and put_to_stress(checked).verdict.stress:
         ask_for_stress(checked.file_id)

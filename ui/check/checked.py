@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import streamlit as st
+
 from deepfake.detection.card import Card
+from deepfake.errors import UserError
 from deepfake.images.load import LoadedImage, load_image
 from deepfake.types import Pixels
+from ui.page import escape_markdown
 from ui.uploads import Upload
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from deepfake.detection.verdict import Verdict
 
+logger = logging.getLogger(__name__)
+
+FAULT = "This part could not be worked out because of a fault in the program; the server's log says which."
 HELD_BYTES = 64 * 2**20
 """Of decoded pictures that wait for their verdicts; one of 21 megapixels fills it."""
 
@@ -58,9 +69,41 @@ class Checked:
 
         return scored_parts(self.image().pixels, self.verdict)[number]
 
+    def embedding(self, number: int) -> np.ndarray:
+        """Of part ``number``, by the detector's network. Raises UserError."""
+        from deepfake.detection.detector import get_detector
+
+        _, (vector,) = get_detector(self.card.name).read([self.part(number)])
+        return vector
+
 
 BY_KEY: dict[str | type, Any] = {Checked: Checked.key}
 """For ``st.cache_data``: results of one file and detector are the same whatever the thresholds."""
+
+
+def show_once_open(
+    checked: Checked, title: str, *, icon: str, key: str, show: Callable[[Checked], None], fault: str
+) -> None:
+    """An expander whose inside is worked out once it is opened; what goes wrong there is said there.
+
+    Args:
+        checked: what it is about.
+        title, icon: of the expander.
+        key: begins its key.
+        show: draws the inside; may raise UserError.
+        fault: for the log, where the program fails.
+    """
+    box = st.expander(checked.named(title), icon=icon, key=f"{key}-{checked.file_id}", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        try:
+            show(checked)
+        except UserError as error:
+            st.info(escape_markdown(error.message), icon=":material/info:")
+        except Exception as error:
+            logger.error(fault, exc_info=error)
+            st.error(FAULT, icon=":material/error:")
 
 
 class Decoder:

@@ -10,7 +10,7 @@ import streamlit as st
 from deepfake.detection import text
 from deepfake.detection.outcome import Outcome
 from deepfake.images.hashing import alike_groups
-from ui.desk import desk
+from ui.batch_session import batch_session
 
 MEANING = (
     "Images that look like one image, cropped, resized or recompressed; an edited copy may be among them. A "
@@ -25,7 +25,7 @@ def show_copies(rows: Sequence[Outcome]) -> None:
     box = st.expander(
         "Near-duplicates in this batch",
         icon=":material/content_copy:",
-        key=f"copies-{desk().key}",
+        key=f"copies-{batch_session().key}",
         on_change="rerun",
     )
     if not box.open:

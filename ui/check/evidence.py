@@ -36,11 +36,11 @@ def claims_of(file_id: str, image_format: str, _upload: Upload) -> FileClaims | 
     return FileClaims(signed_record(file_id, content, image_format), read_marks(content, image_format))
 
 
-def show_evidence(place: DeltaGenerator, checked: Checked, image_format: str) -> tuple[EvidenceLine, ...]:
+def show_evidence(container: DeltaGenerator, checked: Checked, image_format: str) -> tuple[EvidenceLine, ...]:
     """Draws the table and gives its lines. Comes after all verdicts, none of which waits for it.
 
     Args:
-        place: a container below the verdict.
+        container: a container below the verdict.
         checked: the upload with its verdict, after a stress test where one was run.
         image_format: of ``ImageFacts``.
     """
@@ -48,7 +48,7 @@ def show_evidence(place: DeltaGenerator, checked: Checked, image_format: str) ->
 
     claims = claims_of(checked.file_id, image_format, checked.upload)
     lines = evidence_lines(checked.verdict, checked.card, claims, examination(checked))
-    with place:
+    with container:
         signed = checked.upload.content is not None and show_signed_record(checked.upload, image_format)
         if not signed and (words := contradiction(lines, checked.verdict)):
             st.warning(escape_markdown(words), icon=":material/sell:")

@@ -10,7 +10,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from deepfake.detection.text import left_out_line
-from ui.check.checked import BY_KEY, Checked
+from deepfake.detection.words import UNCERTAIN
+from ui.check.checked import BY_KEY, FAULT, Checked
 from ui.check.neighbours import show_neighbours
 from ui.page import escape_markdown
 from ui.uploads import own_place
@@ -30,7 +31,6 @@ EXPLAINED = "explained"
 TESTING = "Testing whether the verdict survives small changes"
 COVERING = "Covering the face part by part"
 WEIGHING = "Finding out whether the maps can be believed"
-FAULT = "This part could not be worked out because of a fault in the program; the server's log says which."
 
 
 @st.cache_data(scope="session", max_entries=20, show_spinner=False, hash_funcs=BY_KEY)
@@ -82,14 +82,14 @@ def ask_for_stress(file_id: str) -> None:
     st.session_state.setdefault(STRESSED, set()).add(file_id)
 
 
-def after_stress(place: DeltaGenerator, checked: Checked) -> Checked:
+def after_stress(container: DeltaGenerator, checked: Checked) -> Checked:
     """With the verdict after the stress test, where somebody asked for it; as it is where that fails.
 
     It was worked out where it was asked for, but for a detector that was chosen since.
     """
     if checked.file_id not in st.session_state.get(STRESSED, ()):
         return checked
-    with place:
+    with container:
         return put_to_stress(checked)
 
 
@@ -139,13 +139,13 @@ def show_parts(checked: Checked) -> None:
     number, parts = 0, verdict.parts
     if len(parts) > 1:
         worst = max(
-            range(len(parts)), key=lambda place: (not left_out_line(verdict, place), parts[place].p_fake)
+            range(len(parts)), key=lambda index: (not left_out_line(verdict, index), parts[index].p_fake)
         )
         number = st.selectbox(
             checked.named("Which part" if len(parts) > len(verdict.faces) else "Which face"),
             range(len(parts)),
             index=worst,
-            format_func=lambda place: parts[place].name,
+            format_func=lambda index: parts[index].name,
             key=f"explain-face-{file_id}",
         )
     why = left_out_line(verdict, number)  # the tests and maps of its score would say what it is not
@@ -182,7 +182,7 @@ def show_stress(checked: Checked, number: int) -> None:
         st.markdown(escape_markdown(result.sentence()))
     else:
         words = (
-            f"{result.sentence()} That makes the verdict on {verdict.parts[number].name.lower()} uncertain."
+            f"{result.sentence()} That makes the verdict on {verdict.parts[number].name.lower()} {UNCERTAIN}."
         )
         st.warning(escape_markdown(words), icon=":material/help:")
     st.plotly_chart(
@@ -215,9 +215,9 @@ def show_maps(checked: Checked, number: int) -> None:
     )  # fmt: skip
     columns = st.columns(2)
 
-    def draw(place: int, crop: Pixels, heat: Heat) -> None:
-        name, meaning = MAP_NAMES[place]
-        with columns[place]:
+    def draw(index: int, crop: Pixels, heat: Heat) -> None:
+        name, meaning = MAP_NAMES[index]
+        with columns[index]:
             st.image(
                 draw_heat(crop, heat, opacity),
                 width="stretch",

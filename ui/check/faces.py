@@ -72,13 +72,13 @@ def row_words(row: PartRow) -> str:
     return f"{row.name}: :{colour}[{icon} {escape_markdown(row.words)}]  \n{number}"
 
 
-def show_links(place: DeltaGenerator, verdict: Verdict, width: int, number: int | None) -> None:
+def show_links(container: DeltaGenerator, verdict: Verdict, width: int, number: int | None) -> None:
     """Lays a link over each face of the picture just drawn, which leads to its place in the grid.
 
     Nothing for a single face, which has no grid.
 
     Args:
-        place: where the picture stands, without gaps.
+        container: where the picture stands, without gaps.
         verdict: whose faces.
         width: of the picture in pixels; on a narrow page it is shown smaller.
         number: of the image among several.
@@ -105,4 +105,6 @@ def show_links(place: DeltaGenerator, verdict: Verdict, width: int, number: int 
             f'<a href="#{place_of(number, f"Face {index}")}" aria-label="{words}" title="{words}" '
             f'style="position:absolute;pointer-events:auto;{where}"></a>'
         )
-    place.html(f'<div role="group" aria-label="Faces in the image" style="{style}">{"".join(links)}</div>')
+    container.html(
+        f'<div role="group" aria-label="Faces in the image" style="{style}">{"".join(links)}</div>'
+    )

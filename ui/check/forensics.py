@@ -106,7 +106,7 @@ def show_forensics(upload: Upload, number: int | None = None) -> None:
             st.caption(escape_markdown(found.credentials.meaning))
 
 
-def show_maps(found: Forensics, upload: Upload, number: int | None) -> None:
+def show_maps(forensics: Forensics, upload: Upload, number: int | None) -> None:
     """The image beside one of its maps, both zoomed together, with what to look for and what to ignore."""
     from deepfake.forensics.figures import compare_config, compare_figure
 
@@ -114,9 +114,11 @@ def show_maps(found: Forensics, upload: Upload, number: int | None) -> None:
         named("Compare the image with", number), list(MAPS), default="Error level", required=True,
         key=f"compare-{upload.file_id}",
     )  # fmt: skip
-    shown: PixelMap = {"Error level": found.error_level, "Noise": found.noise, "Spectrum": found.spectrum}[
-        name
-    ]
+    shown: PixelMap = {
+        "Error level": forensics.error_level,
+        "Noise": forensics.noise,
+        "Spectrum": forensics.spectrum,
+    }[name]
     st.markdown(f"**Look for:** {shown.look_for}  \n**Ignore:** {shown.ignore}")
     whole, square = compared(upload.file_id, upload.getvalue())
     together = name != "Spectrum"  # which has no places in common with the image
@@ -144,8 +146,8 @@ def show_rows(rows: list[tuple[str, str]] | tuple[tuple[str, str], ...]) -> None
         st.text("\n".join(f"{name}: {value}" for name, value in rows))
 
 
-def show_camera(found: Forensics, content: bytes, file_id: str) -> None:
-    exif = found.exif
+def show_camera(forensics: Forensics, content: bytes, file_id: str) -> None:
+    exif = forensics.exif
     if not exif.rows:
         st.write("The file holds no camera data.")
     show_rows(exif.rows)
@@ -160,8 +162,8 @@ def show_camera(found: Forensics, content: bytes, file_id: str) -> None:
     st.caption(exif.meaning)
 
 
-def show_compression(found: Forensics) -> None:
-    compression = found.compression
+def show_compression(forensics: Forensics) -> None:
+    compression = forensics.compression
     if compression.quality is not None:
         way = "exactly" if compression.standard else "nearest to"
         order = "progressive" if compression.progressive else "baseline"
@@ -175,8 +177,8 @@ def show_compression(found: Forensics) -> None:
     st.caption(compression.meaning)
 
 
-def show_preview(found: Forensics) -> None:
-    preview = found.thumbnail
+def show_preview(forensics: Forensics) -> None:
+    preview = forensics.thumbnail
     if preview.pixels is not None:
         st.image(preview.pixels, width=240, alt="The preview inside the file")
         if preview.agrees is None:

@@ -23,11 +23,10 @@ def neighbours_of(checked: Checked, number: int) -> tuple[tuple[Neighbour, ...],
 
     Raises NeighbourError.
     """
-    from deepfake.detection.detector import get_detector
     from deepfake.detection.embedding.neighbours import load_index
 
     index = load_index(checked.card)
-    _, (vector,) = get_detector(checked.card.name).read([checked.part(number)])
+    vector = checked.embedding(number)
     return index.nearest(vector), index.outlier_score(vector)
 
 
@@ -71,14 +70,14 @@ def show_neighbours(checked: Checked, number: int) -> None:
         )
 
 
-def show_pictures(found: tuple[Neighbour, ...], folder: str) -> None:
+def show_pictures(neighbours: tuple[Neighbour, ...], folder: str) -> None:
     """A thumbnail of each that lies in a folder that may be read."""
     from deepfake.data.sets import find_image
     from deepfake.images.encode import jpeg_bytes, shrink
     from deepfake.images.load import ImageRefused, load_image
 
     shown = []
-    for each in found:
+    for each in neighbours:
         path = find_image(each.path, each.source, folder)
         try:
             if path is not None:
@@ -88,9 +87,10 @@ def show_pictures(found: tuple[Neighbour, ...], folder: str) -> None:
     if not shown:
         st.caption("Training images are not included in this installation.")
         return
-    if len(shown) < len(found):
+    if len(shown) < len(neighbours):
         st.caption(
-            f"{len(shown)} of the {len(found)} images {'is' if len(shown) == 1 else 'are'} on this server."
+            f"{len(shown)} of the {len(neighbours)} images "
+            f"{'is' if len(shown) == 1 else 'are'} on this server."
         )
     with st.container(horizontal=True, gap="small"):
         for each, picture in shown:

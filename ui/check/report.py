@@ -11,8 +11,8 @@ import streamlit as st
 from deepfake.detection.feedback import Truth, feedback_folder, keep_feedback
 from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
-from ui.check.checked import BY_KEY, Checked
-from ui.check.explanation import FAULT, ask_for_stress, maps_of, put_to_stress
+from ui.check.checked import BY_KEY, FAULT, Checked
+from ui.check.explanation import ask_for_stress, maps_of, put_to_stress
 from ui.page import escape_markdown
 
 logger = logging.getLogger(__name__)

@@ -95,24 +95,24 @@ def seen_before(checked: Checked) -> list[tuple[Seen, Likeness]]:
 
 
 def _batch_rows() -> list[Outcome]:
-    from ui.desk import desk
+    from ui.batch_session import batch_session
 
-    batch = desk().batch
+    batch = batch_session().batch
     return list(batch.rows) if batch else []
 
 
-def show_seen(place: DeltaGenerator, checked: Checked) -> None:
+def show_seen(container: DeltaGenerator, checked: Checked) -> None:
     """An expander with the images that look like this one; nothing where there is none.
 
     Args:
-        place: a container below the verdict.
+        container: a container below the verdict.
         checked: an upload that is remembered.
     """
     found = seen_before(checked)
     if not found:
         return
     title = f"{len(found)} near-duplicate{'s' * (len(found) > 1)} checked in this session"
-    with place.expander(checked.named(title), icon=":material/content_copy:"):
+    with container.expander(checked.named(title), icon=":material/content_copy:"):
         st.markdown(
             escape_markdown(spread_sentence([each.p_fake for each, _ in found], checked.verdict.p_fake))
         )

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from deepfake.errors import UserError
-from ui.check.checked import BY_KEY, Checked
-from ui.check.explanation import FAULT
+from deepfake.detection.words import UNCERTAIN
+from ui.check.checked import BY_KEY, Checked, show_once_open
 from ui.page import escape_markdown
 
 if TYPE_CHECKING:
     from deepfake.slices.facts import SquareFacts
-
-logger = logging.getLogger(__name__)
 
 NO_FACE = (
     "Held-out images show one face each, so there is none to compare this verdict with: it does not rest on "
@@ -34,22 +30,14 @@ def facts_of(checked: Checked, number: int) -> SquareFacts:
 @st.fragment  # opening it draws this part anew, not the page
 def show_trust(checked: Checked) -> None:
     """An expander with what was said of held-out images like this one; worked out once it is opened."""
-    box = st.expander(
-        checked.named("How far to trust this"),
+    show_once_open(
+        checked,
+        "How far to trust this",
         icon=":material/fact_check:",
-        key=f"trust-{checked.file_id}",
-        on_change="rerun",
+        key="trust",
+        show=show_alike,
+        fault="Images alike could not be looked for.",
     )
-    if not box.open:
-        return
-    with box:
-        try:
-            show_alike(checked)
-        except UserError as error:
-            st.info(escape_markdown(error.message), icon=":material/info:")
-        except Exception as error:
-            logger.error("Images alike could not be looked for.", exc_info=error)
-            st.error(FAULT, icon=":material/error:")
 
 
 def show_alike(checked: Checked) -> None:
@@ -95,7 +83,7 @@ def show_alike(checked: Checked) -> None:
     )
     st.caption(
         escape_markdown(
-            "Called correctly: fake or real, and so they are; the others are wrong or uncertain. In "
+            f"Called correctly: fake or real, and so they are; the others are wrong or {UNCERTAIN}. In "
             "brackets: 95% intervals. Each row holds other kinds of fakes, too, which may matter more than "
             "the fact itself."
         )

@@ -179,11 +179,11 @@ def show_results(uploads: Sequence[Upload], card: Card, point: OperatingPoint) -
         show_downloads(found)
 
 
-def show_facts(place: DeltaGenerator, facts: ImageFacts, note: str) -> None:
+def show_facts(container: DeltaGenerator, facts: ImageFacts, note: str) -> None:
     """Below an image: its size, and of an example what it is."""
-    place.caption(text.facts_line(facts))
+    container.caption(text.facts_line(facts))
     if note:
-        place.caption(note)
+        container.caption(note)
 
 
 def show_below(verdicts: list[tuple[Slot, Checked]], outcomes: dict[str, Outcome]) -> None:
@@ -196,7 +196,7 @@ def show_below(verdicts: list[tuple[Slot, Checked]], outcomes: dict[str, Outcome
         outcomes[checked.file_id] = replace(outcomes[checked.file_id], evidence=lines)
 
 
-def show_summary(place: DeltaGenerator, outcomes: Sequence[Outcome | None]) -> None:
+def show_summary(container: DeltaGenerator, outcomes: Sequence[Outcome | None]) -> None:
     """How many of several images are what, with a link to each; None is one still to come."""
     if len(outcomes) < 2:
         return
@@ -205,7 +205,7 @@ def show_summary(place: DeltaGenerator, outcomes: Sequence[Outcome | None]) -> N
         if outcome is not None:
             call = outcome.verdict.verdict if outcome.verdict else None
             groups.setdefault(text.COUNT_WORDS[call], []).append(f"[image {number}](#image-{number})")
-    with place.container(horizontal=True, gap="medium"):
+    with container.container(horizontal=True, gap="medium"):
         for call, words in text.COUNT_WORDS.items():
             if found := groups.get(words):
                 colour, icon = CALL_STYLES[call] if call else ("gray", ":material/error:")
@@ -217,14 +217,14 @@ def shown_width(facts: ImageFacts) -> int:
     return max(1, min(facts.width, round(SHOWN_HEIGHT * facts.width / facts.height)))
 
 
-def show_refusal(place: DeltaGenerator, name: str, error: Exception) -> Outcome:
+def show_refusal(container: DeltaGenerator, name: str, error: Exception) -> Outcome:
     """A sentence in place of a verdict."""
     if isinstance(error, UserError):
         reason = error
     else:
         logger.error("An image could not be checked.", exc_info=error)
         reason = UserError("fault", IMAGE_FAULT)
-    place.error(escape_markdown(reason.message), icon=":material/image_not_supported:")
+    container.error(escape_markdown(reason.message), icon=":material/image_not_supported:")
     return Outcome(name, error=reason)
 
 
@@ -309,9 +309,9 @@ def mark_faces(slot: Slot, verdict: Verdict) -> None:
     picture, alt = slot.small, "The image as uploaded"
     if verdict.faces:
         picture, alt = marked(verdict, slot.small), "The image with the faces marked"
-    place = slot.picture.container(gap=None)
-    place.image(picture, width=slot.width, alt=alt)
-    show_links(place, verdict, slot.width, slot.number)
+    picture_box = slot.picture.container(gap=None)
+    picture_box.image(picture, width=slot.width, alt=alt)
+    show_links(picture_box, verdict, slot.width, slot.number)
 
 
 def show_downloads(outcomes: list[Outcome]) -> None:

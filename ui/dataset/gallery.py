@@ -158,10 +158,10 @@ def open_picture(path: str | None) -> None:
         st.session_state["tab"] = "Images"
 
 
-def show_picture_button(path: str, said: str, key: str) -> None:
+def show_picture_button(path: str, caption: str, key: str) -> None:
     """Below a thumbnail: what is said of it, and a press opens it in full."""
     st.button(
-        escape_markdown(said), key=key, type="tertiary", icon=":material/open_in_full:",
+        escape_markdown(caption), key=key, type="tertiary", icon=":material/open_in_full:",
         on_click=open_picture, args=(path,),
     )  # fmt: skip
 

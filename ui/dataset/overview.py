@@ -61,18 +61,18 @@ def forget_filters() -> None:
 
 def open_inventory(folder: Path, *, refresh: bool = False) -> Inventory | None:
     """The data set's files; None where the folder is refused, which is said."""
-    place = st.empty()
+    slot = st.empty()
 
     def report(done: int, total: int) -> None:
-        place.progress(done / max(total, 1), text=f"Opening for the first time: {done:,} of {total:,} files")
+        slot.progress(done / max(total, 1), text=f"Opening for the first time: {done:,} of {total:,} files")
 
     try:
         inventory = take_inventory(folder, refresh=refresh, on_progress=report)
     except UserError as error:
-        place.empty()
+        slot.empty()
         st.error(escape_markdown(error.message), icon=":material/error:")
         return None
-    place.empty()
+    slot.empty()
     return inventory
 
 

@@ -236,25 +236,25 @@ def set_thresholds(values: Mapping[str, float]) -> None:
         set_value(f"t-{name}", value)
 
 
-def ask_for_pair(found: Comparison) -> PairComparison:
+def ask_for_pair(comparison: Comparison) -> PairComparison:
     """Which two are set against each other; asked only where there is a choice."""
-    if len(found.pairs) == 1:
-        return found.pairs[0]
-    by_title = {f"{pair.a} and {pair.b}": pair for pair in found.pairs}
+    if len(comparison.pairs) == 1:
+        return comparison.pairs[0]
+    by_title = {f"{pair.a} and {pair.b}": pair for pair in comparison.pairs}
     title = st.selectbox("Compare pairwise", list(by_title), key="pair", bind="query-params")
-    return by_title.get(title, found.pairs[0])
+    return by_title.get(title, comparison.pairs[0])
 
 
-def show_numbers(found: Comparison, pair: PairComparison) -> None:
+def show_numbers(comparison: Comparison, pair: PairComparison) -> None:
     """Metrics side by side, differences with intervals, McNemar's test."""
     ask_for_format()
     section("Side by side")
-    number_table(text.side_by_side(found).set_index("Metric"))
+    number_table(text.side_by_side(comparison).set_index("Metric"))
     st.caption(
-        f"{found.n:,} images ({found.n_fake:,} fake, {found.n_real:,} real); 95% intervals by stratified "
-        f"bootstrap, {found.n_bootstrap:,} resamples. Accuracies at the thresholds above."
+        f"{comparison.n:,} images ({comparison.n_fake:,} fake, {comparison.n_real:,} real); 95% intervals by "
+        f"stratified bootstrap, {comparison.n_bootstrap:,} resamples. Accuracies at the thresholds above."
     )
-    download("Metrics as CSV", text.metrics_table(found), "compared metrics")
+    download("Metrics as CSV", text.metrics_table(comparison), "compared metrics")
     section(f"{escape_markdown(pair.a)} minus {escape_markdown(pair.b)}")
     left, right = st.columns([3, 2], gap="large")
     with left:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from deepfake.detection.card import Card
+from deepfake.detection.words import UNCERTAIN
 from deepfake.errors import UserError
 from deepfake.evaluation.curves import OneClassError, coverage_risk
 from deepfake.evaluation.figures import (
@@ -308,7 +309,7 @@ def show_abstaining(
     table = coverage_risk(evaluation.table["label"], evaluation.table["p_fake"], metrics.threshold)
     section("Accuracy when abstaining")
     st.caption(
-        "If only the most certain images were decided and the rest called uncertain: the share of wrong "
+        f"If only the most certain images were decided and the rest called {UNCERTAIN}: the share of wrong "
         f"decisions. Certain means far from the threshold of {metrics.threshold:.3f}."
     )
     marked_chart(

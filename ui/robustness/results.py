@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
 
+from deepfake.detection.text import bands_phrase
+from deepfake.detection.words import UNCERTAIN
 from deepfake.images.encode import jpeg_bytes
 from deepfake.perturbations.example import example_strip
 from deepfake.robustness.figures import curve_figure, map_figure, scores_figure
@@ -28,6 +29,7 @@ from deepfake.robustness.text import (
     summary_table,
     title_of,
 )
+from deepfake.util.text import Unit, format_with_interval
 from ui.charts import ask_for_format, chart, download
 from ui.page import escape_markdown, is_dark, section
 
@@ -35,8 +37,8 @@ EXAMPLE_WIDTH = 150
 AUC_MEANING = (
     "ROC AUC: the chance that a fake image scores higher than a real one; 0.5 is guessing, 1 is perfect. "
     "Forced-choice accuracy: images called correctly where each is called fake or real at one threshold "
-    "(`balanced` in the card). Verdicts are another rule: fake from one threshold, real below a lower one, "
-    "uncertain between. Decided: images given a verdict. Correct: of those, the share that is right."
+    f"(`balanced` in the card). Verdicts are another rule: {bands_phrase('one threshold', 'a lower one')}. "
+    "Decided: images given a verdict. Correct: of those, the share that is right."
 )
 
 
@@ -96,15 +98,15 @@ def show_table(entries: Sequence[Entry], perturbations: Sequence[str] | None = N
             "Perturbation": table["title"],
             "Amount": table["amount"],
             "ROC AUC": _with_interval(table, "roc_auc"),
-            "Decided": _with_interval(table, "decided", percent=True),
-            "Correct of those decided": _with_interval(table, "correct", percent=True),
-            "False-positive rate": _with_interval(table, "false_positive_rate", percent=True),
-            "Recall": _with_interval(table, "recall", percent=True),
-            "Forced-choice accuracy": _with_interval(table, "accuracy", percent=True),
-            "Balanced accuracy (forced choice)": _with_interval(table, "balanced_accuracy", percent=True),
+            "Decided": _with_interval(table, "decided", "share"),
+            "Correct of those decided": _with_interval(table, "correct", "share"),
+            "False-positive rate": _with_interval(table, "false_positive_rate", "share"),
+            "Recall": _with_interval(table, "recall", "share"),
+            "Forced-choice accuracy": _with_interval(table, "accuracy", "share"),
+            "Balanced accuracy (forced choice)": _with_interval(table, "balanced_accuracy", "share"),
             "Mean score of Real": _with_interval(table, "mean_real"),
             "Mean score of Fake": _with_interval(table, "mean_fake"),
-            "Forced choices changed": _with_interval(table, "flipped", percent=True),
+            "Forced choices changed": _with_interval(table, "flipped", "share"),
             "Images": table["n"],
         }
     )
@@ -117,14 +119,9 @@ def show_table(entries: Sequence[Entry], perturbations: Sequence[str] | None = N
     )
 
 
-def _with_interval(table: pd.DataFrame, name: str, *, percent: bool = False) -> list[str]:
+def _with_interval(table: pd.DataFrame, name: str, unit: Unit = "number") -> list[str]:
     parts = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
-    if percent:
-        return [
-            "undefined" if math.isnan(v) else f"{100 * v:.1f}% ({100 * a:.1f} to {100 * b:.1f})"
-            for v, a, b in parts
-        ]
-    return ["undefined" if math.isnan(v) else f"{v:.3f} ({a:.3f} to {b:.3f})" for v, a, b in parts]
+    return [format_with_interval(*each, unit) for each in parts]
 
 
 def show_perturbation(entries: Sequence[Entry]) -> None:
@@ -180,7 +177,7 @@ CURVES: tuple[tuple[Measure, str, str, str], ...] = (
     (
         "decided",
         "Verdicts: decided",
-        "Images called fake or real rather than uncertain, at the operating point Balanced.",
+        f"Images called fake or real rather than {UNCERTAIN}, at the operating point Balanced.",
         "Share of images given a verdict",
     ),
     (

@@ -159,8 +159,8 @@ def show_strip(run: Run) -> None:
     """A few validation images and what the network thinks of them after each epoch."""
     history = run.history
     strip = history.start.get("strip") or []
-    told = [epoch for epoch in history.epochs if epoch.get("strip")]
-    if not strip or not told:
+    epochs = [epoch for epoch in history.epochs if epoch.get("strip")]
+    if not strip or not epochs:
         st.info(
             "Sample validation images and their probability of fake appear here after the first epoch. Runs "
             "of older versions did not record them.",
@@ -172,10 +172,10 @@ def show_strip(run: Run) -> None:
         root = demo_set() or root
         if demo_set() is None:
             st.caption("These are images of the demo dataset. Open the page Dataset once to create them.")
-    epoch = told[-1]["epoch"]
-    if len(told) > 1:
-        epoch = st.slider("After epoch", told[0]["epoch"], epoch, epoch, key=f"strip-epoch-{epoch}")
-    values = next((each for each in told if each["epoch"] == epoch), told[-1])["strip"]
+    epoch = epochs[-1]["epoch"]
+    if len(epochs) > 1:
+        epoch = st.slider("After epoch", epochs[0]["epoch"], epoch, epoch, key=f"strip-epoch-{epoch}")
+    values = next((each for each in epochs if each["epoch"] == epoch), epochs[-1])["strip"]
     st.caption(f"Probability of fake after epoch {epoch}, before calibration.")
     for label, truth in ((1, "fake"), (0, "real")):
         st.markdown(f"**Actually {truth}**")
@@ -183,16 +183,16 @@ def show_strip(run: Run) -> None:
             for index, image in enumerate(strip[: len(values["clean"])]):
                 if image["label"] == label:
                     show_image(root, str(image["path"]), values, index)
-    if len(told) > 1:
+    if len(epochs) > 1:
         st.markdown("**Probability of fake after each epoch, clean images**")
         chart(
-            run_figures.strip_figure(told, [image["label"] for image in strip]),
+            run_figures.strip_figure(epochs, [image["label"] for image in strip]),
             f"{run.name} images",
             f"Probability of fake of {len(strip)} validation images after each epoch",
         )
 
 
-def show_image(root: Path, path: str, values: dict[str, list[float]], place: int) -> None:
+def show_image(root: Path, path: str, values: dict[str, list[float]], index: int) -> None:
     """One of the images, small, with its probabilities."""
     with st.container(border=True, width=IMAGE_WIDTH):
         picture = thumbnail(str(root), path)
@@ -200,9 +200,9 @@ def show_image(root: Path, path: str, values: dict[str, list[float]], place: int
             st.text("Image not available.")
         else:
             st.image(picture, width="stretch")
-        st.markdown(f"**{values['clean'][place]:.0%}**")
+        st.markdown(f"**{values['clean'][index]:.0%}**")
         if values.get("perturbed"):
-            st.caption(f"{values['perturbed'][place]:.0%} when perturbed")
+            st.caption(f"{values['perturbed'][index]:.0%} when perturbed")
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

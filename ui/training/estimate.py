@@ -8,17 +8,18 @@ from deepfake.runs.estimate import Estimate
 from deepfake.util.text import format_duration
 
 
-def show_estimate(found: Estimate) -> None:
+def show_estimate(estimate: Estimate) -> None:
     """Images, steps, time and memory."""
     with st.container(border=True):
         with st.container(horizontal=True):
-            st.metric("Images", f"{found.train_images:,}", help="For training, without exact duplicates.")
-            st.metric("Steps", f"{found.steps_per_epoch * found.epochs:,}")
-            st.metric("Time, about", format_duration(found.seconds))
-            st.metric("Memory", f"{found.memory_mb / 1024:.1f} GB")
+            st.metric("Images", f"{estimate.train_images:,}", help="For training, without exact duplicates.")
+            st.metric("Steps", f"{estimate.steps_per_epoch * estimate.epochs:,}")
+            st.metric("Time, about", format_duration(estimate.seconds))
+            st.metric("Memory", f"{estimate.memory_mb / 1024:.1f} GB")
         st.caption(
-            f"{found.epochs} epochs of {found.steps_per_epoch:,} steps at {found.seconds_per_step:.2f} s, "
-            f"each followed by {found.validation_images:,} validation images "
-            f"({format_duration(found.seconds_per_validation)}); {found.parameters:,} parameters; the run's "
-            f"folder will take {found.disk_mb:,.0f} MB. Measured under the machine's current load."
+            f"{estimate.epochs} epochs of {estimate.steps_per_epoch:,} steps at "
+            f"{estimate.seconds_per_step:.2f} s, each followed by {estimate.validation_images:,} "
+            f"validation images ({format_duration(estimate.seconds_per_validation)}); "
+            f"{estimate.parameters:,} parameters; the run's folder will take {estimate.disk_mb:,.0f} MB. "
+            "Measured under the machine's current load."
         )

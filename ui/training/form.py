@@ -89,8 +89,8 @@ def show() -> None:
 def counted(data: DatasetIndex) -> dict[str, tuple[int, int]] | None:
     """Images of each split and class, said below the choice; None where a run is not possible."""
     counts = image_counts(data)
-    told = [f"{split}: {fake:,} fake, {real:,} real" for split, (fake, real) in counts.items()]
-    st.caption(escape_markdown(f"Images. {'; '.join(told) or 'None in Train, Validation or Test'}."))
+    counted = [f"{split}: {fake:,} fake, {real:,} real" for split, (fake, real) in counts.items()]
+    st.caption(escape_markdown(f"Images. {'; '.join(counted) or 'None in Train, Validation or Test'}."))
     if any(min(counts.get(split, (0, 0))) == 0 for split in ("Train", "Validation")):
         st.error("Train and Validation need both fake and real images.", icon=":material/error:")
         return None
@@ -128,9 +128,9 @@ def ask(column: DeltaGenerator, option: Option, recipe: Recipe) -> Any:
     if option.kind in ("share", "start"):
         share = option.kind == "share"
         choices: list[Any] = [*(augmentation_choices(recipe) if share else weight_choices(recipe))]
-        place = choices.index(own) if own in choices else 0
+        index = choices.index(own) if own in choices else 0
         shown = shown_share if share else lambda name: START_WORDS.get(name, str(name))
-        return column.selectbox(option.title, choices, place, key=key, format_func=shown, help=option.help)
+        return column.selectbox(option.title, choices, index, key=key, format_func=shown, help=option.help)
     if option.kind == "choice":
         return column.selectbox(
             option.title, option.choices, option.choices.index(own), key=key, help=option.help

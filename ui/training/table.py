@@ -36,9 +36,9 @@ OVERLAYS = {
 }
 
 
-def show(found: list[Run]) -> None:
+def show(runs: list[Run]) -> None:
     """The table; picked rows are compared, one picked row can be renamed or deleted."""
-    table = runs_table(found)
+    table = runs_table(runs)
     shares = st.column_config.NumberColumn(format="%.3f")
     event = st.dataframe(
         table.rename(columns=TITLES),
@@ -52,8 +52,8 @@ def show(found: list[Run]) -> None:
             TITLES["started"]: st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
         },
     )
-    rows = [row for row in event["selection"]["rows"] if row < len(found)]
-    picked = [found[row] for row in rows]
+    rows = [row for row in event["selection"]["rows"] if row < len(runs)]
+    picked = [runs[row] for row in rows]
     st.caption("Select runs to compare curves and settings.")
     download_later("All runs as CSV", lambda: table, "runs")
     complaint = st.session_state.get(COMPLAINT)

@@ -30,10 +30,10 @@ def write_landmarks(data: DatasetIndex, *, on_progress: Callable[[int], None] | 
     Returns:
         How many of the images have landmarks.
     """
-    place = data.root / LANDMARKS_FILE
-    known = set(pd.read_csv(place)["path"]) if place.is_file() else set()
-    new = not place.is_file()
-    with place.open("a", encoding="utf-8") as file:
+    csv_file = data.root / LANDMARKS_FILE
+    known = set(pd.read_csv(csv_file)["path"]) if csv_file.is_file() else set()
+    new = not csv_file.is_file()
+    with csv_file.open("a", encoding="utf-8") as file:
         if new:
             file.write(",".join(["path", *_NUMBERS]) + "\n")
         for done, (name, path) in enumerate(zip(data.table["path"], data.paths(), strict=True)):
@@ -53,9 +53,9 @@ def write_landmarks(data: DatasetIndex, *, on_progress: Callable[[int], None] | 
 
 def read_landmarks(root: Path) -> dict[str, Landmarks]:
     """Landmarks by path in the data set; empty where none were looked for."""
-    place = root / LANDMARKS_FILE
-    if not place.is_file():
+    file = root / LANDMARKS_FILE
+    if not file.is_file():
         return {}
-    table = pd.read_csv(place).dropna()
+    table = pd.read_csv(file).dropna()
     numbers = table[_NUMBERS].to_numpy(np.float32).reshape(-1, 5, 2)
     return dict(zip(table["path"], numbers, strict=True))

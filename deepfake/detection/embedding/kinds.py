@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake.detection.card import Card, ModelError, checked_file
-from deepfake.types import FAKE_KINDS, FakeKind, Kind
+from deepfake.types import FAKE_KINDS, FakeKind, KindEstimate
 
 logger = logging.getLogger(__name__)
 
@@ -49,15 +49,15 @@ class KindHead:
         powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
-    def kinds_of(self, embeddings: NDArray[np.floating]) -> list[Kind]:
+    def kinds_of(self, embeddings: NDArray[np.floating]) -> list[KindEstimate]:
         """The likeliest kind of each of (N, D) embeddings of length 1."""
         shares = self.probabilities(embeddings)
         best = shares.argmax(axis=1)
         return [self._named(int(index), float(row[index])) for index, row in zip(best, shares, strict=True)]
 
-    def _named(self, index: int, probability: float) -> Kind:
+    def _named(self, index: int, probability: float) -> KindEstimate:
         name = self.names[index]
-        return Kind(name if probability >= self.named_from.get(name, math.inf) else None, probability)
+        return KindEstimate(name if probability >= self.named_from.get(name, math.inf) else None, probability)
 
 
 def kinds_bytes(head: KindHead) -> bytes:

@@ -167,9 +167,9 @@ def kth_distance(similarities: NDArray[np.float32]) -> float:
     return float(1 - np.partition(similarities, index)[index])
 
 
-def share_fake(found: tuple[Neighbour, ...]) -> float:
+def share_fake(neighbours: tuple[Neighbour, ...]) -> float:
     """Share of fakes among at least one look-alike, 0..1."""
-    return sum(each.label for each in found) / len(found)
+    return sum(each.label for each in neighbours) / len(neighbours)
 
 
 def write_index(index: NeighbourIndex, file: Path) -> None:
@@ -241,13 +241,13 @@ UNUSUAL = 0.9
 """Share of pictures kept out of training that lie nearer, above which a face is called unusual."""
 
 
-def share_words(found: tuple[Neighbour, ...], index: NeighbourIndex) -> str:
+def share_words(neighbours: tuple[Neighbour, ...], index: NeighbourIndex) -> str:
     """How many of at least one look-alike are fakes, and among how many they were looked for."""
-    fakes = sum(each.label for each in found)
+    fakes = sum(each.label for each in neighbours)
     of_all = format_percent(float(index.labels.mean()))
     return (
-        f"{fakes} of the {len(found)} most similar training images are fakes. They were looked for among "
-        f"{len(index):,} training images, {of_all} of them fakes."
+        f"{fakes} of the {len(neighbours)} most similar training images are fakes. They were looked for "
+        f"among {len(index):,} training images, {of_all} of them fakes."
     )
 
 
@@ -266,14 +266,14 @@ def outlier_sentence(outlier_score: OutlierScore, index: NeighbourIndex) -> str:
     return f"{meaning} ({nearer} of validation images are closer to the training images)."
 
 
-def others_sentence(found: tuple[Neighbour, ...], own: float) -> str:
+def others_sentence(neighbours: tuple[Neighbour, ...], own: float) -> str:
     """How near the nearest training pictures of the other class are, beside the nearest of its own.
 
     Args:
-        found: of the other class, at least one, the nearest first.
+        neighbours: of the other class, at least one, the nearest first.
         own: similarity of the nearest of its own class; -1 to 1.
     """
-    nearest = found[0]
+    nearest = neighbours[0]
     other, mine = ("fake", "real") if nearest.label else ("real", "fake")
     further = "less similar than" if nearest.similarity < own else "as similar as"
     return (

@@ -70,9 +70,9 @@ def fit_temperature_and_bias(logits: ArrayLike, labels: ArrayLike) -> tuple[floa
 
     def log_loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         scale, bias = values
-        margin = sign * (z * scale + bias)
-        slope = sign * expit(margin) / z.size
-        return float(np.logaddexp(0.0, margin).mean()), np.array([(slope * z).sum(), slope.sum()])
+        wrong_logits = sign * (z * scale + bias)
+        slope = sign * expit(wrong_logits) / z.size
+        return float(np.logaddexp(0.0, wrong_logits).mean()), np.array([(slope * z).sum(), slope.sum()])
 
     low, high = TEMPERATURE_BOUNDS
     bounds = [(1 / high, 1 / low), (-50.0, 50.0)]

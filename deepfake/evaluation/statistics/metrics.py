@@ -19,8 +19,7 @@ from deepfake.evaluation.statistics.bootstrap import (
     resampled_metrics,
     weighted_metrics,
 )
-
-CLASS_ORDER = ("Fake", "Real")
+from deepfake.types import CLASS_NAMES, class_name
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ class Evaluation:
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
         plain["seed_protocol"] = asdict(self.seed_protocol)
         plain["confusion_matrix"] = {
-            "labels": list(CLASS_ORDER),
+            "labels": list(CLASS_NAMES),
             "rows": "true class",
             "columns": "predicted class",
             "counts": [list(row) for row in self.confusion_matrix],
@@ -250,7 +249,7 @@ def _notes(
 ) -> tuple[str, ...]:
     notes, n = [], n_fake + n_real
     if n_fake == 0 or n_real == 0:
-        only, other = CLASS_ORDER if n_real == 0 else CLASS_ORDER[::-1]
+        only, other = class_name(n_real == 0), class_name(n_real > 0)
         undefined = (
             "Balanced accuracy, ROC AUC, average precision, the share of fakes found at 1% false alarms"
         )

@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from deepfake.evaluation.scores import check_scores, check_share, wilson_interval
 from deepfake.evaluation.statistics.calibration import threshold_at_fpr
-from deepfake.evaluation.statistics.metrics import CLASS_ORDER, Confusion
-from deepfake.types import OPERATING_POINTS, OperatingPoint, Thresholds
+from deepfake.evaluation.statistics.metrics import Confusion
+from deepfake.types import CLASS_NAMES, OPERATING_POINTS, OperatingPoint, Thresholds
 from deepfake.util.statistics import auc_and_variance, auc_interval
 
 
@@ -129,8 +129,8 @@ def report_table(confusion: Confusion) -> pd.DataFrame:
         class, precision, recall, f1, images. A share of nothing is 0, as in scikit-learn.
     """
     report = confusion.report()
-    titles = {name: name for name in CLASS_ORDER}
-    if all(report[name]["support"] for name in CLASS_ORDER):
+    titles = {name: name for name in CLASS_NAMES}
+    if all(report[name]["support"] for name in CLASS_NAMES):
         titles |= {"macro avg": "Macro average", "weighted avg": "Weighted average"}
     table = pd.DataFrame([{"class": title, **report[name]} for name, title in titles.items()])
     return table.rename(columns={"f1-score": "f1", "support": "images"})
@@ -349,7 +349,7 @@ def rules_from_dict(contents: Any) -> dict[OperatingPoint, RuleMetrics]:
     found: dict[OperatingPoint, RuleMetrics] = {}
     for point in OPERATING_POINTS:
         if contents and point in contents:
-            told = dict(contents[point])
+            fields = dict(contents[point])
             rates = ("decided", "correct", "false_positive_rate", "recall", "missed")
-            found[point] = RuleMetrics(**{**told, **{name: Rate(**told[name]) for name in rates}})
+            found[point] = RuleMetrics(**{**fields, **{name: Rate(**fields[name]) for name in rates}})
     return found

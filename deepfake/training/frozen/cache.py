@@ -42,18 +42,18 @@ class FeatureCache:
         self._rows: dict[tuple[str, str], tuple[Path, int]] = {}
         self._read: set[Path] = set()
         folder.mkdir(parents=True, exist_ok=True)
-        told = folder / "features.json"
+        description = folder / "features.json"
         wanted = json.loads(json.dumps(dict(key)))
-        if not told.exists():
+        if not description.exists():
             if any(folder.iterdir()):
                 raise FeatureCacheError(
                     "other_features",
                     f"{folder} holds files but no features.json, so it is no folder of features. Expected an "
                     "empty or a new folder.",
                 )
-            write_json(told, wanted)
+            write_json(description, wanted)
         try:
-            there = json.loads(told.read_text(encoding="utf-8"))
+            there = json.loads(description.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             there = None
         there = there if isinstance(there, dict) else {}

@@ -171,9 +171,9 @@ def fit_logistic(
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         kernel, bias = parameters[:-1], parameters[-1]
-        margins = signs * ((rows @ kernel.astype(np.float32)).astype(np.float64) + bias)
-        slopes = -counted * signs * scipy.special.expit(-margins)
-        value = counted @ np.logaddexp(0, -margins) + strength / 2 * kernel @ kernel
+        true_logits = signs * ((rows @ kernel.astype(np.float32)).astype(np.float64) + bias)
+        slopes = -counted * signs * scipy.special.expit(-true_logits)
+        value = counted @ np.logaddexp(0, -true_logits) + strength / 2 * kernel @ kernel
         slope = (slopes.astype(np.float32) @ rows).astype(np.float64) + strength * kernel
         return float(value), np.append(slope, slopes.sum())
 

@@ -181,7 +181,7 @@ def fit(judged: Judged, *, keep: str = "openforensics") -> tuple[Stack, list[dic
         if len(np.unique(others.kind)) and len(np.unique(others.fake)) == 2:
             without = fit_band(fit_stack(others, kept), others)
             honest.append(risk_table(without, rows.where(rows.kind == kind))[0])
-    told = {
+    record = {
         **stack.fitted,
         "kinds": np.unique(rows.kind[rows.unseen]).tolist(),
         "views": int(rows.unseen.sum()),
@@ -190,4 +190,4 @@ def fit(judged: Judged, *, keep: str = "openforensics") -> tuple[Stack, list[dic
         "known_kinds": risk_table(stack, rows.where(~rows.unseen)),
         "coverage": coverage_curve(stack, rows.where(rows.unseen)),
     }
-    return replace(stack, fitted=told), honest
+    return replace(stack, fitted=record), honest

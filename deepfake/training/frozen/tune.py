@@ -177,9 +177,9 @@ def _groups(root: Path, paths: pd.Series[str]) -> NDArray[np.str_]:
     """(N,) the family or video of each image as the manifest tells, else its own path."""
     manifest = root / "manifest.csv"
     if manifest.is_file():
-        told = pd.read_csv(manifest, dtype=str, keep_default_na=False, index_col="path")
-        if "group" in told:
-            return told["group"].reindex(paths).to_numpy().astype(str)
+        table = pd.read_csv(manifest, dtype=str, keep_default_na=False, index_col="path")
+        if "group" in table:
+            return table["group"].reindex(paths).to_numpy().astype(str)
     return paths.to_numpy().astype(str)
 
 

@@ -15,7 +15,7 @@ from deepfake.detection.detector import Detector
 from deepfake.detection.embedding.kinds import KINDS_FILE, KindHead, kinds_bytes, load_kinds
 from deepfake.detection.text import kind_line
 from deepfake.detection.verdict import FaceVerdict, PartNotes, Verdict, WholeVerdict
-from deepfake.types import Kind, Thresholds
+from deepfake.types import KindEstimate, Thresholds
 from tests.support.images import noise_image
 from tests.support.kinds import drawn_kinds
 
@@ -27,7 +27,7 @@ HEAD = KindHead(
 )
 CUTS = Thresholds(balanced=0.5, few_false_alarms=0.9, uncertain_low=0.4, uncertain_high=0.6)
 FACE = FaceVerdict((0, 0, 100, 100), (0, 0, 100, 100), 0.9, "uncertain", 0.99)
-SWAP, GAN, UNKNOWN = Kind("swap", 0.72), Kind("gan", 0.9), Kind(None, 0.41)
+SWAP, GAN, UNKNOWN = KindEstimate("swap", 0.72), KindEstimate("gan", 0.9), KindEstimate(None, 0.41)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_what_is_written_is_read(card: Card) -> None:
     assert named.name == "gan" and named.probability == pytest.approx(shares[0])
     assert unnamed.name is None
     never = replace(head, named_from={"swap": 0.1}).kinds_of(few)[0]
-    assert never == Kind(None, named.probability), "a kind without a threshold is never named"
+    assert never == KindEstimate(None, named.probability), "a kind without a threshold is never named"
 
 
 @pytest.mark.parametrize("damage", ["other", "gone"])
@@ -115,7 +115,7 @@ def test_the_second_networks_embedding_tells_the_kind(
 
 
 def verdict(
-    *p_fake: float, kinds: tuple[Kind, ...], whole: WholeVerdict | None = None, p: float | None = None
+    *p_fake: float, kinds: tuple[KindEstimate, ...], whole: WholeVerdict | None = None, p: float | None = None
 ) -> Verdict:
     faces = tuple(replace(FACE, p_fake=each) for each in p_fake)
     best = max(p_fake) if p is None and p_fake else p
@@ -128,7 +128,7 @@ def verdict(
 
 
 @pytest.mark.parametrize(("score", "kind"), [(0.95, SWAP), (0.5, SWAP), (0.1, None)])
-def test_a_kind_is_shown_unless_the_verdict_is_real(score: float, kind: Kind | None) -> None:
+def test_a_kind_is_shown_unless_the_verdict_is_real(score: float, kind: KindEstimate | None) -> None:
     found = verdict(score, kinds=(SWAP,))
     assert found.kind == kind
     assert found.to_dict()["kind"] == (kind and {"name": "swap", "probability": 0.72})
@@ -146,8 +146,8 @@ def test_the_kind_is_that_of_the_part_that_decides() -> None:
 def test_nothing_that_decides_has_no_kind() -> None:
     assert verdict(kinds=(GAN,)).kind is None
     assert verdict(0.9, kinds=()).kind is None
-    barred = replace(verdict(0.9, kinds=(GAN,)), p_fake=None, faces=(replace(FACE, out_of_scope=True),))
-    assert barred.at("balanced", CUTS).kind is None
+    excluded = replace(verdict(0.9, kinds=(GAN,)), p_fake=None, faces=(replace(FACE, out_of_scope=True),))
+    assert excluded.at("balanced", CUTS).kind is None
 
 
 def test_another_operating_point_may_take_the_kind_away() -> None:

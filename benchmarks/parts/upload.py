@@ -1,4 +1,4 @@
-"""Where the time of an upload goes: ``python -m benchmarks.upload [--uploads 5]``.
+"""Where the time of an upload goes: ``python -m benchmarks.parts.upload [--uploads 5]``.
 
 One photograph of 1,000 px at a warm server: the work alone in this process, then through the page's own
 protocol, then through a browser. All in one run, so that the differences mean something on a busy machine.
@@ -18,12 +18,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 def main() -> None:
     """Prints a table of medians in milliseconds."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.upload", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.parts.upload", description=__doc__)
     parser.add_argument("--uploads", type=int, default=5)
     parser.add_argument("--no-browser", action="store_true", help="leave the browser out")
     options = parser.parse_args()
-    from benchmarks.common import photo, server
-    from benchmarks.visitor import Visitor
+    from benchmarks.support.images import photo
+    from benchmarks.support.server import server
+    from benchmarks.support.visitor import Visitor
 
     files = []
     for number in range(options.uploads):
@@ -91,7 +92,8 @@ def through_browser(address: str, uploads: int) -> float:
     """Median milliseconds from handing a file over to its verdict; the first is left out."""
     from playwright.sync_api import sync_playwright
 
-    from benchmarks.browser import CHROMIUM, FLAGS, upload_waits
+    from benchmarks.support.server import CHROMIUM, FLAGS
+    from benchmarks.table.browser import upload_waits
 
     with sync_playwright() as play, play.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
         page = browser.new_page()

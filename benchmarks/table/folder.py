@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Result, baseline_network, baseline_verdict, compare, image_folder, photo_folder
+from benchmarks.support.images import image_folder, photo_folder
+from benchmarks.table.baseline import Result, baseline_network, baseline_verdict, compare
 
 
 def run(crops: int = 200, photographs: int = 60) -> list[Result]:

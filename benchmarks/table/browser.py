@@ -6,8 +6,6 @@ The baseline's desktop window imports TensorFlow and loads its model before it s
 
 from __future__ import annotations
 
-import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -16,21 +14,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import (
-    ROOT,
-    Result,
-    baseline_network,
-    baseline_verdict,
-    photo_file,
-    resident_mb,
-    server,
-)
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
-    *("--disable-component-update", "--disable-sync"),
-]
+from benchmarks.support.images import photo_file
+from benchmarks.support.server import CHROMIUM, FLAGS, resident_mb, server
+from benchmarks.table.baseline import Result, baseline_network, baseline_verdict
+from deepfake.util.files import ROOT
 
 _DESKTOP_START = """
 import tensorflow

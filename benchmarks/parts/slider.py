@@ -1,4 +1,4 @@
-"""A move of the threshold slider on 100,000 scores, per tab: ``python -m benchmarks.slider``.
+"""A move of the threshold slider on 100,000 scores, per tab: ``python -m benchmarks.parts.slider``.
 
 The page runs as in a server, without a browser: from the new threshold to every number and figure drawn anew.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.common import ROOT
+from deepfake.util.files import ROOT
 
 TABS = ("Overview", "Curves", "Calibration", "By source", "Images")
 GOAL_MS = 150
@@ -24,7 +24,7 @@ GOAL_MS = 150
 
 def main() -> None:
     """Prints the median of the moves in milliseconds for each tab."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.slider", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.parts.slider", description=__doc__)
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--moves", type=int, default=15)
     options = parser.parse_args()

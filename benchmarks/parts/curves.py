@@ -1,4 +1,4 @@
-"""Drawing a run of a million logged steps: ``python -m benchmarks.curves``.
+"""Drawing a run of a million logged steps: ``python -m benchmarks.parts.curves``.
 
 The run's log holds a line every two seconds at most, so a million lines are 23 days of training.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 def main() -> None:
     """Prints the milliseconds of a first look, of each further one, and of the figures."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.curves", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.parts.curves", description=__doc__)
     parser.add_argument("--steps", type=int, default=1_000_000)
     options = parser.parse_args()
     from deepfake.runs.figures import steps_figure

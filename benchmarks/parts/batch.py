@@ -1,4 +1,4 @@
-"""Memory of a batch of many pictures: ``python -m benchmarks.batch [PICTURES] [--side PIXELS]``.
+"""Memory of a batch of many pictures: ``python -m benchmarks.parts.batch [PICTURES] [--side PIXELS]``.
 
 Draws pictures, packs them into one zip archive in memory as an upload would lie there, and judges them with
 the default detector by the way of the page Check many. Memory is what the process holds in main memory.
@@ -14,7 +14,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from benchmarks.common import drawn_photo
+from benchmarks.support.images import drawn_photo
 
 MIB = 2**20
 
@@ -59,7 +59,7 @@ def measure(pictures: int, side: int) -> dict[int, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.batch", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.parts.batch", description=__doc__)
     parser.add_argument("pictures", type=int, nargs="?", default=1000)
     parser.add_argument("--side", type=int, default=256, help="of each picture, in pixels")
     options = parser.parse_args()

@@ -8,7 +8,6 @@ picture of the largest size accepted.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import faulthandler
 import random
@@ -22,8 +21,8 @@ from pathlib import Path
 
 from starlette.requests import Request
 
-from benchmarks.fuzz_busy import busy_files
-from benchmarks.fuzz_corpus import hostile, mutated, seed_files
+from benchmarks.fuzz.busy import busy_files
+from benchmarks.fuzz.corpus import hostile, mutated, seed_files
 from deepfake.api.uploads import read_form
 from deepfake.errors import UserError
 from deepfake.images.load import load_image
@@ -106,7 +105,7 @@ def _form_outcome(report: Report, number: int, how: str, data: bytes) -> str:
         body = body[: -chance.randrange(3, 60)]
     try:
         got = asyncio.run(read_form(request(body)))
-        sound = got.uploads[0].content == data
+        sound = got.files[0].content == data
     except UserError as error:
         return f"form {error.code}"
     except BaseException:
@@ -161,30 +160,3 @@ def _status(name: str) -> float:
     except OSError:
         return 0.0
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(name)), 0.0)
-
-
-def main() -> int:
-    """Prints what came of the files; exit status 1 where a rule was broken."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
-    parser.add_argument("--files", type=int, default=20_000)
-    parser.add_argument("--first", type=int, default=0, help="the first number (to go on, or to repeat one)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="writes the files that broke a rule there")
-    options = parser.parse_args()
-    start = time.perf_counter()
-    report = run(range(options.first, options.first + options.files), options.seed)
-    print(f"{options.files:,} hostile files in {time.perf_counter() - start:.0f} s, seed {options.seed}")
-    for outcome, count in report.outcomes.most_common():
-        print(f"{count:9,} {outcome}")
-    print(f"slowest: {report.slowest[0]:.2f} s of processor time ({report.slowest[1]})")
-    print(f"largest: {report.largest[0]:.0f} MB ({report.largest[1]})")
-    for number, how, what, data in report.faults:
-        print(f"FAULT {number} ({how}): {what}")
-        if options.keep:
-            options.keep.mkdir(parents=True, exist_ok=True)
-            (options.keep / str(number)).write_bytes(data)
-    return 1 if report.faults else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Opening a large data set: ``python -m benchmarks.data_index [--images 200000]``.
+"""Opening a large data set: ``python -m benchmarks.parts.data_index [--images 200000]``.
 
 Writes that many small JPEG files, then times, each in a process of its own: the first opening (every header
 is read), the second (from the cache), one more after a file was added, and how much memory they take.
@@ -14,8 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.common import ROOT, drawn_photo
+from benchmarks.support.images import drawn_photo
 from deepfake.images.encode import jpeg_bytes
+from deepfake.util.files import ROOT
 
 _OPENING = """
 import json, resource, sys, time
@@ -59,7 +60,7 @@ def opening(folder: Path, cache: Path) -> dict[str, float]:
 
 def main() -> None:
     """Writes the files, opens them three times and prints the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.data_index", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.parts.data_index", description=__doc__)
     parser.add_argument("--images", type=int, default=200_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:

@@ -1,4 +1,4 @@
-"""Face finding on LiteRT against the same networks on TensorFlow: ``python -m benchmarks.faces FOLDER``.
+"""Finding faces on LiteRT and on TensorFlow: ``python -m benchmarks.parts.faces FOLDER``.
 
 TensorFlow's cascade looks at every size of the picture, each network as one compiled graph, with the
 arithmetic of the ``mtcnn`` package; what comes before and after it (margins, second look, turned search) is
@@ -134,7 +134,7 @@ def search(cascade: Any, pixels: Pixels) -> tuple[finder.FaceScan, float]:
 
 def main() -> None:
     """Searches and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.faces", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.parts.faces", description=__doc__)
     parser.add_argument("folder", type=Path, help="of photographs; its folders are looked into too")
     parser.add_argument("--side", type=int, default=1000, help="longer side in pixels (default: 1000)")
     parser.add_argument("--images", type=int, default=100, help="at most, evenly spread (default: 100)")

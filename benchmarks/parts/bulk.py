@@ -1,4 +1,4 @@
-"""Throughput and memory of ``predict --output``: ``python -m benchmarks.bulk [IMAGES] [--side 192]``.
+"""Throughput and memory of ``predict --output``: ``python -m benchmarks.parts.bulk [IMAGES] [--side 192]``.
 
 Draws faces, then checks them by one process, by Ray with one worker and by Ray with two: the command as a
 person runs it, in a process of its own. The start is measured apart, on a single image. Memory is that of the
@@ -259,7 +259,7 @@ def _sha256(path: Path) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bulk", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.parts.bulk", description=__doc__)
     parser.add_argument("images", type=int, nargs="?", default=1000)
     parser.add_argument("--side", type=int, default=192, help="of each image, in pixels")
     parser.add_argument("--model", help="the detector (default: the default one)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from benchmarks.fuzz_corpus import HEIGHT, WIDTH, png_chunk
+from benchmarks.fuzz.corpus import HEIGHT, WIDTH, png_chunk
 
 
 def busy_files(seeds: dict[str, bytes], n: int) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Time of the maps of one face, against a goal of 1 s for Grad-CAM: ``python -m benchmarks.explanation``.
+"""Time of one face's maps; goal for Grad-CAM: 1 s: ``python -m benchmarks.parts.explanation``.
 
 The first call, which builds the graph, is told apart from those that follow.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.common import drawn_photo
+from benchmarks.support.images import drawn_photo
 from deepfake.detection.detector import get_detector
 from deepfake.detection.heatmaps import grad_cam, occlusion
 from deepfake.detection.stress import stress_test
@@ -22,7 +22,7 @@ GOAL_MS = 1000
 
 def main() -> None:
     """Prints milliseconds of wall clock and of processor time for each part of an explanation."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.explanation", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.parts.explanation", description=__doc__)
     parser.add_argument("--model", help="the detector (default: the default one)")
     parser.add_argument("--faces", type=int, default=5)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The visitor's desk on the page Check many: the one batch, the work on it, and a picture taken from it."""
+"""What a visitor has on the page Check many: one batch, the work on it, and a picture taken from it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IN_BATCH = "in-batch"
 
 
 @dataclass
-class Desk:
+class BatchSession:
     """A visitor's one batch, and the work on it."""
 
     batch: Batch | None = None
@@ -64,15 +64,15 @@ class Desk:
 
 
 # Lives as long as the visitor's session, whichever page is open, and is seen by no other.
-@st.cache_resource(scope="session", show_spinner=False, on_release=Desk.clear)
-def desk() -> Desk:
-    """This visitor's desk."""
-    return Desk()
+@st.cache_resource(scope="session", show_spinner=False, on_release=BatchSession.clear)
+def batch_session() -> BatchSession:
+    """This visitor's own."""
+    return BatchSession()
 
 
 def picture_in_batch(sha256: str) -> Upload:
     """The picture of this visitor's batch with that hash. Raises UserError."""
-    batch = desk().batch
+    batch = batch_session().batch
     for row in batch.rows if batch else ():
         if row.content is not None and row.verdict is not None and row.verdict.sha256 == sha256:
             return Upload(f"batch|{sha256}", row.file, row.content)

@@ -9,7 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.common import ROOT, Result, photo
+from benchmarks.support.images import photo
+from benchmarks.table.baseline import Result
+from deepfake.util.files import ROOT
 
 BARE = ["-c", "pass"]
 TENSORFLOW = ["-c", "import tensorflow"]

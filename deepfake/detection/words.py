@@ -1,14 +1,15 @@
-"""The sentences that travel inside a verdict: why a face is left out, how the picture was turned."""
+"""The word *uncertain*, and the sentences that travel inside a verdict; those of views are in ``text``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # a verdict holds these sentences
-    from deepfake.detection.verdict import FaceVerdict, Reason
+from deepfake.types import Reason
 
-_BARRED: tuple[tuple[Reason, str, str, str], ...] = (
+UNCERTAIN = "uncertain"
+"""What a verdict that is neither fake nor real is called within a sentence; all of them take it from here."""
+
+_EXCLUDED: tuple[tuple[Reason, str, str, str], ...] = (
     (
         "not_a_photograph",
         "This does not look like a photo. The detector checks photos only.",
@@ -30,7 +31,7 @@ _BARRED: tuple[tuple[Reason, str, str, str], ...] = (
 )
 
 
-NO_FACE = "No face was found, so nothing was analyzed: the detector checks faces only."
+NO_FACE_WARNING = "No face was found, so nothing was analyzed: the detector checks faces only."
 
 
 REASON_WORDS: Mapping[Reason, str] = {
@@ -54,17 +55,17 @@ def turned_line(turn: int, faces: int) -> str:
     return f"{found} found after rotating the image {by}."
 
 
-def barred_warnings(faces: Sequence[FaceVerdict], smallest: int) -> list[str]:
+def excluded_warnings(reasons: Sequence[Reason | None], smallest: int) -> list[str]:
     """Sentences on the faces whose scores do not decide.
 
     Args:
-        faces: of one picture.
+        reasons: of the faces of one picture, None for one whose score decides.
         smallest: longest side in pixels below which a face is too small.
     """
     lines = []
-    for reason, alone, one, several in _BARRED:
-        n = sum(face.reason == reason for face in faces)
+    for reason, alone, one, several in _EXCLUDED:
+        n = reasons.count(reason)
         if n:
-            line = alone if len(faces) == 1 else f"{n} of {len(faces)} faces {one if n == 1 else several}"
+            line = alone if len(reasons) == 1 else f"{n} of {len(reasons)} faces {one if n == 1 else several}"
             lines.append(line.format(smallest=smallest))
     return lines

@@ -1,0 +1,1 @@
+"""Hostile images, and the two doors they are fed to."""

@@ -1,0 +1,1 @@
+"""Speed and memory of parts of the program, a command each."""
