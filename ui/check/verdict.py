@@ -19,7 +19,7 @@ from deepfake.images.encode import jpeg_bytes, jpeg_pixels, shrink
 from deepfake.images.load import ImageFacts
 from deepfake.types import OperatingPoint
 from ui.check.changes import others_of, show_changes
-from ui.check.checked import Checked, Decoder
+from ui.check.checked import MAX_UPLOADS, Checked, Decoder
 from ui.check.evidence import claims_of, show_evidence
 from ui.check.examples import note_on
 from ui.check.explanation import (
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_UPLOADS = 20
 SHOWN_HEIGHT = 480
 JUDGED = "judged"
 """Key in the session's state: uploads whose verdict is at hand, each with its detector's hash."""
@@ -90,13 +89,15 @@ def judge(
 
     Raises UserError.
     """
-    warm_up().join()
+    warmed = warm_up()
     from deepfake.detection.detector import get_detector, scored_parts
+
+    image, scan = _decoder.take(_upload)
+    detector = get_detector(model)
+    verdict = detector.check(image, scan=scan)
+    warmed.join()  # which has gone on to the tables
     from deepfake.report.context import context_sentence
 
-    image = _decoder.take(_upload)
-    detector = get_detector(model)
-    verdict = detector.check(image)
     meaning = context_sentence(known_scores(detector.card), verdict, detector.card.rules)
     parts = scored_parts(image.pixels, verdict, every=True) if verdict.faces else []
     return verdict, meaning, [jpeg_bytes(shrink(part, 160)) for part in parts]
@@ -282,10 +283,10 @@ def show_verdict(
 
 def show_first_look(upload: Upload, model: str, point: OperatingPoint, decoder: Decoder) -> None:
     """What the first network alone says, at once; the second takes longer."""
-    warm_up().join()
+    warm_up()
     from deepfake.detection.detector import get_detector
 
-    verdict = get_detector(model).check(decoder.look(upload), point)
+    verdict = get_detector(model).check(decoder.look(upload), point, scan=decoder.scan(upload))
     section(text.headline(verdict))
     st.caption("A first look, by one of two networks. The second is still at work and may change this.")
 
