@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from deepfake.detection import detector
@@ -32,6 +35,28 @@ def test_faces_are_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not app.exception
     assert len(app.header) == 1, "the first look has made way for the verdict"
     assert seen == [load_image(PICTURE).pixels.shape]
+
+
+def test_the_words_of_a_verdict_do_not_wait_for_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ui.check import verdict
+
+    came: list[str] = []
+
+    class Tables(threading.Thread):
+        def join(self, timeout: float | None = None) -> None:
+            came.append("tables")
+
+    def section(title: str) -> None:
+        came.append("words")
+        st.header(title)
+
+    monkeypatch.setattr(verdict, "warm_up", Tables)
+    monkeypatch.setattr(verdict, "section", section)
+    monkeypatch.setattr("ui.page.load_everything", lambda: None)
+    app = AppTest.from_file(str(ROOT / "pages/check.py"), default_timeout=120).run()
+    app.file_uploader[0].set_value([("a.jpg", PICTURE, "image/jpeg")]).run()
+    assert not app.exception
+    assert came == ["words", "words", "tables"], "a first look, the verdict, what such a score meant"
 
 
 def test_a_known_scan_gives_the_same_verdict() -> None:
