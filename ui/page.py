@@ -289,15 +289,20 @@ def markdown_list(lines: tuple[str, ...]) -> str:
     return "\n".join(["", *(f"- {escape_markdown(line)}" for line in lines)])
 
 
+PAINTED = 0.3
+"""Seconds in which a browser that has the page fetches from this server what draws its elements."""
+
+
 @st.cache_resource(show_spinner=False)
 def warm_up() -> threading.Thread:
-    """Loads the default detector behind the page's back, once per process.
+    """Loads the default detector behind the page's back, once per process, and after the page is painted.
 
     Whoever needs the tables and figures joins this thread first rather than import them beside it: some
-    libraries import in circles. The detector comes before them and can be asked for at once.
+    libraries import in circles. The detector can be asked for at once.
     """
     gc.freeze()  # what the page has imported: see load_everything
-    thread = threading.Thread(target=load_everything, name="warm-up", daemon=True)
+    thread = threading.Timer(PAINTED, load_everything)
+    thread.name, thread.daemon = "warm-up", True
     thread.start()
     return thread
 
