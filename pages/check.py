@@ -10,8 +10,8 @@ from deepfake.images.formats import READABLE
 from deepfake.images.load import MAX_BYTES, MAX_PIXELS, MIN_SIDE
 from deepfake.images.video import MAX_VIDEO_BYTES
 from deepfake.types import OperatingPoint
+from ui.check.checked import MAX_UPLOADS
 from ui.check.examples import show_examples
-from ui.check.verdict import MAX_UPLOADS, forget_results, show_results
 from ui.links import linked_pictures
 from ui.page import (
     ask_for_detector,
@@ -44,6 +44,8 @@ def main() -> None:
         show_examples(folded=bool(pictures))
         with own_place("results", "cards" if pictures else "nothing"):
             if pictures:
+                from ui.check.verdict import show_results  # a first paint is drawn before it is needed
+
                 show_results(pictures, card, point)
             else:
                 show_empty_state()
@@ -114,6 +116,8 @@ def take_pasted(shelf: Shelf, key: str) -> None:
 
 def clear_all() -> None:
     """Forgets the uploads (under a new key the uploader starts empty) and what was computed from them."""
+    from ui.check.verdict import forget_results
+
     st.session_state["turn"] += 1
     shelf_of(IMAGES).clear()
     forget_results()

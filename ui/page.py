@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 import streamlit as st
 from PIL import Image, ImageDraw
 from starlette.formparsers import MultiPartParser
+from streamlit import delta_generator, runtime
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitPageNotFoundError
 from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -96,6 +97,7 @@ def start_page(title: str) -> None:
         menu_items={"About": ABOUT},
     )
     keep_uploads_in_memory()
+    skip_shell_warning()
     leave_other_pages(title)
     if not st.session_state.pop(NAVIGATED, False):
         show_links()
@@ -195,6 +197,15 @@ def keep_uploads_in_memory() -> None:
     MultiPartParser.spool_max_size = max(MultiPartParser.spool_max_size, MAX_ARCHIVE_BYTES + 2**20)
 
 
+def skip_shell_warning() -> None:
+    """Keeps Streamlit from looking, once, whether the page runs in a Python shell: it runs on a server.
+
+    To see that, Streamlit asks for the source of everything on the stack, in a tenth of the first run's time.
+    """
+    if runtime.exists():
+        delta_generator._use_warning_has_been_displayed = True
+
+
 def forget_uploads(uploads: Sequence[UploadedFile]) -> None:
     """Lets uploads go at once; see ``uploads.forget_files``."""
     forget_files(upload.file_id for upload in uploads)
@@ -279,23 +290,35 @@ def markdown_list(lines: tuple[str, ...]) -> str:
     return "\n".join(["", *(f"- {escape_markdown(line)}" for line in lines)])
 
 
+PAINTED = 0.3
+"""Seconds in which a browser that has the page fetches from this server what draws its elements."""
+
+
 @st.cache_resource(show_spinner=False)
 def warm_up() -> threading.Thread:
-    """Loads the default detector behind the page's back, once per process.
+    """Loads the default detector behind the page's back, once per process, and after the page is painted.
 
-    Whoever needs them joins this thread first rather than load them beside it.
+    Whoever needs the tables and figures joins this thread first rather than import them beside it: some
+    libraries import in circles. The detector can be asked for at once.
     """
-    thread = threading.Thread(target=load_everything, name="warm-up", daemon=True)
+    gc.freeze()  # what the page has imported: see load_everything
+    thread = threading.Timer(PAINTED, load_everything)
+    thread.name, thread.daemon = "warm-up", True
     thread.start()
     return thread
 
 
 def load_everything() -> None:
-    """The detector, and the tables and figures that a verdict is shown with."""
+    """The detector, and then the tables and figures that a verdict is shown with."""
     try:
-        from deepfake.detection import detector, figures
+        from deepfake.detection import detector
 
         detector.warm_up()
+        from deepfake.detection import figures
+        from deepfake.evaluation import records
+        from deepfake.report import context  # noqa: F401 - imported here, not beside the others
+
+        records.validation_scores(load_card(None))
         figures.base_figure("", "").to_dict()
         # After each run of a page Streamlit collects garbage twice, which goes through every object of the
         # libraries and holds up all visitors: from now on it passes over those.

@@ -10,6 +10,8 @@ import hashlib
 import json
 import math
 import tempfile
+import threading
+import weakref
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -334,10 +336,18 @@ def load_second(card: Card) -> ServedNetwork | None:
     return _served(card, path, card.second.served_sha256, f"Restore {path}.")
 
 
+_shared: weakref.WeakValueDictionary[tuple[str, int], ServedNetwork] = weakref.WeakValueDictionary()
+"""Networks in use, by hash and input: a detector with two has the first in common with another detector."""
+_sharing = threading.Lock()
+
+
 def _served(card: Card, path: Path, sha256: str, mend: str) -> ServedNetwork:
     content = checked_file(path, sha256, card.name, mend)
     try:
-        return ServedNetwork(content, card.input)
+        with _sharing:
+            network = _shared.get((sha256, card.input.size)) or ServedNetwork(content, card.input)
+            _shared[sha256, card.input.size] = network
+            return network
     except (ValueError, RuntimeError) as error:
         raise ModelError("unreadable", f"{path} cannot be served: {error} {mend}") from error
 

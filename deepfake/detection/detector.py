@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -131,23 +132,33 @@ class Detector:
         second, others, gates = self._second.with_gates(batch)
         return self.card.second.added(first, second, gates), vectors, first, others
 
-    def check(self, image: LoadedImage, point: OperatingPoint = "balanced", *, whole: bool = True) -> Verdict:
+    def check(
+        self,
+        image: LoadedImage,
+        point: OperatingPoint = "balanced",
+        *,
+        whole: bool = True,
+        scan: FaceScan | None = None,
+    ) -> Verdict:
         """Finds the faces of a picture and judges each.
 
         Args:
             image: from ``load.load_image``.
             point: ``balanced``, or ``few_false_alarms`` to call fewer real faces fake.
             whole: judge the whole picture beside its faces, where the detector's card allows it.
+            scan: its faces, from ``scan_of``; None to look for them.
 
         Raises:
             Busy: too many pictures wait already.
         """
         with JUDGING.slot():
-            return self._check(image, whole and self.card.whole_pictures).at(point, self.card.thresholds)
+            scan = scan or find_faces(image.pixels)
+            judged = self._check(image, scan, whole and self.card.whole_pictures)
+            return judged.at(point, self.card.thresholds)
 
-    def _check(self, image: LoadedImage, judge_whole: bool) -> Verdict:
+    def _check(self, image: LoadedImage, scan: FaceScan, judge_whole: bool) -> Verdict:
         """Without calls, which ``Verdict.at`` makes."""
-        scan, rules = find_faces(image.pixels), self.card.rules
+        rules = self.card.rules
         crops = _crops(image.pixels, scan.faces, scan.photo)
         photo = scan.photo or (0, 0, image.pixels.shape[1], image.pixels.shape[0])
         sides = [face.long_side for face in scan.faces]
@@ -232,6 +243,16 @@ class Detector:
             stress_test(self.p_fake, part, thresholds, mine) for part, mine in zip(parts, again, strict=True)
         )
         return replace(verdict, stress=tests).at(verdict.operating_point, self.card.thresholds)
+
+
+def scan_of(image: LoadedImage) -> FaceScan:
+    """The faces of a picture, for whoever has it judged by two detectors in turn.
+
+    Raises:
+        Busy: too many pictures wait already.
+    """
+    with JUDGING.slot():
+        return find_faces(image.pixels)
 
 
 def scored_parts(pixels: Pixels, verdict: Verdict, *, every: bool = False) -> list[Pixels]:
@@ -349,7 +370,8 @@ def _index_of(card: Card) -> NeighbourIndex | None:
 
 
 _loaded: dict[tuple[str, str], Detector] = {}
-_lock = threading.Lock()
+_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+"""By the detector's folder: one that is there is not kept waiting by another that is being loaded."""
 
 
 def get_detector(name: str | None = None) -> Detector:
@@ -361,9 +383,9 @@ def get_detector(name: str | None = None) -> Detector:
     card = load_card(name)
     # One published anew is another one, even where only its calibration changed.
     key = (str(card.folder), card.version)
-    with _lock:
+    with _locks[key[0]]:
         if key not in _loaded:
-            for older in [known for known in _loaded if known[0] == key[0]]:
+            for older in [known for known in list(_loaded) if known[0] == key[0]]:
                 del _loaded[older]
             _loaded[key] = Detector(card)
         return _loaded[key]
@@ -372,9 +394,14 @@ def get_detector(name: str | None = None) -> Detector:
 def warm_up() -> None:
     """Loads the face finder and the default detector, and lets them judge a grey square.
 
+    Of two networks the one that gives a first look at a picture comes first and is asked alone: the other
+    is as quick at its first picture as later.
+
     Raises:
         ModelError: there is no detector, or it is damaged.
     """
     blank = np.full((64, 64, 3), 128, np.uint8)
     find_faces(blank)
-    get_detector().score_crops([blank])
+    second = load_card(None).second
+    get_detector(second.main if second else None).score_crops([blank])
+    get_detector()

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import csv
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from deepfake.errors import UserError
-from deepfake.images.encode import shrink
+from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.images.load import load_image
-from deepfake.types import Pixels, VerdictLabel
+from deepfake.types import VerdictLabel
 
 FOLDER = Path(__file__).parent / "images"
 FACTS, VERDICTS = "images.toml", "verdicts.csv"
+THUMBNAIL_SIDE = 212
+"""At most, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,9 @@ class Example:
         about: one sentence on what is to be seen.
         source, licence: where it comes from.
         content: the file's bytes, known to be readable.
+        thumbnail: a small JPEG of the image, or of its ``focus``.
         known: what the default detector said; None where the table has no row.
-        focus: what a thumbnail shows: left, top, right and bottom in pixels; None for the whole image.
+        focus: what the thumbnail shows: left, top, right and bottom in pixels; None for the whole image.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Example:
     source: str
     licence: str
     content: bytes
+    thumbnail: bytes
     known: KnownVerdict | None = None
     focus: tuple[int, int, int, int] | None = None
 
@@ -69,14 +74,6 @@ class Example:
     def file(self) -> str:
         """The file's name."""
         return f"{self.name}.jpg"
-
-    def thumbnail(self, side: int) -> Pixels:
-        """The image, or its ``focus``, at most ``side`` pixels wide and high; (h, w, 3) uint8."""
-        pixels = load_image(self.content).pixels
-        if self.focus is not None:
-            left, top, right, bottom = self.focus
-            pixels = pixels[top:bottom, left:right]
-        return shrink(pixels, side)
 
 
 @dataclass(frozen=True)
@@ -107,11 +104,22 @@ def read_examples(folder: Path = FOLDER) -> Examples:
     for name, facts in entries.items():
         try:
             content = (folder / f"{name}.jpg").read_bytes()
-            load_image(content)
-            images.append(Example(name=name, content=content, known=known.get(name), **facts))
-        except (OSError, UserError, TypeError):
+            small = _thumbnail(content, facts.get("focus"))
+            images.append(
+                Example(name=name, content=content, thumbnail=small, known=known.get(name), **facts)
+            )
+        except (OSError, UserError, TypeError, ValueError):
             faults.append(f"The example image {name}.jpg is missing or damaged, so it is left out.")
     return Examples(tuple(images), tuple(faults))
+
+
+def _thumbnail(content: bytes, focus: Sequence[int] | None) -> bytes:
+    """Made where the file is decoded to see that it can be: a page's first paint waits for both."""
+    pixels = load_image(content).pixels
+    if focus is not None:
+        left, top, right, bottom = focus
+        pixels = pixels[top:bottom, left:right]
+    return jpeg_bytes(shrink(pixels, THUMBNAIL_SIDE))
 
 
 def read_verdicts(folder: Path = FOLDER) -> dict[str, KnownVerdict]:

@@ -6,9 +6,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, ndtri
-
-_Z = float(ndtri(0.975))
 
 
 def auc_and_variance(fake: NDArray[np.float64], real: NDArray[np.float64]) -> tuple[float, float]:
@@ -36,12 +33,15 @@ def auc_interval(auc: float, variance: float, n: int) -> tuple[float, float]:
         variance: from ``auc_and_variance``.
         n: images of the smaller class; perfect separation gives Wilson's bound of 'none in n went wrong'.
     """
+    from scipy.special import expit, logit, ndtri  # its import takes a fifth of a second
+
     if not math.isfinite(variance):
         return 0.0, 1.0
+    z = float(ndtri(0.975))
     if auc in (0.0, 1.0):
-        bound = n / (n + _Z**2)
+        bound = n / (n + z**2)
         return (bound, 1.0) if auc else (0.0, 1 - bound)
-    half = _Z * math.sqrt(variance) / (auc * (1 - auc))
+    half = z * math.sqrt(variance) / (auc * (1 - auc))
     centre = float(logit(auc))
     return float(expit(centre - half)), float(expit(centre + half))
 

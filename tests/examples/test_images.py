@@ -12,9 +12,10 @@ from PIL import Image
 
 from deepfake.detection.card import default_name
 from deepfake.detection.detector import get_detector
-from deepfake.examples.images import FOLDER, VERDICTS, Example, read_examples
+from deepfake.examples.images import FOLDER, THUMBNAIL_SIDE, VERDICTS, Example, read_examples
 from deepfake.examples.make import write_examples
 from deepfake.examples.verdicts import DEMO, demo_table, measure_verdicts, write_demo_table, write_verdicts
+from deepfake.images.encode import jpeg_bytes, jpeg_pixels, shrink
 from deepfake.images.load import load_image
 from deepfake.util.files import ROOT
 
@@ -96,8 +97,8 @@ def test_without_a_list_or_a_table(copied: Path) -> None:
 def test_a_thumbnail_shows_the_face() -> None:
     photo = next(example for example in EXAMPLES if example.focus)
     left, top, right, bottom = photo.focus or (0, 0, 0, 0)
-    assert photo.thumbnail(80).shape == (80, 80, 3)
-    assert np.array_equal(photo.thumbnail(1000), load_image(photo.content).pixels[top:bottom, left:right])
+    face = load_image(photo.content).pixels[top:bottom, left:right]
+    assert np.array_equal(jpeg_pixels(photo.thumbnail), jpeg_pixels(jpeg_bytes(shrink(face, THUMBNAIL_SIDE))))
 
 
 def test_measuring_keeps_a_sentence_only_while_it_is_true(

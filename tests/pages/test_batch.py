@@ -43,9 +43,9 @@ def scored(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     )
     check = type(get_detector("tiny")).check
 
-    def fixed(self, image, *rest):
+    def fixed(self, image, *rest, **more):
         monkeypatch.setattr(type(self), "p_fake", lambda self, crops: [SCORES[image.facts.width]])
-        return check(self, image, *rest)
+        return check(self, image, *rest, **more)
 
     monkeypatch.setattr(type(get_detector("tiny")), "check", fixed)
     yield

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     import numpy as np
 
     from deepfake.detection.verdict import Verdict
+    from deepfake.faces.finder import FaceScan
 
 logger = logging.getLogger(__name__)
 
 FAULT = "This part could not be worked out because of a fault in the program; the server's log says which."
+MAX_UPLOADS = 20
+"""On the page at a time."""
 HELD_BYTES = 64 * 2**20
 """Of decoded pictures that wait for their verdicts; one of 21 megapixels fills it."""
 
@@ -109,11 +112,13 @@ def show_once_open(
 class Decoder:
     """Opens each upload of one run of the page once: for its preview, and again for its verdict.
 
-    Between the two the first is held in memory, and of the others what fits into ``HELD_BYTES``.
+    Between the two the first is held in memory, and of the others what fits into ``HELD_BYTES``. Faces are
+    looked for once, too.
     """
 
     def __init__(self) -> None:
         self._held: dict[str, LoadedImage] = {}
+        self._scans: dict[str, FaceScan] = {}
 
     def open(self, upload: Upload) -> LoadedImage:
         """The picture, which is held for ``take``. Raises UserError."""
@@ -129,6 +134,15 @@ class Decoder:
             self._held[upload.file_id] = load_image(upload.getvalue())
         return self._held[upload.file_id]
 
-    def take(self, upload: Upload) -> LoadedImage:
-        """The picture, for the last time. Raises UserError."""
-        return self._held.pop(upload.file_id, None) or load_image(upload.getvalue())
+    def scan(self, upload: Upload) -> FaceScan:
+        """The faces of the picture, which is held on for ``take``. Raises UserError."""
+        from deepfake.detection.detector import scan_of
+
+        if upload.file_id not in self._scans:
+            self._scans[upload.file_id] = scan_of(self.look(upload))
+        return self._scans[upload.file_id]
+
+    def take(self, upload: Upload) -> tuple[LoadedImage, FaceScan | None]:
+        """The picture, for the last time, and its faces where they are known. Raises UserError."""
+        image = self._held.pop(upload.file_id, None) or load_image(upload.getvalue())
+        return image, self._scans.pop(upload.file_id, None)

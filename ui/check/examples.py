@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deepfake.examples.images import Example, Examples, read_examples
-from deepfake.images.encode import jpeg_bytes
+from deepfake.examples.images import THUMBNAIL_SIDE, Example, Examples, read_examples
 from deepfake.types import OperatingPoint
 from ui.page import escape_markdown
 from ui.uploads import IMAGES, Upload, shelf_of
 
 EXAMPLE = "example-"
 """Begins the ``file_id`` of an upload that is an example."""
-WIDTH = 106
+WIDTH = THUMBNAIL_SIDE // 2
 """Of an example on the page, in pixels: nine beside one another, three on a phone."""
 
 
@@ -20,12 +19,6 @@ WIDTH = 106
 def opened() -> Examples:
     """The examples, read once for all visitors."""
     return read_examples()
-
-
-@st.cache_data(show_spinner=False)
-def thumbnail(name: str, _example: Example) -> bytes:
-    """A small JPEG of an example."""
-    return jpeg_bytes(_example.thumbnail(2 * WIDTH))
 
 
 def show_examples(*, folded: bool) -> None:
@@ -58,7 +51,7 @@ def show_row(examples: Examples) -> None:
 
 def show_one(example: Example) -> None:
     with st.container(width=WIDTH, gap="xsmall"):
-        st.image(thumbnail(example.name, example), width=WIDTH, alt=example.about)
+        st.image(example.thumbnail, width=WIDTH, alt=example.about)
         st.caption(f"Actually {example.truth}")
         st.button(
             example.title, key=f"try-{example.name}", width="stretch", help=example.about,

@@ -19,7 +19,7 @@ from deepfake.images.encode import jpeg_bytes, jpeg_pixels, shrink
 from deepfake.images.load import ImageFacts
 from deepfake.types import OperatingPoint
 from ui.check.changes import others_of, show_changes
-from ui.check.checked import Checked, Decoder
+from ui.check.checked import MAX_UPLOADS, Checked, Decoder
 from ui.check.evidence import claims_of, show_evidence
 from ui.check.examples import note_on
 from ui.check.explanation import (
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_UPLOADS = 20
 SHOWN_HEIGHT = 480
 JUDGED = "judged"
 """Key in the session's state: uploads whose verdict is at hand, each with its detector's hash."""
@@ -85,21 +84,24 @@ def preview(file_id: str, _upload: Upload, _decoder: Decoder) -> tuple[bytes, Im
 @st.cache_data(scope="session", max_entries=4 * MAX_UPLOADS, show_spinner=False)
 def judge(
     file_id: str, model: str, version: str, _upload: Upload, _decoder: Decoder
-) -> tuple[Verdict, str, list[bytes]]:
-    """The verdict at the balanced threshold, what it means, and a small JPEG of each face.
-
-    Raises UserError.
-    """
-    warm_up().join()
+) -> tuple[Verdict, list[bytes]]:
+    """The verdict at the balanced threshold, and a small JPEG of each face. Raises UserError."""
+    warm_up()
     from deepfake.detection.detector import get_detector, scored_parts
+
+    image, scan = _decoder.take(_upload)
+    verdict = get_detector(model).check(image, scan=scan)
+    parts = scored_parts(image.pixels, verdict, every=True) if verdict.faces else []
+    return verdict, [jpeg_bytes(shrink(part, 160)) for part in parts]
+
+
+@st.cache_data(scope="session", max_entries=4 * MAX_UPLOADS, show_spinner=False)
+def meaning_of(file_id: str, version: str, _card: Card, _verdict: Verdict) -> str:
+    """What such a score meant on images with known answers, from tables that come after the networks."""
+    warm_up().join()
     from deepfake.report.context import context_sentence
 
-    image = _decoder.take(_upload)
-    detector = get_detector(model)
-    verdict = detector.check(image)
-    meaning = context_sentence(known_scores(detector.card), verdict, detector.card.rules)
-    parts = scored_parts(image.pixels, verdict, every=True) if verdict.faces else []
-    return verdict, meaning, [jpeg_bytes(shrink(part, 160)) for part in parts]
+    return context_sentence(known_scores(_card), _verdict, _card.rules)
 
 
 @st.cache_data(scope="session", max_entries=2 * MAX_UPLOADS, show_spinner=False)
@@ -112,7 +114,7 @@ def marked(verdict: Verdict, _small: bytes) -> bytes:
 
 def forget_results() -> None:
     """Drops what was computed from this visitor's uploads."""
-    ours = (preview, judge, marked, examined, compared, signed_record, claims_of)
+    ours = (preview, judge, meaning_of, marked, examined, compared, signed_record, claims_of)
     ours = (*ours, facts_of, others_of, printed)
     for results in (*ours, grad_cam_of, maps_of, stress_of, neighbours_of):
         results.clear()
@@ -245,7 +247,7 @@ def show_verdict(
         with busy.container(), st.spinner("Looking for faces and checking them"):
             if card.second and (upload.file_id, card.version) not in st.session_state[JUDGED]:
                 show_first_look(upload, card.second.main, point, decoder)
-            judged, meaning, faces = judge(upload.file_id, card.name, card.version, upload, decoder)
+            judged, faces = judge(upload.file_id, card.name, card.version, upload, decoder)
         busy.empty()
         balanced = Checked(upload, card, judged.at(point, card.thresholds), slot.number)
         checked = after_stress(busy, balanced)
@@ -255,7 +257,6 @@ def show_verdict(
     except Exception as error:
         return show_refusal(words, upload.name, error)
     st.session_state[JUDGED].add((upload.file_id, card.version))
-    lead = text.lead_line(verdict, meaning)
     with words:
         colour, icon = CALL_STYLES[verdict.verdict]
         section(f":{colour}[{icon} {text.headline(verdict)}]")
@@ -263,6 +264,7 @@ def show_verdict(
             st.markdown(number)
         if kind := text.kind_line(verdict):
             st.markdown(escape_markdown(kind), help=text.KIND_MEANS)
+        lead = text.lead_line(verdict, meaning_of(upload.file_id, card.version, card, judged))
         show_strip(checked, faces)
         if verdict.p_fake is None:
             st.info(escape_markdown(lead), icon=":material/info:")
@@ -282,10 +284,10 @@ def show_verdict(
 
 def show_first_look(upload: Upload, model: str, point: OperatingPoint, decoder: Decoder) -> None:
     """What the first network alone says, at once; the second takes longer."""
-    warm_up().join()
+    warm_up()
     from deepfake.detection.detector import get_detector
 
-    verdict = get_detector(model).check(decoder.look(upload), point)
+    verdict = get_detector(model).check(decoder.look(upload), point, scan=decoder.scan(upload))
     section(text.headline(verdict))
     st.caption("A first look, by one of two networks. The second is still at work and may change this.")
 

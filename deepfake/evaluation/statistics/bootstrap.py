@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, chdtrc
 
 from deepfake.evaluation.statistics.reliability import bin_index
 
@@ -222,6 +221,8 @@ class McNemar:
 
 def mcnemar(only_a: int, only_b: int) -> McNemar:
     """McNemar's test from the counts of images that only A and only B called rightly (both >= 0)."""
+    from scipy.special import bdtr, chdtrc
+
     n = only_a + only_b
     if n < EXACT_BELOW:
         # Twice the smaller tail; it exceeds 1 when the middle of the distribution is in both tails.

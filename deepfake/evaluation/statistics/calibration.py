@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, logit, ndtri
 
 from deepfake.detection.card import Card
 from deepfake.errors import EvaluationError
@@ -37,6 +35,8 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     Raises:
         EvaluationError: unsound input; ``one_class`` when all labels are the same.
     """
+    from scipy.optimize import minimize_scalar  # its import takes half a second
+
     z, truth = check_numbers(logits, "logits"), check_labels(labels)
     if z.size != truth.size:
         raise EvaluationError(
@@ -64,6 +64,9 @@ def fit_temperature_and_bias(logits: ArrayLike, labels: ArrayLike) -> tuple[floa
 
     Args, raises: as `fit_temperature`.
     """
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
     z, truth = check_numbers(logits, "logits"), check_labels(labels)
     start = fit_temperature(z, truth)  # checks the input too
     sign = np.where(truth == 1, -1.0, 1.0)
@@ -145,6 +148,8 @@ def uncertain_band(
     Raises:
         EvaluationError: unsound input; ``one_class``; ``bad_setting``: target or confidence outside (0, 1).
     """
+    from scipy.special import ndtri
+
     check_share(target, "The target")
     z = float(ndtri(check_share(confidence, "The confidence")))
     truth, p = check_scores(labels, p_fake)
@@ -217,6 +222,8 @@ def uncalibrated(p_fake: ArrayLike, card: Card) -> NDArray[np.float64]:
 
     A probability of exactly 0 or 1 stays what it is.
     """
+    from scipy.special import expit, logit
+
     # Calibration is a straight line from logit to logit: two points of it give its slope and its start.
     start, at_one = logit(card.probability([0.0, 1.0]))
     return expit((logit(np.asarray(p_fake, np.float64)) - start) / (at_one - start))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from deepfake.errors import EvaluationError
 from deepfake.evaluation.scores import check_scores, wilson_bounds
@@ -42,6 +41,8 @@ def reliability_table(labels: ArrayLike, p_fake: ArrayLike, n_bins: int = N_BINS
     Raises:
         EvaluationError: unsound labels, scores or number of bins.
     """
+    from scipy.special import ndtri
+
     truth, p = check_scores(labels, p_fake)
     edges, index = bin_edges(n_bins), bin_index(p, n_bins)
     n = np.bincount(index, minlength=n_bins)
