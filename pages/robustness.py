@@ -10,6 +10,7 @@ from deepfake.evaluation.titles import readable_data
 from deepfake.robustness.job import results
 from deepfake.robustness.record import read_robustness
 from deepfake.robustness.text import Entry, attack_sentence, headline, rule_sentence
+from ui.address import several_in_address
 from ui.page import escape_markdown, show_tabs, start_page
 from ui.robustness.measure import show_form, show_last_run, show_progress
 from ui.robustness.results import show_attacks, show_map, show_perturbation
@@ -74,9 +75,12 @@ def ask_for_results(entries: list[Entry]) -> list[Entry]:
     recorded = [entry.label for entry in entries if entry.command] or list(by_label)
     if len(entries) == 1:
         return entries
-    labels = st.pills(
-        "Detectors", list(by_label), selection_mode="multi", default=recorded, key="detectors",
-        bind="query-params",
+    labels = several_in_address(
+        "detectors", list(by_label), recorded,
+        lambda: st.pills(
+            "Detectors", list(by_label), selection_mode="multi", key="detectors",
+            format_func=lambda label: by_label[label].title,
+        ),
     )  # fmt: skip
     return [by_label[label] for label in labels or recorded]
 

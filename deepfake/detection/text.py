@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from deepfake.detection.card import detector_title
 from deepfake.detection.warnings import REASON_WORDS
 from deepfake.types import FakeKind, OperatingPoint, Thresholds, VerdictLabel
 from deepfake.util.text import format_bytes, format_percent
@@ -81,7 +82,7 @@ def judged_by_line(verdict: Verdict, thresholds: Thresholds) -> str:
     """Which detector gave the verdict, and by which thresholds."""
     point = verdict.operating_point
     return (
-        f"Detector {verdict.model}, {POINT_WORDS[point].lower()}: fake from "
+        f"Detector: {detector_title(verdict.model)}, {POINT_WORDS[point].lower()}. Fake from "
         f"{format_percent(thresholds.fake_from(point))}, real below "
         f"{format_percent(thresholds.uncertain_low)}."
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from deepfake.detection.card import detector_title
 from deepfake.detection.text import KIND_WORDS, POINT_WORDS
 from deepfake.evaluation.breakdown import ALARM_POINTS, Gap, GapKind
 from deepfake.evaluation.compare import Comparison, PairComparison
@@ -282,13 +283,18 @@ CELL_MEANINGS: dict[ConfusionCell, str] = {
 }
 
 
-def mark_title(mark: Mark) -> str:
-    """What the images behind a part of a chart have in common."""
+def mark_title(mark: Mark, detector: str = "") -> str:
+    """What the images behind a part of a chart have in common.
+
+    Args:
+        mark: the part.
+        detector: what to call a curve's detector; by its name where empty.
+    """
     if mark.chart == "abstaining":
         return f"Wrong among the {100 * mark.at:.3g}% most certain"
     if mark.chart in CURVES:
         at = f"at {mark.at:.3f}" if mark.at <= 1 else "where nothing is called fake"
-        return f"Called wrongly by {mark.of} {at}"
+        return f"Called wrongly by {detector or mark.of} {at}"
     if mark.chart == "histogram":
         low, high = (n / HISTOGRAM_BINS for n in (mark.at, mark.at + 1))
         return f"{mark.of}, score {low:.3f} to {high:.3f}"
@@ -372,8 +378,9 @@ def pair_sentence(found: Comparison, pair: PairComparison) -> str:
     if a is None or b is None or difference.value is None:
         return "Undefined for these images."
     sentence = (
-        f"Of {found.n:,} images {pair.a} calls {format_metric(a, 'share')} correctly and {pair.b} "
-        f"{format_metric(b, 'share')}: a difference of {100 * difference.value:+.1f} points"
+        f"Of {found.n:,} images, {detector_title(pair.a)} calls {format_metric(a, 'share')} correctly and "
+        f"{detector_title(pair.b)} {format_metric(b, 'share')}: a difference of "
+        f"{100 * difference.value:+.1f} points"
     )
     if difference.interval is None:
         return f"{sentence}."
@@ -392,20 +399,26 @@ def mcnemar_sentence(pair: PairComparison) -> str:
     p = f"p = {test.p_value:.3f}" if test.p_value >= 0.001 else "p < 0.001"
     return (
         f"McNemar's test looks only at the {test.discordant:,} images that one detector alone calls "
-        f"correctly ({pair.a} {only.only_a_right:,}, {pair.b} {only.only_b_right:,}). If both were wrong "
-        f"equally often, a split at least this uneven would occur with {p} ({test.method})."
+        f"correctly ({detector_title(pair.a)} {only.only_a_right:,}, {detector_title(pair.b)} "
+        f"{only.only_b_right:,}). If both were wrong equally often, a split at least this uneven would occur "
+        f"with {p} ({test.method})."
     )
 
 
 def side_by_side(found: Comparison) -> pd.DataFrame:
     """A row a metric and a column a detector, as text; the first row holds the thresholds."""
-    rows = [{"Metric": "Threshold", **{name: f"{cut:.3f}" for name, cut in found.thresholds.items()}}]
+    rows = [
+        {
+            "Metric": "Threshold",
+            **{detector_title(name): f"{cut:.3f}" for name, cut in found.thresholds.items()},
+        }
+    ]
     for key, title in TITLES.items():
         unit: Unit = _TEXTS[key].unit
         cells = {}
         for name in found.names:
             interval = format_interval(found.intervals[name][key], unit)
-            cells[name] = format_metric(found.metrics[name][key], unit) + (
+            cells[detector_title(name)] = format_metric(found.metrics[name][key], unit) + (
                 f" ({interval})" if interval else ""
             )
         rows.append({"Metric": title, **cells})

@@ -122,7 +122,7 @@ def test_what_cannot_be_compared_is_a_sentence(two):
     change_card(folder, evaluations=[scored(folder, 1, 2.0, title="Other")])
     assert "No two detectors have been evaluated on the same images" in shown(page(view=COMPARE))
     shutil.rmtree(folder)
-    assert "a comparison takes two" in shown(page(view=COMPARE))
+    assert "A comparison takes two" in shown(page(view=COMPARE))
 
 
 def broken(table: pd.DataFrame, kind: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import streamlit as st
 
 from deepfake.detection import text
 from deepfake.detection.batch import Batch
-from deepfake.detection.card import Card, ModelError, load_card
+from deepfake.detection.card import Card, ModelError, detector_title, load_card
 from deepfake.detection.figures import draw_verdict
 from deepfake.detection.outcome import Outcome, by_suspicion, outcome_line, outcomes_csv
 from deepfake.detection.text import CALL_WORDS, NO_FACE
@@ -103,7 +103,8 @@ def show_end(batch: Batch) -> None:
             f"Stopped after {done:,} of {total:,} images. The others were let go.", icon=":material/info:"
         )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{done:,} of {total:,} images checked** (detector: {escape_markdown(batch.detector)})")
+        title = escape_markdown(detector_title(batch.detector))
+        st.markdown(f"**{done:,} of {total:,} images checked** (detector: {title})")
         st.button("Clear results", icon=":material/delete:", on_click=desk().clear)
 
 

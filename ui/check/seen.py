@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from deepfake.detection.card import detector_title
 from deepfake.detection.text import CALL_WORDS
 from deepfake.types import VerdictLabel
 from deepfake.util.text import format_percent
@@ -130,7 +131,8 @@ def show_one(each: Seen, likeness: Likeness, checked: Checked) -> None:
     colour, icon = CALL_STYLES[each.verdict]
     how = "the same file" if each.sha256 == checked.verdict.sha256 else HOW[likeness]
     score = "" if each.p_fake is None else f", probability of fake {format_percent(each.p_fake)}"
-    by = "" if each.model == checked.card.name else f", detector {escape_markdown(each.model)}"
+    other = escape_markdown(detector_title(each.model))
+    by = "" if each.model == checked.card.name else f", detector {other}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.code(each.name, language=None, width="content")  # as it is: a name may hold markup
         st.markdown(f"{how}: :{colour}[{icon} {CALL_WORDS[each.verdict]}]{score}{by}", width="content")

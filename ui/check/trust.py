@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from deepfake.detection.card import detector_title
 from deepfake.errors import UserError
 from ui.check.checked import BY_KEY, Checked
 from ui.check.explanation import FAULT
@@ -68,8 +69,8 @@ def show_alike(checked: Checked) -> None:
     if not len(held):
         st.info(
             escape_markdown(
-                f"Nothing was measured of the held-out images of {card.name}. Measure them with "
-                f"'python -m deepfake facts DATA --model {card.name}'."
+                f"Nothing was measured of the held-out images of {detector_title(card.name)}. Measure them "
+                f"with 'python -m deepfake facts DATA --model {card.name}'."
             ),
             icon=":material/info:",
         )

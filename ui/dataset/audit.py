@@ -13,7 +13,7 @@ from deepfake.data.figures import shortcut_figure, shortcut_table
 from deepfake.data.gallery import SUSPECT, suspects
 from deepfake.data.inventory import Inventory, cache_name
 from deepfake.data.text import audit_lines, shown_pairs
-from deepfake.detection.card import load_card
+from deepfake.detection.card import detector_title, load_card
 from deepfake.errors import UserError
 from deepfake.evaluation.measure import known_scores
 from deepfake.images.thumbnails import thumbnail
@@ -165,17 +165,16 @@ def show_suspects(inventory: Inventory) -> None:
     except UserError as error:
         st.caption(escape_markdown(error.message))
         return
-    scores = known_scores(inventory, card)
+    scores, who = known_scores(inventory, card), escape_markdown(detector_title(card.name))
     if scores is None:
         st.caption(
             "Images on which a detector is confident but wrong may be mislabeled. "
-            f"{escape_markdown(card.name)} has no scores of this dataset yet: choose it under Images and "
-            "score them."
+            f"{who} has no scores of this dataset yet: choose it under Images and score them."
         )
         return
     table = suspects(inventory.table, scores)
     st.caption(
-        f"Where {escape_markdown(card.name)} is confident but wrong (score at least {SUSPECT:g} for a Real, "
+        f"Where {who} is confident but wrong (score at least {SUSPECT:g} for a Real, "
         f"at most {1 - SUSPECT:g} for a Fake): {len(table):,} of {int((~np.isnan(scores)).sum()):,} scored. "
         "Some are wrong labels, most are mistakes of the detector: look at each."
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from deepfake.detection.card import detector_title
 from deepfake.images.encode import jpeg_bytes
 from deepfake.perturbations.example import example_strip
 from deepfake.robustness.figures import curve_figure, map_figure, scores_figure
@@ -92,7 +93,7 @@ def show_table(entries: Sequence[Entry], perturbations: Sequence[str] | None = N
         table = table[table["perturbation"].isin(["clean", *perturbations])]
     shown = pd.DataFrame(
         {
-            "Detector": table["detector"],
+            "Detector": table["detector"].map(detector_title),
             "Perturbation": table["title"],
             "Amount": table["amount"],
             "ROC AUC": _with_interval(table, "roc_auc"),
@@ -226,7 +227,7 @@ def show_curves(entries: Sequence[Entry], name: str, axis: str) -> None:
 
 
 def _curves(entries: Sequence[Entry], name: str) -> Mapping[str, pd.DataFrame]:
-    found = {entry.label: curve_table(entry, name) for entry in entries}
+    found = {entry.title: curve_table(entry, name) for entry in entries}
     return {label: rows for label, rows in found.items() if len(rows) > 1}
 
 
