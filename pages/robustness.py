@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deepfake.detection.card import default_name, load_card, model_names
+from deepfake.detection.card import default_name, detector_title, load_card, model_names
 from deepfake.errors import UserError
 from deepfake.evaluation.titles import readable_data
 from deepfake.robustness.job import results
@@ -38,6 +38,9 @@ def main() -> None:
         show_form(names)
         return
     chosen = ask_for_results(entries)
+    there = {entry.result.model for entry in entries}
+    if missing := [detector_title(name) for name in names if name not in there]:
+        st.caption(f"Not measured yet: {escape_markdown(', '.join(missing))}. The tab Measure does it.")
     for entry in chosen[:3]:
         loses, holds = headline(entry.result)
         st.markdown(f"**{escape_markdown(loses)}** {escape_markdown(holds)}")

@@ -141,9 +141,9 @@ def show_empty_state() -> None:
             "4K; trim longer clips to the relevant part\n"
             f"- Up to {MAX_FRAMES} evenly spaced frames are checked, each like a photo\n"
             "- Audio, motion and consistency between frames are not analyzed\n"
-            "- The video stays in this server's memory until you clear it or close this app, and is not "
-            f"written to disk; one above {MAX_KEPT_BYTES // MIB} MB is let go when you leave this page, its "
-            "verdict stays"
+            "- The video stays in this server's memory until you clear it or close this app; it is not "
+            f"written to disk. One above {MAX_KEPT_BYTES // MIB} MB is discarded when you leave this page; "
+            "its verdict stays"
         )
         link_to_page("pages/check.py", "Images go to the page Check an image")
 
@@ -191,7 +191,7 @@ def count_line(result: VideoVerdict) -> str:
     counts = ", ".join(
         f"{calls.count(call)} {CALL_WORDS[call].lower()}" for call in ("fake", "uncertain", "real")
     )
-    return f"Of the frames with a face: {counts}. For each frame the face most likely to be fake counts."
+    return f"Frames with a face: {counts}. In each frame, the face most likely to be fake counts."
 
 
 def show_frames(result: VideoVerdict) -> None:

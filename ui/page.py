@@ -218,10 +218,10 @@ def show_limits(card: Card) -> None:
     knows.markdown("**What it can detect**\n" + markdown_list(card.knows))
     not_known.markdown("**What it can miss**\n" + markdown_list(card.does_not_know))
     privacy.markdown(
-        "**Nothing is stored**\n\nImages stay in this server's memory until you clear them or "
-        "close this app; other pages of it do not drop them. They are not written to disk, not sent on "
-        "and not used for training."
-        + (" One that you leave with an answer to a verdict is kept." if feedback_folder() else "")
+        "**Nothing is stored**\n\nImages stay in this server's memory until you clear them or close this "
+        "app, even while you visit its other pages. They are not written to disk, not sent on and not "
+        "used for training."
+        + (" Only an image that you leave with an answer to a verdict is kept." if feedback_folder() else "")
     )
     title = escape_markdown(detector_title(card.name))
     st.caption(f"Detector: {title}. {escape_markdown(card.description)}")

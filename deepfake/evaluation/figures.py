@@ -23,6 +23,7 @@ from deepfake.evaluation.statistics.thresholds import ConfusionCell, ThresholdMe
 from deepfake.evaluation.text import CELLS
 from deepfake.plotting import (
     ACCENT_COLOUR,
+    BUTTON,
     DETECTOR_STYLES,
     FAKE_COLOUR,
     NEUTRAL_COLOUR,
@@ -215,7 +216,7 @@ def _add_curves(
     A single detector needs no name: its thresholds stand in the legend; of several, their lines.
     """
     alone = len(now) == 1
-    figure.update_layout(margin={"r": 44})  # a long legend would run below the button that saves the chart
+    figure.update_layout(margin={"r": BUTTON})
     styles = dict(zip(now, DETECTOR_STYLES, strict=False))
     for name, points in curves.items():
         colour, dash = styles[name]

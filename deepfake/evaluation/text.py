@@ -116,6 +116,17 @@ METRIC_TEXTS = (
     ),
 )
 
+CARD_TITLES = {
+    "accuracy": "Accuracy *",
+    "balanced_accuracy": "Balanced acc. *",
+    "f1": "F1 of Fake *",
+    "tpr_at_fpr_1pct": "Recall at 1% FPR",
+    "tpr_at_fpr_0_1pct": "Recall at 0.1% FPR",
+    "eer": "Equal error rate",
+    "ece": "Calibration error",
+}
+"""On cards of which two stand side by side on a phone, where a metric's title is too long; a star: forced
+choice."""
 
 RULE_TITLES = {
     "decided": "Decided",
@@ -127,8 +138,8 @@ RULE_TITLES = {
 RULE_MEANING = (
     "Verdicts use two thresholds: fake from one, real below the other, uncertain between. Decided: images "
     "called fake or real. False-positive rate: real images called fake, of all real ones. Recall: fakes "
-    "called fake, of all fakes. By the score alone: faces unlike the training images, and those whose "
-    "verdict flips in the stress test, become uncertain too."
+    "called fake, of all fakes. These counts go by the score alone; in the app, faces unlike the training "
+    "images and verdicts that flip in the stress test become uncertain too."
 )
 """What ``rule_table`` shows."""
 
@@ -531,7 +542,7 @@ def worth_sentence(point: ExpectedOutcomes) -> str:
     are, others = ("is" if of_100 == 1 else "are"), ("is" if of_100 == 99 else "are")
     called = round(10_000 * (point.found.value + point.false_alarms.value) / PER)
     return (
-        f"{head}{of_100} of 100 images called fake {are} fake and {100 - of_100} {others} real (95% CI: "
+        f"{head}{of_100} of 100 images called fake {are} fake and {100 - of_100} {others} real (95% interval "
         f"{low} to {high} fake). Of 10,000 images {called:,} would be called fake."
     )
 
@@ -567,20 +578,20 @@ def kinds_sentence(counts: NamedRightly, view: str) -> str:
         counts: over the fakes of a table.
         view: its name.
     """
-    of = f"by generators that the fit was {'not ' if view == 'left_out' else ''}shown"
+    of = f"by generators that it was {'not ' if view == 'left_out' else ''}trained on"
     if not counts.named:
-        return f"Of {counts.fakes:,} fakes {of}, no kind is named."
+        return f"No kind is named for any of {counts.fakes:,} fakes {of}."
     return (
-        f"Of {counts.fakes:,} fakes {of}, a kind is named of {counts.named / counts.fakes:.0%}, and "
-        f"{counts.right / counts.named:.0%} of those named are right."
+        f"A kind is named for {counts.named / counts.fakes:.0%} of {counts.fakes:,} fakes {of}; "
+        f"{counts.right / counts.named:.0%} of these names are correct."
     )
 
 
 def named_sentence(named_from: Mapping[str, float]) -> str:
     """From which probability which kind is named."""
     words = {str(kind): word for kind, word in KIND_WORDS.items()}
-    named = ", ".join(f"{words[name]} from {value:.0%}" for name, value in named_from.items())
-    return f"Named: {named}; no other kind, because too few of those so called were right."
+    named = ", ".join(f"{words[name]} {value:.0%}" for name, value in named_from.items())
+    return f"Named from a probability of: {named}. No other kind is named: too few such answers were correct."
 
 
 def families_sentence(families: pd.DataFrame) -> str:
@@ -597,4 +608,4 @@ def families_sentence(families: pd.DataFrame) -> str:
         most = ", ".join(f"{words[str(name)]} {share:.0%}" for name, share in shares.items())
         title = words[str(kind)]
         parts.append(f"{title[0].upper()}{title[1:]}: {most}.")
-    return f"What fakes by generators that the fit was not shown are called. {' '.join(parts)}"
+    return f"What fakes by generators that it was not trained on are called. {' '.join(parts)}"

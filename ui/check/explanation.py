@@ -29,7 +29,7 @@ EXPLAINED = "explained"
 """Key in the session's state: uploads whose explanation is open."""
 TESTING = "Testing whether the verdict survives small changes"
 COVERING = "Covering the face part by part"
-WEIGHING = "Finding out whether the maps can be believed"
+WEIGHING = "Testing how faithful the maps are"
 FAULT = "This part could not be worked out because of a fault in the program; the server's log says which."
 
 

@@ -145,5 +145,5 @@ def spread_sentence(scores: list[float | None], own: float | None) -> str:
         return "The same image in another form was checked before."
     low, high = format_percent(min(known)), format_percent(max(known))
     if low == high:
-        return f"In every form it was scored alike: {low}."
-    return f"In its {len(known)} forms it was scored from {low} to {high}."
+        return f"Every form got the same score: {low}."
+    return f"Its {len(known)} forms scored from {low} to {high}."

@@ -69,8 +69,8 @@ def show_alike(checked: Checked) -> None:
     if not len(held):
         st.info(
             escape_markdown(
-                f"Nothing was measured of the held-out images of {detector_title(card.name)}. Measure them "
-                f"with 'python -m deepfake facts DATA --model {card.name}'."
+                f"The held-out images of {detector_title(card.name)} have not been measured yet. Measure "
+                f"them with 'python -m deepfake facts DATA --model {card.name}'."
             ),
             icon=":material/info:",
         )
@@ -96,9 +96,9 @@ def show_alike(checked: Checked) -> None:
     )
     st.caption(
         escape_markdown(
-            "Called correctly: fake or real, and so they are; the others are wrong or uncertain. In "
-            "brackets: 95% intervals. Each row holds other kinds of fakes, too, which may matter more than "
-            "the fact itself."
+            "Called correctly: given the right verdict, fake or real; the others are wrong or uncertain. "
+            "In brackets: 95% intervals. Rows also differ in their kinds of fakes, which may matter more "
+            "than the property itself."
         )
     )
     show_meter(checked, facts)

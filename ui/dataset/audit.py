@@ -85,8 +85,8 @@ def show_shortcuts(result: Audit) -> None:
         st.caption("Each class needs 20 readable images in a split for this check.")
         return
     st.caption(
-        "A classifier that sees only the properties below, not the face, is fitted to four fifths of a "
-        "split and measured on the rest. ROC AUC is the chance that it ranks a random fake above a random "
+        "A classifier that sees only the properties below, not the face, is trained on four fifths of a "
+        "split and tested on the rest. ROC AUC is the chance that it ranks a random fake above a random "
         "real image: 0.5 is guessing. Above 0.6 (dotted) a detector may learn these shortcuts instead of "
         "the fakes. Face framing is not among the properties; on OpenForensics it alone reaches 0.96: "
         "python -m benchmarks.framing DATA measures it."

@@ -35,9 +35,9 @@ from ui.page import escape_markdown, is_dark, section
 EXAMPLE_WIDTH = 150
 AUC_MEANING = (
     "ROC AUC: the chance that a fake image scores higher than a real one; 0.5 is guessing, 1 is perfect. "
-    "Forced-choice accuracy: images called correctly where each is called fake or real at one threshold "
-    "(`balanced` in the card). Verdicts are another rule: fake from one threshold, real below a lower one, "
-    "uncertain between. Decided: images given a verdict. Correct: of those, the share that is right."
+    "Forced-choice accuracy: images called correctly where each is called fake or real at one threshold. "
+    "Verdicts use two: fake from one, real below the other, uncertain between. Decided: images given a "
+    "verdict. Correct: of those, the share that is right."
 )
 
 
@@ -54,6 +54,7 @@ def show_map(entries: Sequence[Entry]) -> None:
             key="number",
             bind="query-params",
             required=True,
+            wrap=True,
         )
     with right:
         across: Across = st.segmented_control(
@@ -161,7 +162,7 @@ def show_example(name: str) -> None:
             with st.container(width=EXAMPLE_WIDTH, gap=None):
                 st.image(file, width=EXAMPLE_WIDTH, alt=alt)
                 st.caption(escape_markdown(shown))
-    st.caption(f"An example image at each strength. The numbers are: {escape_markdown(axis)}.")
+    st.caption(f"An example image at each strength: {escape_markdown(axis)}.")
 
 
 CURVES: tuple[tuple[Measure, str, str, str], ...] = (
