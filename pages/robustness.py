@@ -40,7 +40,7 @@ def main() -> None:
     chosen = ask_for_results(entries)
     there = {entry.result.model for entry in entries}
     if missing := [detector_title(name) for name in names if name not in there]:
-        st.caption(f"Not measured yet: {escape_markdown(', '.join(missing))}. The tab Measure does it.")
+        st.caption(f"Not measured yet: {escape_markdown(', '.join(missing))}. See the tab Measure.")
     for entry in chosen[:3]:
         loses, holds = headline(entry.result)
         st.markdown(f"**{escape_markdown(loses)}** {escape_markdown(holds)}")
