@@ -47,6 +47,10 @@ _SAME = 1e-6
 SaveFormat = Literal["png", "svg"]
 
 
+BUTTON = 44
+"""Pixels right of a figure, where a long legend or heading would run below the button that saves it."""
+
+
 def base_figure(x_title: str, y_title: str, height: int = 380) -> go.Figure:
     """An empty figure: fonts and backgrounds are left to the page's light or dark theme."""
     figure = go.Figure()

@@ -105,6 +105,7 @@ def show_making(card: Card) -> None:
     section("How it was made")
     st.markdown(markdown_list(card_text.training_lines(card)))
     st.markdown(escape_markdown(card_text.calibration_sentence(card)))
+    st.markdown(f"On the command line, this detector is `--model {card.name}`.")
 
 
 def show_measured(evaluations: tuple[Recorded, ...]) -> None:

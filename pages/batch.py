@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from deepfake.detection.batch import MAX_IMAGES, count_images
-from deepfake.detection.card import ModelError, default_name, load_card, model_names
+from deepfake.detection.card import ModelError, default_name, detector_title, load_card, model_names
 from deepfake.detection.text import POINT_WORDS
 from deepfake.errors import UserError
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
@@ -50,7 +50,7 @@ def main() -> None:
         with st.popover("Options", icon=":material/tune:", key="options"):
             point = ask_for_threshold()
             name = ask_for_detector(names, first)
-        st.caption(f"{POINT_WORDS[point]}, {escape_markdown(name)}", width="content")
+        st.caption(f"{POINT_WORDS[point]}, {escape_markdown(detector_title(name))}", width="content")
         again = st.empty()
     if not running:
         with ways:
@@ -102,7 +102,8 @@ def offer_again(container: DeltaGenerator, detector: str) -> None:
     if batch is None or batch.detector == detector:
         return
     number = len(batch.kept())
-    label = f"Check {number:,} image{'s' * (number != 1)} again with {escape_markdown(detector)}"
+    title = escape_markdown(detector_title(detector))
+    label = f"Check {number:,} image{'s' * (number != 1)} again with {title}"
     help_text = "Images that are no longer in memory would have to be uploaded again."
     if number and container.button(label, icon=":material/refresh:", help=help_text):
         batch_session().again(detector, warm_up())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deepfake.detection.card import ModelError, default_name, load_card, model_names
+from deepfake.detection.card import ModelError, default_name, detector_title, load_card, model_names
 from deepfake.detection.text import POINT_WORDS
 from deepfake.images.formats import READABLE
 from deepfake.images.load import MAX_BYTES, MAX_PIXELS, MIN_SIDE
@@ -83,7 +83,7 @@ def ask_for_pictures(names: list[str], first: str) -> tuple[list[Upload], Operat
         with st.popover("Options", icon=":material/tune:", key="options"):
             point = ask_for_threshold()
             name = ask_for_detector(names, first)
-        st.caption(f"{POINT_WORDS[point]}, {escape_markdown(name)}", width="content")
+        st.caption(f"{POINT_WORDS[point]}, {escape_markdown(detector_title(name))}", width="content")
     is_new = camera_key not in st.session_state
     # At the widget's own size a face would be too small; the browser takes what the camera can do.
     photo = st.camera_input("Take a photo", key=camera_key, resolution="1080p") if camera else None

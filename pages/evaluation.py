@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deepfake.detection.card import Card, default_name, load_card, model_names
+from deepfake.detection.card import Card, default_name, detector_title, load_card, model_names
 from deepfake.detection.words import UNCERTAIN
 from deepfake.errors import UserError
 from deepfake.evaluation.kept import known_evaluations
@@ -90,7 +90,7 @@ def show_one_detector(names: list[str], first: str) -> None:
 
 def show_empty_state(card: Card) -> None:
     with st.container(border=True):
-        st.markdown(f"**No evaluation of {escape_markdown(card.name)} is recorded yet.**")
+        st.markdown(f"**No evaluation of {escape_markdown(detector_title(card.name))} is recorded yet.**")
         st.markdown(
             "Evaluate it on a folder of labeled face crops (Test/Fake, Test/Real) under Run an evaluation, "
             "or on the command line; the results then appear here:"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deepfake.detection.card import default_name, load_card, model_names
+from deepfake.detection.card import default_name, detector_title, load_card, model_names
 from deepfake.errors import UserError
 from deepfake.evaluation.titles import readable_data
 from deepfake.robustness.job import results
 from deepfake.robustness.record import read_robustness
 from deepfake.robustness.text import Entry, attack_sentence, headline, rule_sentence
+from ui.address import several_in_address
 from ui.page import escape_markdown, show_tabs, start_page
 from ui.robustness.measure import show_form, show_last_run, show_progress
 from ui.robustness.results import show_attacks, show_map, show_perturbation
@@ -37,6 +38,9 @@ def main() -> None:
         show_form(names)
         return
     chosen = ask_for_results(entries)
+    there = {entry.result.model for entry in entries}
+    if missing := [detector_title(name) for name in names if name not in there]:
+        st.caption(f"Not measured yet: {escape_markdown(', '.join(missing))}. See the tab Measure.")
     for entry in chosen[:3]:
         loses, holds = headline(entry.result)
         st.markdown(f"**{escape_markdown(loses)}** {escape_markdown(holds)}")
@@ -74,9 +78,12 @@ def ask_for_results(entries: list[Entry]) -> list[Entry]:
     recorded = [entry.label for entry in entries if entry.command] or list(by_label)
     if len(entries) == 1:
         return entries
-    labels = st.pills(
-        "Detectors", list(by_label), selection_mode="multi", default=recorded, key="detectors",
-        bind="query-params",
+    labels = several_in_address(
+        "detectors", list(by_label), recorded,
+        lambda: st.pills(
+            "Detectors", list(by_label), selection_mode="multi", key="detectors",
+            format_func=lambda label: by_label[label].title,
+        ),
     )  # fmt: skip
     return [by_label[label] for label in labels or recorded]
 

@@ -7,7 +7,7 @@ import logging
 import streamlit as st
 
 from deepfake.detection.batch import MAX_KEPT_BYTES
-from deepfake.detection.card import Card, ModelError, default_name, load_card, model_names
+from deepfake.detection.card import Card, ModelError, default_name, detector_title, load_card, model_names
 from deepfake.detection.figures import frame_picture, video_figure, video_table
 from deepfake.detection.text import CALL_WORDS, POINT_WORDS, video_headline, video_number_line
 from deepfake.detection.video import VideoVerdict, check_video
@@ -75,7 +75,7 @@ def main() -> None:
         with st.popover("Options", icon=":material/tune:", key="options"):
             point = ask_for_threshold()
             name = ask_for_detector(names, first)
-        st.caption(f"{POINT_WORDS[point]}, {escape_markdown(name)}", width="content")
+        st.caption(f"{POINT_WORDS[point]}, {escape_markdown(detector_title(name))}", width="content")
     if upload is not None:
         clear_place.button("Clear", icon=":material/delete:", key="clear-video", on_click=clear)
         warn_of_weight(shelf_of(VIDEO))
@@ -139,9 +139,9 @@ def show_empty_state() -> None:
             "4K; trim longer clips to the relevant part\n"
             f"- Up to {MAX_FRAMES} evenly spaced frames are checked, each like a photo\n"
             "- Audio, motion and consistency between frames are not analyzed\n"
-            "- The video stays in this server's memory until you clear it or close this app, and is not "
-            f"written to disk; one above {MAX_KEPT_BYTES // MIB} MB is let go when you leave this page, its "
-            "verdict stays"
+            "- The video stays in this server's memory until you clear it or close this app; it is not "
+            f"written to disk. One above {MAX_KEPT_BYTES // MIB} MB is discarded when you leave this page; "
+            "its verdict stays"
         )
         link_to_page("pages/check.py", "Images go to the page Check an image")
 
@@ -159,14 +159,14 @@ def show_result(result: VideoVerdict, card: Card) -> None:
         st.caption(
             f"{facts.seconds:.1f} seconds, {facts.width} x {facts.height} pixels, {facts.codec}; "
             f"{len(result.frames)} of {facts.frames:,} frames checked (detector: "
-            f"{escape_markdown(result.model)})"
+            f"{escape_markdown(detector_title(result.model))})"
         )
         for warning in result.warnings[:-1]:
             st.warning(escape_markdown(warning), icon=":material/info:")
         sound = " The audio was not analyzed." if facts.has_sound else ""
         st.info(escape_markdown(result.warnings[-1] + sound), icon=":material/info:")
         unknown = escape_markdown("; ".join(card.does_not_know))
-        st.caption(f"The detector {escape_markdown(card.name)} can miss: {unknown}.")
+        st.caption(f"This detector can miss: {unknown}.")
     table = video_table(result)
     with right:
         chart(video_figure(result), "video timeline", "Probability of fake of each frame over the video")
@@ -189,7 +189,7 @@ def count_line(result: VideoVerdict) -> str:
     counts = ", ".join(
         f"{calls.count(call)} {CALL_WORDS[call].lower()}" for call in ("fake", "uncertain", "real")
     )
-    return f"Of the frames with a face: {counts}. For each frame the face most likely to be fake counts."
+    return f"Frames with a face: {counts}. In each frame, the face most likely to be fake counts."
 
 
 def show_frames(result: VideoVerdict) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from deepfake.plotting import SaveFormat, file_stem, plot_config
 from deepfake.util import text
@@ -59,6 +60,18 @@ def number_table(table: pd.DataFrame) -> None:
     numbers = table.style.set_properties(None, **{"text-align": "right !important"})
     numbers.set_table_styles([{"selector": "th.col_heading", "props": side}])
     st.table(numbers, width="content")
+
+
+def card_places(number: int, in_a_row: int = 4) -> list[DeltaGenerator]:
+    """Places for headline numbers (``st.metric``): some in a row, two in a row on a phone.
+
+    Columns would stand one below the other there.
+    """
+    places = []
+    for _ in range(0, number, in_a_row):
+        row = st.container(horizontal=True)
+        places += [row.container() for _ in range(in_a_row)]  # the last row's cards are as wide as the others
+    return places[:number]
 
 
 def download(label: str, table: pd.DataFrame, name: str) -> None:

@@ -127,7 +127,7 @@ def show_part(data: DatasetIndex, split: str | None, source: str | None) -> Data
     if n_fake in (0, n):
         words += " With one class only, metrics that compare the two are undefined."
     if (part.table["split"] == "Train").any():
-        words += " Train is among them: results on a detector's training images are too good."
+        words += " These include the Train split: results on a detector's own training images look too good."
     st.caption(words)
     return part
 
@@ -143,7 +143,7 @@ def show_empty_state(command: str = "") -> None:
         explain_folder()
         offer_kaggle()
         if command:
-            st.markdown("With a folder of labeled face crops, the command line does it too:")
+            st.markdown("With a folder of labeled face crops, you can also use the command line:")
             st.code(command, language="bash", wrap_lines=True)
 
 
@@ -187,7 +187,7 @@ def explain_folder() -> None:
         "`manifest.csv` with path, split and label."
     )
     if (roots := operator_roots()) and not list_sets():
-        st.text(f"No such folder lies below {', '.join(map(str, roots))}.")
+        st.text(f"No such folder was found in {', '.join(map(str, roots))}.")
 
 
 def draw_demo() -> None:

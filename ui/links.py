@@ -8,11 +8,13 @@ from collections.abc import Mapping
 import streamlit as st
 from streamlit.errors import StreamlitPageNotFoundError
 
+from deepfake.detection.card import detector_title
 from deepfake.detection.text import POINT_WORDS
 from deepfake.errors import UserError
 from deepfake.types import OperatingPoint
+from ui.address import carry
 from ui.batch_session import IN_BATCH, picture_in_batch
-from ui.page import carry, escape_markdown
+from ui.page import escape_markdown
 from ui.uploads import Upload
 
 ADDRESS = ("picture", "picture-of", "scored-by")
@@ -81,7 +83,8 @@ def open_linked(detector: str, title: str, image_id: str) -> tuple[Upload, str]:
     form = "its perturbed copy, as it was scored" if found.perturbed else "as it was scored"
     sentence = (
         f"An image of the evaluation {title} ({form}): actually {'fake' if found.label else 'real'}. "
-        f"{detector} gave it a score of {found.p_fake:.3f} in that evaluation, without face detection."
+        f"{detector_title(detector)} gave it a score of {found.p_fake:.3f} in that evaluation, without face "
+        "detection."
     )
     name = image_id.replace("\\", "/").rpartition("/")[2]
     return Upload(f"{detector}|{title}|{image_id}", name, content), sentence
@@ -104,7 +107,7 @@ def link_to_check(
         detector: who judges it there, whatever was chosen on that page before.
         point: at which operating point; None for that which the person chose last.
     """
-    query = {**picture, **carry({"detector": detector})}
+    query = {**picture, "detector": detector}
     if point is not None:
         query |= carry({"threshold": point}, {"threshold": POINT_WORDS[point]})
     with contextlib.suppress(StreamlitPageNotFoundError):  # this page alone was given to `streamlit run`

@@ -1,5 +1,5 @@
-"""What pages share: set-up, tabs, the warm-up, text that is never markup, what a link sets, and the choice of
-threshold and detector with the detector's limits.
+"""What pages share: set-up, tabs, the warm-up, text that is never markup, and the choice of threshold and
+detector with the detector's limits.
 
 A deep link on a fresh server runs a file of ``pages/`` without ``streamlit_app.py``, so each page sets
 itself up through this module.
@@ -23,42 +23,14 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitPageNotFoundError
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from deepfake.detection.card import Card, ModelError, load_card
+from deepfake.detection.card import Card, ModelError, detector_title, load_card
 from deepfake.detection.feedback import feedback_folder
 from deepfake.detection.text import POINT_MEANINGS, POINT_WORDS
 from deepfake.detection.words import UNCERTAIN
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
 from deepfake.types import OPERATING_POINTS, OperatingPoint, VerdictLabel
+from ui.address import one_in_address, take_carried
 from ui.uploads import forget_files, leave_other_pages
-
-PREFIX = "open-"
-"""Before a widget's key: the part of the address that no widget is bound to."""
-
-
-def carry(values: Mapping[str, str], shown: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The parts of a link's address that set widgets.
-
-    Args:
-        values: the option to choose, by the widget's key.
-        shown: the same as the widget shows it, where that differs (``format_func``).
-    """
-    return {**values, **(shown or {}), **{f"{PREFIX}{key}": value for key, value in values.items()}}
-
-
-def take_carried(key: str, options: Sequence[str]) -> None:
-    """Gives the widget that is drawn next what the link carries for it, once; call it just before.
-
-    Args:
-        key: the widget's.
-        options: what can be chosen; anything else in the address is passed over.
-    """
-    value = st.query_params.get(f"{PREFIX}{key}")
-    if value is None:
-        return
-    del st.query_params[f"{PREFIX}{key}"]  # else it would undo what the person chooses next
-    if value in options:
-        st.session_state[key] = value
-
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&\"'/=^@])")
 ABOUT = (
@@ -234,16 +206,19 @@ def ask_for_threshold() -> OperatingPoint:
 
 
 def ask_for_detector(names: list[str], first: str) -> str:
-    """Which detector; asked only where there is a choice."""
-    take_carried("detector", names)
+    """Which detector; asked only where there is a choice. The address holds its name, the page its title."""
     if len(names) < 2:
         return first
-    name = st.selectbox("Detector", names, index=names.index(first), key="detector", bind="query-params")
+    name = one_in_address(
+        "detector", names, first,
+        lambda: st.selectbox("Detector", names, format_func=detector_title, key="detector"),
+        keep=True,
+    )  # fmt: skip
     with contextlib.suppress(ModelError):  # whoever asks meets it again
         if second := load_card(name).second:
             st.caption(
-                f"Two networks: better on fakes that neither was shown, more often {UNCERTAIN}, and some "
-                f"seven times slower than {escape_markdown(second.main)}."
+                f"Better on kinds of fakes that are new to it, more often {UNCERTAIN}, and about seven times "
+                f"slower than {escape_markdown(detector_title(second.main))}."
             )
     return name
 
@@ -255,12 +230,13 @@ def show_limits(card: Card) -> None:
     knows.markdown("**What it can detect**\n" + markdown_list(card.knows))
     not_known.markdown("**What it can miss**\n" + markdown_list(card.does_not_know))
     privacy.markdown(
-        "**Nothing is stored**\n\nImages stay in this server's memory until you clear them or "
-        "close this app; other pages of it do not drop them. They are not written to disk, not sent on "
-        "and not used for training."
-        + (" One that you leave with an answer to a verdict is kept." if feedback_folder() else "")
+        "**Nothing is stored**\n\nImages stay in this server's memory until you clear them or close this "
+        "app, even while you visit its other pages. They are not written to disk, not sent on and not "
+        "used for training."
+        + (" Only an image that you leave with an answer to a verdict is kept." if feedback_folder() else "")
     )
-    st.caption(f"Detector {escape_markdown(card.name)}: {escape_markdown(card.description)}")
+    title = escape_markdown(detector_title(card.name))
+    st.caption(f"Detector: {title}. {escape_markdown(card.description)}")
 
 
 def show_tabs(

@@ -27,8 +27,8 @@ OPEN_PAGE = "open-page"
 IMAGES, VIDEO = "Check an image", "Check a video"
 """Titles of the pages that keep uploads."""
 LET_GO = (
-    "The file itself was let go when you left the page: each page keeps at most "
-    f"{format_bytes(MAX_KEPT_BYTES)} of files. Upload it again to look closer."
+    "The file was discarded when you left the page: each page keeps at most "
+    f"{format_bytes(MAX_KEPT_BYTES)} of files. Upload it again for a closer look."
 )
 
 
@@ -206,8 +206,8 @@ def warn_of_weight(shelf: Shelf) -> None:
     """Says before the page is left what leaving it costs."""
     if shelf.n_bytes > MAX_KEPT_BYTES:
         st.caption(
-            f"These files take {format_bytes(shelf.n_bytes)}. When you go to another page, verdicts stay, "
-            f"but of the files only the first {format_bytes(MAX_KEPT_BYTES)}."
+            f"These files take {format_bytes(shelf.n_bytes)}. If you leave this page, the verdicts stay, "
+            f"but only the first {format_bytes(MAX_KEPT_BYTES)} of the files."
         )
 
 

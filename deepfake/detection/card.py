@@ -6,6 +6,7 @@ can carry code.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -83,6 +84,7 @@ class Card:
 
     Attributes:
         name: the folder's name.
+        title: what pages call it; its name, where the card has none.
         architecture: see ``architectures.build``; of several networks all, joined by ``BESIDE``.
         input: what the network takes.
         temperature: logits are divided by it before the sigmoid (Guo et al., 2017).
@@ -121,6 +123,7 @@ class Card:
     rules: Rules = field(default_factory=Rules)
     served_sha256: str = ""
     second: SecondOpinion | None = None
+    title: str = ""
 
     @property
     def networks(self) -> list[str]:
@@ -164,8 +167,8 @@ class Card:
 
     @property
     def version(self) -> str:
-        """Changes with anything that a verdict follows from: all of the card but its evaluations."""
-        facts = {key: value for key, value in self.contents.items() if key != "evaluations"}
+        """Changes with anything that a verdict follows from: all but the card's title and evaluations."""
+        facts = {key: value for key, value in self.contents.items() if key not in ("title", "evaluations")}
         text = json.dumps([self.score_version, asdict(self.thresholds), facts], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -239,12 +242,38 @@ def load_card(name: str | None = None) -> Card:
             rules=read_rules(_checked({"rules": {}} | contents, "rules", dict)),
             served_sha256=_checked({"served_sha256": ""} | contents, "served_sha256", str),
             second=_second(contents.get("second")),
+            title=_checked({"title": name} | contents, "title", str).strip() or name,
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ModelError(
             "bad_card",
             f"The card of the detector '{name}' cannot be read ({error!r}). Restore {folder}/card.json.",
         ) from error
+
+
+def detector_title(name: str) -> str:
+    """What pages call a detector; commands, files and links call it by its name.
+
+    Args:
+        name: of any detector, also of one that is gone or whose card cannot be read: that is its title then.
+    """
+    titles = {each: _title(each) for each in model_names()}
+    title = titles.get(name, name)
+    alike = [each for each, other in titles.items() if other == title and each != name]
+    return f"{title} ({name})" if alike else title
+
+
+def _title(name: str) -> str:
+    stamp = (models_folder() / name / "card.json").stat()
+    return _title_of(str(models_folder()), name, stamp.st_mtime_ns, stamp.st_size)
+
+
+@functools.cache
+def _title_of(folder: str, name: str, modified: int, n_bytes: int) -> str:
+    try:
+        return load_card(name).title
+    except ModelError:  # whoever asks for the detector meets it again
+        return name
 
 
 def quick_name(name: str | None = None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from deepfake.detection.card import detector_title
 from deepfake.detection.words import REASON_WORDS, UNCERTAIN
 from deepfake.types import FakeKind, OperatingPoint, Thresholds, VerdictLabel
 from deepfake.util.text import format_bytes, format_percent
@@ -38,8 +39,9 @@ KIND_WORDS: Mapping[FakeKind, str] = {
     "photo": "no fake, a photo",
 }
 KIND_MEANS = (
-    "Told by the second of two networks, with all kinds taken as equally common. It never changes the "
-    "verdict. The Evaluation page shows how often it is right, also on fakes by generators it was not shown."
+    "Named by the second of two networks, assuming that all kinds are equally common. It never changes "
+    "the verdict. The Evaluation page shows how often it is right, also on fakes by generators it has not "
+    "seen."
 )
 NO_FACE = "No face found"
 """In place of those where there is nothing to call."""
@@ -48,8 +50,10 @@ POINT_WORDS: Mapping[OperatingPoint, str] = {"balanced": "Balanced", "few_false_
 
 POINT_MEANINGS: Mapping[OperatingPoint, str] = {
     "balanced": "Treats missed fakes and false alarms equally.",
-    "few_false_alarms": "Flags an image as fake only when at most 1 in 100 real validation images would be. "
-    f"More fakes stay {UNCERTAIN}.",
+    "few_false_alarms": (
+        "Flags an image as fake only above a score that 1 in 100 real validation images reach. More fakes "
+        f"stay {UNCERTAIN}."
+    ),
 }
 
 
@@ -96,7 +100,7 @@ def judged_by_line(verdict: Verdict, thresholds: Thresholds) -> str:
     """Which detector gave the verdict, and by which thresholds."""
     point = verdict.operating_point
     return (
-        f"Detector {verdict.model}, {POINT_WORDS[point].lower()}: fake from "
+        f"Detector: {detector_title(verdict.model)}, {POINT_WORDS[point].lower()}. Fake from "
         f"{format_percent(thresholds.fake_from(point))}, real below "
         f"{format_percent(thresholds.uncertain_low)}."
     )
@@ -184,7 +188,7 @@ def raw_line(verdict: Verdict) -> str:
     of = "the face" if len(verdict.faces) == 1 else "the highest of the faces"
     if verdict.scope == "no_face":
         of = "the whole image"
-    return f"Raw score, for the record: {format_percent(verdict.raw)} ({of}). It is no probability here."
+    return f"Raw score, for the record: {format_percent(verdict.raw)} ({of}). Here it is not a probability."
 
 
 def lead_line(verdict: Verdict, meaning: str = "") -> str:
@@ -416,7 +420,7 @@ def overlay_line(verdict: Verdict, rules: Rules) -> str:
     if verdict.verdict != "fake" or verdict.basis != "faces" or overlay is None:
         return ""
     return (
-        "Text, a caption or a sticker over the face can bring about this verdict alone: with one, "
+        "Text, a caption or a sticker over the face can cause this verdict by itself: with one, "
         f"{overlay.overlaid:,} of {overlay.n:,} real validation faces were called fake, without one "
-        f"{overlay.called_fake:,}. If there is one here, check a copy without it."
+        f"{overlay.called_fake:,}. If this image has one, check a copy without it."
     )

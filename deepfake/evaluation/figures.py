@@ -15,6 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from scipy.special import ndtri
 
+from deepfake.detection.card import detector_title
 from deepfake.evaluation.compare import MetricEstimate
 from deepfake.evaluation.marks import ChartName, Mark, mark_words
 from deepfake.evaluation.statistics.metrics import Confusion
@@ -22,6 +23,7 @@ from deepfake.evaluation.statistics.thresholds import ConfusionCell, ThresholdMe
 from deepfake.evaluation.text import CELLS
 from deepfake.plotting import (
     ACCENT_COLOUR,
+    BUTTON,
     DETECTOR_STYLES,
     FAKE_COLOUR,
     NEUTRAL_COLOUR,
@@ -214,11 +216,11 @@ def _add_curves(
     A single detector needs no name: its thresholds stand in the legend; of several, their lines.
     """
     alone = len(now) == 1
-    figure.update_layout(margin={"r": 44})  # a long legend would run below the button that saves the chart
+    figure.update_layout(margin={"r": BUTTON})
     styles = dict(zip(now, DETECTOR_STYLES, strict=False))
     for name, points in curves.items():
         colour, dash = styles[name]
-        shown = html.escape(name)
+        shown = html.escape(detector_title(name))
         extra = [column for column in ("false_alarm_rate", "miss_rate") if column in points]
         figure.add_scatter(
             x=points[columns[0]],
@@ -241,7 +243,7 @@ def _add_curves(
         _add_mark(figure, title.rstrip(":"), metrics, position(metrics), marker, mark=mark)
     for name in curves:
         marker = {"color": styles[name][0], "size": 14, "line": {"color": "white", "width": 2}}
-        title = "Threshold now" if alone else f"{name}, threshold now"
+        title = "Threshold now" if alone else f"{detector_title(name)}, threshold now"
         mark = Mark(chart, now[name].threshold, name)
         _add_mark(figure, title, now[name], position(now[name]), marker, mark=mark, showlegend=alone)
 

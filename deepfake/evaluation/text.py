@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from deepfake.detection.card import detector_title
 from deepfake.detection.text import KIND_WORDS, POINT_WORDS, bands_phrase
 from deepfake.detection.words import UNCERTAIN
 from deepfake.evaluation.breakdown import ALARM_POINTS, Gap, GapKind
@@ -116,6 +117,17 @@ METRIC_TEXTS = (
     ),
 )
 
+CARD_TITLES = {
+    "accuracy": "Accuracy *",
+    "balanced_accuracy": "Balanced acc. *",
+    "f1": "F1 of Fake *",
+    "tpr_at_fpr_1pct": "Recall at 1% FPR",
+    "tpr_at_fpr_0_1pct": "Recall at 0.1% FPR",
+    "eer": "Equal error rate",
+    "ece": "Calibration error",
+}
+"""On cards of which two stand side by side on a phone, where a metric's title is too long; a star: forced
+choice."""
 
 RULE_TITLES = {
     "decided": "Decided",
@@ -127,8 +139,8 @@ RULE_TITLES = {
 RULE_MEANING = (
     f"Verdicts use two thresholds: {bands_phrase('one', 'the other')}. Decided: images "
     "called fake or real. False-positive rate: real images called fake, of all real ones. Recall: fakes "
-    "called fake, of all fakes. By the score alone: faces unlike the training images, and those whose "
-    f"verdict flips in the stress test, become {UNCERTAIN} too."
+    "called fake, of all fakes. These counts go by the score alone; in the app, faces unlike the training "
+    f"images and verdicts that flip in the stress test become {UNCERTAIN} too."
 )
 """What ``rule_table`` shows."""
 
@@ -281,13 +293,18 @@ CELL_MEANINGS: dict[ConfusionCell, str] = {
 }
 
 
-def mark_title(mark: Mark) -> str:
-    """What the images behind a part of a chart have in common."""
+def mark_title(mark: Mark, detector: str = "") -> str:
+    """What the images behind a part of a chart have in common.
+
+    Args:
+        mark: the part.
+        detector: what to call a curve's detector; by its name where empty.
+    """
     if mark.chart == "abstaining":
         return f"Wrong among the {100 * mark.at:.3g}% most certain"
     if mark.chart in CURVES:
         at = f"at {mark.at:.3f}" if mark.at <= 1 else "where nothing is called fake"
-        return f"Called wrongly by {mark.of} {at}"
+        return f"Called wrongly by {detector or mark.of} {at}"
     if mark.chart == "histogram":
         low, high = (n / HISTOGRAM_BINS for n in (mark.at, mark.at + 1))
         return f"{mark.of}, score {low:.3f} to {high:.3f}"
@@ -371,8 +388,9 @@ def pair_sentence(found: Comparison, pair: PairComparison) -> str:
     if a is None or b is None or difference.value is None:
         return "Undefined for these images."
     sentence = (
-        f"Of {found.n:,} images {pair.a} calls {format_metric(a, 'share')} correctly and {pair.b} "
-        f"{format_metric(b, 'share')}: a difference of {100 * difference.value:+.1f} points"
+        f"Of {found.n:,} images, {detector_title(pair.a)} calls {format_metric(a, 'share')} correctly and "
+        f"{detector_title(pair.b)} {format_metric(b, 'share')}: a difference of "
+        f"{100 * difference.value:+.1f} points"
     )
     if difference.interval is None:
         return f"{sentence}."
@@ -391,20 +409,26 @@ def mcnemar_sentence(pair: PairComparison) -> str:
     p = f"p = {test.p_value:.3f}" if test.p_value >= 0.001 else "p < 0.001"
     return (
         f"McNemar's test looks only at the {test.discordant:,} images that one detector alone calls "
-        f"correctly ({pair.a} {only.only_a_right:,}, {pair.b} {only.only_b_right:,}). If both were wrong "
-        f"equally often, a split at least this uneven would occur with {p} ({test.method})."
+        f"correctly ({detector_title(pair.a)} {only.only_a_right:,}, {detector_title(pair.b)} "
+        f"{only.only_b_right:,}). If both were wrong equally often, a split at least this uneven would occur "
+        f"with {p} ({test.method})."
     )
 
 
 def side_by_side(found: Comparison) -> pd.DataFrame:
     """A row a metric and a column a detector, as text; the first row holds the thresholds."""
-    rows = [{"Metric": "Threshold", **{name: f"{cut:.3f}" for name, cut in found.thresholds.items()}}]
+    rows = [
+        {
+            "Metric": "Threshold",
+            **{detector_title(name): f"{cut:.3f}" for name, cut in found.thresholds.items()},
+        }
+    ]
     for key, title in TITLES.items():
         unit: Unit = _TEXTS[key].unit
         cells = {}
         for name in found.names:
             interval = format_interval(found.intervals[name][key], unit)
-            cells[name] = format_metric(found.metrics[name][key], unit) + (
+            cells[detector_title(name)] = format_metric(found.metrics[name][key], unit) + (
                 f" ({interval})" if interval else ""
             )
         rows.append({"Metric": title, **cells})
@@ -517,7 +541,7 @@ def worth_sentence(point: ExpectedOutcomes) -> str:
     are, others = ("is" if of_100 == 1 else "are"), ("is" if of_100 == 99 else "are")
     called = round(10_000 * (point.found.value + point.false_alarms.value) / PER)
     return (
-        f"{head}{of_100} of 100 images called fake {are} fake and {100 - of_100} {others} real (95% CI: "
+        f"{head}{of_100} of 100 images called fake {are} fake and {100 - of_100} {others} real (95% interval "
         f"{low} to {high} fake). Of 10,000 images {called:,} would be called fake."
     )
 
@@ -557,20 +581,20 @@ def kinds_sentence(counts: NamedRightly, view: str) -> str:
         counts: over the fakes of a table.
         view: its name.
     """
-    of = f"by generators that the fit was {'not ' if view == 'left_out' else ''}shown"
+    of = f"by generators that it was {'not ' if view == 'left_out' else ''}trained on"
     if not counts.named:
-        return f"Of {counts.fakes:,} fakes {of}, no kind is named."
+        return f"No kind is named for any of {counts.fakes:,} fakes {of}."
     return (
-        f"Of {counts.fakes:,} fakes {of}, a kind is named of {counts.named / counts.fakes:.0%}, and "
-        f"{counts.right / counts.named:.0%} of those named are right."
+        f"A kind is named for {counts.named / counts.fakes:.0%} of {counts.fakes:,} fakes {of}; "
+        f"{counts.right / counts.named:.0%} of these names are correct."
     )
 
 
 def named_sentence(named_from: Mapping[str, float]) -> str:
     """From which probability which kind is named."""
     words = {str(kind): word for kind, word in KIND_WORDS.items()}
-    named = ", ".join(f"{words[name]} from {value:.0%}" for name, value in named_from.items())
-    return f"Named: {named}; no other kind, because too few of those so called were right."
+    named = ", ".join(f"{words[name]} {value:.0%}" for name, value in named_from.items())
+    return f"Named from a probability of: {named}. No other kind is named: too few such answers were correct."
 
 
 def families_sentence(families: pd.DataFrame) -> str:
@@ -587,4 +611,4 @@ def families_sentence(families: pd.DataFrame) -> str:
         most = ", ".join(f"{words[str(name)]} {share:.0%}" for name, share in shares.items())
         title = words[str(kind)]
         parts.append(f"{title[0].upper()}{title[1:]}: {most}.")
-    return f"What fakes by generators that the fit was not shown are called. {' '.join(parts)}"
+    return f"What fakes by generators that it was not trained on are called. {' '.join(parts)}"

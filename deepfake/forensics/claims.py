@@ -50,7 +50,10 @@ def credentials_line(credentials: Credentials) -> EvidenceLine:
     return EvidenceLine(
         CREDENTIALS,
         *_credentials_finding(credentials),
-        ignore="A missing record: messengers strip it. One vouches for a history, not for the scene.",
+        ignore=(
+            "A missing record: messengers strip it. A record vouches for the file's history, not for the "
+            "scene."
+        ),
     )
 
 
@@ -138,7 +141,7 @@ def forensics_line(preview: Thumbnail, compression: Compression) -> EvidenceLine
         " ".join(_forensic_findings(preview, compression)),
         "weak" if differs else "none",
         "fake" if differs else "neither",
-        ignore="An old preview of an image that was cropped. The maps of pixels are for the eye.",
+        ignore="An old preview of an image that was cropped. The pixel maps are for visual inspection.",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake.detection.card import Card
+from deepfake.detection.card import Card, detector_title
 from deepfake.detection.text import SOURCE_WORDS
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.text import RULE_TITLES, format_rate_cell
@@ -27,8 +27,8 @@ def training_lines(card: Card) -> tuple[str, ...]:
     lines = [f"Network: {card.architecture}" + _count(contents.get("parameters"), " parameters", ", ")]
     if card.second:
         lines.append(
-            f"The first network is that of {card.second.main}; the second counts {card.second.share:.2f} "
-            f"times as much"
+            f"The first network is that of {detector_title(card.second.main)}; the second counts "
+            f"{card.second.share:.2f} times as much"
         )
     lines.append(f"Each face is checked at {card.input.size} x {card.input.size} pixels")
     if card.sources and data.get("train_images"):
@@ -64,7 +64,7 @@ def _course(recipe: dict[str, Any], result: dict[str, Any]) -> str:
     if "weights" in recipe:
         start = recipe["weights"]
         known = {None: "random weights", "none": "random weights", "imagenet": "ImageNet weights"}
-        parts.append(f"started from {known.get(start, f'an earlier {start}')}")
+        parts.append(f"started from {known.get(start, 'an earlier version')}")
     if epochs := result.get("epochs") or recipe.get("epochs"):
         drawn = _count(recipe.get("epoch_images")) or "all"
         parts.append(f"{epochs} epochs of {drawn} training images")
@@ -87,11 +87,11 @@ def calibration_sentence(card: Card) -> str:
     copies = f", {format_percent(share)} of them perturbed copies," if share else ""
     images = _count(on.get("images")) or "an unknown number of"
     sentence = (
-        f"Its probabilities and thresholds were set on {images} images of the split "
+        f"Probabilities and thresholds were fitted on {images} images of the split "
         f"{on.get('split', 'not named')}{copies or ','} which it was not trained on."
     )
     if isinstance(reliability := on.get("reliability_outside_band"), (int, float)):
-        sentence += f" There, at least {reliability:.0%} of its verdicts fake or real are correct."
+        sentence += f" On these, at least {reliability:.0%} of its verdicts of fake or real are correct."
     return sentence
 
 

@@ -52,7 +52,7 @@ def context_remark(scores: pd.DataFrame | None, verdict: Verdict) -> str:
     low, high = (round(100 * bound) for bound in context.interval)
     return (
         f"Share of fakes among validation images with a similar score: {format_percent(context.share_fake)} "
-        f"({context.confidence:.0%} CI {low} to {high}%). Of all {len(scores):,} validation images "
+        f"({context.confidence:.0%} interval {low} to {high}%). Of all {len(scores):,} validation images "
         f"{format_percent(scores['label'].to_numpy().mean())} are fake; expect other odds where fakes are "
         "rarer or more common."
     )

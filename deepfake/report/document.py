@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from deepfake import __version__
-from deepfake.detection.card import Card
+from deepfake.detection.card import Card, detector_title
 from deepfake.detection.figures import draw_heat, draw_verdict, strip_alt
 from deepfake.detection.heatmaps import (
     MAP_NAMES,
@@ -228,7 +228,7 @@ def make_report(
         Rows(tuple(_detector_rows(verdict, card))),
         Heading("Limits"),
         Bullets((*_LIMITS, *([card.false_alarms] if card.false_alarms else []))),
-        Paragraph(f"The detector {card.name} can miss:"),
+        Paragraph("This detector can miss:"),
         Bullets(card.does_not_know),
     ]
     made = f"Made on {date.isoformat()} by deepfake {__version__}."
@@ -368,8 +368,9 @@ def _file_rows(
 
 
 def _detector_rows(verdict: Verdict, card: Card) -> list[tuple[str, str]]:
-    cuts, point = card.thresholds, verdict.operating_point
+    cuts, point, title = card.thresholds, verdict.operating_point, detector_title(card.name)
     return [
+        *([] if title == card.name else [("Title", title)]),
         ("Name", card.name),
         ("Description", card.description),
         ("SHA-256 of the model", card.sha256),

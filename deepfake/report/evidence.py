@@ -90,7 +90,7 @@ def contradiction(lines: Sequence[EvidenceLine], verdict: Verdict) -> str:
     for line in lines:
         claims_fake = line.points_to == "fake" and line.strength in ("moderate", "strong")
         if verdict.verdict != "fake" and line.name in (CREDENTIALS, MARKS) and claims_fake:
-            return f"The file itself says otherwise. {line.finding} The verdict takes no notice of that."
+            return f"The file itself says otherwise. {line.finding} The verdict ignores it."
     return ""
 
 
@@ -240,7 +240,7 @@ def _second_line(verdict: Verdict) -> EvidenceLine:
 
 
 def _alike_line(verdict: Verdict) -> EvidenceLine:
-    ignore = "Likeness to the eye: they are alike to the detector, and so no independent witness."
+    ignore = "Visual likeness: they are alike to the detector, so this is no independent evidence."
 
     def line(finding: str, strength: Strength = "none", points_to: Direction = "neither") -> EvidenceLine:
         return EvidenceLine(ALIKE, finding, strength, points_to, ignore)
@@ -259,7 +259,7 @@ def _alike_line(verdict: Verdict) -> EvidenceLine:
 
 
 def _stress_line(verdict: Verdict) -> EvidenceLine:
-    ignore = "Survival as a proof: it says only that compression and framing do not matter."
+    ignore = "Stability as proof: it only means that compression and framing do not matter."
 
     def line(finding: str, strength: Strength = "none", points_to: Direction = "neither") -> EvidenceLine:
         return EvidenceLine(STRESS, finding, strength, points_to, ignore)

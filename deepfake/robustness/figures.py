@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from deepfake.plotting import ACCENT_COLOUR, FAKE_COLOUR, NEUTRAL_COLOUR, REAL_COLOUR, base_figure, share_axis
+from deepfake.plotting import (
+    ACCENT_COLOUR,
+    BUTTON,
+    FAKE_COLOUR,
+    NEUTRAL_COLOUR,
+    REAL_COLOUR,
+    base_figure,
+    share_axis,
+)
 from deepfake.robustness.text import MEASURE_AXES, MEASURE_WORDS, Measure
 
 SERIES_COLOURS = (ACCENT_COLOUR, "#CC79A7", "#E69F00", "#7E6BC4", NEUTRAL_COLOUR)
@@ -31,7 +40,7 @@ def map_figure(summary: pd.DataFrame, measure: Measure, *, dark: bool = False) -
     shown = ".3f" if measure == "roc_auc" else ".1%"
     figure.add_heatmap(
         z=summary.to_numpy(),
-        x=list(summary.columns),
+        x=[html.escape(column).replace(" ", "<br>", 1) for column in summary.columns],
         y=list(summary.index),
         zmin=0.5,
         zmax=1.0,
@@ -44,6 +53,7 @@ def map_figure(summary: pd.DataFrame, measure: Measure, *, dark: bool = False) -
         hovertemplate=f"%{{y}}<br>%{{x}}<br>{MEASURE_WORDS[measure]} %{{z:{shown}}}<extra></extra>",
     )
     figure.update_xaxes(side="top", title=None, showgrid=False, fixedrange=True, type="category")
+    figure.update_layout(margin_r=BUTTON)
     figure.update_yaxes(autorange="reversed", title=None, showgrid=False, fixedrange=True)
     return figure
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
+from deepfake.detection.card import detector_title
 from deepfake.detection.text import bands_phrase
 from deepfake.perturbations.graded import KINDS
 from deepfake.robustness.sweep import ATTACKS, Robustness
@@ -38,11 +39,23 @@ _AXES = {kind.name: kind.axis for kind in KINDS}
 
 @dataclass(frozen=True)
 class Entry:
-    """A result under the name that a page shows for it."""
+    """A result on a page.
+
+    Attributes:
+        label: what an address calls it: the detector's name, and perhaps more.
+        result: its numbers.
+        command: what measures them anew; empty where they are in no card.
+    """
 
     label: str
     result: Robustness
     command: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the page calls it: the label with the detector's title."""
+        name = self.result.model
+        return detector_title(name) + self.label[len(name) :] if self.label.startswith(name) else self.label
 
 
 def title_of(perturbation: str) -> str:
@@ -74,14 +87,14 @@ def summary_table(entries: Sequence[Entry], measure: Measure, across: Across) ->
         across: of the strongest amount, or averaged over all of them (clean left out).
 
     Returns:
-        a row a perturbation, clean first, indexed by its title; a column an entry, by its label.
+        a row a perturbation, clean first, indexed by its title; a column an entry, by its title.
     """
     columns = {}
     for entry in entries:
         table = entry.result.table
         grouped = table[~table["perturbation"].isin(ATTACKS)].groupby("perturbation", sort=False)[measure]
         values = grouped.last() if across == "strongest" else grouped.mean()
-        columns[entry.label] = values.rename(index=title_of)
+        columns[entry.title] = values.rename(index=title_of)
     return pd.DataFrame(columns).reindex([title_of(name) for name in ("clean", *perturbations_in(entries))])
 
 
@@ -126,11 +139,14 @@ def headline(result: Robustness) -> tuple[str, str]:
     worst = losses[losses > MAX_LOSS].head(3)
     held = losses[losses <= MAX_LOSS]
     if worst.empty:
-        lost = f"No perturbation costs {result.model} more than {MAX_LOSS} of its {word} of {clean:.3f}."
+        lost = (
+            f"No perturbation costs {detector_title(result.model)} more than {MAX_LOSS} of its {word} of "
+            f"{clean:.3f}."
+        )
     else:
         named = _listed([f"{_inside(name)} ({values[name]:.3f})" for name in worst.index])
         measured = f"{word[0].upper()}{word[1:]} at full strength, {clean:.3f} when clean."
-        lost = f"Weakest of {result.model}: {named}. {measured}"
+        lost = f"Weakest of {detector_title(result.model)}: {named}. {measured}"
     if held.empty:
         return lost, f"Every perturbation costs more than {MAX_LOSS}."
     return lost, f"Stable (loss of {MAX_LOSS} or less): {_listed([_inside(name) for name in held.index])}."
@@ -146,7 +162,7 @@ def rule_sentence(result: Robustness) -> str:
     ].last()
     cuts = result.thresholds
     rule = bands_phrase(f"{cuts.fake_from():.2f}", f"{cuts.uncertain_low:.2f}")
-    sentence = f"Verdicts of {result.model} ({rule}). Clean images: {_verdicts(clean)}."
+    sentence = f"Verdicts of {detector_title(result.model)} ({rule}). Clean images: {_verdicts(clean)}."
     if strongest.empty:
         return sentence
     return f"{sentence} At the strongest, mean of all perturbations: {_verdicts(strongest.mean())}."
@@ -174,8 +190,8 @@ def attack_sentence(result: Robustness) -> str:
         parts.append(f"{100 * mildest['accuracy']:.0f}% under {ATTACK_WORDS[name]}")
     reach = float(table.loc[[found[0]], "amount"].iloc[0])
     return (
-        f"In a forced choice, {result.model} calls {100 * clean:.0f}% of the clean images correctly. Changes "
-        f"of {reach:g} of 255, invisible to people, cut this to {_listed(parts)}."
+        f"In a forced choice, {detector_title(result.model)} calls {100 * clean:.0f}% of the clean images "
+        f"correctly. Changes of {reach:g} of 255, invisible to people, cut this to {_listed(parts)}."
     )
 
 

@@ -13,6 +13,7 @@ from scipy.signal import lfilter
 
 from deepfake.plotting import (
     ACCENT_COLOUR,
+    BUTTON,
     FAKE_COLOUR,
     NEUTRAL_COLOUR,
     REAL_COLOUR,
@@ -120,6 +121,7 @@ def epochs_figure(history: History, metric: str) -> go.Figure:
             line={"color": colour, "width": 2, "dash": dash}, marker={"size": 6},
             hovertemplate=f"{name}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>",
         )  # fmt: skip
+    figure.update_layout(margin_r=BUTTON)
     _epoch_axis(figure, len(x))
     _mark_best(figure, history, falls=metric == "loss")
     if metric == "accuracy":
@@ -236,7 +238,7 @@ def overlay_figure(histories: Mapping[str, History], metric: str, weight: float)
             line={"color": RUN_COLOURS[index % len(RUN_COLOURS)], "width": 2,
                   "dash": "solid" if index < len(RUN_COLOURS) else "dash"},
         )  # fmt: skip
-    figure.update_layout(showlegend=True)
+    figure.update_layout(showlegend=True, margin_r=BUTTON)
     if not by_step:
         _epoch_axis(figure, max((len(history.epochs) for history in histories.values()), default=0))
     return frame_constant(figure, share=metric in SHARES)

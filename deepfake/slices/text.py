@@ -25,8 +25,9 @@ FACTS_MEAN = (
 )
 """What the slices go by."""
 SLICES_CAUTION = (
-    "Slices differ in their kinds of fakes, too: a slice may be hard because of the set that most of its "
-    "images are from. The shipped sets were each saved at one JPEG quality, so those slices compare sets."
+    "Slices differ in their kinds of fakes, too: a slice may be hard because of the dataset that most of "
+    "its images come from. The shipped datasets were each saved at one JPEG quality, so those slices "
+    "compare datasets."
 )
 NEAR_EVEN = 0.15
 """A meter of shortcuts this near to one half says nothing worth a line."""
@@ -68,9 +69,9 @@ def worst_sentence(worst: dict[str, Any] | None, everything: dict[str, Any]) -> 
     )
     return (
         f"Worst slice: {name}, with {100 * worst['accuracy']:.1f}% of {worst['images']:,} images called "
-        f"correctly (95% CI {low:.1f} to {high:.1f}%); of all {everything['images']:,} it is "
-        f"{100 * everything['accuracy']:.1f}%. {format_percent(worst['mostly_share'])} of its images are of "
-        f"one set: {source_words(worst['mostly'])}."
+        f"correctly (95% interval {low:.1f} to {high:.1f}%), against {100 * everything['accuracy']:.1f}% of "
+        f"all {everything['images']:,}. {format_percent(worst['mostly_share'])} of its images come from one "
+        f"dataset: {source_words(worst['mostly'])}."
     )
 
 
@@ -80,7 +81,7 @@ def held_out_sentence(held: HeldOut) -> str:
     if held.twice:
         line += f"; {held.twice:,} perturbed or repeated copies of them are left out"
     if held.without:
-        line += f". Left out, as nothing was measured of their images: {'; '.join(held.without)}"
+        line += f". Left out, because their images have not been measured: {'; '.join(held.without)}"
     return f"{line}."
 
 
@@ -149,7 +150,7 @@ def size_sentence(small: Alike | None, facts: SquareFacts, input_size: int) -> s
             f"{_right(small)}."
         )
     if facts.side >= input_size:
-        return f"The face has {facts.face:.0f} pixels: as many as the detector looks at, so none are lacking."
+        return f"The face has {facts.face:.0f} pixels: enough for the detector."
     return f"The face has {facts.face:.0f} pixels. How faces of this size are called was not measured."
 
 
@@ -217,15 +218,15 @@ def worth_sentence(shortcuts: Shortcuts) -> str:
     """What the meter of shortcuts is worth."""
     low, high = shortcuts.interval
     line = (
-        f"On {shortcuts.n_fake + shortcuts.n_real:,} held-out images these facts tell fakes from real images "
-        f"with a ROC AUC of {shortcuts.auc:.2f} ({low:.2f} to {high:.2f}); on sets that they were not fitted "
-        f"on with {shortcuts.left_out:.2f}, where 0.5 is chance: a hint at most."
+        f"On {shortcuts.n_fake + shortcuts.n_real:,} held-out images it tells fakes from real ones with a "
+        f"ROC AUC of {shortcuts.auc:.2f} ({low:.2f} to {high:.2f}); on datasets that it was not fitted on, "
+        f"with {shortcuts.left_out:.2f}, where 0.5 is chance: a hint at most."
     )
     silent = [CLUES[clue.name] for clue in shortcuts.clues if not clue.tells]
     if silent:
         line += (
-            f" {' and '.join(silent).capitalize()} did not differ within any of the sets, so nothing is "
-            "known of them."
+            f" {' and '.join(silent).capitalize()} did not differ within any of the datasets, so they "
+            "could not be tested."
         )
     return line
 

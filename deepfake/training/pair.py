@@ -111,7 +111,7 @@ def pair(
     write_json(
         folder / "card.json",
         {
-            **{key: value for key, value in main.contents.items() if key != "rules"},
+            **{key: value for key, value in main.contents.items() if key not in ("rules", "title")},
             "name": name,
             "description": texts.description or main.description,
             "knows": list(texts.knows) or list(main.knows),

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.support.server import server
 from tests.support.batches import two_detectors, zipped
 from tests.support.browser import WAIT_MS, downloaded, idle, sync_api, upload, verdict
+from tests.support.evaluations import change_card
 from tests.support.images import encoded, noise_image
 
 pytestmark = pytest.mark.browser
@@ -18,9 +19,11 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def address(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A fresh server that nobody has visited, with ``tiny``, the default detector, and ``zebra``."""
+    """A fresh server that nobody has visited, with ``tiny``, the default detector, and ``zebra``, which has a
+    title."""
     folder = tmp_path_factory.mktemp("two") / "models"
     two_detectors(tiny_models, folder)
+    change_card(folder / "zebra", title="Striped")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEEPFAKE_MODELS", str(folder))
         with server() as place:
@@ -60,7 +63,7 @@ def test_a_zip_then_a_row_then_the_check_page_and_back(page, address, tmp_path):
 
 
 def test_a_row_opens_with_the_detector_that_judged_it(page, address, tmp_path):
-    """Also after the Detector box was moved: Streamlit keeps the box's value and drops the link's."""
+    """Also after the Detector box was moved. The box shows titles; the address and links hold names."""
     expect = sync_api.expect
     (tmp_path / "a.jpg").write_bytes(encoded(noise_image(1, 120, 90), "JPEG"))
     page.goto(f"{address}/batch")
@@ -70,17 +73,22 @@ def test_a_row_opens_with_the_detector_that_judged_it(page, address, tmp_path):
     page.get_by_role("button", name="Options").click()
     box = page.get_by_role("combobox", name=re.compile("Detector"))
     box.click()
-    page.get_by_role("option", name="zebra").click()
+    page.get_by_role("option", name="Striped").click()
     expect(page).to_have_url(re.compile("detector=zebra"))
+    expect(page.get_by_text("Balanced, Striped")).to_be_visible()
     page.get_by_text("Few false alarms", exact=True).click()
     expect(page).to_have_url(re.compile("threshold=Few"))
     page.keyboard.press("Escape")
     choose_first_row(page).click()
     expect(page.get_by_text("An image of your batch")).to_be_visible()
     page.get_by_text("Details", exact=True).click()
-    expect(page.get_by_text("Detector tiny, few false alarms: fake from 90%")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("Detector: tiny, few false alarms. Fake from 90%")).to_be_visible(timeout=WAIT_MS)
     expect(page).to_have_url(re.compile("threshold=Few"))
-    assert "open-" not in page.url
+    assert not re.search("open-|detector=", page.url)
+
+    page.goto(f"{address}/check?detector=zebra")
+    expect(page.get_by_text("Balanced, Striped")).to_be_visible()
+    expect(page).to_have_url(re.compile("detector=zebra"))
 
 
 def choose_first_row(page):

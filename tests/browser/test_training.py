@@ -121,7 +121,7 @@ def test_start_watch_reload_stop_resume_publish_check(page, address, places, tmp
     page.goto(f"{address}/check?detector=seen-detector")
     upload(page, photograph(tmp_path))
     expect(verdict(page)).to_have_count(1)
-    expect(page.get_by_text("Detector seen-detector, balanced")).to_be_attached()
+    expect(page.get_by_text("Detector: seen-detector, balanced")).to_be_attached()
 
 
 @pytest.mark.parametrize("tab", ["Watch", "New run", "All runs"])

@@ -19,6 +19,7 @@ from deepfake.detection.card import (
     SERVED,
     ModelError,
     default_name,
+    detector_title,
     load_card,
     load_model,
     load_served,
@@ -74,6 +75,18 @@ def test_no_models(there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert error.code == "no_models"
     assert str(folder) in error.message
     assert "train" in error.message
+
+
+def test_a_title_is_the_cards_or_the_name_and_tells_detectors_apart(models: Path) -> None:
+    version = load_card("tiny").version
+    assert (detector_title("tiny"), detector_title("gone")) == ("tiny", "gone")
+    edit(models, title="Small")
+    assert detector_title("tiny") == "Small"
+    assert load_card("tiny").version == version  # no verdict follows from it
+    shutil.copytree(models / "tiny", models / "twin")
+    assert [detector_title(name) for name in ("tiny", "twin")] == ["Small (tiny)", "Small (twin)"]
+    edit(models, title=3)
+    assert (refusal("tiny").code, detector_title("tiny")) == ("bad_card", "tiny")
 
 
 def test_names_need_a_card_and_a_file(models: Path) -> None:

@@ -66,7 +66,7 @@ def test_context_counts_the_nearest_images():
         == "Of 80 validation images with a similar score, none were fake."
     )
     remark = context_remark(score_table(), VERDICT)
-    assert "with a similar score: 100% (95% CI 95 to 100%)." in remark
+    assert "with a similar score: 100% (95% interval 95 to 100%)." in remark
     assert "Of all 400 validation images 50% are fake" in remark
     assert context_remark(None, VERDICT) == ""
     assert context_remark(score_table(), replace(VERDICT, p_fake=None)) == ""

@@ -30,9 +30,9 @@ def test_the_card_says_how_often_a_kind_is_right(tiny_models: Path, monkeypatch:
     assert matrix.loc["swap", "swap"] == 8
     # Four kinds of fakes, 15 views each: 3 not named, 8 right.
     assert named_rightly(matrix) == NamedRightly(60, 48, 32)
-    said = "Of 60 fakes by generators that the fit was shown, a kind is named of 80%, and "
-    assert kinds_sentence(named_rightly(matrix), "clean") == f"{said}67% of those named are right."
-    assert "no kind is named" in kinds_sentence(NamedRightly(3, 0, 0), "left_out")
+    said = "A kind is named for 80% of 60 fakes by generators that it was trained on; "
+    assert kinds_sentence(named_rightly(matrix), "clean") == f"{said}67% of these names are correct."
+    assert "No kind is named" in kinds_sentence(NamedRightly(3, 0, 0), "left_out")
     said = families_sentence(kinds.families)
     assert "Edit or composite: no fake, a photo 53%" in said
     figure: Any = kinds_figure(matrix, {**KIND_WORDS, CANNOT_TELL: "cannot tell"})

@@ -113,13 +113,13 @@ def test_making_tells_of_each_network(use_tiny_models: Path) -> None:
     drawn["source_perturbed"] = {"swaps": 0.65}
     alone = {"recipe": drawn, "result": {"epochs": 6}}
     assert (
-        "Started from an earlier tiny, 6 epochs of 18,000 training images, "
+        "Started from an earlier version, 6 epochs of 18,000 training images, "
         "20% to 65% of them perturbed at random each time, by kind of source"
     ) in training_lines(replace(card, contents=alone))
     first = {"architecture": "lite", "weight": 2.0, **alone}
     second = {"architecture": "compact", "recipe": {"weights": None, "epochs": 3, "perturbed": 0.5}}
     lines = training_lines(replace(card, contents={**alone, "result": {"members": [first, second]}}))
-    assert "lite, weight 0.67 in the mean: started from an earlier tiny, 6 epochs of 18,000" in lines[-2]
+    assert "lite, weight 0.67 in the mean: started from an earlier version, 6 epochs of 18,000" in lines[-2]
     assert lines[-1] == (
         "compact, weight 0.33 in the mean: started from random weights, "
         "3 epochs of all training images, 50% of them perturbed at random each time"

@@ -185,7 +185,7 @@ def test_words_come_first_then_the_probability(fixed, score, words):
     app = upload(page().run(), ("a.png", PNG))
     assert words in headings(app)[0]
     assert f"Probability of fake: **{score:.0%}**" in shown(app)
-    limit = "does not rule out what the detector does not know: everything"
+    limit = "does not rule out what the detector can miss: everything"
     assert (limit in shown(app).replace("\\", "")) == (score < 0.4)
 
 

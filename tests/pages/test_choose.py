@@ -83,7 +83,7 @@ def test_without_any_set_each_page_says_how_to_get_one(opened, monkeypatch, tmp_
     drawn = []
     monkeypatch.setattr("ui.choose.draw_demo", lambda: drawn.append(key))
     app = draw()
-    assert f"No such folder lies below {tmp_path / 'empty'}." in [element.value for element in app.text]
+    assert f"No such folder was found in {tmp_path / 'empty'}." in [element.value for element in app.text]
     assert "Fetch from Kaggle" in {button.label for button in app.button}
     if key == "set":  # the page Dataset draws one unasked
         assert drawn == [key]

@@ -122,7 +122,7 @@ def test_what_cannot_be_compared_is_a_sentence(two):
     change_card(folder, evaluations=[scored(folder, 1, 2.0, title="Other")])
     assert "No two detectors have been evaluated on the same images" in shown(page(view=COMPARE))
     shutil.rmtree(folder)
-    assert "a comparison takes two" in shown(page(view=COMPARE))
+    assert "A comparison takes two" in shown(page(view=COMPARE))
 
 
 def broken(table: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -248,7 +248,7 @@ def test_running_needs_a_folder_that_the_operator_opened(two, tmp_path, monkeypa
     monkeypatch.setenv("DEEPFAKE_DATA", str(tmp_path))
     app = page(view=RUN)
     assert not app.exception
-    assert f"No such folder lies below {tmp_path}" in app.text[0].value
+    assert f"No such folder was found in {tmp_path}" in app.text[0].value
     app = page(view=RUN, **{"data-folder": str(tmp_path)})
     assert not app.exception
     assert "No labeled images" in shown(app)
@@ -264,7 +264,7 @@ def test_an_evaluation_from_the_page(two, tiny_dataset, monkeypatch):
     assert not app.exception
     assert "32 images: 16 fake, 16 real." in shown(app)  # Test to begin with
     app.selectbox(key="part-split").set_value("All").run()
-    assert "96 images: 48 fake, 48 real. Train is among them" in shown(app)
+    assert "96 images: 48 fake, 48 real. These include the Train split" in shown(app)
     app.selectbox(key="part-split").set_value("Test").run()
     press(app, "Evaluate")
     assert not app.exception

@@ -48,15 +48,15 @@ def test_slices_of_all_evaluations(models: Path) -> None:
     said = shown(app)
     assert "Worst slice: " in said or "No slice of 50 images" in said
     assert "300 images of all evaluations recorded for this detector" in said
-    assert "Fakes, all" in said or "Left out, as nothing was measured of their images: Fakes" in said
-    assert "What these facts alone tell" in said
+    assert "Fakes, all" in said or "Left out, because their images have not been measured: Fakes" in said
+    assert "What framing and quality alone reveal" in said
     assert "framing and sharpness" in said
 
 
 def test_without_facts_the_command_is_named(models: Path) -> None:
     app = page(tab="Slices")
     assert not app.exception
-    assert "Nothing is known yet of the images behind these scores" in shown(app)
+    assert "The images behind these scores have not been measured yet" in shown(app)
     assert any("python -m deepfake facts DATA --model tiny" in block.value for block in app.code)
 
 
@@ -75,7 +75,7 @@ def test_images_at_hand_are_measured_from_the_page(
         Image.fromarray(noise_image(number, 64, 64)).save(root / name)
     monkeypatch.setenv("DEEPFAKE_DATA", str(root))
     app = page(tab="Slices", **{"slices-of": "The one shown"})
-    assert f"Nothing was measured yet of these {len(names)} images" in shown(app).replace("\n", " ")
+    assert f"These {len(names)} images have not been measured yet" in shown(app).replace("\n", " ")
     press(app, "Measure them")
     job = find_job(job_key(clean()))
     assert job is not None

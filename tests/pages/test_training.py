@@ -76,7 +76,7 @@ def test_nothing_yet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "No run yet" in text(page(tab="All runs"))
     assert "DEEPFAKE_DATA" in text(page(tab="New run"))
     monkeypatch.setenv("DEEPFAKE_DATA", str(tmp_path))
-    assert f"No such folder lies below {tmp_path}" in text(page(tab="New run"))
+    assert f"No such folder was found in {tmp_path}" in text(page(tab="New run"))
 
 
 @pytest.mark.parametrize("view", ["Curves", "Confusion matrix", "Images", "Machine", "Settings", "Log"])
@@ -84,7 +84,7 @@ def test_every_view_of_a_run(view: str, folder: Path) -> None:
     trained(folder)
     app = page(run="a", view=view)
     assert "Stopped. " in text(app)
-    assert {metric.label: metric.value for metric in app.metric}["ROC AUC, perturbed"] == "0.800", (
+    assert {metric.label: metric.value for metric in app.metric}["AUC, perturbed"] == "0.800", (
         "of the epoch that was kept"
     )
     assert button_labels(app).count("Resume") == 1

@@ -36,6 +36,7 @@ PARAMETERS = sorted(
     {
         *re.findall(r'query_params(?:\.get|\.pop)?[\[(]\s*"([\w-]+)"', SOURCES),
         *re.findall(r'key="([\w-]+)"[^)]*?bind="query-params"', SOURCES),
+        *re.findall(r'(?:one|several)_in_address\(\s*"([\w-]+)"', SOURCES),
         "picture",
         "folder",
         "file",

@@ -12,7 +12,7 @@ import streamlit as st
 
 from deepfake.detection import text
 from deepfake.detection.batch import Batch
-from deepfake.detection.card import Card, ModelError, load_card
+from deepfake.detection.card import Card, ModelError, detector_title, load_card
 from deepfake.detection.figures import draw_verdict
 from deepfake.detection.outcome import Outcome, by_suspicion, outcome_line, outcomes_csv
 from deepfake.detection.text import CALL_WORDS, NO_FACE
@@ -47,7 +47,7 @@ def follow(point: OperatingPoint) -> None:
     st.progress(share, text=escape_markdown(job.line("images")))
     st.button(
         "Stop", key=f"stop-{batch_session().key}", on_click=job.stop, disabled=job.stopping,
-        icon=":material/stop_circle:", help="What is done is kept",
+        icon=":material/stop_circle:", help="Finished results are kept",
     )  # fmt: skip
     try:
         card = load_card(batch.detector)
@@ -100,10 +100,11 @@ def show_end(batch: Batch) -> None:
     done, total = len(batch.rows), batch.total
     if done < total and job is not None and job.state == "stopped":
         st.info(
-            f"Stopped after {done:,} of {total:,} images. The others were let go.", icon=":material/info:"
+            f"Stopped after {done:,} of {total:,} images. The rest were discarded.", icon=":material/info:"
         )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{done:,} of {total:,} images checked** (detector: {escape_markdown(batch.detector)})")
+        title = escape_markdown(detector_title(batch.detector))
+        st.markdown(f"**{done:,} of {total:,} images checked** (detector: {title})")
         st.button("Clear results", icon=":material/delete:", on_click=batch_session().clear)
 
 
@@ -219,8 +220,8 @@ def show_picture(row: Outcome, card: Card, point: OperatingPoint) -> None:
                 st.markdown("\n".join(lines))
             if row.content is None:
                 st.caption(
-                    "The file was let go to keep the server's memory small. "
-                    "Upload it on the page Check an image to look closer."
+                    "The file was discarded to save memory on the server. Upload it on the page Check an "
+                    "image for a closer look."
                 )
             else:
                 link_to_check(

@@ -53,7 +53,7 @@ def show_flips(checked: Checked) -> None:
     verdict = checked.verdict
     number = verdict.most_suspicious
     if number is None:
-        st.info("Nothing was analyzed that could come out otherwise.", icon=":material/info:")
+        st.info("Nothing was analyzed, so no edit could change the verdict.", icon=":material/info:")
         return
     if line := point_line(verdict, checked.card.thresholds):
         st.markdown(escape_markdown(line))
@@ -71,7 +71,7 @@ def show_mildest(checked: Checked, number: int) -> None:
         lines = changed_lines(verdict.stress[number])
         st.markdown("\n".join(f"- {escape_markdown(line)}" for line in lines))
         return
-    st.markdown("Which change of the image would turn the verdict is not known yet.")
+    st.markdown("It is not known yet which edits would change the verdict.")
     pressed = st.button(
         checked.named("Test small changes"),
         icon=":material/experiment:",

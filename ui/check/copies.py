@@ -13,9 +13,9 @@ from deepfake.images.hashing import alike_groups
 from ui.batch_session import batch_session
 
 MEANING = (
-    "Images that look like one image, cropped, resized or recompressed; an edited copy may be among them. A "
-    "verdict that differs between copies hangs on how the image was saved. Found by perceptual hashes that "
-    "are kept with this batch and nowhere else."
+    "Images that look like the same image, cropped, resized or recompressed; edited copies may be among "
+    "them. Where copies get different verdicts, the verdict depends on how the image was saved. Found by "
+    "perceptual hashes, which are kept with this batch and nowhere else."
 )
 
 
@@ -33,7 +33,7 @@ def show_copies(rows: Sequence[Outcome]) -> None:
     with box:
         table = copies_table(rows)
         if table.empty:
-            st.write("No two images of this batch look like the same one.")
+            st.write("No two images in this batch look alike.")
             return
         st.dataframe(
             table,

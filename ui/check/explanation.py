@@ -30,7 +30,7 @@ EXPLAINED = "explained"
 """Key in the session's state: uploads whose explanation is open."""
 TESTING = "Testing whether the verdict survives small changes"
 COVERING = "Covering the face part by part"
-WEIGHING = "Finding out whether the maps can be believed"
+WEIGHING = "Testing how faithful the maps are"
 
 
 @st.cache_data(scope="session", max_entries=20, show_spinner=False, hash_funcs=BY_KEY)

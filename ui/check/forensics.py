@@ -52,7 +52,7 @@ def show_signed_record(upload: Upload, image_format: str) -> bool:
     if says_ai:
         st.warning(
             "The file carries a signed record that says: made or changed by generative AI. The detector's "
-            "verdict takes no notice of that; see *Credentials* in *File forensics*.",
+            "verdict ignores it; see *Credentials* in *File forensics*.",
             icon=":material/verified:",
         )
     return says_ai
@@ -182,7 +182,7 @@ def show_preview(forensics: Forensics) -> None:
     if preview.pixels is not None:
         st.image(preview.pixels, width=240, alt="The preview inside the file")
         if preview.agrees is None:
-            st.write("The preview is too plain to be compared with the image.")
+            st.write("The preview has too little detail to compare with the image.")
         else:
             words = "shows the same as" if preview.agrees else "does not show the same as"
             st.markdown(f"The preview {words} the image (correlation {preview.correlation:.2f} of 1).")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from deepfake.detection.card import detector_title
 from deepfake.detection.text import CALL_WORDS
 from deepfake.types import VerdictLabel
 from deepfake.util.text import format_percent
@@ -130,7 +131,8 @@ def show_one(each: Seen, likeness: Likeness, checked: Checked) -> None:
     colour, icon = CALL_STYLES[each.verdict]
     how = "the same file" if each.sha256 == checked.verdict.sha256 else HOW[likeness]
     score = "" if each.p_fake is None else f", probability of fake {format_percent(each.p_fake)}"
-    by = "" if each.model == checked.card.name else f", detector {escape_markdown(each.model)}"
+    other = escape_markdown(detector_title(each.model))
+    by = "" if each.model == checked.card.name else f", detector {other}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.code(each.name, language=None, width="content")  # as it is: a name may hold markup
         st.markdown(f"{how}: :{colour}[{icon} {CALL_WORDS[each.verdict]}]{score}{by}", width="content")
@@ -143,5 +145,5 @@ def spread_sentence(scores: list[float | None], own: float | None) -> str:
         return "The same image in another form was checked before."
     low, high = format_percent(min(known)), format_percent(max(known))
     if low == high:
-        return f"In every form it was scored alike: {low}."
-    return f"In its {len(known)} forms it was scored from {low} to {high}."
+        return f"Every form got the same score: {low}."
+    return f"Its {len(known)} forms scored from {low} to {high}."

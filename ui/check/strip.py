@@ -82,11 +82,12 @@ def show_strip_numbers(checked: Checked) -> None:
     scores = comparable_scores(checked) if verdict.p_fake is not None else None
     if scores is None:
         return
-    share = st.column_config.NumberColumn(format="percent")
+    share, shares = st.column_config.NumberColumn(format="%.1f%%"), ["Fake images", "Real images"]
+    bands = band_table(scores, checked.card.thresholds, verdict.operating_point)
     st.dataframe(
-        band_table(scores, checked.card.thresholds, verdict.operating_point),
+        bands.assign(**{name: 100 * bands[name] for name in shares}),
         hide_index=True,
-        column_config={"Fake images": share, "Real images": share},
+        column_config=dict.fromkeys(shares, share),
         alt=checked.named("Share of the validation images in each band"),
     )
     st.download_button(

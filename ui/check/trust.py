@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from deepfake.detection.card import detector_title
 from deepfake.detection.words import UNCERTAIN
 from ui.check.checked import BY_KEY, Checked, show_once_open
 from ui.page import escape_markdown
@@ -56,8 +57,8 @@ def show_alike(checked: Checked) -> None:
     if not len(held):
         st.info(
             escape_markdown(
-                f"Nothing was measured of the held-out images of {card.name}. Measure them with "
-                f"'python -m deepfake facts DATA --model {card.name}'."
+                f"The held-out images of {detector_title(card.name)} have not been measured yet. Measure "
+                f"them with 'python -m deepfake facts DATA --model {card.name}'."
             ),
             icon=":material/info:",
         )
@@ -83,9 +84,9 @@ def show_alike(checked: Checked) -> None:
     )
     st.caption(
         escape_markdown(
-            f"Called correctly: fake or real, and so they are; the others are wrong or {UNCERTAIN}. In "
-            "brackets: 95% intervals. Each row holds other kinds of fakes, too, which may matter more than "
-            "the fact itself."
+            f"Called correctly: given the right verdict, fake or real; the others are wrong or {UNCERTAIN}. "
+            "In brackets: 95% intervals. Rows also differ in their kinds of fakes, which may matter more "
+            "than the property itself."
         )
     )
     show_meter(checked, facts)

@@ -289,7 +289,7 @@ def show_first_look(upload: Upload, model: str, point: OperatingPoint, decoder: 
 
     verdict = get_detector(model).check(decoder.look(upload), point, scan=decoder.scan(upload))
     section(text.headline(verdict))
-    st.caption("A first look, by one of two networks. The second is still at work and may change this.")
+    st.caption("First look, by one of two networks. The second is still running and may change this.")
 
 
 def show_more(checked: Checked) -> None:
@@ -363,5 +363,5 @@ def caution_lines(checked: Checked) -> list[str]:
         lines.append(card.false_alarms)
     if verdict.verdict == "real":
         unknown = "; ".join(card.does_not_know)
-        lines.append(f"This does not rule out what the detector does not know: {unknown}.")
+        lines.append(f"This does not rule out what the detector can miss: {unknown}.")
     return lines

@@ -13,7 +13,7 @@ from deepfake.data.figures import shortcut_figure, shortcut_table
 from deepfake.data.gallery import SUSPECT, suspects
 from deepfake.data.inventory import Inventory, cache_name
 from deepfake.data.text import audit_lines, shown_pairs
-from deepfake.detection.card import load_card
+from deepfake.detection.card import detector_title, load_card
 from deepfake.errors import UserError
 from deepfake.evaluation.measure import known_scores
 from deepfake.images.thumbnails import thumbnail
@@ -85,8 +85,8 @@ def show_shortcuts(result: Audit) -> None:
         st.caption("Each class needs 20 readable images in a split for this check.")
         return
     st.caption(
-        "A classifier that sees only the properties below, not the face, is fitted to four fifths of a "
-        "split and measured on the rest. ROC AUC is the chance that it ranks a random fake above a random "
+        "A classifier that sees only the properties below, not the face, is trained on four fifths of a "
+        "split and tested on the rest. ROC AUC is the chance that it ranks a random fake above a random "
         "real image: 0.5 is guessing. Above 0.6 (dotted) a detector may learn these shortcuts instead of "
         "the fakes. Face framing is not among the properties; on OpenForensics it alone reaches 0.96: "
         "python -m benchmarks.framing DATA measures it."
@@ -165,17 +165,16 @@ def show_suspects(inventory: Inventory) -> None:
     except UserError as error:
         st.caption(escape_markdown(error.message))
         return
-    scores = known_scores(inventory, card)
+    scores, who = known_scores(inventory, card), escape_markdown(detector_title(card.name))
     if scores is None:
         st.caption(
             "Images on which a detector is confident but wrong may be mislabeled. "
-            f"{escape_markdown(card.name)} has no scores of this dataset yet: choose it under Images and "
-            "score them."
+            f"{who} has no scores of this dataset yet: choose it under Images and score them."
         )
         return
     table = suspects(inventory.table, scores)
     st.caption(
-        f"Where {escape_markdown(card.name)} is confident but wrong (score at least {SUSPECT:g} for a Real, "
+        f"Where {who} is confident but wrong (score at least {SUSPECT:g} for a Real, "
         f"at most {1 - SUSPECT:g} for a Fake): {len(table):,} of {int((~np.isnan(scores)).sum()):,} scored. "
         "Some are wrong labels, most are mistakes of the detector: look at each."
     )

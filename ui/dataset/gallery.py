@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from deepfake.data.gallery import MEASURED, SORTS, Query, SortName, gallery_table, neighbours, select
 from deepfake.data.inventory import Inventory, cache_name
-from deepfake.detection.card import Card, load_card, model_names
+from deepfake.detection.card import Card, detector_title, load_card, model_names
 from deepfake.detection.text import CALL_WORDS, facts_line
 from deepfake.errors import UserError
 from deepfake.evaluation.measure import Scores, compute_scores, kept_scores, recorded_scores
@@ -22,6 +22,7 @@ from deepfake.images.thumbnails import thumbnail
 from deepfake.types import VerdictLabel, class_name
 from deepfake.util.jobs import find_job, start_job
 from deepfake.util.text import format_bytes
+from ui.address import one_in_address
 from ui.charts import download_later
 from ui.choose import ALL, ask_for_source, ask_for_split
 from ui.dataset.overview import measures_of
@@ -109,9 +110,14 @@ def ask_for_scores(inventory: Inventory) -> tuple[Card | None, Scores | None]:
     if not names:
         return None, None
     none = "No detector"
-    name = st.selectbox(
-        "Scores from", [none, *names], key="detector", bind="query-params", on_change=first_page, width=320
-    )
+    options = [none, *names]
+    name = one_in_address(
+        "detector", options, none,
+        lambda: st.selectbox(
+            "Scores from", options, format_func=detector_title, key="detector", on_change=first_page,
+            width=320,
+        ),
+    )  # fmt: skip
     if name == none:
         return None, None
     try:
@@ -210,7 +216,8 @@ def show_picture(inventory: Inventory, table: pd.DataFrame, row: int, card: Card
         if card is not None and "p_fake" in table and not np.isnan(item["p_fake"]):
             call: VerdictLabel = card.thresholds.decide_all(np.array([item["p_fake"]]))[0]
             facts.append(
-                f"Detector {card.name}: {CALL_WORDS[call].lower()}, probability of fake {item['p_fake']:.3f}"
+                f"{detector_title(card.name)}: {CALL_WORDS[call].lower()}, probability of fake "
+                f"{item['p_fake']:.3f}"
             )
         for fact in facts:
             st.text(fact)

@@ -30,7 +30,7 @@ from deepfake.perturbations.mix import KIND_WEIGHTS, PERTURBATIONS
 from deepfake.types import class_name
 from deepfake.util.text import format_bytes
 from ui import choose
-from ui.charts import ask_for_format, chart, download
+from ui.charts import ask_for_format, card_places, chart, download
 from ui.page import escape_markdown, section
 
 
@@ -45,8 +45,8 @@ def ask_for_data_set() -> Path | None:
     if folder is not None:
         if folder == demo_set():
             st.caption(
-                "This set was drawn by the app: cartoon faces, not photos. It shows what the pages can do; a "
-                "detector trained on it is of no use for photos."
+                "This set was drawn by the app: cartoon faces, not photos. It shows what the pages can "
+                "do; a detector trained on it does not work on photos."
             )
         choose.offer_others()
     return folder
@@ -114,9 +114,8 @@ def show(inventory: Inventory) -> None:
         "Real": f"{len(table) - n_fake:,}",
         "On disk": format_bytes(weight) if weight < 1e9 else f"{weight / 1e9:.1f} GB",
     }
-    with st.container(horizontal=True):
-        for label, value in numbers.items():
-            st.metric(label, value, border=True, width="stretch")
+    for place, (label, value) in zip(card_places(len(numbers)), numbers.items(), strict=True):
+        place.metric(label, value, border=True)
     show_grids(inventory)
     st.caption(
         "Label 1 is Fake, 0 is Real. Loaders that number folders alphabetically, such as Keras, give Fake "
@@ -232,8 +231,8 @@ def show_augmentations(inventory: Inventory) -> None:
     share = KIND_WEIGHTS[kind] / sum(KIND_WEIGHTS.values())
     st.caption(
         f"One in {1 / share:.0f} perturbations is of this kind. From left to right the strength is "
-        f"{', '.join(f'{value:g}' for value in STRENGTHS)} of the range that training draws from evenly; "
-        "each is followed by a JPEG pass of quality 75."
+        f"{', '.join(f'{value:g}' for value in STRENGTHS)} of the range that training draws from; each is "
+        "followed by JPEG compression at quality 75."
     )
     columns = st.columns(2, gap="large")
     for index, (function, apply) in enumerate(PERTURBATIONS[kind].items()):

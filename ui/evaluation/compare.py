@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from deepfake.detection.card import Card
+from deepfake.detection.card import Card, detector_title
 from deepfake.errors import UserError
 from deepfake.evaluation import text
 from deepfake.evaluation.compare import (
@@ -22,6 +22,7 @@ from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.loaded import LoadedComparison, load_comparison, shared_evaluations
 from deepfake.evaluation.records import Recorded, first_shown
 from deepfake.evaluation.titles import readable_title
+from ui.address import one_in_address, several_in_address
 from ui.charts import ask_for_format, chart, download, number_table
 from ui.evaluation.curves import show_curves
 from ui.evaluation.gallery import Images, first_page, show_pages
@@ -37,32 +38,41 @@ def show_differing(
 ) -> None:
     """Who is right where, and the pictures."""
     table = comparison.prepared.differing(pair.a, pair.b, thresholds)
+    titles, shown = outcomes(pair.a, pair.b), outcomes(detector_title(pair.a), detector_title(pair.b))
+    words = dict(zip(titles, shown, strict=True))
+    wrong = list(titles)[1:]
     counts = agreement_table(table, pair.a, pair.b)
     section("Agreement")
     number_table(
-        counts.rename(columns={"outcome": "Called", "images": "Images", "fake": "Fake", "real": "Real"})
+        counts.assign(outcome=counts["outcome"].map(words))
+        .rename(columns={"outcome": "Called", "images": "Images", "fake": "Fake", "real": "Real"})
         .map(lambda cell: f"{cell:,}" if isinstance(cell, int) else cell)
         .set_index("Called")
     )
     download("Agreement as CSV", counts, f"{pair.a} {pair.b} agreement")
-    titles = outcomes(pair.a, pair.b)
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="bottom")
     with left:
-        outcome = st.segmented_control(
-            "Images to show", list(titles)[1:], default=list(titles)[1], key="outcome", bind="query-params",
-            required=True, on_change=first_page,
+        outcome = one_in_address(
+            "outcome", wrong, wrong[0],
+            lambda: st.segmented_control(
+                "Images to show", wrong, format_func=words.__getitem__, key="outcome", required=True,
+                on_change=first_page,
+            ),
         )  # fmt: skip
     with right:
         kind = st.segmented_control(
             "Actual class", ["All", "Fake", "Real"], default="All", key="truth", bind="query-params",
             required=True, on_change=first_page,
         )  # fmt: skip
-    rows = outcome_images(table, titles.get(outcome, (True, False)))
+    rows = outcome_images(table, titles[outcome])
     if kind != "All":
         rows = rows[rows["label"] == (kind == "Fake")]
-    st.markdown(f"**{escape_markdown(outcome)}: {len(rows):,}.** {text.outcome_order(outcome)}")
+    st.markdown(f"**{escape_markdown(words[outcome])}: {len(rows):,}.** {text.outcome_order(outcome)}")
     first = next(iter(recorded))
-    scores = {"p_fake_a": f"Score of {pair.a}", "p_fake_b": f"Score of {pair.b}"}
+    scores = {
+        f"p_fake_{which}": f"Score of {detector_title(name)}"
+        for which, name in (("a", pair.a), ("b", pair.b))
+    }
     show_pages(Images(rows, recorded[first], first, f"{pair.a} {pair.b} {outcome} {kind}", scores))
 
 
@@ -110,8 +120,8 @@ def show_nothing_shared(cards: Mapping[str, Card]) -> None:
     with st.container(border=True):
         if len(cards) < 2:
             st.markdown(
-                f"**There is one detector here, {escape_markdown(next(iter(cards)))}; a comparison takes "
-                "two.** Train and publish another:"
+                f"**There is only one detector here, {escape_markdown(detector_title(next(iter(cards))))}. A "
+                "comparison takes two.** Train and publish another:"
             )
             st.code("python -m deepfake train DATA --run NAME --publish NAME", language="bash")
             return
@@ -148,28 +158,25 @@ def ask_what(
         )
     there = list(shared.get(title, shared[first]))
     with right:
-        names = st.pills(
-            "Detectors",
-            there,
-            selection_mode="multi",
-            default=there[:MAX_DETECTORS],
-            key="detectors",
-            bind="query-params",
-        )
+        names = several_in_address(
+            "detectors", there, there[:MAX_DETECTORS],
+            lambda: st.pills(
+                "Detectors", there, selection_mode="multi", format_func=detector_title, key="detectors"
+            ),
+        )  # fmt: skip
     if not 2 <= len(names) <= MAX_DETECTORS:
         few = f"Choose {MAX_DETECTORS} detectors at most."
         st.info("Choose two detectors or more." if len(names) < 2 else few, icon=":material/info:")
         return None
     with right:
-        members = st.pills(
-            "Ensemble of",
-            names,
-            selection_mode="multi",
-            key="members",
-            bind="query-params",
-            help="An ensemble combines several detectors. Each member's probability is turned into a "
-            "logit (its log odds), the logits are averaged, and the mean is turned back into a probability.",
-        )
+        members = several_in_address(
+            "members", names, [],
+            lambda: st.pills(
+                "Ensemble of", names, selection_mode="multi", format_func=detector_title, key="members",
+                help="An ensemble combines several detectors: each member's probability is turned into a "
+                "logit (its log odds), and the mean of the logits is turned back into a probability.",
+            ),
+        )  # fmt: skip
     if len(members) == 1:
         right.caption("An ensemble takes two detectors or more.")
         members = []
@@ -210,7 +217,7 @@ def ask_for_thresholds(comparison: LoadedComparison) -> dict[str, float]:
         ):
             found[name] = float(
                 column.slider(
-                    escape_markdown(name),
+                    escape_markdown(detector_title(name)),
                     0.0,
                     1.0,
                     start_value(f"t-{name}", start[name]),
@@ -240,9 +247,13 @@ def ask_for_pair(comparison: Comparison) -> PairComparison:
     """Which two are set against each other; asked only where there is a choice."""
     if len(comparison.pairs) == 1:
         return comparison.pairs[0]
-    by_title = {f"{pair.a} and {pair.b}": pair for pair in comparison.pairs}
-    title = st.selectbox("Compare pairwise", list(by_title), key="pair", bind="query-params")
-    return by_title.get(title, comparison.pairs[0])
+    by_name = {f"{pair.a} and {pair.b}": pair for pair in comparison.pairs}
+    shown = {name: f"{detector_title(pair.a)} and {detector_title(pair.b)}" for name, pair in by_name.items()}
+    name = one_in_address(
+        "pair", list(by_name), next(iter(by_name)),
+        lambda: st.selectbox("Pair to compare", list(by_name), format_func=shown.__getitem__, key="pair"),
+    )  # fmt: skip
+    return by_name[name]
 
 
 def show_numbers(comparison: Comparison, pair: PairComparison) -> None:
@@ -255,13 +266,14 @@ def show_numbers(comparison: Comparison, pair: PairComparison) -> None:
         f"stratified bootstrap, {comparison.n_bootstrap:,} resamples. Accuracies at the thresholds above."
     )
     download("Metrics as CSV", text.metrics_table(comparison), "compared metrics")
-    section(f"{escape_markdown(pair.a)} minus {escape_markdown(pair.b)}")
+    a, b = detector_title(pair.a), detector_title(pair.b)
+    section(f"{escape_markdown(a)} minus {escape_markdown(b)}")
     left, right = st.columns([3, 2], gap="large")
     with left:
         chart(
-            differences_figure(pair.differences, text.TITLES, pair.a),
+            differences_figure(pair.differences, text.TITLES, a),
             f"{pair.a} minus {pair.b}",
-            f"Difference of {pair.a} and {pair.b} in each metric, with intervals",
+            f"Difference of {a} and {b} in each metric, with intervals",
         )
         download("Differences as CSV", text.differences_table(pair), f"{pair.a} minus {pair.b}")
     with right:

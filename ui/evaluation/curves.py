@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from deepfake.detection.card import Card
+from deepfake.detection.card import Card, detector_title
 from deepfake.detection.words import UNCERTAIN
 from deepfake.errors import UserError
 from deepfake.evaluation.curves import OneClassError, coverage_risk
@@ -131,7 +131,7 @@ def curve_panels(
     roc = {name: each.roc for name, each in evaluations.items()}
     precision = {name: each.precision_recall for name, each in evaluations.items()}
     det = {name: each.det for name, each in evaluations.items()}
-    of = f"of {', '.join(evaluations)}"
+    of = f"of {', '.join(map(detector_title, evaluations))}"
 
     def named(chart: ChartName) -> dict[str, str]:
         return threshold_marks(chart, now, marks)
@@ -175,7 +175,7 @@ def threshold_marks(
     """Titles of the named thresholds on a curve, by the word of their mark."""
     found = {}
     for name, metrics in now.items():
-        whose = "" if len(now) == 1 else f"{name}, "
+        whose = "" if len(now) == 1 else f"{detector_title(name)}, "
         found[Mark(chart, metrics.threshold, name).word] = (
             f"Errors at {whose}threshold now ({metrics.threshold:.3f})"
         )

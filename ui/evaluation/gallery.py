@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from deepfake.data.sets import find_image
+from deepfake.detection.card import detector_title
 from deepfake.errors import UserError
 from deepfake.evaluation.figures import with_mark
 from deepfake.evaluation.kept import scored_pixels
@@ -153,7 +154,7 @@ def show_behind(
     found = images(mark) if mark else None
     titles = dict(options)
     if mark is not None and found is not None:
-        titles.setdefault(mark.word, mark_title(mark))
+        titles.setdefault(mark.word, mark_title(mark, detector_title(mark.of)))
     key = f"{BEHIND}-{'-'.join(charts)}"
     st.session_state[key] = mark.word if mark and found else None
     st.selectbox(
@@ -163,10 +164,10 @@ def show_behind(
     )  # fmt: skip
     if mark is not None and found is not None:
         with st.container(border=True):
-            sentence = behind_sentence(found.rows)
+            sentence, title = behind_sentence(found.rows), mark_title(mark, detector_title(mark.of))
             row = st.container(horizontal=True, gap=None)
-            row.markdown(f"**{escape_markdown(mark_title(mark))}.** {sentence}")
-            announce(row, f"{mark_title(mark)}. {sentence}")
+            row.markdown(f"**{escape_markdown(title)}.** {sentence}")
+            announce(row, f"{title}. {sentence}")
             show_first(found, lambda: open_mark(None))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from deepfake.detection.card import Card
+from deepfake.detection.card import Card, detector_title
 from deepfake.errors import UserError
 from deepfake.evaluation import measure
 from deepfake.evaluation.records import RUN_HERE
@@ -24,7 +24,8 @@ def show_measuring(cards: Mapping[str, Card], first: str) -> None:
     job = find_job(measure.JOB)
     if job is not None:
         with st.container(border=True):
-            st.markdown(f"**{escape_markdown(job.about.detector)} on {escape_markdown(job.about.name)}**")
+            title = f"{detector_title(job.about.detector)} on {job.about.name}"
+            st.markdown(f"**{escape_markdown(title)}**")
             if job.running:
                 follow_job(measure.JOB, "images", note=LEAVE)
                 return

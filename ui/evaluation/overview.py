@@ -21,7 +21,7 @@ from deepfake.evaluation.statistics.thresholds import (
     report_table,
 )
 from deepfake.types import OperatingPoint
-from ui.charts import ask_for_format, chart, download, number_table
+from ui.charts import ask_for_format, card_places, chart, download, number_table
 from ui.evaluation.gallery import open_cell, show_cell
 from ui.page import escape_markdown, is_dark, section
 
@@ -102,24 +102,24 @@ def show_overview(
         low_fpr = evaluation.low_fpr if evaluation is not None else None
     table = texts.headline_table(recorded, low_fpr)
     st.caption(
-        f"Forced choice: every image called fake or real at {recorded.threshold:.3f}, a threshold that "
-        f"verdicts do not use. The other numbers need no threshold. The question marks explain each number."
+        f"\\* Forced choice: every image called fake or real at {recorded.threshold:.3f}, a threshold that "
+        "verdicts do not use. The other numbers need no threshold. FPR: false-positive rate. The question "
+        "marks explain each number."
     )
     meanings = {text.key: text.meaning for text in texts.METRIC_TEXTS}
     rows = list(table.to_dict("records"))
     rows.append({"key": "n", "metric": "Images", "shown": f"{recorded.n:,}", "interval": ""})
-    for start in range(0, len(rows), 4):
-        for column, row in zip(st.columns(4), rows[start : start + 4], strict=False):
-            column.metric(
-                row["metric"],
-                row["shown"],
-                row["interval"] or None,
-                delta_color="off",
-                delta_arrow="off",
-                help=meanings.get(row["key"]),
-                height="stretch",
-                border=True,
-            )
+    for place, row in zip(card_places(len(rows)), rows, strict=True):
+        place.metric(
+            escape_markdown(texts.CARD_TITLES.get(row["key"], row["metric"])),
+            row["shown"],
+            row["interval"] or None,
+            delta_color="off",
+            delta_arrow="off",
+            help=meanings.get(row["key"]),
+            height="stretch",
+            border=True,
+        )
     st.caption(escape_markdown(texts.interval_sentence(recorded, low_fpr)))
     for note in recorded.notes:
         st.caption(escape_markdown(note))

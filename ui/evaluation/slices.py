@@ -136,10 +136,10 @@ def offer_measuring(recorded: Recorded, known: int) -> None:
         st.error(escape_markdown(error.message), icon=":material/error:")
         return
     if not n:
-        st.info("Nothing was measured of these images, and they are not on this server.")
+        st.info("These images have not been measured, and they are not on this server.")
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown(f"Nothing was measured yet of these {n:,} images.")
+        st.markdown(f"These {n:,} images have not been measured yet.")
         if st.button("Measure them", icon=":material/straighten:", help="About 50 images a second"):
             start_measuring(recorded)
             st.rerun()
@@ -148,8 +148,8 @@ def offer_measuring(recorded: Recorded, known: int) -> None:
 def show_how_to_measure(card: Card) -> None:
     with st.container(border=True):
         st.markdown(
-            "**Nothing is known yet of the images behind these scores.** Measure those of the evaluation "
-            "shown under *The one shown*, or those of all on the command line:"
+            "**The images behind these scores have not been measured yet.** Measure those of one "
+            "evaluation under *The one shown*, or all of them on the command line:"
         )
         st.code(f"python -m deepfake facts DATA --model {card.name}", language="bash", wrap_lines=True)
 
@@ -166,11 +166,12 @@ def show_shortcuts(card: Card, held: HeldOut) -> None:
         return
     if shortcuts is None:
         return
-    section("What these facts alone tell")
+    section("What framing and quality alone reveal")
     names = clue_words(shortcuts)
     st.markdown(
         escape_markdown(
-            f"A logistic regression that sees only {names}, and not one pixel of the face. "
+            "Could a fake be told without looking at the face? A logistic regression was given only "
+            f"{names}. "
             f"{worth_sentence(shortcuts)} {follows_sentence(shortcuts.follows(held.table))}"
         )
     )
@@ -184,7 +185,7 @@ def show_shortcuts(card: Card, held: HeldOut) -> None:
         alt="How well these facts alone tell the fakes of each set",
     )
     st.caption(
-        "Where the number is high, fakes and real images of a set differ in how they were made, not only in "
-        "what was forged: accuracy there says less about skill."
+        "Where the number is high, the fakes and real images of a dataset also differ in how they were "
+        "made, so accuracy there says less about skill."
     )
     download("What facts tell as CSV", table, "shortcuts")

@@ -7,6 +7,7 @@ import json
 import streamlit as st
 
 from deepfake.data.index import DatasetIndex
+from deepfake.detection.card import detector_title
 from deepfake.errors import UserError
 from deepfake.plotting import file_stem
 from deepfake.robustness.job import JOB, start
@@ -39,7 +40,7 @@ def show_last_run() -> None:
     job = find_job(JOB)
     if job is None or job.running:
         return
-    names, data = escape_markdown(", ".join(job.about.models)), job.about.data
+    names, data = escape_markdown(", ".join(map(detector_title, job.about.models))), job.about.data
     if job.state == "finished":
         st.success(
             f"Measured {names} on {escape_markdown(data)}: {job.total:,} images in "
@@ -66,7 +67,12 @@ def show_form(names: list[str]) -> None:
     """What to measure: detectors, a data set of this server, and how many pictures of it."""
     section("Measure")
     models = st.pills(
-        "Detectors to measure", names, selection_mode="multi", default=names[:1], key="measure-models"
+        "Detectors to measure",
+        names,
+        selection_mode="multi",
+        default=names[:1],
+        format_func=detector_title,
+        key="measure-models",
     )
     data = choose.ask_for_data(
         st.container(),

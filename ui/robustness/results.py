@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from deepfake.detection.card import detector_title
 from deepfake.detection.text import bands_phrase
 from deepfake.detection.words import UNCERTAIN
 from deepfake.images.encode import jpeg_bytes
@@ -36,9 +37,9 @@ from ui.page import escape_markdown, is_dark, section
 EXAMPLE_WIDTH = 150
 AUC_MEANING = (
     "ROC AUC: the chance that a fake image scores higher than a real one; 0.5 is guessing, 1 is perfect. "
-    "Forced-choice accuracy: images called correctly where each is called fake or real at one threshold "
-    f"(`balanced` in the card). Verdicts are another rule: {bands_phrase('one threshold', 'a lower one')}. "
-    "Decided: images given a verdict. Correct: of those, the share that is right."
+    "Forced-choice accuracy: images called correctly where each is called fake or real at one threshold. "
+    f"Verdicts use two: {bands_phrase('one', 'the other')}. Decided: images given a verdict. Correct: of "
+    "those, the share that is right."
 )
 
 
@@ -55,6 +56,7 @@ def show_map(entries: Sequence[Entry]) -> None:
             key="number",
             bind="query-params",
             required=True,
+            wrap=True,
         )
     with right:
         across: Across = st.segmented_control(
@@ -94,7 +96,7 @@ def show_table(entries: Sequence[Entry], perturbations: Sequence[str] | None = N
         table = table[table["perturbation"].isin(["clean", *perturbations])]
     shown = pd.DataFrame(
         {
-            "Detector": table["detector"],
+            "Detector": table["detector"].map(detector_title),
             "Perturbation": table["title"],
             "Amount": table["amount"],
             "ROC AUC": _with_interval(table, "roc_auc"),
@@ -157,7 +159,7 @@ def show_example(name: str) -> None:
             with st.container(width=EXAMPLE_WIDTH, gap=None):
                 st.image(file, width=EXAMPLE_WIDTH, alt=alt)
                 st.caption(escape_markdown(shown))
-    st.caption(f"An example image at each strength. The numbers are: {escape_markdown(axis)}.")
+    st.caption(f"An example image at each strength: {escape_markdown(axis)}.")
 
 
 CURVES: tuple[tuple[Measure, str, str, str], ...] = (
@@ -223,7 +225,7 @@ def show_curves(entries: Sequence[Entry], name: str, axis: str) -> None:
 
 
 def _curves(entries: Sequence[Entry], name: str) -> Mapping[str, pd.DataFrame]:
-    found = {entry.label: curve_table(entry, name) for entry in entries}
+    found = {entry.title: curve_table(entry, name) for entry in entries}
     return {label: rows for label, rows in found.items() if len(rows) > 1}
 
 

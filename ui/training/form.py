@@ -175,7 +175,7 @@ def show_measurement(folder: Path, words: list[str]) -> None:
     key, wanted = st.session_state.setdefault(JOB, f"estimate-{uuid.uuid4()}"), (str(folder), words)
     job, asked = find_job(key), st.session_state.get(PLAN)
     if job is not None and job.running:
-        follow_job(key, "steps", note="" if asked == wanted else "For the earlier settings.")
+        follow_job(key, "steps", note="" if asked == wanted else "For the previous settings.")
         return
     if job is not None and asked == wanted:
         if job.state == "finished":

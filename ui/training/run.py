@@ -17,6 +17,7 @@ from deepfake.runs.state import StateCode
 from deepfake.runs.table import run_settings
 from deepfake.util.process import log_tail
 from deepfake.util.text import plain_name
+from ui.charts import card_places
 from ui.page import escape_markdown, main_button
 from ui.training.curves import show_confusion, show_epoch_curves, show_machine, show_step_curves, show_strip
 from ui.training.settings import show_log, show_settings
@@ -195,12 +196,13 @@ def show_numbers(history: History) -> None:
     shown = [
         ("Best epoch", f"{history.best_epoch}", "The epoch whose network was saved."),
         (
-            "ROC AUC, clean",
+            "AUC, clean",
             f"{validation['clean'].get('roc_auc', float('nan')):.3f}",
-            "How well validation images are ranked, without any threshold: 0.5 is guessing, 1 is perfect.",
+            "ROC AUC: how well validation images are ranked, without any threshold. 0.5 is guessing, 1 is "
+            "perfect.",
         ),
         (
-            "ROC AUC, perturbed",
+            "AUC, perturbed",
             f"{headline(best, 'roc_auc'):.3f}" if validation.get("perturbed") else "-",
             "The same on copies with color shifts, noise, blur and compression, as images on the web have "
             "them.",
@@ -211,6 +213,5 @@ def show_numbers(history: History) -> None:
             "Validation images called correctly at a threshold of 0.5.",
         ),
     ]
-    with st.container(horizontal=True):
-        for title, value, meaning in shown:
-            st.metric(title, value, help=meaning, border=True)
+    for place, (title, value, meaning) in zip(card_places(len(shown)), shown, strict=True):
+        place.metric(title, value, help=meaning, border=True)

@@ -111,7 +111,7 @@ def show_overlay(picked: list[Run]) -> None:
     histories = {run.name: run.history for run in picked}
     names = ", ".join(histories)
     chart(overlay_figure(histories, OVERLAYS[str(choice)], 0.9), f"overlay {choice}", f"{choice} of {names}")
-    st.caption("Validation numbers are of perturbed images where those were measured, else of clean ones.")
+    st.caption("Validation numbers are for perturbed images where measured, otherwise for clean ones.")
     if len(picked) < 2:
         return
     differing = differing_settings([run.folder for run in picked])

@@ -278,7 +278,7 @@ def others_sentence(neighbours: tuple[Neighbour, ...], own: float) -> str:
     further = "less similar than" if nearest.similarity < own else "as similar as"
     return (
         f"The nearest {other} one has a similarity of {nearest.similarity:.2f}, {further} the nearest {mine} "
-        f"one ({own:.2f}). If the image is {other} after all, it would be of the kind of these."
+        f"one ({own:.2f}). If the image is {other} after all, it is most likely one of this kind."
     )
 
 
