@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -74,7 +75,10 @@ class DerivedFolder:
         if not wanted or wanted == (width, height):
             return pixels
         shrinks = wanted[0] * wanted[1] < width * height
-        return cv2.resize(pixels, wanted, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        formed: Any = cv2.resize(
+            pixels, wanted, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+        return formed
 
 
 def read_derived(plan: Path) -> list[DerivedFolder]:
@@ -84,14 +88,17 @@ def read_derived(plan: Path) -> list[DerivedFolder]:
         CollectionError: ``bad_plan``: a table lacks something or has something unknown.
     """
     try:
-        return [
-            DerivedFolder(**{key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()})
-            for entry in tomllib.loads(plan.read_text(encoding="utf-8")).get("derived", [])
-        ]
+        entries = tomllib.loads(plan.read_text(encoding="utf-8")).get("derived", [])
+        return [_folder(entry) for entry in entries]
     except (TypeError, AttributeError) as error:
         raise CollectionError(
             "bad_plan", f"{plan} has a [[derived]] table that cannot be read ({error})."
         ) from error
+
+
+def _folder(entry: dict[str, Any]) -> DerivedFolder:
+    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
+    return DerivedFolder(**values)
 
 
 def derive(folders: Sequence[DerivedFolder], collections: Path, *, say: Callable[[str], None] = print) -> int:

@@ -64,20 +64,17 @@ def abstaining_table(
         threshold: a forced choice, from which the surest scores are the furthest (``curves.coverage_risk``).
 
     Returns:
-        A row a dataset, the one with most errors first: for each of ``DECIDED`` the share of wrong calls
-        among so many of the surest images; ``wrong`` among those that get a verdict, NaN where none does,
-        and ``decided``, their share.
+        A row a dataset, the one with most errors first: for each of ``DECIDED``, as in ``30%``,
+        the share of wrong calls among so many of the surest images; ``wrong`` among those that get a
+        verdict, NaN where none does, and ``decided``, their share.
     """
-    rows = {}
+    rows, names = {}, [f"{share:.0%}" for share in DECIDED]
     for title, (table, rule) in datasets.items():
         risks = risk_at(coverage_risk(table["label"], table["p_fake"], threshold), DECIDED)
         wrong = math.nan if rule.correct.share is None else 1 - rule.correct.share
-        rows[title] = {
-            **dict(zip(DECIDED, risks, strict=True)),
-            "wrong": wrong,
-            "decided": rule.decided.share,
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").sort_values(DECIDED[-1], ascending=False)
+        known = dict(zip(names, risks, strict=True))
+        rows[title] = {**known, "wrong": wrong, "decided": rule.decided.share}
+    return pd.DataFrame.from_dict(rows, orient="index").sort_values(names[-1], ascending=False)
 
 
 def breakdown_table(subsets: Sequence[Subset], threshold: float) -> pd.DataFrame:

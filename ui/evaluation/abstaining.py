@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
 from deepfake.detection.card import Card
 from deepfake.errors import UserError
-from deepfake.evaluation.breakdown import DECIDED, abstaining_table
+from deepfake.evaluation.breakdown import abstaining_table
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.text import ABSTAINING_BY_SET
 from deepfake.evaluation.titles import readable_titles
@@ -22,26 +23,26 @@ SHADE = "background-color: rgba(15, 118, 110, {depth:.2f})"
 
 def show_abstaining_by_set(evaluations: Sequence[Recorded], card: Card, threshold: float) -> None:
     """Errors among the surest images of each evaluation, and among those that get a verdict."""
-    shown, datasets = readable_titles(evaluations), {}
+    titles, datasets = readable_titles(evaluations), {}
     for recorded in evaluations:
         try:
             evaluation = loaded(recorded)
         except UserError:  # the table above it says why
             continue
         rule = evaluation.verdict_rule(card)["balanced"]
-        datasets[shown[recorded.title]] = (evaluation.table, rule)
+        datasets[titles[recorded.title]] = (evaluation.table, rule)
     if not datasets:
         return
     table = abstaining_table(datasets, threshold)
     section("Accuracy when abstaining, by dataset")
     st.caption(ABSTAINING_BY_SET.format(threshold=f"{threshold:.3f}"))
-    titles = {share: f"{share:.0%} decided" for share in DECIDED}
-    words = {**titles, "wrong": "Verdicts", "decided": "Decided"}
-    risks = [*titles.values(), words["wrong"]]
+    words: dict[Any, str] = {name: f"{name} decided" for name in table.columns[:-2]}
+    words |= {"wrong": "Verdicts", "decided": "Decided"}
+    shown = (100 * table).rename(columns=words).rename_axis("Wrong calls on").reset_index()
+    risks: list[Any] = list(words.values())[:-1]
     percent = st.column_config.NumberColumn(format="%.1f%%", width="small")
     st.dataframe(
-        (100 * table).rename(columns=words).rename_axis("Wrong calls on").reset_index()
-        .style.map(lambda wrong: SHADE.format(depth=min(wrong / 100, 0.5)), subset=risks),
+        shown.style.map(shade, subset=risks),
         hide_index=True,
         column_config={
             "Wrong calls on": st.column_config.TextColumn(width="medium"),
@@ -49,6 +50,11 @@ def show_abstaining_by_set(evaluations: Sequence[Recorded], card: Card, threshol
         },
         height="content",
         alt="Share of wrong calls among the most certain images of each dataset",
-    )  # fmt: skip
-    rows = table.rename(columns=str).rename_axis("dataset").reset_index()
+    )
+    rows = table.rename_axis("dataset").reset_index()
     download("Abstaining by dataset as CSV", rows, "abstaining by dataset")
+
+
+def shade(wrong: Any) -> str:
+    """The style of a cell with so many percent wrong."""
+    return SHADE.format(depth=min(wrong / 100, 0.5))

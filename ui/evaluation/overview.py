@@ -111,7 +111,7 @@ def show_overview(
     rows.append({"key": "n", "metric": "Images", "shown": f"{recorded.n:,}", "interval": ""})
     for place, row in zip(card_places(len(rows)), rows, strict=True):
         place.metric(
-            escape_markdown(texts.CARD_TITLES.get(row["key"], row["metric"])),
+            escape_markdown(texts.CARD_TITLES.get(str(row["key"]), str(row["metric"]))),
             row["shown"],
             row["interval"] or None,
             delta_color="off",
