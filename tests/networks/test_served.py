@@ -90,10 +90,12 @@ def test_a_network_without_feature_maps_has_no_map() -> None:
 
 def test_dense_tables_on_tokens_are_multiplied_as_int8() -> None:
     shape = Shape(given=32, size=32, patch=8, width=64, heads=2, blocks=1, pooled=(0,), deviation=False)
+    keras.utils.set_random_seed(0)
     tower = backbone(shape)
-    draw = np.random.default_rng(0).normal(0, 1, (65, 80)).astype(np.float32)
+    kernel = np.random.default_rng(0).normal(0, 1, 64).astype(np.float32)
+    units, share = np.stack([kernel, -kernel] * 40, axis=1), np.tile([1, -1], 40) / 40  # a line, in 80 units
     network = with_head(
-        tower, shape, blocks=(0,), deviation=False, kernel=draw[64], bias=0.5, hidden=(draw[:64], draw[64])
+        tower, shape, blocks=(0,), deviation=False, kernel=share, bias=0.5, hidden=(units, np.zeros(80))
     )
     plain, small = (served_file(network, InputSpec(32), int8=int8) for int8 in (False, True))
     assert len(small) < len(plain) / 2

@@ -225,7 +225,7 @@ def test_where_the_score_lies_is_drawn_between_words_and_one_sentence(fixed, sco
     assert f"The score of this image, {score:.0%}, lies in the band" in strip.proto.alt
     box = next(box for box in app.expander if box.label == "Details")
     assert not box.proto.expanded
-    assert "fake from 60%" in "".join(element.value for element in box.markdown)
+    assert "Fake from 60%" in "".join(element.value for element in box.markdown)
 
 
 def test_several_images_are_counted_with_a_way_to_each(fixed):
@@ -501,7 +501,7 @@ def test_a_file_that_was_let_go_keeps_its_verdict(fixed):
     assert not app.error
     assert "Likely fake" in headings(app)[0]
     assert len(calls) == before
-    assert "Upload it again to look closer" in shown(app)
+    assert "Upload it again for a closer look" in shown(app)
     assert "Details" in expanders(app)
     assert "Explain this verdict" not in expanders(app), "nothing that needs the file"
     assert "File forensics" not in expanders(app)
