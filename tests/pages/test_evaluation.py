@@ -132,7 +132,7 @@ def test_one_class_says_what_is_undefined(models):
     assert {
         "ROC AUC",
         "Average precision",
-        "Balanced acc. \\*",
+        "Balanced acc\\. \\*",
         "Equal error rate",
     } <= undefined
     assert numbers[r"Accuracy \*"] != "undefined"
