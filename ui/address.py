@@ -54,11 +54,12 @@ def one_in_address(
     """
     is_new, asked, before = _comes(key), st.query_params.get(key), st.session_state.get(key)
     if is_new and asked in options:
-        st.session_state[key] = asked
+        before = asked
     elif before not in options or (is_new and not keep):
-        st.session_state[key] = default
+        before = default
+    st.session_state[key] = before  # at each run: what a popover holds is first shown when that is opened
     chosen = draw() or default
-    _write(key, [chosen], [default])
+    _write(key, [chosen], [default], is_new=is_new)
     return chosen
 
 
@@ -66,11 +67,12 @@ def several_in_address(
     key: str, options: Sequence[str], default: Sequence[str], draw: Callable[[], Sequence[str]]
 ) -> list[str]:
     """As ``one_in_address``, any number of options; the address holds each under the same name."""
-    if _comes(key) or not set(st.session_state[key]) <= set(options):
-        asked = [each for each in st.query_params.get_all(key) if each in options]
-        st.session_state[key] = asked or list(default)
+    is_new, before = _comes(key), st.session_state.get(key, [])
+    if is_new or not set(before) <= set(options):
+        before = [each for each in st.query_params.get_all(key) if each in options] or list(default)
+    st.session_state[key] = before  # at each run, as above
     chosen = list(draw())
-    _write(key, chosen, default)
+    _write(key, chosen, default, is_new=is_new)
     return chosen
 
 
@@ -82,9 +84,13 @@ def _comes(key: str) -> bool:
     return is_new
 
 
-def _write(key: str, chosen: Sequence[str], default: Sequence[str]) -> None:
+def _write(key: str, chosen: Sequence[str], default: Sequence[str], *, is_new: bool) -> None:
+    """Writes a choice into the address when it is made, not at each run: Back would never leave the page."""
+    known = f"{key}-written"
+    is_made = is_new or st.session_state.get(known) != list(chosen)
+    st.session_state[known] = list(chosen)
     wanted = [] if list(chosen) == list(default) else list(chosen)
-    if st.query_params.get_all(key) == wanted:
+    if not is_made or st.query_params.get_all(key) == wanted:
         return
     if wanted:
         st.query_params[key] = wanted

@@ -35,7 +35,7 @@ def test_two_detectors_then_thresholds_then_false_alarms(page, address, models):
     expect = sync_api.expect
     page.goto(f"{address}/evaluation")
     page.get_by_text("Compare detectors", exact=True).click()
-    said = page.get_by_text(re.compile(r"Of 200 images tiny calls .* correctly and zebra"))
+    said = page.get_by_text(re.compile(r"Of 200 images, tiny calls .* correctly and zebra"))
     expect(said).to_be_visible(timeout=WAIT_MS)
     before = said.inner_text()
     expect(page).to_have_url(re.compile("view=Compare"), timeout=WAIT_MS)

@@ -72,7 +72,7 @@ def test_explain_and_report_leave_the_verdict_standing(page, address, tmp_path):
     idle(page)
     page.evaluate(WATCH)
     page.get_by_text("Explain this verdict").click()
-    page.get_by_text("Stability").wait_for()
+    page.get_by_role("tab", name="Stability").wait_for()
     idle(page)
     page.get_by_role("button", name="Make a report").click()
     page.get_by_role("button", name="Report as PDF").wait_for()
@@ -80,6 +80,7 @@ def test_explain_and_report_leave_the_verdict_standing(page, address, tmp_path):
     page.get_by_role("button", name="Options").click()
     page.get_by_text("Few false alarms").click()
     idle(page)
+    assert not re.search("detector=", page.url), "another sensitivity is no other detector"
     seen = page.evaluate("window.seen")
     assert any(each.startswith("busy: ") for each in seen), "the work is said to be going on"
     assert all(re.search("Likely fake|Likely real|Uncertain|No face found", each) for each in seen), seen
@@ -125,6 +126,7 @@ def test_a_video_finds_its_page_and_stays_there(page, address, tmp_path):
     expect(page.get_by_role("heading", name="Check a video")).to_be_visible()
     expect(verdict(page)).to_have_count(1, timeout=WAIT_MS)
     open_page(page, "About")
+    expect(page).not_to_have_url(re.compile("detector="))  # nobody chose another than the default one
     page.go_back()
     expect(verdict(page)).to_have_count(1)
     page.get_by_role("button", name="Clear").click()
