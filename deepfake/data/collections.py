@@ -216,25 +216,38 @@ def _failure(collection: Collection, git: Path, out: Path, say: Callable[[str], 
 
 def _lay_out(collection: Collection, git: Path, out: Path) -> str:
     """Writes its folder and the record in it; returns what to say of it."""
-    target = out / collection.name
-    if target.exists() and not (target / RECORD).is_file() and any(target.iterdir()):
+    with new_folder(out / collection.name, RECORD) as part:
+        written, missing = _unpack(collection, git, part)
+        write_json(part / RECORD, {**collection.record, "missing": missing})
+    lacking = f"; {missing:,} more are not in the git directory" if missing else ""
+    return f"{written:,} files of {collection.repository} at {collection.commit[:7]}{lacking}"
+
+
+@contextlib.contextmanager
+def new_folder(target: Path, record: str) -> Iterator[Path]:
+    """A folder to write into, which takes the place of ``target`` where all went well, and else is gone.
+
+    Args:
+        target: may be there already, empty or with a record.
+        record: name of the file in it that says what it was made of; who fills the folder writes it.
+
+    Raises:
+        CollectionError: ``not_ours``: ``target`` holds something else.
+    """
+    if target.exists() and not (target / record).is_file() and any(target.iterdir()):
         raise CollectionError(
             "not_ours",
             f"{target} holds files that were not collected. Move the folder away or give another place.",
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)  # what a run left that was broken off
-    part.mkdir()
+    part.mkdir(parents=True)
     try:
-        written, missing = _unpack(collection, git, part)
-        write_json(part / RECORD, {**collection.record, "missing": missing})
-        shutil.rmtree(target, ignore_errors=True)  # of another commit, or empty
+        yield part
+        shutil.rmtree(target, ignore_errors=True)  # made of something else, or empty
         part.replace(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    lacking = f"; {missing:,} more are not in the git directory" if missing else ""
-    return f"{written:,} files of {collection.repository} at {collection.commit[:7]}{lacking}"
 
 
 def _unpack(collection: Collection, git: Path, into: Path) -> tuple[int, int]:

@@ -5,7 +5,6 @@ Each is written whole or not at all, with a record of what it was made with, and
 
 from __future__ import annotations
 
-import shutil
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +14,8 @@ from typing import Any
 
 import cv2
 
-from deepfake.data.collections import CollectionError
-from deepfake.data.gather import name_draw
+from deepfake.data.collections import CollectionError, new_folder
+from deepfake.data.gather import in_part, settings_of, takes_name
 from deepfake.images.formats import identify
 from deepfake.images.load import load_image
 from deepfake.images.pixels import centre_square, resize
@@ -60,11 +59,7 @@ class DerivedFolder:
 
     def takes(self, file: Path) -> bool:
         """Whether it is made of this file."""
-        if any(word in file.name for word in self.skip):
-            return False
-        if self.only and not file.name.startswith(self.only):
-            return False
-        return self.part[0] <= name_draw(f"part {file.stem}") < self.part[1]
+        return takes_name(file, self.only, self.skip) and in_part(file.stem, self.part)
 
     def formed(self, pixels: Pixels) -> Pixels:
         """A picture as it is stored, (H, W, 3) uint8."""
@@ -89,16 +84,11 @@ def read_derived(plan: Path) -> list[DerivedFolder]:
     """
     try:
         entries = tomllib.loads(plan.read_text(encoding="utf-8")).get("derived", [])
-        return [_folder(entry) for entry in entries]
+        return [DerivedFolder(**settings_of(entry)) for entry in entries]
     except (TypeError, AttributeError) as error:
         raise CollectionError(
             "bad_plan", f"{plan} has a [[derived]] table that cannot be read ({error})."
         ) from error
-
-
-def _folder(entry: dict[str, Any]) -> DerivedFolder:
-    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
-    return DerivedFolder(**values)
 
 
 def derive(folders: Sequence[DerivedFolder], collections: Path, *, say: Callable[[str], None] = print) -> int:
@@ -129,33 +119,22 @@ def derive(folders: Sequence[DerivedFolder], collections: Path, *, say: Callable
 
 
 def _make(folder: DerivedFolder, collections: Path) -> int:
-    target, source = collections / folder.path, collections / folder.made_of
-    if target.exists() and not (target / RECORD).is_file():
-        raise CollectionError(
-            "not_ours", f"{target} holds files that were not made here. Move it away or give another place."
-        )
+    source = collections / folder.made_of
     files = [file for file in sorted(source.rglob("*")) if folder.takes(file) and _is_read(folder, file)]
     if not files:
         raise CollectionError("no_files", f"{source} holds no file that {folder.path} is made of.")
-    part = target.with_name(f".{target.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # what a run left that was broken off
-    part.mkdir(parents=True)
+    with new_folder(collections / folder.path, RECORD) as part:
 
-    def write(file: Path) -> int:
-        count = 0
-        for name, pixels in _pictures(folder, source, file):
-            cv2.imwrite(str(part / f"{name}.png"), folder.formed(pixels)[:, :, ::-1])
-            count += 1
-        return count
+        def write(file: Path) -> int:
+            count = 0
+            for name, pixels in _pictures(folder, source, file):
+                cv2.imwrite(str(part / f"{name}.png"), folder.formed(pixels)[:, :, ::-1])
+                count += 1
+            return count
 
-    try:
         with ThreadPoolExecutor() as pool:
             written = sum(pool.map(write, files))
         write_json(part / RECORD, folder.record)
-        shutil.rmtree(target, ignore_errors=True)  # made otherwise
-        part.replace(target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return written
 
 

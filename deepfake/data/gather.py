@@ -147,9 +147,13 @@ def read_plan(plan: Path) -> list[SourceFolder]:
         ) from error
 
 
+def settings_of(entry: dict[str, Any]) -> dict[str, Any]:
+    """A table of a plan, with tuples for its lists."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+
+
 def _folder(entry: dict[str, Any]) -> SourceFolder:
-    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
-    folder = SourceFolder(**values)
+    folder = SourceFolder(**settings_of(entry))
     if folder.per_family and not folder.metadata:
         raise GatheringError(
             "bad_plan",
@@ -265,15 +269,13 @@ class _Choice:
 
     def by_name(self, file: Path) -> bool:
         folder = self.folder
-        if any(word in file.name for word in folder.skip):
-            return False
-        if folder.only and not file.name.startswith(folder.only):
+        if not takes_name(file, folder.only, folder.skip):
             return False
         if file.stem in self.names and not folder.as_it_is:
             return False
         if self.families is not None and file.stem not in self.families:
             return False
-        return folder.part[0] <= name_draw("part " + (self.family(file) or file.stem)) < folder.part[1]
+        return in_part(self.family(file) or file.stem, folder.part)
 
     def by_file(self, file: Path) -> bool:
         coarseness = self.folder.coarseness
@@ -366,6 +368,16 @@ def in_one_form(pixels: Pixels, draw: float) -> Pixels:
     """
     low, high = QUALITIES
     return jpeg(resize(centre_square(pixels), IMAGE_SIDE), low + int(draw * (high - low + 1)))
+
+
+def takes_name(file: Path, only: tuple[str, ...], skip: tuple[str, ...]) -> bool:
+    """Whether a file's name begins with one of ``only``, where there are any, and holds none of ``skip``."""
+    return not any(word in file.name for word in skip) and (not only or file.name.startswith(only))
+
+
+def in_part(name: str, part: tuple[float, float]) -> bool:
+    """Whether a name falls into a part of all names, from and to in [0, 1]."""
+    return part[0] <= name_draw(f"part {name}") < part[1]
 
 
 def name_draw(name: str) -> float:
