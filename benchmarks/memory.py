@@ -84,6 +84,8 @@ def open_panels(page: Page) -> None:
         page.get_by_text(words, exact=True).first.click()
         idle(page)
     open_tabs(page, page.locator("body"))
+    page.get_by_role("tab", name="Compare", exact=True).first.click()
+    idle(page)
     for words in ("Noise", "Spectrum"):
         page.get_by_role("radio", name=words).or_(page.get_by_role("button", name=words)).first.click()
         idle(page)

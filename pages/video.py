@@ -206,7 +206,7 @@ def show_frames(result: VideoVerdict) -> None:
             else:
                 found = "undecided" if verdict.p_fake is None else format_percent(verdict.p_fake)
             with st.container(width=160, gap=None):
-                st.image(frame.picture, width=160, alt=f"Frame at {frame.second:.1f} seconds")
+                st.image(frame.picture, width="stretch", alt=f"Frame at {frame.second:.1f} seconds")
                 st.caption(f"{frame.second:.1f} s: {found}")
 
 

@@ -28,7 +28,7 @@ from deepfake.detection.feedback import feedback_folder
 from deepfake.detection.text import POINT_MEANINGS, POINT_WORDS
 from deepfake.detection.words import UNCERTAIN
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
-from deepfake.types import OPERATING_POINTS, OperatingPoint, VerdictLabel
+from deepfake.types import OPERATING_POINTS, OperatingPoint, Pixels, VerdictLabel
 from ui.address import one_in_address, take_carried
 from ui.uploads import forget_files, leave_other_pages
 
@@ -138,6 +138,22 @@ def main_button(
         words if disabled else f":violet[{words}]",  # see .streamlit/config.toml
         type="primary", key=key, disabled=disabled, on_click=on_click, args=tuple(args),
     )  # fmt: skip
+
+
+def show_image(image: bytes | Pixels, width: int, alt: str, container: DeltaGenerator | None = None) -> None:
+    """An image of this width on the page, never wider than the place it stands in.
+
+    Given the width, ``st.image`` would shrink the file itself, which is coarse where a screen has two pixels
+    for one of the page, and takes time. It leaves alone what stretches.
+
+    Args:
+        image: a JPEG or PNG, or (H, W, 3) uint8 RGB.
+        width: in pixels of the page.
+        alt: what it shows, for those who cannot see it.
+        container: where it is added; None for the place where the page is.
+    """
+    box = (container or st).container(width=width, gap=None)
+    box.image(image, width="stretch", alt=alt)
 
 
 _UNSEEN = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap"

@@ -93,12 +93,13 @@ def through_browser(address: str, uploads: int) -> float:
     from playwright.sync_api import sync_playwright
 
     from benchmarks.support.server import CHROMIUM, FLAGS
+    from benchmarks.support.sight import UPLOADER, wait_to_see
     from benchmarks.table.browser import upload_waits
 
     with sync_playwright() as play, play.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
         page = browser.new_page()
         page.goto(address)
-        page.get_by_test_id("stFileUploaderDropzone").first.wait_for()
+        wait_to_see(page, UPLOADER)
         return median(upload_waits(page, uploads + 1)[1:])
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.support.images import photo_file
 from benchmarks.support.server import CHROMIUM, FLAGS, resident_mb, server
+from benchmarks.support.sight import UPLOADER, wait_to_see
 from benchmarks.table.baseline import Result, baseline_network, baseline_verdict
 from deepfake.util.files import ROOT
 
@@ -40,7 +41,7 @@ def run(uploads: int = UPLOADS) -> list[Result]:
         start, pids = time.perf_counter(), []
         with server(on_start=pids.append) as address:
             page.goto(address)
-            page.get_by_test_id("stFileUploaderDropzone").first.wait_for()
+            wait_to_see(page, UPLOADER)
             painted = time.perf_counter() - start
             waits = upload_waits(page, 1)
             memory["first"] = resident_mb(pids[0])
@@ -89,9 +90,8 @@ def upload_waits(page: Any, uploads: int) -> list[float]:
             path.write_bytes(photo_file(number))
             start = time.perf_counter()
             page.locator("input[type=file]").first.set_input_files(path)
-            page.get_by_text(f"{number}.jpg").first.wait_for()
             # Below every verdict, of an image without a face too; a first look has none.
-            page.get_by_text("Explain this verdict").nth(number).wait_for(timeout=120_000)
+            wait_to_see(page, "summary", "Explain this verdict", number + 1)
             waits.append(time.perf_counter() - start)
     return waits
 

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import weakref
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ class Card:
         """
         return calibrated_probability(logits, self.temperature, self.bias)
 
-    @property
+    @cached_property
     def score_version(self) -> str:
         """Changes with anything that ``p_fake`` of an image follows from: network, input, calibration.
 
@@ -165,7 +166,7 @@ class Card:
             facts += [self.second.alone] if self.second.alone != 1 else []
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Changes with anything that a verdict follows from: all but the card's title and evaluations."""
         facts = {key: value for key, value in self.contents.items() if key not in ("title", "evaluations")}

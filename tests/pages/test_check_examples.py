@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from deepfake.examples.images import Examples, read_examples
-from tests.support.pages import page, press, shown
+from tests.support.pages import button_labels, page, press, shown
 from ui.check import examples as ui_examples
 from ui.uploads import IMAGES, SHELVES
 
@@ -27,6 +27,12 @@ def names(app: AppTest) -> list[str]:
     return [element.value for element in app.text]
 
 
+def open_examples(app: AppTest) -> AppTest:
+    """As a click does on the folded row that stands above verdicts."""
+    app.session_state["examples"] = True
+    return app.run()
+
+
 def test_one_click_checks_one_and_the_next_takes_its_place() -> None:
     app = page(PATH)
     assert "Try an example" in shown(app)
@@ -34,9 +40,18 @@ def test_one_click_checks_one_and_the_next_takes_its_place() -> None:
     assert names(app) == ["astronaut.jpg"]
     assert "actually real" in shown(app)
     assert len(app.header) == 1
-    press(app, "Generated")
+    press(open_examples(app), "Generated")
     assert names(app) == ["generated-1.jpg"]
     assert "actually fake" in shown(app)
+
+
+def test_above_verdicts_the_row_costs_nothing_until_it_is_opened() -> None:
+    app = page(PATH)
+    titles = {example.title for example in read_examples().images}
+    assert titles <= set(button_labels(app))
+    assert not titles & set(button_labels(press(app, "Photo")))
+    assert titles <= set(button_labels(open_examples(app)))
+    assert titles <= set(button_labels(press(app, "Generated"))), "it stays open"
 
 
 def test_try_all_then_clear() -> None:
@@ -55,7 +70,7 @@ def test_an_example_goes_the_way_of_an_upload() -> None:
     other = page(PATH)
     other.file_uploader[0].set_value([("mine.jpg", content, "image/jpeg")]).run()
     assert [element.value for element in other.header] == clicked
-    press(other, "Generated")
+    press(open_examples(other), "Generated")
     assert names(other) == ["mine.jpg", "generated-1.jpg"], "one's own upload stays"
 
 

@@ -137,6 +137,28 @@ def test_no_page_is_painted_with_scikit_learn() -> None:
     assert done.stdout.strip() == "False"
 
 
+def test_no_image_is_shrunk_by_streamlit() -> None:
+    """Which it does to a file given a width, coarse on a fine screen: see ``ui.page.show_image``."""
+    calls = [
+        (path, call)
+        for path in APP
+        for call in ast.walk(parsed(path))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "image"
+    ]
+    widths = [
+        (path, keyword.lineno, keyword.value)
+        for path, call in calls
+        for keyword in call.keywords
+        if keyword.arg == "width"
+    ]
+    assert len(widths) > 5
+    assert not [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path, line, value in widths
+        if not (isinstance(value, ast.Constant) and isinstance(value.value, str))
+    ]
+
+
 def test_no_file_names_a_place_of_one_machine() -> None:
     texts = [*APP, *sorted((ROOT / "tests").rglob("*.py")), *ROOT.glob("*.md"), *ROOT.glob("*.t*")]
     homes = re.compile("/" + r"(home|Users|root|work)/\w|C:" + r"\\Users")

@@ -25,13 +25,16 @@ def show_examples(*, folded: bool) -> None:
     """The row of examples.
 
     Args:
-        folded: behind an expander, where verdicts are the first thing to see.
+        folded: behind an expander, where verdicts are the first thing to see; while that is closed, no
+            verdict waits until some fifty elements are drawn.
     """
-    if folded:
-        with st.expander("Examples", icon=":material/image_search:"):
-            show_row(opened())
-    else:
+    if not folded:
         show_row(opened())
+        return
+    box = st.expander("Examples", icon=":material/image_search:", key="examples", on_change="rerun")
+    if box.open:
+        with box:
+            show_row(opened())
 
 
 def show_row(examples: Examples) -> None:
@@ -51,7 +54,7 @@ def show_row(examples: Examples) -> None:
 
 def show_one(example: Example) -> None:
     with st.container(width=WIDTH, gap="xsmall"):
-        st.image(example.thumbnail, width=WIDTH, alt=example.about)
+        st.image(example.thumbnail, width="stretch", alt=example.about)
         st.caption(f"Actually {example.truth}")
         st.button(
             example.title, key=f"try-{example.name}", width="stretch", help=example.about,

@@ -61,7 +61,7 @@ def show_cells(pairs: list[tuple[PartRow, bytes]], number: int | None = None, *,
             with st.container(width=CELL, gap="xsmall", border=True):
                 if linked:
                     st.html(_TARGET.format(place=place_of(number, row.name)))
-                st.image(thumbnail, width=CELL - 34, alt=row.name)
+                st.image(thumbnail, width="stretch", alt=row.name)
                 st.markdown(row_words(row))
 
 

@@ -11,7 +11,7 @@ from deepfake.images.encode import shrink
 from deepfake.images.load import load_image
 from deepfake.types import Pixels
 from ui.check.checked import named
-from ui.page import escape_markdown
+from ui.page import escape_markdown, show_image
 from ui.uploads import Upload
 
 TABS = ["Compare", "Camera data", "Compression", "Preview", "Fingerprints", "Credentials"]
@@ -180,7 +180,7 @@ def show_compression(forensics: Forensics) -> None:
 def show_preview(forensics: Forensics) -> None:
     preview = forensics.thumbnail
     if preview.pixels is not None:
-        st.image(preview.pixels, width=240, alt="The preview inside the file")
+        show_image(preview.pixels, 240, "The preview inside the file")
         if preview.agrees is None:
             st.write("The preview has too little detail to compare with the image.")
         else:

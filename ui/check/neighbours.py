@@ -96,5 +96,5 @@ def show_pictures(neighbours: tuple[Neighbour, ...], folder: str) -> None:
         for each, picture in shown:
             label = class_name(each.label)
             with st.container(width=THUMBNAIL, gap=None):
-                st.image(picture, width=THUMBNAIL, alt=f"A training image, {label.lower()}")
+                st.image(picture, width="stretch", alt=f"A training image, {label.lower()}")
                 st.caption(f"{label}, {each.similarity:.2f}")

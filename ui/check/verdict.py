@@ -38,7 +38,7 @@ from ui.check.report import forget_reports, show_feedback, show_report
 from ui.check.seen import SEEN, printed, remember, show_seen
 from ui.check.strip import comparable_scores, known_scores, show_strip, show_strip_numbers
 from ui.check.trust import facts_of, show_trust
-from ui.page import CALL_STYLES, announce, escape_markdown, section, warm_up
+from ui.page import CALL_STYLES, announce, escape_markdown, section, show_image, warm_up
 from ui.uploads import LET_GO, Upload, link_to_page, own_place, show_name, show_right_page
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def show_results(uploads: Sequence[Upload], card: Card, point: OperatingPoint) -
             outcomes[upload.file_id] = show_verdict(slot, card, point, decoder, verdicts)
             continue
         picture = picture.empty()
-        picture.image(small, width=width, alt="The image as uploaded")
+        show_image(small, width, "The image as uploaded", picture)
         slots.append(slot._replace(picture=picture))
     if slots:
         announce(status, "Checking")
@@ -312,7 +312,7 @@ def mark_faces(slot: Slot, verdict: Verdict) -> None:
     if verdict.faces:
         picture, alt = marked(verdict, slot.small), "The image with the faces marked"
     picture_box = slot.picture.container(gap=None)
-    picture_box.image(picture, width=slot.width, alt=alt)
+    show_image(picture, slot.width, alt, picture_box)
     show_links(picture_box, verdict, slot.width, slot.number)
 
 

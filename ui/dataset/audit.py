@@ -203,7 +203,7 @@ def show_strip(inventory: Inventory, pictures: list[tuple[str, str]], kind: str)
                 if small is None:
                     st.caption("Cannot be read")
                 else:
-                    st.image(small, width=SHOWN_SIDE, alt=f"Image: {said}")
+                    st.image(small, width="stretch", alt=f"Image: {said}")
                 show_picture_button(path, said, f"{kind}-{number}")
 
 

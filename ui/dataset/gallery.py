@@ -182,7 +182,7 @@ def show_thumbnails(inventory: Inventory, table: pd.DataFrame, rows: NDArray[np.
                 if small is None:
                     st.caption("Cannot be read")
                 else:
-                    st.image(small, width=SHOWN_SIDE, alt=f"{class_name(item['label'])} image")
+                    st.image(small, width="stretch", alt=f"{class_name(item['label'])} image")
                 score = item.get("p_fake")
                 said = f" {score:.3f}" if score is not None and not np.isnan(score) else ""
                 show_picture_button(path, f"{class_name(item['label'])}{said}", f"open-{row}")
@@ -244,7 +244,7 @@ def show_neighbours(inventory: Inventory, table: pd.DataFrame, row: int) -> None
             small = thumbnail(inventory.root / str(item["path"]))
             with st.container(width=SHOWN_SIDE, gap="xxsmall"):
                 if small is not None:
-                    st.image(small, width=SHOWN_SIDE, alt=f"{class_name(item['label'])} image")
+                    st.image(small, width="stretch", alt=f"{class_name(item['label'])} image")
                 said = str(item["split"]) if bits < 0 else f"{bits} bits"
                 show_picture_button(
                     str(item["path"]), f"{class_name(item['label'])}, {said}", f"near-{index}"

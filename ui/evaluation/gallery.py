@@ -28,7 +28,7 @@ from deepfake.settings import allowed_roots
 from deepfake.types import class_name
 from ui.charts import chart, download_later
 from ui.links import ADDRESS, link_to_check
-from ui.page import announce, escape_markdown
+from ui.page import announce, escape_markdown, show_image
 
 BEHIND = "behind"
 """In the address: the word of the chosen mark."""
@@ -304,7 +304,7 @@ def show_thumbnail(images: Images, image_id: str, caption: str, path: Path | Non
     if small is None:
         st.caption("Not available")
     else:
-        st.image(small, width=THUMBNAIL, alt=f"{caption}, {Path(image_id).name}")
+        show_image(small, THUMBNAIL, f"{caption}, {Path(image_id).name}")
     st.text(caption, width=THUMBNAIL)
     if small is not None:
         values = (image_id, recorded.title, images.detector)

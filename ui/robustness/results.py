@@ -157,7 +157,7 @@ def show_example(name: str) -> None:
         for shown, file in files:
             alt = "The drawn image, clean" if shown == "Clean" else f"{title_of(name)}: {axis} {shown}"
             with st.container(width=EXAMPLE_WIDTH, gap=None):
-                st.image(file, width=EXAMPLE_WIDTH, alt=alt)
+                st.image(file, width="stretch", alt=alt)
                 st.caption(escape_markdown(shown))
     st.caption(f"An example image at each strength: {escape_markdown(axis)}.")
 
