@@ -12,6 +12,7 @@ from deepfake.evaluation.statistics.thresholds import expect
 from deepfake.evaluation.text import meaning_sentence, rates_sentence, worth_sentence
 from deepfake.report import card_text
 from deepfake.report.context import context_example
+from ui.charts import number_table
 from ui.evaluation.overview import ask_for_evaluation, loaded
 from ui.page import (
     ask_for_detector,
@@ -114,12 +115,9 @@ def show_measured(evaluations: tuple[Recorded, ...]) -> None:
         st.write("No evaluation is recorded in this detector's card.")
         return
     table = card_text.measured_table(evaluations)
-    to_the_right = {name: st.column_config.TextColumn(alignment="right") for name in table.columns[1:]}
-    st.dataframe(
-        table,
-        hide_index=True,
-        height="content",
-        column_config={"Measured on": st.column_config.TextColumn(width=420), **to_the_right},
+    number_table(
+        table.set_index("Measured on"),
+        width="stretch",
         alt="Accuracy, ROC AUC and fakes found, by what the detector was measured on",
     )
     confidence = f"{evaluations[0].confidence:.0%}"

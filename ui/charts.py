@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from pandas.io.formats.style import Styler
 from streamlit.delta_generator import DeltaGenerator
 
 from deepfake.plotting import SaveFormat, file_stem, plot_config
@@ -54,12 +56,35 @@ def chart(figure: go.Figure, name: str, alt: str, *, on_choice: Callable[[str], 
     )
 
 
-def number_table(table: pd.DataFrame) -> None:
-    """A small table: words in its index, numbers (as text) to the right in its columns."""
-    side = "text-align: right !important"  # Streamlit sets texts to the left, cell by cell
-    numbers = table.style.set_properties(None, **{"text-align": "right !important"})
-    numbers.set_table_styles([{"selector": "th.col_heading", "props": side}])
-    st.table(numbers, width="content")
+def number_table(
+    table: pd.DataFrame | Styler,
+    *,
+    words: Sequence[str] = (),
+    width: Literal["content", "stretch"] = "content",
+    height: int | None = None,
+    alt: str | None = None,
+) -> None:
+    """A table: words in its index, in several lines on a phone; numbers, to the right, in its columns.
+
+    Args:
+        table: of texts; or a table whose cells have styles and formats.
+        words: columns that hold words, too.
+        width: 'stretch' for one as wide as the page.
+        height: in pixels, of a long one that scrolls; None for all of it.
+        alt: what it shows, for those who cannot see it.
+    """
+    shown = table.style if isinstance(table, pd.DataFrame) else table
+    numbers = shown.columns.difference(list(words))
+    shown.set_properties(subset=numbers, **{"text-align": "right !important"})
+    shown.set_properties(subset=list(words), **{"min-width": "12rem"})
+    shown.set_table_styles(
+        [
+            # Streamlit sets texts to the left, cell by cell.
+            {"selector": "th.col_heading", "props": "text-align: right !important"},
+            {"selector": "th.row_heading", "props": "min-width: 8rem"},
+        ]
+    )
+    st.table(shown, border="horizontal", width=width, height=height or "content", alt=alt)
 
 
 def card_places(number: int, in_a_row: int = 4) -> list[DeltaGenerator]:

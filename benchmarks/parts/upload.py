@@ -38,6 +38,7 @@ def main() -> None:
             person.upload("first.jpg", files[0])  # waits for the warm-up
             seen = [person.upload(f"{number}.jpg", file) for number, file in enumerate(files)]
         print(f"{'page: until the server has the file':40} {median(s.sent for s in seen):8.0f} ms")
+        print(f"{'page: until the first look':40} {median(s.first for s in seen):8.0f} ms")
         print(f"{'page: until the verdict':40} {median(s.seconds for s in seen):8.0f} ms", flush=True)
         if not options.no_browser:
             print(f"{'browser: until the verdict':40} {through_browser(address, options.uploads):8.0f} ms")

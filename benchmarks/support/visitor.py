@@ -28,12 +28,14 @@ class Seen:
 
     Attributes:
         seconds: from the first byte sent to the verdict's words.
+        first: of these, until the words of the first look; 0 where there was none.
         sent: of these, until the server had the file.
         texts: everything on the page that is text, in order of arrival.
         outcome: of the picture, from the page's own JSON download.
     """
 
     seconds: float
+    first: float
     sent: float
     texts: tuple[str, ...]
     outcome: dict[str, Any]
@@ -93,16 +95,18 @@ class Visitor:
         self.files = [UploadedFileInfo(name=name, size=len(content), file_id=urls.file_id, file_urls=urls)]
         self._ask()
         texts: list[str] = []
-        seconds, download = 0.0, ""
+        seconds, first, download = 0.0, 0.0, ""
         for message in self._messages():
             for kind, element in _elements(message):
                 if kind == "download_button" and element.label == "Verdicts as JSON":
                     download = element.url
                 text = getattr(element, "body", "")
                 texts.append(text)
+                if text.startswith("First look"):
+                    first = time.perf_counter() - start
                 if not seconds and ("Probability of fake" in text or kind == "alert"):
                     seconds = time.perf_counter() - start
-        return Seen(seconds, sent, tuple(texts), self._outcome(download))
+        return Seen(seconds, first, sent, tuple(texts), self._outcome(download))
 
     def put(self, url: str, name: str, content: bytes) -> None:
         """Sends a file as the browser does."""

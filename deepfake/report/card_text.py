@@ -99,7 +99,7 @@ def measured_table(evaluations: Sequence[Recorded]) -> pd.DataFrame:
     """A row an evaluation: what on, how many, and the main numbers with their intervals, as text."""
     rows = []
     for each in evaluations:
-        row = {"Measured on": readable_title(each)}
+        row = {"Measured on": readable_title(each, count=False)}
         for key, title, unit in _COLUMNS:
             value, pair = each.numbers.get(key), each.intervals.get(key)
             interval = f" ({format_interval(pair, unit)})" if pair and value is not None else ""

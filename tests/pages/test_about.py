@@ -73,9 +73,9 @@ def test_the_card_in_words(models: Path) -> None:
     ]
     wanted += ["2,222 images of the split Validation, 50% of them perturbed copies", "Calls hats fake."]
     assert [each for each in wanted if each not in words] == []
-    table = app.dataframe[0].value
+    table = app.table[0].value
     entries = json.loads((models / "card.json").read_text())["evaluations"]
-    assert list(table["Measured on"]) == ["Fakes", "Set, Test, perturbed copies", "Set, Test"]
+    assert list(table.index) == ["Fakes", "Set, Test, perturbed copies", "Set, Test"]
     assert table["Forced-choice accuracy"].iloc[2].startswith(f"{100 * entries[2]['accuracy']:.1f}% (")
     assert table["ROC AUC"].iloc[0] == "undefined"
 

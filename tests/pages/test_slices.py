@@ -31,7 +31,7 @@ def clean() -> Recorded:
 
 
 def slices(app: AppTest):
-    return next(frame.value for frame in app.dataframe if "mostly" in frame.value.columns)
+    return next(table.value for table in app.table if "Mostly from" in table.value.columns)
 
 
 def test_slices_of_all_evaluations(models: Path) -> None:
@@ -39,12 +39,12 @@ def test_slices_of_all_evaluations(models: Path) -> None:
     write_shortcuts(fit_shortcuts(drawn_table(2000)), load_card("tiny"))
     app = page(tab="Slices")
     assert not app.exception
-    found = slices(app).set_index("part")
-    assert found.loc["All images", "images"] == 300
+    found = slices(app)
+    assert found.loc["All images", "Images"] == "300"
     mine = table[(table["brightness"].round() >= 90) & (table["brightness"].round() < 120)]
     right = ((mine["p_fake"] >= 0.5) == (mine["label"] == 1)).mean()
     row = found.loc["Brightness: 90 to 119"]
-    assert (row["images"], row["accuracy"]) == (len(mine), pytest.approx(100 * right))
+    assert (row["Images"], row["Forced-choice accuracy"]) == (str(len(mine)), f"{100 * right:.1f}%")
     said = shown(app)
     assert "Worst slice: " in said or "No slice of 50 images" in said
     assert "300 images of all evaluations recorded for this detector" in said
@@ -89,4 +89,4 @@ def test_images_at_hand_are_measured_from_the_page(
     assert not facts_path(clean()).exists(), "the card's folder is not written to"
     app.run()
     assert not app.exception
-    assert slices(app).set_index("part").loc["All images", "images"] == len(names)
+    assert slices(app).loc["All images", "Images"] == str(len(names))

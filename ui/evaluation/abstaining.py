@@ -13,7 +13,7 @@ from deepfake.evaluation.breakdown import abstaining_table
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.text import ABSTAINING_BY_SET
 from deepfake.evaluation.titles import readable_titles
-from ui.charts import download
+from ui.charts import download, number_table
 from ui.evaluation.overview import loaded
 from ui.page import section
 
@@ -38,17 +38,11 @@ def show_abstaining_by_set(evaluations: Sequence[Recorded], card: Card, threshol
     st.caption(ABSTAINING_BY_SET.format(threshold=f"{threshold:.3f}"))
     words: dict[Any, str] = {name: f"{name} decided" for name in table.columns[:-2]}
     words |= {"wrong": "Verdicts", "decided": "Decided"}
-    shown = (100 * table).rename(columns=words).rename_axis("Wrong calls on").reset_index()
+    shown = (100 * table).rename(columns=words).rename_axis("Wrong calls on")
     risks: list[Any] = list(words.values())[:-1]
-    percent = st.column_config.NumberColumn(format="%.1f%%", width="small")
-    st.dataframe(
-        shown.style.map(shade, subset=risks),
-        hide_index=True,
-        column_config={
-            "Wrong calls on": st.column_config.TextColumn(width="medium"),
-            **dict.fromkeys(words.values(), percent),
-        },
-        height="content",
+    number_table(
+        shown.style.map(shade, subset=risks).format("{:.1f}%", na_rep=""),
+        width="stretch",
         alt="Share of wrong calls among the most certain images of each dataset",
     )
     rows = table.rename_axis("dataset").reset_index()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import replace
 
 import streamlit as st
@@ -10,7 +10,14 @@ import streamlit as st
 from deepfake.errors import UserError
 from deepfake.evaluation import text as texts
 from deepfake.evaluation import titles
-from deepfake.evaluation.breakdown import Subset, breakdown_table, comparable, gaps
+from deepfake.evaluation.breakdown import (
+    SUBSET_METRICS,
+    Subset,
+    breakdown_table,
+    breakdown_texts,
+    comparable,
+    gaps,
+)
 from deepfake.evaluation.figures import DOT_TITLES, confusion_figure, dot_figure
 from deepfake.evaluation.loaded import LoadedEvaluation, load_evaluation
 from deepfake.evaluation.records import Recorded, first_shown
@@ -26,15 +33,13 @@ from ui.evaluation.gallery import open_cell, show_cell
 from ui.page import escape_markdown, is_dark, section
 
 SHARES = ("precision", "recall", "f1")
-MAX_ROWS_SHOWN = 30
-"""Of the table by source; a longer one scrolls."""
-SUBSET_METRICS = {
-    "accuracy": "Forced-choice accuracy",
-    "auc": "ROC AUC",
-    "recall": "Fakes found",
-    "false_alarm_rate": "False alarms",
-}
-"""Columns of ``breakdown_table``, with their titles."""
+MAX_ROWS_SHOWN = 40
+"""Of a breakdown; a longer one scrolls."""
+
+
+def table_height(table: Sized) -> int | None:
+    """Of a breakdown on the page, in pixels; None for all of it."""
+    return None if len(table) <= MAX_ROWS_SHOWN else 600
 
 
 def loaded(recorded: Recorded) -> LoadedEvaluation:
@@ -222,22 +227,11 @@ def show_subsets(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> 
     left_out = table[table[metric].isna()]["part"].tolist()
     if left_out:
         st.caption(escape_markdown(f"Undefined, as one class is missing: {'; '.join(left_out)}."))
-    number = st.column_config.NumberColumn
-    shares = [name for name in SUBSET_METRICS if name != "auc"]
-    st.dataframe(
-        table[["part", "images", *SUBSET_METRICS]].assign(**{name: 100 * table[name] for name in shares}),
-        hide_index=True,
-        height="content" if len(table) <= MAX_ROWS_SHOWN else 400,
-        column_config={
-            "part": st.column_config.TextColumn("Evaluated on", width="large"),
-            "images": number("Images", format="localized"),
-            **{
-                name: number(title, format="%.1f%%" if name in shares else "%.3f")
-                for name, title in SUBSET_METRICS.items()
-            },
-        },
+    number_table(
+        breakdown_texts(table, "Evaluated on"),
+        width="stretch",
+        height=table_height(table),
         alt="The same numbers for every evaluation and source",
-        placeholder="",
     )
     st.caption("Empty where a number needs a class that is missing. The CSV includes the intervals.")
     download("Table as CSV", table, "by source")

@@ -9,12 +9,13 @@ import streamlit as st
 
 from deepfake.detection.card import Card
 from deepfake.errors import UserError
+from deepfake.evaluation.breakdown import SUBSET_METRICS, breakdown_texts
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.statistics.thresholds import ThresholdMetrics
 from deepfake.evaluation.titles import readable_title
 from deepfake.util.text import format_percent
-from ui.charts import ask_for_format, chart, download
-from ui.evaluation.overview import MAX_ROWS_SHOWN, SUBSET_METRICS
+from ui.charts import ask_for_format, chart, download, number_table
+from ui.evaluation.overview import table_height
 from ui.held_out import held_out_of
 from ui.jobs import LEAVE, follow_job
 from ui.page import escape_markdown, section
@@ -88,30 +89,16 @@ def show_numbers(table: pd.DataFrame) -> None:
     """Every number of every slice."""
     from deepfake.slices.text import source_words
 
-    number = st.column_config.NumberColumn
-    shares = [name for name in SUBSET_METRICS if name != "auc"]
     mostly = [
         f"{source_words(name)} ({format_percent(share)})"
         for name, share in zip(table["mostly"], table["mostly_share"], strict=True)
     ]
-    shown = table[["part", "images", *SUBSET_METRICS]].assign(
-        mostly=mostly, **{name: 100 * table[name] for name in shares}
-    )
-    st.dataframe(
-        shown,
-        hide_index=True,
-        height="content" if len(table) <= MAX_ROWS_SHOWN + 10 else 600,
-        column_config={
-            "part": st.column_config.TextColumn("Slice", width="medium"),
-            "images": number("Images", format="localized"),
-            "mostly": st.column_config.TextColumn("Mostly from", width="medium"),
-            **{
-                name: number(title, format="%.1f%%" if name in shares else "%.3f")
-                for name, title in SUBSET_METRICS.items()
-            },
-        },
+    number_table(
+        breakdown_texts(table, "Slice").assign(**{"Mostly from": mostly}),
+        words=["Mostly from"],
+        width="stretch",
+        height=table_height(table),
         alt="The same numbers for every slice",
-        placeholder="",
     )
 
 
