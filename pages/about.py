@@ -9,7 +9,7 @@ from deepfake.detection.words import UNCERTAIN
 from deepfake.errors import UserError
 from deepfake.evaluation.records import Recorded, recorded_evaluations, validation_scores
 from deepfake.evaluation.statistics.thresholds import expect
-from deepfake.evaluation.text import meaning_sentence, rates_sentence, worth_sentence
+from deepfake.evaluation.text.outcomes import meaning_sentence, rates_sentence, worth_sentence
 from deepfake.report import card_text
 from deepfake.report.context import context_example
 from ui.charts import number_table

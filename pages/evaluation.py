@@ -11,7 +11,7 @@ from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.statistics.thresholds import ThresholdMetrics, at_threshold
-from deepfake.evaluation.text import format_rate, threshold_sentence
+from deepfake.evaluation.text.metrics import format_rate, threshold_sentence
 from deepfake.evaluation.titles import readable_title
 from ui.evaluation.abstaining import show_abstaining_by_set
 from ui.evaluation.compare import show_comparison

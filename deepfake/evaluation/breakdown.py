@@ -19,7 +19,6 @@ from deepfake.evaluation.statistics.thresholds import (
     auc_with_interval,
     sort_scores,
 )
-from deepfake.util.text import Unit, format_metric
 
 DECIDED = (0.3, 0.5, 0.7, 0.9, 1.0)
 """Shares of the images, the surest first, of which ``abstaining_table`` tells the errors."""
@@ -105,33 +104,6 @@ def breakdown_table(subsets: Sequence[Subset], threshold: float) -> pd.DataFrame
             row |= dict(zip((name, f"{name}_low", f"{name}_high"), triple, strict=True))
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-SUBSET_METRICS = {
-    "accuracy": "Forced-choice accuracy",
-    "auc": "ROC AUC",
-    "recall": "Fakes found",
-    "false_alarm_rate": "False alarms",
-}
-"""The numbers of ``breakdown_table``, with their titles."""
-
-
-def breakdown_texts(table: pd.DataFrame, first: str) -> pd.DataFrame:
-    """A breakdown as it stands on the page.
-
-    Args:
-        table: of ``breakdown_table``.
-        first: title of the subsets' names.
-
-    Returns:
-        texts, with the names as the index: images, and the numbers without their intervals; empty where a
-        number needs a class that has no image.
-    """
-    shown = {first: table["part"], "Images": [f"{count:,}" for count in table["images"]]}
-    for name, title in SUBSET_METRICS.items():
-        unit: Unit = "number" if name == "auc" else "share"
-        shown[title] = ["" if math.isnan(each) else format_metric(each, unit) for each in table[name]]
-    return pd.DataFrame(shown).set_index(first)
 
 
 def _triple(rate: Rate) -> tuple[float, float, float]:

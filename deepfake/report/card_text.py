@@ -10,7 +10,7 @@ import pandas as pd
 from deepfake.detection.card import Card, detector_title
 from deepfake.detection.text import SOURCE_WORDS
 from deepfake.evaluation.records import Recorded
-from deepfake.evaluation.text import RULE_TITLES, format_rate_cell
+from deepfake.evaluation.text.metrics import RULE_TITLES, format_rate_cell
 from deepfake.evaluation.titles import readable_title
 from deepfake.util.text import Unit, format_interval, format_metric, format_percent
 

@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import plotly.graph_objects as go
 
-from deepfake.evaluation.figures import dot_figure
+from deepfake.evaluation.figures.intervals import dot_figure
 from deepfake.plotting import NEUTRAL_COLOUR, share_axis
 
 ROW = 32
@@ -21,7 +21,7 @@ def slices_figure(table: pd.DataFrame, metric: str) -> go.Figure:
 
     Args:
         table: from ``table.slices_table``.
-        metric: as of ``evaluation.figures.dot_figure``.
+        metric: as of ``evaluation.figures.intervals.dot_figure``.
     """
     figure = dot_figure(table, metric)
     rows = table[table[metric].notna()]

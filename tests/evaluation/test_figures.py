@@ -25,17 +25,15 @@ from deepfake.evaluation.curves import (
     score_histogram,
     thin,
 )
-from deepfake.evaluation.figures import (
-    confusion_figure,
+from deepfake.evaluation.figures.cells import confusion_figure
+from deepfake.evaluation.figures.curves import (
     coverage_risk_figure,
     det_figure,
-    differences_figure,
-    dot_figure,
-    histogram_figure,
     precision_recall_figure,
-    reliability_figure,
     roc_figure,
 )
+from deepfake.evaluation.figures.intervals import differences_figure, dot_figure
+from deepfake.evaluation.figures.scores import histogram_figure, reliability_figure
 from deepfake.evaluation.statistics.reliability import reliability_table
 from deepfake.evaluation.statistics.thresholds import at_threshold, sort_scores
 from deepfake.plotting import FAKE_COLOUR, REAL_COLOUR, plot_config

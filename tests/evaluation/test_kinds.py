@@ -11,9 +11,9 @@ import pytest
 from deepfake.detection.card import load_card
 from deepfake.detection.text import KIND_WORDS
 from deepfake.errors import EvaluationError
-from deepfake.evaluation.figures import kinds_figure
+from deepfake.evaluation.figures.cells import kinds_figure
 from deepfake.evaluation.kinds import CALLED, NamedRightly, named_rightly, read_kinds
-from deepfake.evaluation.text import families_sentence, kinds_sentence
+from deepfake.evaluation.text.kinds import families_sentence, kinds_sentence
 from deepfake.training.frozen.kinds import CANNOT_TELL
 from tests.support.kinds import drawn_kinds
 

@@ -13,18 +13,15 @@ from scipy.special import expit
 
 from deepfake.errors import EvaluationError
 from deepfake.evaluation.curves import coverage_risk
-from deepfake.evaluation.figures import confusion_figure, histogram_figure, roc_figure, with_mark
+from deepfake.evaluation.figures.cells import confusion_figure
+from deepfake.evaluation.figures.curves import roc_figure
+from deepfake.evaluation.figures.marks import with_mark
+from deepfake.evaluation.figures.scores import histogram_figure
 from deepfake.evaluation.loaded import LoadedEvaluation
-from deepfake.evaluation.marks import (
-    Mark,
-    bars_with_images,
-    dots_with_images,
-    images_behind,
-    parse_mark,
-)
+from deepfake.evaluation.marks import Mark, bars_with_images, dots_with_images, images_behind, parse_mark
 from deepfake.evaluation.statistics.reliability import reliability_table
 from deepfake.evaluation.statistics.thresholds import at_threshold
-from deepfake.evaluation.text import CELLS, behind_sentence, mark_title
+from deepfake.evaluation.text.cells import CELLS, behind_sentence, mark_title
 
 N = 400
 

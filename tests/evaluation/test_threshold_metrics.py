@@ -32,7 +32,7 @@ from deepfake.evaluation.statistics.thresholds import (
     sort_scores,
     sort_table,
 )
-from deepfake.evaluation.text import CELLS
+from deepfake.evaluation.text.cells import CELLS
 
 
 def scores(

@@ -13,7 +13,7 @@ import pytest
 from deepfake.detection.card import load_card
 from deepfake.evaluation.records import recorded_evaluations
 from deepfake.evaluation.statistics.thresholds import ExpectedOutcomes, expect, sort_scores
-from deepfake.evaluation.text import meaning_sentence, worth_sentence
+from deepfake.evaluation.text.outcomes import meaning_sentence, worth_sentence
 from deepfake.report.card_text import calibration_sentence, measured_limits, training_lines
 from tests.support.evaluations import change_card
 from tests.support.pages import button_labels, page, press, shown

@@ -11,7 +11,7 @@ from deepfake.detection.card import Card
 from deepfake.errors import UserError
 from deepfake.evaluation.breakdown import abstaining_table
 from deepfake.evaluation.records import Recorded
-from deepfake.evaluation.text import ABSTAINING_BY_SET
+from deepfake.evaluation.text.breakdown import ABSTAINING_BY_SET
 from deepfake.evaluation.titles import readable_titles
 from ui.charts import download, number_table
 from ui.evaluation.overview import loaded

@@ -8,7 +8,6 @@ import streamlit as st
 
 from deepfake.detection.card import Card, detector_title
 from deepfake.errors import UserError
-from deepfake.evaluation import text
 from deepfake.evaluation.compare import (
     ENSEMBLE,
     Comparison,
@@ -17,10 +16,12 @@ from deepfake.evaluation.compare import (
     outcome_images,
     outcomes,
 )
-from deepfake.evaluation.figures import differences_figure
+from deepfake.evaluation.figures.intervals import differences_figure
 from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.loaded import LoadedComparison, load_comparison, shared_evaluations
 from deepfake.evaluation.records import Recorded, first_shown
+from deepfake.evaluation.text import compare as text
+from deepfake.evaluation.text.outcomes import outcome_order
 from deepfake.evaluation.titles import readable_title
 from ui.address import one_in_address, several_in_address
 from ui.charts import ask_for_format, chart, download, number_table
@@ -67,7 +68,7 @@ def show_differing(
     rows = outcome_images(table, titles[outcome])
     if kind != "All":
         rows = rows[rows["label"] == (kind == "Fake")]
-    st.markdown(f"**{escape_markdown(words[outcome])}: {len(rows):,}.** {text.outcome_order(outcome)}")
+    st.markdown(f"**{escape_markdown(words[outcome])}: {len(rows):,}.** {outcome_order(outcome)}")
     first = next(iter(recorded))
     scores = {
         f"p_fake_{which}": f"Score of {detector_title(name)}"

@@ -13,14 +13,13 @@ from deepfake.detection.card import Card, detector_title
 from deepfake.detection.words import UNCERTAIN
 from deepfake.errors import UserError
 from deepfake.evaluation.curves import OneClassError, coverage_risk
-from deepfake.evaluation.figures import (
+from deepfake.evaluation.figures.curves import (
     coverage_risk_figure,
     det_figure,
-    histogram_figure,
     precision_recall_figure,
-    reliability_figure,
     roc_figure,
 )
+from deepfake.evaluation.figures.scores import histogram_figure, reliability_figure
 from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.marks import (
     CURVES,
@@ -33,7 +32,8 @@ from deepfake.evaluation.marks import (
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.statistics.calibration import CalibrationQuality, uncalibrated
 from deepfake.evaluation.statistics.thresholds import ThresholdMetrics, at_threshold, expect, threshold_for
-from deepfake.evaluation.text import mark_title, outcome_rows, rate_sentence
+from deepfake.evaluation.text.cells import mark_title
+from deepfake.evaluation.text.outcomes import outcome_rows, rate_sentence
 from ui.charts import ask_for_format, download, download_later, number_table
 from ui.evaluation.gallery import BEFORE, SCORE, Images, chosen_mark, marked_chart, show_behind
 from ui.page import escape_markdown, section, set_value

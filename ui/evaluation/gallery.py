@@ -16,13 +16,13 @@ import streamlit as st
 from deepfake.data.sets import find_image
 from deepfake.detection.card import detector_title
 from deepfake.errors import UserError
-from deepfake.evaluation.figures import with_mark
+from deepfake.evaluation.figures.marks import with_mark
 from deepfake.evaluation.kept import scored_pixels
 from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.marks import ChartName, Mark, parse_mark
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.statistics.thresholds import ConfusionCell, cell_images
-from deepfake.evaluation.text import CELL_MEANINGS, CELLS, behind_sentence, mark_title
+from deepfake.evaluation.text.cells import CELL_MEANINGS, CELLS, behind_sentence, mark_title
 from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.settings import allowed_roots
 from deepfake.types import class_name

@@ -7,7 +7,7 @@ import streamlit as st
 from deepfake.detection.card import Card
 from deepfake.detection.text import KIND_WORDS
 from deepfake.errors import UserError
-from deepfake.evaluation.text import (
+from deepfake.evaluation.text.kinds import (
     KINDS_CAUTION,
     KINDS_VIEWS,
     families_sentence,
@@ -20,7 +20,7 @@ from ui.page import escape_markdown, is_dark, section
 
 def show_kinds(card: Card) -> None:
     """The confusion matrix of kinds on held-out images or left-out generators, and each family's row."""
-    from deepfake.evaluation.figures import kinds_figure
+    from deepfake.evaluation.figures.cells import kinds_figure
     from deepfake.evaluation.kinds import CALLED, CANNOT_TELL, named_rightly, read_kinds
 
     try:

@@ -8,17 +8,10 @@ from dataclasses import replace
 import streamlit as st
 
 from deepfake.errors import UserError
-from deepfake.evaluation import text as texts
 from deepfake.evaluation import titles
-from deepfake.evaluation.breakdown import (
-    SUBSET_METRICS,
-    Subset,
-    breakdown_table,
-    breakdown_texts,
-    comparable,
-    gaps,
-)
-from deepfake.evaluation.figures import DOT_TITLES, confusion_figure, dot_figure
+from deepfake.evaluation.breakdown import Subset, breakdown_table, comparable, gaps
+from deepfake.evaluation.figures.cells import confusion_figure
+from deepfake.evaluation.figures.intervals import DOT_TITLES, dot_figure
 from deepfake.evaluation.loaded import LoadedEvaluation, load_evaluation
 from deepfake.evaluation.records import Recorded, first_shown
 from deepfake.evaluation.statistics.thresholds import (
@@ -27,6 +20,15 @@ from deepfake.evaluation.statistics.thresholds import (
     ThresholdMetrics,
     report_table,
 )
+from deepfake.evaluation.text import metrics as texts
+from deepfake.evaluation.text.breakdown import (
+    GAP_RULE,
+    SUBSET_METRICS,
+    breakdown_texts,
+    gap_sentence,
+    gaps_table,
+)
+from deepfake.evaluation.text.cells import confusion_sentence
 from deepfake.types import OperatingPoint
 from ui.charts import ask_for_format, card_places, chart, download, number_table
 from ui.evaluation.gallery import open_cell, show_cell
@@ -145,7 +147,7 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
         chart(
             confusion_figure(metrics, dark=is_dark()),
             f"{recorded.title} confusion matrix",
-            f"Confusion matrix at threshold {metrics.threshold:.3f}: {texts.confusion_sentence(metrics)}",
+            f"Confusion matrix at threshold {metrics.threshold:.3f}: {confusion_sentence(metrics)}",
             on_choice=open_cell,
         )
         st.caption("Counts, and shares of the actual class.")
@@ -190,7 +192,7 @@ def show_gap_alarms(recorded: Recorded, evaluations: Sequence[Recorded], metrics
                 continue
     for gap in gaps(scored, metrics.threshold):
         if gap.alarm and recorded.title in (gap.before, gap.after):
-            sentence = texts.gap_sentence(gap, readable(evaluations))
+            sentence = gap_sentence(gap, readable(evaluations))
             st.warning(escape_markdown(sentence), icon=":material/trending_down:")
 
 
@@ -249,10 +251,10 @@ def show_gaps(good: Sequence[tuple[Recorded, SortedScores]], metrics: ThresholdM
         )
         return
     for gap in found:
-        sentence = escape_markdown(texts.gap_sentence(gap, readable([each for each, _ in good])))
+        sentence = escape_markdown(gap_sentence(gap, readable([each for each, _ in good])))
         if gap.alarm:
             st.warning(sentence, icon=":material/trending_down:")
         else:
             st.markdown(f"- {sentence}")
-    st.caption(escape_markdown(texts.GAP_RULE))
-    download("Gaps as CSV", texts.gaps_table(found), "gaps")
+    st.caption(escape_markdown(GAP_RULE))
+    download("Gaps as CSV", gaps_table(found), "gaps")

@@ -9,9 +9,9 @@ import streamlit as st
 
 from deepfake.detection.card import Card
 from deepfake.errors import UserError
-from deepfake.evaluation.breakdown import SUBSET_METRICS, breakdown_texts
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.statistics.thresholds import ThresholdMetrics
+from deepfake.evaluation.text.breakdown import SUBSET_METRICS, breakdown_texts
 from deepfake.evaluation.titles import readable_title
 from deepfake.util.text import format_percent
 from ui.charts import ask_for_format, chart, download, number_table
@@ -61,7 +61,7 @@ def show_table(slices: list[Slice], images: str, metrics: ThresholdMetrics) -> N
         images: which they are, in a sentence.
         metrics: at the threshold.
     """
-    from deepfake.evaluation.figures import DOT_TITLES
+    from deepfake.evaluation.figures.intervals import DOT_TITLES
     from deepfake.slices.figures import slices_figure
     from deepfake.slices.table import slices_table, worst_slice
     from deepfake.slices.text import FACTS_MEAN, SLICES_CAUTION, worst_sentence

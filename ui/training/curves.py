@@ -11,10 +11,10 @@ import streamlit as st
 
 from deepfake.data.sets import demo_set, image_file
 from deepfake.errors import UserError
-from deepfake.evaluation.figures import confusion_figure
+from deepfake.evaluation.figures.cells import confusion_figure
 from deepfake.evaluation.statistics.metrics import Confusion
 from deepfake.evaluation.statistics.thresholds import report_table
-from deepfake.evaluation.text import confusion_sentence
+from deepfake.evaluation.text.cells import confusion_sentence
 from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.images.load import load_image
 from deepfake.runs import figures as run_figures

@@ -17,7 +17,7 @@ from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.scores import wilson_interval
 from deepfake.evaluation.statistics.calibration import before_and_after, uncalibrated
 from deepfake.evaluation.statistics.thresholds import expect, sort_scores, threshold_for
-from deepfake.evaluation.text import outcome_rows, rate_sentence
+from deepfake.evaluation.text.outcomes import outcome_rows, rate_sentence
 from deepfake.images.pixels import InputSpec
 from deepfake.types import Thresholds
 
