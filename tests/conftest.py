@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from deepfake.cli import main
-from tests.support.cards import drawn_card
 from tests.support.images import noise_image
+from tests.support.records.cards import drawn_card
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -17,7 +17,7 @@ from benchmarks.support.server import server
 from deepfake.detection.card import model_names, models_folder
 from deepfake.util.files import ROOT
 from tests.support.browser import WAIT_MS, wait_until_up
-from tests.support.evaluations import change_card, record
+from tests.support.records.evaluations import change_card, record
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request

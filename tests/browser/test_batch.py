@@ -11,8 +11,8 @@ import pytest
 from benchmarks.support.server import server
 from tests.support.batches import two_detectors, zipped
 from tests.support.browser import WAIT_MS, downloaded, idle, sync_api, upload, verdict
-from tests.support.evaluations import change_card
 from tests.support.images import encoded, noise_image
+from tests.support.records.evaluations import change_card
 
 pytestmark = pytest.mark.browser
 

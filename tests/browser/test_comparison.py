@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.support.server import server
 from tests.support.browser import WAIT_MS, idle, sync_api, verdict
-from tests.support.comparisons import tables, two_detectors
+from tests.support.records.comparisons import tables, two_detectors
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.support.browser import downloaded, idle, sync_api
-from tests.support.evaluations import SLIDER
+from tests.support.records.evaluations import SLIDER
 
 pytestmark = pytest.mark.browser
 WAIT_MS = 60_000  # a fresh server on a busy machine

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.support.server import server
 from tests.support.browser import WAIT_MS, downloaded, sync_api
-from tests.support.sweeps import publish_two
+from tests.support.records.sweeps import publish_two
 
 pytestmark = pytest.mark.browser
 

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from deepfake.cli import main
 from deepfake.evaluation.scores import write_scores
 from deepfake.util.files import ROOT
-from tests.support.cards import drawn_card
+from tests.support.records.cards import drawn_card
 
 Capture = pytest.CaptureFixture[str]
 

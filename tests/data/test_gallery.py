@@ -290,7 +290,7 @@ def test_scores_recorded_and_computed(tiny_dataset, use_tiny_models, tmp_path, m
 
     from deepfake.evaluation.scores import write_scores
     from deepfake.evaluation.statistics.metrics import evaluate_scores
-    from tests.support.evaluations import change_card
+    from tests.support.records.evaluations import change_card
 
     inventory = take_inventory(tiny_dataset)
     folder = tmp_path / "models" / "tiny"

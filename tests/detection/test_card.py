@@ -30,8 +30,8 @@ from deepfake.detection.detector import Detector
 from deepfake.types import OPERATING_POINTS, Thresholds
 from deepfake.util import litert
 from deepfake.util.files import ROOT
-from tests.support.cards import drawn_card
 from tests.support.images import noise_image
+from tests.support.records.cards import drawn_card
 
 BAND = Thresholds(balanced=0.5, few_false_alarms=0.9, uncertain_low=0.3, uncertain_high=0.7)
 

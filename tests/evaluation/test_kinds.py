@@ -15,7 +15,7 @@ from deepfake.evaluation.figures.cells import kinds_figure
 from deepfake.evaluation.kinds import CALLED, NamedRightly, named_rightly, read_kinds
 from deepfake.evaluation.text.kinds import families_sentence, kinds_sentence
 from deepfake.training.frozen.kinds import CANNOT_TELL
-from tests.support.kinds import drawn_kinds
+from tests.support.records.kinds import drawn_kinds
 
 
 def test_the_card_says_how_often_a_kind_is_right(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:

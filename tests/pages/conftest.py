@@ -10,10 +10,10 @@ import pytest
 from deepfake.robustness.text import (
     Entry,
 )
-from tests.support.cards import drawn_card
-from tests.support.comparisons import two_detectors
-from tests.support.evaluations import three_evaluations
-from tests.support.sweeps import made_result
+from tests.support.records.cards import drawn_card
+from tests.support.records.comparisons import two_detectors
+from tests.support.records.evaluations import three_evaluations
+from tests.support.records.sweeps import made_result
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from deepfake.evaluation.records import recorded_evaluations
 from deepfake.evaluation.statistics.thresholds import ExpectedOutcomes, expect, sort_scores
 from deepfake.evaluation.text.outcomes import meaning_sentence, worth_sentence
 from deepfake.report.card_text import calibration_sentence, measured_limits, training_lines
-from tests.support.evaluations import change_card
 from tests.support.pages import button_labels, page, press, shown
+from tests.support.records.evaluations import change_card
 
 ABOUT = "pages/about.py"
 

@@ -26,10 +26,10 @@ from deepfake.training.publish import evaluation_entry
 from deepfake.util import jobs
 from deepfake.util.jobs import Job
 from tests.pages.test_evaluation import ROOT
-from tests.support.comparisons import press, scored, tables
-from tests.support.evaluations import change_card
 from tests.support.images import encoded, noise_image
 from tests.support.pages import button_labels, page, shown
+from tests.support.records.comparisons import press, scored, tables
+from tests.support.records.evaluations import change_card
 
 COMPARE, RUN = "Compare detectors", "Run an evaluation"
 

@@ -15,9 +15,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from deepfake.util.files import ROOT
-from tests.support.evaluations import SLIDER, change_card, record
 from tests.support.images import encoded, noise_image
 from tests.support.pages import page, press, shown
+from tests.support.records.evaluations import SLIDER, change_card, record
 
 
 def metrics(app: AppTest) -> dict[str, str]:
@@ -350,7 +350,7 @@ assert not {{'tensorflow', 'keras', 'mtcnn'}} & set(sys.modules)
 
 
 def test_how_often_the_kind_of_a_fake_is_right(models):
-    from tests.support.kinds import drawn_kinds
+    from tests.support.records.kinds import drawn_kinds
 
     assert "Kinds" not in {tab.label for tab in page().tabs}
     change_card(models, kinds=drawn_kinds())

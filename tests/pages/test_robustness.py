@@ -34,7 +34,7 @@ from deepfake.robustness.text import (
 )
 from deepfake.util.files import ROOT
 from deepfake.util.jobs import Job, find_job, forget_job
-from tests.support.sweeps import CUTS, made_result, publish_two
+from tests.support.records.sweeps import CUTS, made_result, publish_two
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from deepfake.slices.shortcuts import fit_shortcuts, write_shortcuts
 from deepfake.util.jobs import find_job
 from tests.support.images import noise_image
 from tests.support.pages import page, press, shown
-from tests.support.slices import drawn_table, write_drawn_facts
+from tests.support.records.slices import drawn_table, write_drawn_facts
 
 
 @pytest.fixture(autouse=True)

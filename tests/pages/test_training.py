@@ -20,7 +20,7 @@ from deepfake.training.recipe import RECIPES, fitted
 from deepfake.util.files import ROOT, write_json
 from deepfake.util.jobs import Stopped, find_job
 from tests.support.pages import button_labels
-from tests.support.runs import a_run, end, epoch, start, step
+from tests.support.records.runs import a_run, end, epoch, start, step
 
 ESTIMATE = Estimate(32, 16, 1000, 4, 3, 0.5, 1.0, 7200.0, 1500.0, 70.0)
 

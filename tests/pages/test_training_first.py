@@ -15,7 +15,7 @@ from deepfake.runs.estimate import Estimate
 from deepfake.settings import own_sets_folder
 from deepfake.util.jobs import find_job, forget_job
 from tests.support.pages import button_labels, page, press, shown
-from tests.support.runs import a_run, epoch, start
+from tests.support.records.runs import a_run, epoch, start
 from ui.training import first
 
 PATH = "pages/training.py"

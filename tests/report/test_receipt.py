@@ -24,7 +24,7 @@ from deepfake.report.receipt import (
     read_receipt_file,
     receipt_json,
 )
-from tests.support.receipts import DAY
+from tests.support.records.receipts import DAY
 
 Capture = pytest.CaptureFixture[str]
 NUMBER = b"0.123456"

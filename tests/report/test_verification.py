@@ -21,7 +21,7 @@ from deepfake.images.load import load_image
 from deepfake.report.receipt import Receipt, make_receipt, read_receipt, receipt_json
 from deepfake.report.verification import TOLERANCE, Verification, verify
 from deepfake.util.files import ROOT
-from tests.support.receipts import DAY, receipt_of
+from tests.support.records.receipts import DAY, receipt_of
 
 PHOTO = ROOT / "deepfake" / "examples" / "images" / "astronaut.jpg"
 CONTENT = PHOTO.read_bytes()

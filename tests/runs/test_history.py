@@ -25,7 +25,7 @@ from deepfake.runs.history import History, HistoryReader
 from deepfake.runs.progress import divergence_warnings, progress, step_rates
 from deepfake.training.log import RunLog
 from deepfake.util.text import format_duration
-from tests.support.runs import STEP, epoch, start, step, write
+from tests.support.records.runs import STEP, epoch, start, step, write
 
 
 def test_losses_are_those_of_the_steps_in_between(tmp_path: Path) -> None:

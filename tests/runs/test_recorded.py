@@ -11,7 +11,7 @@ from deepfake.runs import runs
 from deepfake.runs.recorded import RECORDED, recorded_names
 from deepfake.runs.table import run_settings, runs_table
 from deepfake.training.log import read_settings
-from tests.support.runs import a_run, end, epoch, own_runs, start
+from tests.support.records.runs import a_run, end, epoch, own_runs, start
 
 NAME = "demo-16-epochs"
 

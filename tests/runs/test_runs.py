@@ -33,7 +33,7 @@ from deepfake.training.options import OPTIONS, to_arguments
 from deepfake.training.recipe import RECIPES, Recipe
 from deepfake.util.files import ROOT, acquire_lock, is_locked, read_json, write_json
 from deepfake.util.process import log_tail, spawn
-from tests.support.runs import a_run, end, epoch, own_runs, start, step
+from tests.support.records.runs import a_run, end, epoch, own_runs, start, step
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no such locks on Windows")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.evaluations import three_evaluations
+from tests.support.records.evaluations import three_evaluations
 
 
 @pytest.fixture

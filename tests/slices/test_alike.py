@@ -13,7 +13,7 @@ from deepfake.slices.alike import MIN_ALIKE, images_alike, small_face
 from deepfake.slices.facts import SquareFacts
 from deepfake.slices.text import alike_sentence, alike_table, own_error_sentence, size_sentence
 from deepfake.types import Thresholds
-from tests.support.slices import drawn_table
+from tests.support.records.slices import drawn_table
 
 TABLE = drawn_table(3000)
 CUTS = Thresholds(0.5, 0.9, 0.3, 0.7)

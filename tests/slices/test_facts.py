@@ -24,7 +24,7 @@ from deepfake.slices.facts import (
 )
 from deepfake.util.files import ROOT
 from tests.support.images import noise_image
-from tests.support.slices import drawn_table
+from tests.support.records.slices import drawn_table
 
 PORTRAIT = ROOT / "deepfake" / "examples" / "images" / "generated-1.jpg"
 

@@ -8,7 +8,7 @@ import pytest
 
 from deepfake.slices.figures import slices_figure
 from deepfake.slices.table import slices_of, slices_table
-from tests.support.slices import drawn_table
+from tests.support.records.slices import drawn_table
 
 TABLE = slices_table(slices_of(drawn_table()), 0.5)
 

@@ -23,7 +23,7 @@ from deepfake.slices.held_out import (
 )
 from deepfake.slices.shortcuts import read_shortcuts
 from deepfake.slices.text import held_out_sentence
-from tests.support.slices import drawn_table, write_drawn_facts
+from tests.support.records.slices import drawn_table, write_drawn_facts
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ from deepfake.slices.shortcuts import (
     write_shortcuts,
 )
 from deepfake.slices.text import follows_sentence, shortcut_sentence, shortcut_table, worth_sentence
-from tests.support.slices import drawn_table
+from tests.support.records.slices import drawn_table
 
 TABLE = drawn_table(2000)
 FITTED = fit_shortcuts(TABLE)

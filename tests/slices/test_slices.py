@@ -13,7 +13,7 @@ from deepfake.evaluation.scores import wilson_interval
 from deepfake.slices.bins import FACTS, NOT_KNOWN
 from deepfake.slices.table import ALL, slices_of, slices_table, worst_slice
 from deepfake.slices.text import worst_sentence
-from tests.support.slices import drawn_table
+from tests.support.records.slices import drawn_table
 
 TABLE = drawn_table()
 FACT = {fact.name: fact for fact in FACTS}

@@ -17,7 +17,7 @@ from deepfake.detection.text import kind_line
 from deepfake.detection.verdict import FaceVerdict, PartNotes, Verdict, WholeVerdict
 from deepfake.types import KindEstimate, Thresholds
 from tests.support.images import noise_image
-from tests.support.kinds import drawn_kinds
+from tests.support.records.kinds import drawn_kinds
 
 HEAD = KindHead(
     np.array([[4, 0, 0], [0, 4, 0]], np.float16),

@@ -34,8 +34,8 @@ from deepfake.training.frozen.kinds import (
     read_samples,
 )
 from deepfake.types import FAKE_KINDS
-from tests.support.evaluations import change_card
-from tests.support.kinds import drawn_samples
+from tests.support.records.evaluations import change_card
+from tests.support.records.kinds import drawn_samples
 from tests.training.frozen.test_stack_fitting import data_set
 
 

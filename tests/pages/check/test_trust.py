@@ -19,7 +19,7 @@ from deepfake.slices.shortcuts import fit_shortcuts, write_shortcuts
 from deepfake.util.files import ROOT
 from tests.support.images import encoded
 from tests.support.pages import page, shown
-from tests.support.slices import drawn_table, write_drawn_facts
+from tests.support.records.slices import drawn_table, write_drawn_facts
 from ui.check.seen import SEEN
 from ui.uploads import IMAGES, SHELVES
 

@@ -14,8 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from deepfake.evaluation.scores import read_scores, write_scores
 from deepfake.evaluation.statistics.metrics import evaluate_scores
-from tests.support.evaluations import change_card
 from tests.support.pages import plain_label
+from tests.support.records.evaluations import change_card
 
 N = 200
 

@@ -15,7 +15,7 @@ from deepfake.robustness.record import write_robustness
 from deepfake.robustness.sweep import EPSILONS, Robustness, conditions
 from deepfake.robustness.table import summarise
 from deepfake.types import Thresholds
-from tests.support.cards import drawn_card
+from tests.support.records.cards import drawn_card
 
 CUTS = Thresholds(**drawn_card()["thresholds"])
 
