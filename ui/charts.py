@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -69,7 +69,7 @@ def number_table(
     Args:
         table: of texts; or a table whose cells have styles and formats.
         words: columns that hold words, too.
-        width: 'stretch' for one as wide as the page.
+        width: 'stretch' for one as wide as the page, with long names.
         height: in pixels, of a long one that scrolls; None for all of it.
         alt: what it shows, for those who cannot see it.
     """
@@ -77,13 +77,11 @@ def number_table(
     numbers = shown.columns.difference(list(words))
     shown.set_properties(subset=numbers, **{"text-align": "right !important"})
     shown.set_properties(subset=list(words), **{"min-width": "12rem"})
-    shown.set_table_styles(
-        [
-            # Streamlit sets texts to the left, cell by cell.
-            {"selector": "th.col_heading", "props": "text-align: right !important"},
-            {"selector": "th.row_heading", "props": "min-width: 8rem"},
-        ]
-    )
+    # Streamlit sets texts to the left, cell by cell; a phone would break long names after each word.
+    styles: list[Any] = [{"selector": "th.col_heading", "props": "text-align: right !important"}]
+    if width == "stretch":
+        styles.append({"selector": "th.row_heading", "props": "min-width: 8rem"})
+    shown.set_table_styles(styles)
     st.table(shown, border="horizontal", width=width, height=height or "content", alt=alt)
 
 
