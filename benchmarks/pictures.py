@@ -124,7 +124,7 @@ def draw(page: Any, address: str) -> Film:
     take_picture(page)
     film.take(2600)
     film.click(page.get_by_text("Explain this verdict"))
-    page.get_by_text(re.compile("^(Stable|Not stable)")).last.wait_for()
+    page.get_by_text(re.compile("^(Stable|Partly stable|Not stable)")).last.wait_for()
     settle(page)
     film.scroll_to(page.get_by_role("tab", name="Stability"))
     film.take(1800)

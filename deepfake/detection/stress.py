@@ -112,6 +112,11 @@ class StressTest:
         """No mild change turns the verdict into its opposite."""
         return not any(point.change.mild for point in self.flips)
 
+    @property
+    def kept_by_mild(self) -> bool:
+        """No mild change takes the verdict away: turns it into its opposite, or makes it uncertain."""
+        return all(point.call == self.call for point in self.points if point.change.mild)
+
     def at(self, call: Callable[[float], VerdictLabel]) -> StressTest:
         """The same scores under other thresholds; no network is asked."""
         points = tuple(replace(point, call=call(point.p_fake)) for point in self.points)
@@ -135,14 +140,20 @@ class StressTest:
             low, high = (pick(point.p_fake for point in self.points) for pick in (min, max))
             moves = f"{format_percent(low)} and {format_percent(high)}"
             return f"Already {UNCERTAIN}; the probability moves between {moves}."
-        if not self.flips:
-            return f"Stable: none of {len(self.points)} changes flips the score from fake to real or back."
         named = ", ".join(point.change.words for point in self.flips[:3])
         if len(self.flips) > 3:
             named += f" and {len(self.flips) - 3} more changes"
-        if self.stable:
-            return f"Stable under mild changes. The score flips only at strong ones: {named}."
-        return f"Not stable: the verdict flips at {named}."
+        if not self.stable:
+            return f"Not stable: the verdict flips at {named}."
+        kept = sum(point.call == self.call for point in self.points)
+        if kept == len(self.points):
+            return f"Stable: all {kept} changes keep the verdict."
+        counts = [f"{kept} of {len(self.points)} changes keep the verdict"]
+        if lost := len(self.points) - kept - len(self.flips):
+            counts.append(f"{lost} make it {UNCERTAIN}" if lost > 1 else f"1 makes it {UNCERTAIN}")
+        reversing = f"; only strong changes reverse it: {named}" if self.flips else "; none reverses it"
+        how = "Stable under mild changes" if self.kept_by_mild else "Partly stable"
+        return f"{how}: {', '.join(counts)}{reversing}."
 
 
 CHANGES: tuple[Change, ...] = (

@@ -274,5 +274,6 @@ def _stress_line(verdict: Verdict) -> EvidenceLine:
         return line(f"Not stable: {flips}, which makes the verdict {UNCERTAIN}.")
     if verdict.verdict == "uncertain":
         return line(f"Already {UNCERTAIN} ({changes} changes were tried).")
-    words = f"Stable: no mild change flips the score ({changes} changes were tried)."
-    return line(words, "weak", verdict.verdict)
+    if not all(test.kept_by_mild for test in verdict.stress):
+        return line(f"Partly stable: no mild change reverses the verdict, but some make it {UNCERTAIN}.")
+    return line(f"Stable: all mild changes keep the verdict ({changes} were tried).", "weak", verdict.verdict)

@@ -111,7 +111,9 @@ def explain_one(page: Page) -> None:
     idle(page)
     page.get_by_text("Explain this verdict").click()
     stability = page.get_by_role("tabpanel", name="Stability")
-    expect(stability.get_by_text(re.compile("^(Stable|Not stable)"))).to_be_visible(timeout=WAIT_MS)
+    expect(stability.get_by_text(re.compile("^(Stable|Partly stable|Not stable)"))).to_be_visible(
+        timeout=WAIT_MS
+    )
     expect(stability.locator(".js-plotly-plot")).to_contain_text("JPEG")
 
 

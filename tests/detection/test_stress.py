@@ -85,7 +85,9 @@ def test_text_over_a_face_that_looks_fake_only_then_leaves_the_verdict_real() ->
 
     text = stress_test(lambda _: scores("Text"), detailed(), THRESHOLDS)
     assert text.stable
-    assert "flips only at strong ones: text 25% opaque, text 50% opaque." in text.sentence()
+    kept = f"{len(CHANGES) - 2} of {len(CHANGES)} changes keep the verdict"
+    strong = "only strong changes reverse it: text 25% opaque, text 50% opaque."
+    assert text.sentence() == f"Stable under mild changes: {kept}; {strong}"
     for kind in ("Shift", "Turn"):
         assert not stress_test(lambda _, kind=kind: scores(kind), detailed(), THRESHOLDS).stable
 
@@ -106,6 +108,23 @@ def test_a_margin_and_a_quarter_turn_of_the_picture_are_mild() -> None:
     assert result.sentence() == "Not stable: the verdict flips at margin white, 20%."
 
 
+def test_verdicts_that_become_uncertain_are_counted() -> None:
+    def scores(kinds: Sequence[str]) -> np.ndarray:
+        return np.array([0.9, *(0.5 if change.kind in kinds else 0.9 for change in CHANGES)])
+
+    one = stress_test(lambda _: scores(["Mirror"]), detailed(), THRESHOLDS)
+    assert (one.stable, one.kept_by_mild) == (True, False)
+    kept = len(CHANGES) - 1
+    assert one.sentence() == (
+        f"Partly stable: {kept} of {len(CHANGES)} changes keep the verdict, 1 makes it uncertain; "
+        "none reverses it."
+    )
+    strong = stress_test(lambda _: scores(["Text"]), detailed(), THRESHOLDS)
+    assert strong.kept_by_mild
+    assert strong.sentence().startswith("Stable under mild changes: ")
+    assert "2 make it uncertain; none reverses it." in strong.sentence()
+
+
 @pytest.mark.parametrize(("score", "call"), [(0.95, "fake"), (0.05, "real"), (0.5, "uncertain")])
 def test_a_constant_score_is_stable(score: float, call: VerdictLabel) -> None:
     result = stress_test(lambda crops: np.full(len(crops), score), detailed(), THRESHOLDS)
@@ -124,7 +143,7 @@ def test_uncertain_is_no_flip_and_strong_changes_leave_it_stable() -> None:
     assert strong.stable
     assert len(strong.flips) == sum(not change.mild for change in CHANGES)
     assert (
-        "flips only at strong ones: JPEG quality 50, JPEG quality 30, resize to 50% and back and "
+        "only strong changes reverse it: JPEG quality 50, JPEG quality 30, resize to 50% and back and "
         in strong.sentence()
     )
 

@@ -186,6 +186,9 @@ def test_a_stress_test_that_fails_points_nowhere(card: Card) -> None:
         return line(evidence_lines(made, card), "Stress test")
 
     assert (after("fake", 0.9).strength, after("fake", 0.9).points_to) == ("weak", "fake")
+    unsure = after("uncertain", 0.5)
+    assert (unsure.strength, unsure.points_to) == ("none", "neither")
+    assert unsure.finding.startswith("Partly stable")
     broken = after("real", 0.1)
     assert (broken.strength, broken.points_to) == ("none", "neither")
     assert "Not stable" in broken.finding
