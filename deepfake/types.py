@@ -45,7 +45,7 @@ class EvidenceLine:
     """What one witness says of an image; ``report.evidence`` computes them.
 
     Attributes:
-        name: of the witness, such as ``Face detector``.
+        name: of the witness, such as ``Detector's score``.
         finding: what it says, in a sentence or two; of what a file holds only letters, digits and few signs.
         strength: how much that is worth by itself.
         points_to: which way.

@@ -8,7 +8,6 @@ from deepfake.detection.card import ModelError, default_name, detector_title, lo
 from deepfake.detection.text import POINT_WORDS
 from deepfake.images.formats import READABLE
 from deepfake.images.load import MAX_BYTES, MAX_PIXELS, MIN_SIDE
-from deepfake.images.video import MAX_VIDEO_BYTES
 from deepfake.types import OperatingPoint
 from ui.check.checked import MAX_UPLOADS
 from ui.check.examples import show_examples
@@ -25,8 +24,6 @@ from ui.page import (
 from ui.uploads import IMAGES, Shelf, Upload, link_to_page, own_place, shelf_of, warn_of_weight
 
 MAX_MIB = MAX_BYTES // 2**20
-# What the uploader lets through: what is refused here gets a reason, and a video the way to its page.
-LISTED_MIB = max(MAX_BYTES, MAX_VIDEO_BYTES) // 2**20
 
 
 def main() -> None:
@@ -72,7 +69,7 @@ def ask_for_pictures(names: list[str], first: str) -> tuple[list[Upload], Operat
     files = st.file_uploader(
         "Drop images here, or browse for them. Do the faces in them look real or fake?",
         accept_multiple_files=True,
-        max_upload_size=LISTED_MIB,
+        max_upload_size=MAX_MIB,
         key=key,
     )
     shelf.take(key, files, is_new=is_new)
@@ -102,7 +99,7 @@ def take_pasted(shelf: Shelf, key: str) -> None:
     given = st.chat_input(
         "Press Ctrl+V (or Cmd+V) here, then Enter",
         accept_file="multiple",
-        max_upload_size=LISTED_MIB,
+        max_upload_size=MAX_MIB,
         key=key,
     )
     if given is None:

@@ -185,10 +185,12 @@ def show_result(result: VideoVerdict, card: Card) -> None:
 
 def count_line(result: VideoVerdict) -> str:
     """How the frames were called."""
-    calls = [frame.verdict.verdict for frame in result.with_face]
+    calls = [frame.verdict.verdict for frame in result.deciding]
     counts = ", ".join(
         f"{calls.count(call)} {CALL_WORDS[call].lower()}" for call in ("fake", "uncertain", "real")
     )
+    if unscored := len(result.with_face) - len(calls):
+        counts += f", {unscored} not scored (the face is too small, or unlike the training images)"
     return f"Frames with a face: {counts}. In each frame, the face most likely to be fake counts."
 
 

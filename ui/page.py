@@ -25,7 +25,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from deepfake.detection.card import Card, ModelError, detector_title, load_card
 from deepfake.detection.feedback import feedback_folder
-from deepfake.detection.text import POINT_MEANINGS, POINT_WORDS
+from deepfake.detection.text import POINT_MEANINGS, POINT_WORDS, Counted
 from deepfake.detection.words import UNCERTAIN
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
 from deepfake.types import OPERATING_POINTS, OperatingPoint, Pixels, VerdictLabel
@@ -58,6 +58,12 @@ CALL_STYLES: dict[VerdictLabel, tuple[str, str]] = {
     "real": ("blue", ":material/check_circle:"),
     "uncertain": ("gray", ":material/help:"),
 }
+COUNT_STYLES: dict[Counted, tuple[str, str]] = {
+    **CALL_STYLES,
+    "no_face": ("gray", ":material/no_accounts:"),
+    None: ("gray", ":material/error:"),
+}
+"""Color and icon of what an image is among several."""
 
 
 def start_page(title: str) -> None:

@@ -222,7 +222,7 @@ def show_right_page(upload: Upload) -> None:
     kind = identify(upload.content or b"")
     if kind is None:
         return
-    if "video" in kind.name:
+    if "video" in kind.name and st.session_state.get(OPEN_PAGE) != VIDEO:
         _offer("Check it on the page Check a video", "pages/video.py", VIDEO, upload)
     elif "ZIP archive" in kind.name:
         link_to_page("pages/batch.py", "The page Check many opens zip archives of images")

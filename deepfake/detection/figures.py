@@ -360,8 +360,16 @@ def video_table(result: VideoVerdict) -> pd.DataFrame:
             "Probability of fake": [frame.verdict.p_fake for frame in result.frames],
             "Faces": [len(frame.verdict.faces) for frame in result.frames],
             "Verdict": [short_words(frame.verdict) for frame in result.frames],
+            "Notes": [_why_unscored(frame.verdict) for frame in result.frames],
         }
     )
+
+
+def _why_unscored(verdict: Verdict) -> str:
+    """Why a frame with a face has no probability; empty where it has one."""
+    if verdict.scope == "no_face" or verdict.p_fake is not None:
+        return ""
+    return verdict.warnings[0] if verdict.warnings else ""
 
 
 def video_figure(result: VideoVerdict) -> go.Figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from deepfake.detection.card import detector_title
 from deepfake.detection.words import REASON_WORDS, UNCERTAIN
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # their imports take seconds; a page is drawn before it needs
     from deepfake.detection.rules import Rules
     from deepfake.detection.stress import StressTest
     from deepfake.detection.verdict import Verdict
-    from deepfake.detection.video import VideoVerdict
+    from deepfake.detection.video import Stretch, VideoVerdict
     from deepfake.images.load import ImageFacts
     from deepfake.types import Box
 
@@ -83,8 +83,9 @@ SOURCE_WORDS: Mapping[str, str] = {
 
 
 def facts_line(facts: ImageFacts) -> str:
-    """Size, format and weight of a picture's file."""
-    return f"{facts.width} x {facts.height} pixels, {facts.format}, {format_bytes(facts.n_bytes)}"
+    """Size, format and weight of a picture's file; of several images in it, that one was used."""
+    several = f", 1 of {facts.frames:,} images in it used" if facts.frames > 1 else ""
+    return f"{facts.width} x {facts.height} pixels, {facts.format}, {format_bytes(facts.n_bytes)}{several}"
 
 
 def bands_phrase(fake_from: str, real_below: str) -> str:
@@ -139,15 +140,22 @@ def clock(second: float) -> str:
 
 
 def video_headline(result: VideoVerdict) -> str:
-    """The verdict on a video in words; names the stretch that looks fake where it is not all of it."""
+    """The verdict on a video in words; names the stretches that look fake where they are not all of it."""
     if not result.with_face:
         return f"{NO_FACE}: not analyzed"
-    words, stretch = CALL_WORDS[result.verdict], result.stretch
-    if stretch is None:
+    words, stretches = CALL_WORDS[result.verdict], result.stretches
+    if not stretches:
         return words
+    named = [_when(each) for each in stretches[:3]]
+    if others := len(stretches) - len(named):
+        named.append(f"{others} more")
+    where = " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
+    return f"{words}: {where} look{'s' * (len(stretches) == 1)} fake"
+
+
+def _when(stretch: Stretch) -> str:
     start, end = clock(stretch.start), clock(stretch.end)
-    where = f"{start} to {end}" if start != end else f"{stretch.start:.1f} to {stretch.end:.1f} s"
-    return f"{words}: {where} looks fake"
+    return f"{start} to {end}" if start != end else f"{stretch.start:.1f} to {stretch.end:.1f} s"
 
 
 def video_number_line(result: VideoVerdict) -> str:
@@ -157,9 +165,11 @@ def video_number_line(result: VideoVerdict) -> str:
     n = len(result.deciding)
     if result.stretch is None:
         return f"Probability of fake, median of {n} frames: **{format_percent(result.p_fake)}**"
+    which = "this" if len(result.stretches) == 1 else "the longest"
     return (
-        f"Probability of fake in this stretch, median of {result.stretch.frames} frames: "
-        f"**{format_percent(result.stretch.p_fake)}**; of all {n} frames: {format_percent(result.p_fake)}"
+        f"Probability of fake in {which} stretch, median of {result.stretch.frames} frames: "
+        f"**{format_percent(result.stretch.p_fake)}**; of all {n} frames that could be scored: "
+        f"{format_percent(result.p_fake)}"
     )
 
 
@@ -214,22 +224,31 @@ def remark_lines(verdict: Verdict, lead: str) -> list[str]:
     return [line for line in lines if line and line != lead]
 
 
-COUNT_WORDS: Mapping[VerdictLabel | None, str] = {
+Counted = VerdictLabel | Literal["no_face"] | None
+COUNT_WORDS: Mapping[Counted, str] = {
     "fake": "fake",
     "uncertain": UNCERTAIN,
     "real": "real",
+    "no_face": "without a face",
     None: "could not be checked",
 }
 """After a number of images with that verdict; None is an image that was refused."""
 
 
-def counts_line(calls: Sequence[VerdictLabel | None]) -> str:
+def counted_as(verdict: Verdict | None) -> Counted:
+    """What an image is among several: its verdict, where it has one."""
+    if verdict is None:
+        return None
+    return "no_face" if verdict.scope == "no_face" else verdict.verdict
+
+
+def counts_line(images: Sequence[Counted]) -> str:
     """How many of several images are what.
 
-    >>> counts_line(["fake", "real", "fake", None])
-    '2 fake, 1 real, 1 could not be checked'
+    >>> counts_line(["fake", "real", "fake", "no_face", None])
+    '2 fake, 1 real, 1 without a face, 1 could not be checked'
     """
-    counts = ((calls.count(call), words) for call, words in COUNT_WORDS.items())
+    counts = ((images.count(each), words) for each, words in COUNT_WORDS.items())
     return ", ".join(f"{n:,} {words}" for n, words in counts if n)
 
 
@@ -240,7 +259,7 @@ def spoken_line(verdicts: Sequence[Verdict | None]) -> str:
         verdicts: at least one; None for an image that was refused.
     """
     if len(verdicts) != 1:
-        return counts_line([verdict.verdict if verdict else None for verdict in verdicts])
+        return counts_line([counted_as(verdict) for verdict in verdicts])
     (verdict,) = verdicts
     if verdict is None:
         return COUNT_WORDS[None].capitalize()
@@ -415,9 +434,11 @@ def stress_line(verdict: Verdict) -> str:
 
 
 def overlay_line(verdict: Verdict, rules: Rules) -> str:
-    """Under a verdict of fake: that something laid over a face can bring it about, where measured."""
+    """Under a verdict of fake: that something laid over a face can bring it about, where it was seen to."""
     overlay = rules.overlay
     if verdict.verdict != "fake" or verdict.basis != "faces" or overlay is None:
+        return ""
+    if overlay.overlaid <= overlay.called_fake:
         return ""
     return (
         "Text, a caption or a sticker over the face can cause this verdict by itself: with one, "

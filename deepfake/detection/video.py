@@ -102,17 +102,22 @@ class VideoVerdict:
         return tuple(frame for frame in self.frames if frame.verdict.p_fake is not None)
 
     @property
-    def stretch(self) -> Stretch | None:
-        """The longest stretch in which every frame that can be decided on is called fake.
+    def stretches(self) -> tuple[Stretch, ...]:
+        """In which every frame that can be decided on is called fake, one after the other.
 
-        None where it is shorter than ``MIN_STRETCH_FRAMES`` frames, or is all of the video.
+        Of ``MIN_STRETCH_FRAMES`` frames and more; none where one is all of the video.
         """
         runs = [list(run) for fake, run in groupby(self.deciding, _called_fake) if fake]
-        longest = max(runs, key=len, default=[])
-        if len(longest) < MIN_STRETCH_FRAMES or len(longest) == len(self.deciding):
-            return None
-        scores = [frame.verdict.p_fake or 0.0 for frame in longest]
-        return Stretch(longest[0].second, longest[-1].second, len(longest), median(scores))
+        return tuple(
+            Stretch(run[0].second, run[-1].second, len(run), median(f.verdict.p_fake or 0.0 for f in run))
+            for run in runs
+            if MIN_STRETCH_FRAMES <= len(run) < len(self.deciding)
+        )
+
+    @property
+    def stretch(self) -> Stretch | None:
+        """The longest of the ``stretches``; None where there is none."""
+        return max(self.stretches, key=lambda each: each.frames, default=None)
 
     def at(self, point: OperatingPoint, thresholds: Thresholds) -> VideoVerdict:
         """The same scores called at an operating point."""

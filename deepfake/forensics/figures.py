@@ -13,6 +13,7 @@ from deepfake.plotting import plot_config
 from deepfake.types import Pixels
 
 _TALLEST, _LOWEST = 440, 240  # pixels of the screen
+_TOP = 56  # for the titles, and above them for the buttons
 _PANEL, _PHONE = 520, 320  # width of one of the two on a wide screen and on a phone, in pixels
 
 
@@ -52,8 +53,8 @@ def compare_figure(
     height, width = original.shape[:2]
     panel = min(_TALLEST, max(_LOWEST, round((_PHONE if stacked else _PANEL) * height / width)))
     figure.update_layout(
-        height=30 + rows * panel,
-        margin={"l": 0, "r": 0, "t": 30, "b": 0},
+        height=_TOP + rows * panel,
+        margin={"l": 0, "r": 0, "t": _TOP, "b": 0},
         dragmode="zoom",
         uirevision="same" if together else name,  # another map keeps the place that was zoomed into
     )

@@ -47,7 +47,7 @@ RULE = (
 )
 """Stands under the table."""
 FACE, WHOLE, SECOND, ALIKE, STRESS = (
-    "Face detector",
+    "Detector's score",
     "Whole image",
     "Second opinion",
     "Look-alikes",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+from collections.abc import Sequence
 
 from deepfake.plotting import CALL_COLOURS
 from deepfake.report.document import (
@@ -35,6 +36,7 @@ th { color: #565d69; width: 12rem; } .call { font-size: 1.4rem; font-weight: 600
 .titled td:first-child { font-weight: 600; } .titled td { font-size: .875rem; }
 .titled td:last-child { color: #565d69; } pre { white-space: pre-wrap; font-size: .875rem; }
 @media (max-width: 30rem) { .titled thead { display: none; } .titled td:not(:last-child) { border: 0; }
+  .titled td:not(:first-child)::before { content: attr(data-title) ": "; color: #555; }
   th, td { display: block; width: auto; padding: .3rem 0; }
   th { border: 0; padding-bottom: 0; } td { padding-top: 0; } }
 @page { size: A4; margin: 16mm; }
@@ -89,10 +91,14 @@ def _listed(block: Bullets | Rows | Table) -> str:
 
 def _table(block: Table) -> str:
     titles = "".join(f'<th scope="col">{_text(title)}</th>' for title in block.titles)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in block.rows
-    )
+    rows = "".join(f"<tr>{_cells(block.titles, row)}</tr>" for row in block.rows)
     return f'<table class="titled"><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _cells(titles: Sequence[str], row: Sequence[str]) -> str:
+    """Each with its column's title, which stands before it where a phone shows no heads."""
+    pairs = zip(titles, row, strict=True)
+    return "".join(f'<td data-title="{_text(title)}">{_text(cell)}</td>' for title, cell in pairs)
 
 
 def _lines(text: str) -> str:

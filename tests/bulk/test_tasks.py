@@ -71,7 +71,7 @@ def test_fields_that_are_seldom_filled_have_their_types_too() -> None:
         whole=WholeVerdict(0.5, True, "fake", box), raw_p_fake=0.75, expected_fake=0.125, photo=box,
         kind=kind,
     )  # fmt: skip
-    line = EvidenceLine("Face detector", "Likely fake.", "weak", "fake", "It is no proof.")
+    line = EvidenceLine("Detector's score", "Likely fake.", "weak", "fake", "It is no proof.")
     said = json.loads(json.dumps(Outcome("a.png", verdict, evidence=(line,)).to_dict()))
     (row,) = pa.Table.from_pylist([said], VERDICTS).to_pylist()
     assert row == {**said, "stress": None, "error": None}

@@ -18,6 +18,7 @@ from deepfake.detection.rules import OverlayRule, Rules, WholeRule
 from deepfake.detection.text import lead_line, remark_lines, scope_line, spoken_line
 from deepfake.detection.verdict import FaceVerdict, Verdict, WholeVerdict
 from deepfake.errors import UserError
+from deepfake.images.load import ImageFacts
 from deepfake.report.context import context_remark, context_sentence
 from deepfake.types import OPERATING_POINTS, Thresholds
 from deepfake.util import text as util_text
@@ -85,10 +86,18 @@ def test_one_sentence_leads_and_the_others_follow_once():
     assert lead_line(several) == "1 of 2 faces looks fake."
 
 
+def test_below_an_image_it_stands_that_one_of_several_was_used():
+    facts = ImageFacts("GIF", 64, 48, 2048, "", "P", 8, 1, 1, False, False)
+    assert presentation.facts_line(facts) == "64 x 48 pixels, GIF, 2 kB"
+    assert presentation.facts_line(replace(facts, frames=4)).endswith("2 kB, 1 of 4 images in it used")
+
+
 def test_a_screen_reader_hears_one_verdict_or_counts():
     real = replace(VERDICT, verdict="real", p_fake=0.02)
     assert spoken_line([VERDICT]) == "Likely fake. Probability of fake: 90%"
     assert spoken_line([real, None, VERDICT, real]) == "1 fake, 2 real, 1 could not be checked"
+    faceless = replace(VERDICT, p_fake=None, faces=(), scope="no_face", verdict="uncertain")
+    assert spoken_line([faceless, VERDICT]) == "1 fake, 1 without a face"
     assert spoken_line([None]) == "Could not be checked"
 
 
@@ -165,6 +174,8 @@ def test_what_an_overlay_can_bring_about_is_said_under_a_verdict_of_fake():
     rules = Rules(overlay=OverlayRule(100, 3, 9))
     assert "with one, 9 of 100 real validation faces" in presentation.overlay_line(VERDICT, rules)
     assert presentation.overlay_line(VERDICT, Rules()) == ""
+    none = Rules(overlay=OverlayRule(100, 3, 3))
+    assert presentation.overlay_line(VERDICT, none) == "", "it was not seen to do anything"
     assert presentation.overlay_line(replace(VERDICT, verdict="real"), rules) == ""
 
 

@@ -36,15 +36,27 @@ def test_a_clip_gets_a_timeline_and_a_verdict(use_tiny_models: Path) -> None:
     assert set(table["Verdict"]) == {"No face found"}
 
 
-def test_a_fake_stretch_is_the_headline(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def scored(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> AppTest:
+    """A video with a face in each frame, which score so."""
     face = FaceScan((Face((0, 0, 60, 60), (0, 0, 90, 90), 0.99),), "faces")
-    scores = iter([0.1] * 6 + [0.9] * 4)
+    left = iter(scores)
+    monkeypatch.setattr("ui.page.load_everything", lambda: None)  # which looks at a grey square
     monkeypatch.setattr("deepfake.detection.detector.find_faces", lambda pixels: face)
     monkeypatch.setattr("deepfake.detection.detector.looks_drawn", lambda crop: False)
-    monkeypatch.setattr("deepfake.detection.detector.Detector.p_fake", lambda self, crops: [next(scores)])
-    app = upload("pages/video.py", "a.mp4", clip(0.4))
+    monkeypatch.setattr("deepfake.detection.detector.Detector.p_fake", lambda self, crops: [next(left)])
+    return upload("pages/video.py", "a.mp4", clip(0.4))
+
+
+def test_several_fake_stretches_are_all_named(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = scored(monkeypatch, [0.9] * 3 + [0.1] * 3 + [0.9] * 4)
+    assert "Likely fake: 0.0 to 0.1 s and 0.2 to 0.4 s look fake" in app.header[0].value
+    assert "in the longest stretch, median of 4 frames" in shown(app)
+
+
+def test_a_fake_stretch_is_the_headline(use_tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = scored(monkeypatch, [0.1] * 6 + [0.9] * 4)
     assert "Likely fake: 0.2 to 0.4 s looks fake" in app.header[0].value
-    numbers = "in this stretch, median of 4 frames: **90%**; of all 10 frames: 10%"
+    numbers = "in this stretch, median of 4 frames: **90%**; of all 10 frames that could be scored: 10%"
     assert numbers in shown(app).replace("\\", "")
 
 
@@ -52,6 +64,9 @@ def test_no_video_is_a_sentence(use_tiny_models: Path) -> None:
     app = upload("pages/video.py", "a.mp4", b"no video")
     assert "not a video" in app.error[0].value
     assert not app.header
+    cut = upload("pages/video.py", "a.mp4", clip(0.4)[:400])
+    assert cut.error
+    assert not [button for button in cut.button if "Check a video" in button.label], "it is this page"
 
 
 def answered(tick: bool) -> AppTest:

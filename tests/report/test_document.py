@@ -160,6 +160,13 @@ def test_a_prompt_is_folded_and_text(use_tiny_models: Path, asked: str) -> None:
     assert report_pdf(made, DAY).startswith(b"%PDF-")
 
 
+def test_on_a_phone_each_cell_keeps_its_columns_title(use_tiny_models: Path) -> None:
+    """The heads of tables are not shown there, and what to ignore would read as a finding."""
+    made = report_html(report(encoded(noise_image(1, 160, 160))))
+    assert made.count('data-title="What to ignore"') == made.count('data-title="What was found"') > 2
+    assert 'content: attr(data-title) ": "' in made
+
+
 def test_a_verdict_that_flips_is_uncertain_and_says_why(use_tiny_models: Path) -> None:
     content = camera_file()
     words = Tags(report_html(report(content, verdict=verdict_of(content, mild=0.1)))).words

@@ -75,7 +75,7 @@ def test_strength_follows_the_odds(odds: float, word: Strength) -> None:
 
 def test_of_a_certain_score_nothing_is_divided_by_nought(card: Card) -> None:
     for p_fake in (0.0, 1.0):
-        assert line(evidence_lines(verdict(p_fake), card), "Face detector").strength == "strong"
+        assert line(evidence_lines(verdict(p_fake), card), "Detector's score").strength == "strong"
 
 
 @pytest.mark.parametrize(
@@ -93,13 +93,13 @@ def test_of_a_certain_score_nothing_is_divided_by_nought(card: Card) -> None:
 def test_the_detector_is_graded_by_its_probability(
     card: Card, p_fake: float, strength: Strength, points_to: Direction
 ) -> None:
-    found = line(evidence_lines(verdict(p_fake), card), "Face detector")
+    found = line(evidence_lines(verdict(p_fake), card), "Detector's score")
     assert (found.strength, found.points_to) == (strength, points_to)
 
 
 def test_lines_are_in_one_order_and_only_of_what_was_run(pair: Card) -> None:
     plain = evidence_lines(verdict(0.9), replace(pair, second=None))
-    assert [each.name for each in plain] == ["Face detector", "Whole image", "Look-alikes"]
+    assert [each.name for each in plain] == ["Detector's score", "Whole image", "Look-alikes"]
     point = StressPoint(CHANGES[0], 0.9, "fake")
     tested = replace(verdict(0.9), stress=(StressTest(0.9, "fake", (point,)),))
     looked = (Thumbnail(None, None, None, ""), Compression((), None, False, False, ""))
@@ -112,7 +112,7 @@ def test_lines_are_in_one_order_and_only_of_what_was_run(pair: Card) -> None:
 def test_without_a_face_nothing_is_said_of_one(card: Card) -> None:
     lines = evidence_lines(verdict(), card)
     assert {(each.strength, each.points_to) for each in lines} == {("none", "neither")}
-    assert "No face found" in line(lines, "Face detector").finding
+    assert "No face found" in line(lines, "Detector's score").finding
 
 
 def test_barred_faces_say_nothing(card: Card) -> None:
@@ -121,7 +121,7 @@ def test_barred_faces_say_nothing(card: Card) -> None:
         "balanced", CUTS
     )
     lines = evidence_lines(made, card)
-    assert line(lines, "Face detector").strength == "none"
+    assert line(lines, "Detector's score").strength == "none"
     alike = line(lines, "Look-alikes")
     assert (alike.strength, alike.points_to) == ("none", "neither")
     assert "no verdict" in alike.finding
@@ -132,8 +132,8 @@ def test_a_whole_image_that_decides_leaves_the_faces_their_own_line(card: Card) 
     lines = evidence_lines(verdict(0.1, whole=whole), card)
     assert line(lines, "Whole image").points_to == "fake"
     assert line(lines, "Whole image").strength == "moderate"
-    assert line(lines, "Face detector").points_to == "real"
-    assert "10%" in line(lines, "Face detector").finding
+    assert line(lines, "Detector's score").points_to == "real"
+    assert "10%" in line(lines, "Detector's score").finding
     silent = evidence_lines(verdict(0.1, whole=replace(whole, counts=False)), card)
     assert line(silent, "Whole image").strength == "none"
 
@@ -141,7 +141,7 @@ def test_a_whole_image_that_decides_leaves_the_faces_their_own_line(card: Card) 
 def test_many_faces_are_set_off(card: Card) -> None:
     scores = RealScores.of([n / 400 for n in range(1, 400)])
     made = verdict(0.96, 0.1, 0.1, real_scores=scores)
-    found = line(evidence_lines(made, card), "Face detector")
+    found = line(evidence_lines(made, card), "Detector's score")
     assert "set off against 3 faces" in found.finding
 
 
@@ -317,7 +317,7 @@ def test_a_file_that_was_changed_since_is_not_read(use_tiny_models: Path, tmp_pa
     outcome = judge_source(detector, Source("a.png", path))
     path.write_bytes(png({"parameters": WEB_UI}))
     names = [each.name for each in with_evidence(outcome, Source("a.png", path), detector.card).evidence]
-    assert names[0] == "Face detector"
+    assert names[0] == "Detector's score"
     path.unlink()
     assert with_evidence(outcome, Source("a.png", path), detector.card).evidence
     refused = judge_source(detector, Source("b", b"no picture"))

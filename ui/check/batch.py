@@ -23,15 +23,15 @@ from deepfake.util.text import format_percent
 from ui.batch_session import IN_BATCH, batch_session
 from ui.check.copies import show_copies
 from ui.links import link_to_check
-from ui.page import CALL_STYLES, escape_markdown, section
+from ui.page import CALL_STYLES, COUNT_STYLES, escape_markdown, section
 
 ALL, NOT_JUDGED = "All", "Could not be checked"
 STYLES = {
-    CALL_WORDS["fake"]: CALL_STYLES["fake"],
-    CALL_WORDS["uncertain"]: CALL_STYLES["uncertain"],
-    CALL_WORDS["real"]: CALL_STYLES["real"],
-    NO_FACE: ("gray", ":material/no_accounts:"),
-    NOT_JUDGED: ("gray", ":material/error:"),
+    CALL_WORDS["fake"]: COUNT_STYLES["fake"],
+    CALL_WORDS["uncertain"]: COUNT_STYLES["uncertain"],
+    CALL_WORDS["real"]: COUNT_STYLES["real"],
+    NO_FACE: COUNT_STYLES["no_face"],
+    NOT_JUDGED: COUNT_STYLES[None],
 }
 """What a row may say, with its colour and icon, the most suspicious first."""
 WORDS = (*STYLES,)
@@ -104,7 +104,8 @@ def show_end(batch: Batch) -> None:
         )
     with st.container(horizontal=True, vertical_alignment="center"):
         title = escape_markdown(detector_title(batch.detector))
-        st.markdown(f"**{done:,} of {total:,} images checked** (detector: {title})")
+        checked = sum(row.error is None for row in batch.rows)
+        st.markdown(f"**{checked:,} of {total:,} images checked** (detector: {title})")
         st.button("Clear results", icon=":material/delete:", on_click=batch_session().clear)
 
 
@@ -146,8 +147,9 @@ TABLE_LOOK: dict[str, Any] = {
 
 def show_rows(rows: Sequence[Outcome], wanted: str) -> int | None:
     """The table; gives the place of the chosen row."""
+    table = row_table(rows)
     event = st.dataframe(
-        row_table(rows),
+        table[["File", "Notes"]] if wanted == NOT_JUDGED else table,  # the others are empty
         **TABLE_LOOK,
         height="content" if len(rows) <= 10 else 560,
         on_select="rerun",

@@ -81,7 +81,7 @@ def show_about(examples: Examples) -> None:
         }
         for example in examples.images
     ]
-    box.dataframe(rows, hide_index=True, height="content", row_height=36, alt="The examples")
+    box.table(rows, hide_index=True, border="horizontal", alt="The examples")
 
 
 def note_on(upload_id: str, detector: str, point: OperatingPoint) -> str:

@@ -38,7 +38,7 @@ from ui.check.report import forget_reports, show_feedback, show_report
 from ui.check.seen import SEEN, printed, remember, show_seen
 from ui.check.strip import comparable_scores, known_scores, show_strip, show_strip_numbers
 from ui.check.trust import facts_of, show_trust
-from ui.page import CALL_STYLES, announce, escape_markdown, section, show_image, warm_up
+from ui.page import CALL_STYLES, COUNT_STYLES, announce, escape_markdown, section, show_image, warm_up
 from ui.uploads import LET_GO, Upload, link_to_page, own_place, show_name, show_right_page
 
 if TYPE_CHECKING:
@@ -205,12 +205,12 @@ def show_summary(container: DeltaGenerator, outcomes: Sequence[Outcome | None]) 
     groups: dict[str, list[str]] = {}
     for number, outcome in enumerate(outcomes, start=1):
         if outcome is not None:
-            call = outcome.verdict.verdict if outcome.verdict else None
-            groups.setdefault(text.COUNT_WORDS[call], []).append(f"[image {number}](#image-{number})")
+            words = text.COUNT_WORDS[text.counted_as(outcome.verdict)]
+            groups.setdefault(words, []).append(f"[image {number}](#image-{number})")
     with container.container(horizontal=True, gap="medium"):
         for call, words in text.COUNT_WORDS.items():
             if found := groups.get(words):
-                colour, icon = CALL_STYLES[call] if call else ("gray", ":material/error:")
+                colour, icon = COUNT_STYLES[call]
                 st.markdown(f":{colour}[{icon} **{len(found)} {words}**] {', '.join(found)}", width="content")
 
 

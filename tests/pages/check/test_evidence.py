@@ -48,7 +48,7 @@ def test_every_verdict_has_its_table_and_the_rule_stands_below(use_tiny_models: 
     assert len(tables(app)) == 2, "a file that is refused has none"
     for table in tables(app):
         assert list(table) == [
-            "Content credentials", "Marks in the file", "Face detector", "Whole image", "Look-alikes"
+            "Content credentials", "Marks in the file", "Detector's score", "Whole image", "Look-alikes"
         ]  # fmt: skip
         assert all("Ignore: " in cell for cell in table.values())
     assert sum(each.value == ui.escape_markdown(RULE) for each in app.caption) == 2
