@@ -239,8 +239,8 @@ def ask_for_detector(names: list[str], first: str) -> str:
     with contextlib.suppress(ModelError):  # whoever asks meets it again
         if second := load_card(name).second:
             st.caption(
-                f"Better on kinds of fakes that are new to it, more often {UNCERTAIN}, and about seven times "
-                f"slower than {escape_markdown(detector_title(second.main))}."
+                f"Better on kinds of fakes that are new to it, more often {UNCERTAIN}, and slower than "
+                f"{escape_markdown(detector_title(second.main))}."
             )
     return name
 

@@ -230,7 +230,7 @@ COUNT_WORDS: Mapping[Counted, str] = {
     "uncertain": UNCERTAIN,
     "real": "real",
     "no_face": "without a face",
-    None: "could not be checked",
+    None: "not checked",
 }
 """After a number of images with that verdict; None is an image that was refused."""
 
@@ -246,7 +246,7 @@ def counts_line(images: Sequence[Counted]) -> str:
     """How many of several images are what.
 
     >>> counts_line(["fake", "real", "fake", "no_face", None])
-    '2 fake, 1 real, 1 without a face, 1 could not be checked'
+    '2 fake, 1 real, 1 without a face, 1 not checked'
     """
     counts = ((images.count(each), words) for each, words in COUNT_WORDS.items())
     return ", ".join(f"{n:,} {words}" for n, words in counts if n)

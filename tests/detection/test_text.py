@@ -95,10 +95,10 @@ def test_below_an_image_it_stands_that_one_of_several_was_used():
 def test_a_screen_reader_hears_one_verdict_or_counts():
     real = replace(VERDICT, verdict="real", p_fake=0.02)
     assert spoken_line([VERDICT]) == "Likely fake. Probability of fake: 90%"
-    assert spoken_line([real, None, VERDICT, real]) == "1 fake, 2 real, 1 could not be checked"
+    assert spoken_line([real, None, VERDICT, real]) == "1 fake, 2 real, 1 not checked"
     faceless = replace(VERDICT, p_fake=None, faces=(), scope="no_face", verdict="uncertain")
     assert spoken_line([faceless, VERDICT]) == "1 fake, 1 without a face"
-    assert spoken_line([None]) == "Could not be checked"
+    assert spoken_line([None]) == "Not checked"
 
 
 def test_the_most_suspicious_come_first():

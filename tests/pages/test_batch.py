@@ -127,14 +127,14 @@ def test_table_counts_filter_and_downloads(monkeypatch: pytest.MonkeyPatch) -> N
         "Uncertain",
         "No face found",
         "Likely real",
-        "Could not be checked",
+        "Not checked",
     ]
     assert "not an image" in table["Notes"][4]
     assert table["Faces"].tolist()[:4] == [1, 1, 0, 1]
     assert table["Image"][0].startswith("data:image/jpeg;base64,")
     counts = [element.value for element in app.markdown if "**1** " in element.value]
     assert [line.split("**1** ")[1].rstrip("]") for line in counts] == [
-        "likely fake", "uncertain", "likely real", "no face found", "could not be checked",
+        "likely fake", "uncertain", "likely real", "no face found", "not checked",
     ]  # fmt: skip
 
     rows = list(csv.DictReader(io.StringIO(bytes(made["All 5 as CSV"]()).decode("utf-8-sig"))))  # pyright: ignore[reportArgumentType]
@@ -148,7 +148,7 @@ def test_table_counts_filter_and_downloads(monkeypatch: pytest.MonkeyPatch) -> N
     assert lines[0] == json.loads(json.dumps({**names, **expected.to_dict()}))
 
     app.radio[0].set_value("few_false_alarms").run()
-    next(group for group in app.button_group if group.label == "Show").set_value("Could not be checked").run()
+    next(group for group in app.button_group if group.label == "Show").set_value("Not checked").run()
     assert app.dataframe[0].value["File"].tolist() == ["set.zip/b.png"]
     next(group for group in app.button_group if group.label == "Show").set_value("No face found").run()
     assert app.dataframe[0].value["File"].tolist() == ["e.png"]

@@ -25,7 +25,7 @@ from ui.check.copies import show_copies
 from ui.links import link_to_check
 from ui.page import CALL_STYLES, COUNT_STYLES, escape_markdown, section
 
-ALL, NOT_JUDGED = "All", "Could not be checked"
+ALL, NOT_JUDGED = "All", "Not checked"
 STYLES = {
     CALL_WORDS["fake"]: COUNT_STYLES["fake"],
     CALL_WORDS["uncertain"]: COUNT_STYLES["uncertain"],

@@ -53,7 +53,7 @@ def show_evidence(container: DeltaGenerator, checked: Checked, image_format: str
         if not signed and (words := contradiction(lines, checked.verdict)):
             st.warning(escape_markdown(words), icon=":material/sell:")
         st.markdown("**Evidence**")
-        st.table(line_table(lines), border="horizontal", hide_index=True)
+        st.table(line_table(lines), border="horizontal", hide_index=True, width="content")
         st.caption(escape_markdown(RULE))
         if claims and (claims.marks.marks or claims.marks.notes):
             show_marks(claims.marks, checked)
