@@ -29,7 +29,7 @@ from deepfake.detection.text import POINT_MEANINGS, POINT_WORDS, Counted
 from deepfake.detection.words import UNCERTAIN
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
 from deepfake.types import OPERATING_POINTS, OperatingPoint, Pixels, VerdictLabel
-from ui.address import one_in_address, take_carried
+from ui.address import one_in_address, say_if_unknown, take_carried
 from ui.uploads import forget_files, leave_other_pages
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&\"'/=^@])")
@@ -275,7 +275,9 @@ def show_tabs(
         default: the title of the one open at first; None for the first.
         former: titles that older links have, and what they are called now.
     """
-    default = (former or {}).get(st.query_params.get(key, ""), default)
+    asked = st.query_params.get(key)
+    say_if_unknown(key, asked, {*shows, *(former or {})})
+    default = (former or {}).get(asked or "", default)
     tabs = st.tabs(list(shows), key=key, bind="query-params", default=default)
     for tab, show in zip(tabs, shows.values(), strict=True):
         if tab.open:

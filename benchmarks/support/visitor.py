@@ -52,7 +52,7 @@ class Visitor:
             detector: chosen in the page's address; None for the default one.
         """
         self.address = address
-        self.query = f"open-detector={quote(detector)}" if detector else ""
+        self.query = f"detector={quote(detector)}" if detector else ""
         with urllib.request.urlopen(f"{address}/_stcore/health", timeout=PATIENCE) as answer:
             self.cookie = str(answer.headers["Set-Cookie"]).partition(";")[0]
         self.token = self.cookie.partition("=")[2]

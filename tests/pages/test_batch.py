@@ -256,7 +256,7 @@ def test_the_link_of_a_row_wins_over_what_the_boxes_hold(
 
 
 @pytest.mark.parametrize("name", ["detector", "open-threshold"])
-def test_what_a_link_names_that_is_no_choice_is_passed_over(
+def test_of_what_a_link_names_that_is_no_choice_a_note_is_made(
     tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     two_detectors(tiny_models, tmp_path / "models")
@@ -268,6 +268,8 @@ def test_what_a_link_names_that_is_no_choice_is_passed_over(
     assert app.selectbox(key="detector").value == "tiny"
     assert app.radio(key="threshold").value == "balanced"
     assert name not in app.query_params
+    (note,) = app.toast
+    assert note.value.startswith(f"The {name.removeprefix('open-')} that this link asks for is not here")
 
 
 def test_a_picture_of_the_batch_opens_on_the_check_page() -> None:
