@@ -59,7 +59,8 @@ def audit_lines(audit: Audit) -> list[tuple[Level, str]]:
             )
         )
     levels: dict[str, Level] = {"strong": "bad", "none": "good"}
-    lines += [(levels.get(one.level, "note"), shortcut_line(one)) for one in audit.shortcuts]
+    for one in audit.shortcuts:
+        lines.append((levels.get(one.level, "note"), shortcut_line(one)))
     if len(audit.unreadable):
         lines.append(("bad", f"{count(len(audit.unreadable), 'file')} cannot be read as an image."))
     else:
@@ -126,8 +127,8 @@ def shortcut_line(shortcut: Shortcut) -> str:
         )
     much = "almost reveal the label" if shortcut.level == "strong" else "partly reveal the label"
     return (
-        f"Shortcut in {clues} {much} without looking at the face ({number}; most of it from {FEATURES[best]}). A detector can "
-        "learn this shortcut instead of the fakes."
+        f"Shortcut in {clues} {much} without looking at the face ({number}; most of it from "
+        f"{FEATURES[best]}). A detector can learn this shortcut instead of the fakes."
     )
 
 

@@ -381,23 +381,24 @@ def test_shortcut_is_found_and_chance_is_not():
 
 
 @pytest.mark.parametrize(
-    ("auc", "interval", "single", "level", "line"),
+    ("measured", "level", "line"),
     [
-        (0.63, (0.57, 0.69), 0.61, "possible", "note"),
-        (0.58, (0.52, 0.64), 0.61, "possible", "note"),
-        (0.59, (0.53, 0.65), 0.59, "none", "good"),
-        (0.66, (0.61, 0.71), 0.61, "notable", "note"),
-        (0.85, (0.80, 0.90), 0.80, "strong", "bad"),
+        ((0.63, (0.57, 0.69), 0.61), "possible", "note"),
+        ((0.58, (0.52, 0.64), 0.61), "possible", "note"),
+        ((0.59, (0.53, 0.65), 0.59), "none", "good"),
+        ((0.66, (0.61, 0.71), 0.61), "notable", "note"),
+        ((0.85, (0.80, 0.90), 0.80), "strong", "bad"),
     ],
 )
-def test_nothing_barely_reveals_the_label_that_the_chart_colors(auc, interval, single, level, line, flawed):
+def test_nothing_barely_reveals_the_label_that_the_chart_colors(measured, level, line, flawed):
     """The chart colors what reaches 0.6; the sentence above it goes by the same number."""
+    auc, interval, single = measured
     found = Shortcut("Test", 100, 100, auc, interval, 0.55, {"sharpness": single, "width": 0.5})
     assert found.level == level
     result = replace(audit(take_inventory(flawed)), shortcuts=(found,))
     ((said, sentence),) = [each for each in audit_lines(result) if "brightness and sharpness" in each[1]]
     assert said == line
-    colored = ACCENT_COLOUR in shortcut_figure(found).data[0].marker.color
+    colored = ACCENT_COLOUR in shortcut_figure(found).data[0]["marker"].color
     assert colored == (level != "none") == ("barely" not in sentence)
     assert ("more images" in sentence) == (level == "possible")
 
