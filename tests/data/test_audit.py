@@ -398,7 +398,7 @@ def test_nothing_barely_reveals_the_label_that_the_chart_colors(measured, level,
     result = replace(audit(take_inventory(flawed)), shortcuts=(found,))
     ((said, sentence),) = [each for each in audit_lines(result) if "brightness and sharpness" in each[1]]
     assert said == line
-    colored = ACCENT_COLOUR in shortcut_figure(found).data[0]["marker"].color
+    colored = ACCENT_COLOUR in shortcut_figure(found).data[0]["marker"]["color"]
     assert colored == (level != "none") == ("barely" not in sentence)
     assert ("more images" in sentence) == (level == "possible")
 
