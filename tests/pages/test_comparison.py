@@ -110,7 +110,7 @@ def test_pictures_on_which_they_differ(two):
     rows = a[right_b & ~right_a & (a["label"] == 0)]
     assert f"Only zebra right: {len(rows)}." in shown(app)
     frame = app.dataframe[0].value
-    assert set(frame["Image"]) <= set(rows["image_id"])
+    assert set(frame["Path"]) <= set(rows["image_id"])
     assert (frame["p_fake_a"] - frame["p_fake_b"]).abs().is_monotonic_decreasing
 
 

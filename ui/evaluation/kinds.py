@@ -14,7 +14,7 @@ from deepfake.evaluation.text.kinds import (
     kinds_sentence,
     named_sentence,
 )
-from ui.charts import ask_for_format, chart, download
+from ui.charts import ask_for_format, chart, download, number_table
 from ui.page import escape_markdown, is_dark, section
 
 
@@ -50,9 +50,10 @@ def show_kinds(card: Card) -> None:
     st.markdown(escape_markdown(families_sentence(kinds.families)))
     words = {**{name: name.capitalize() for name in CALLED}, "gan": "GAN", "kind": "Kind", "n": "Images"}
     shown = kinds.families.assign(kind=kinds.families["kind"].map(KIND_WORDS.get))
-    st.dataframe(
-        shown.rename(columns={**words, "generators": "Generators"}),
-        hide_index=True,
+    number_table(
+        shown.rename(columns={**words, "generators": "Generators"}).set_index("Generators").astype(str),
+        words=["Kind"],
+        width="stretch",
         alt="What the fakes of each left-out family of generators are called",
     )
     download("Left-out generators as CSV", kinds.families, "kinds left-out generators")

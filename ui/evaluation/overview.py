@@ -28,13 +28,12 @@ from deepfake.evaluation.text.breakdown import (
     gap_sentence,
     gaps_table,
 )
-from deepfake.evaluation.text.cells import confusion_sentence
+from deepfake.evaluation.text.cells import confusion_sentence, report_texts
 from deepfake.types import OperatingPoint
 from ui.charts import ask_for_format, card_places, chart, download, number_table
 from ui.evaluation.gallery import open_cell, show_cell
 from ui.page import escape_markdown, is_dark, section
 
-SHARES = ("precision", "recall", "f1")
 MAX_ROWS_SHOWN = 40
 """Of a breakdown; a longer one scrolls."""
 
@@ -154,21 +153,7 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
     with right:
         section("Classification report")
         report = report_table(metrics)
-        words = {
-            "class": "Class",
-            "precision": "Precision",
-            "recall": "Recall",
-            "f1": "F1",
-            "images": "Images",
-        }
-        number_table(
-            report.assign(
-                **{name: report[name].map("{:.3f}".format) for name in SHARES},
-                images=report["images"].map("{:,}".format),
-            )
-            .rename(columns=words)
-            .set_index("Class")
-        )
+        number_table(report_texts(metrics))
         st.caption(
             "Precision: share of predicted positives that are correct. Recall: share of actual positives "
             "that were found. F1: their harmonic mean."
