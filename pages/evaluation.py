@@ -13,6 +13,7 @@ from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.statistics.thresholds import ThresholdMetrics, at_threshold
 from deepfake.evaluation.text.metrics import format_rate, threshold_sentence
 from deepfake.evaluation.titles import readable_title
+from deepfake.util.text import format_metric
 from ui.evaluation.abstaining import show_abstaining_by_set
 from ui.evaluation.compare import show_comparison
 from ui.evaluation.curves import show_calibration, show_curves, show_operating_point
@@ -127,7 +128,7 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
     metrics = at_threshold(evaluation.scores, ask_for_threshold(card, evaluation))
     show_costs(metrics)
 
-    def show_by_source() -> None:
+    def show_by_dataset() -> None:
         show_subsets(evaluations, metrics)
         show_abstaining_by_set(evaluations, card, metrics.threshold)
 
@@ -148,11 +149,12 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
             ),
             "Operating point": lambda: show_operating_point(evaluation),
             "Calibration": lambda: show_calibration(evaluation, metrics, card, recorded),
-            "By source": show_by_source,
+            "By dataset": show_by_dataset,
             "Slices": lambda: show_slices(card, evaluations, recorded, metrics),
             **({"Kinds": lambda: show_kinds(card)} if "kinds" in card.contents else {}),
             "Images": lambda: show_images(evaluation, recorded, metrics.threshold, card.name),
-        }
+        },
+        former={"By source": "By dataset"},
     )
 
 
@@ -194,8 +196,9 @@ def show_costs(metrics: ThresholdMetrics) -> None:
     st.markdown(f"**{escape_markdown(threshold_sentence(metrics))}**")
     st.caption(
         escape_markdown(
-            f"Fakes found: {format_rate(metrics.recall)}. Real images called fake: "
-            f"{format_rate(metrics.false_alarm_rate)}. Called correctly: {format_rate(metrics.accuracy)}."
+            f"Recall (fakes called fake): {format_rate(metrics.recall)}. False-positive rate (real images "
+            f"called fake): {format_rate(metrics.false_alarm_rate)}. Called correctly: "
+            f"{format_metric(metrics.accuracy.share, 'share')}."
         )
     )
 

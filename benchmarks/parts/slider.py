@@ -18,7 +18,7 @@ import pandas as pd
 
 from deepfake.util.files import ROOT
 
-TABS = ("Overview", "Curves", "Calibration", "By source", "Images")
+TABS = ("Overview", "Curves", "Calibration", "By dataset", "Images")
 GOAL_MS = 150
 
 

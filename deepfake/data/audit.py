@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,7 @@ MAX_SPLIT_IMAGES = 10_000
 FOLDS = 5
 BINS = 12
 NOTABLE_AUC, STRONG_AUC = 0.60, 0.75
-"""From here on a shortcut is worth a warning, and a strong one; chance is 0.5."""
+"""From here on a shortcut is worth a warning, and a strong one; chance is 0.5. See ``Shortcut.level``."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,13 @@ class Shortcut:
     single: dict[str, float]
 
     @property
-    def level(self) -> str:
-        """``strong``, ``notable`` or ``none``: judged by the lower end of the interval."""
+    def level(self) -> Literal["strong", "notable", "possible", "none"]:
+        """How sure a warning is: ``strong`` and ``notable`` by the lower end of the interval, ``possible``
+        where only the number itself reaches ``NOTABLE_AUC``, that of all clues or of any."""
         low = self.interval[0]
-        return "strong" if low >= STRONG_AUC else "notable" if low >= NOTABLE_AUC else "none"
+        if low >= NOTABLE_AUC:
+            return "strong" if low >= STRONG_AUC else "notable"
+        return "possible" if max(self.auc, self.file_auc, *self.single.values()) >= NOTABLE_AUC else "none"
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, ready for JSON."""

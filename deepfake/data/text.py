@@ -58,11 +58,9 @@ def audit_lines(audit: Audit) -> list[tuple[Level, str]]:
                 f"splits.",
             )
         )
+    levels: dict[str, Level] = {"strong": "bad", "none": "good"}
     for one in audit.shortcuts:
-        if one.level != "none":
-            lines.append(("bad" if one.level == "strong" else "note", shortcut_line(one)))
-        else:
-            lines.append(("good", shortcut_line(one)))
+        lines.append((levels.get(one.level, "note"), shortcut_line(one)))
     if len(audit.unreadable):
         lines.append(("bad", f"{count(len(audit.unreadable), 'file')} cannot be read as an image."))
     else:
@@ -118,16 +116,19 @@ def shortcut_line(shortcut: Shortcut) -> str:
     """How far the label of a split can be told without its pixels."""
     low, high = shortcut.interval
     number = f"ROC AUC {shortcut.auc:.2f}, 95% interval {low:.2f} to {high:.2f}"
-    best = FEATURES[next(iter(shortcut.single))]
+    clues = f"{shortcut.split}: file properties, brightness and sharpness"
     if shortcut.level == "none":
+        return f"{clues} barely reveal the label ({number})."
+    best, most = next(iter(shortcut.single.items()))
+    if shortcut.level == "possible":
         return (
-            f"{shortcut.split}: file properties, brightness and sharpness barely reveal the label ({number})."
+            f"Possible shortcut in {clues} may partly reveal the label without looking at the face "
+            f"({number}; {FEATURES[best]} alone {most:.2f}). It takes more images to be sure."
         )
     much = "almost reveal the label" if shortcut.level == "strong" else "partly reveal the label"
     return (
-        f"Shortcut in {shortcut.split}: file properties, brightness and sharpness {much} without looking at "
-        f"the face ({number}; most of it from {best}). A detector can learn this shortcut instead of the "
-        "fakes."
+        f"Shortcut in {clues} {much} without looking at the face ({number}; most of it from "
+        f"{FEATURES[best]}). A detector can learn this shortcut instead of the fakes."
     )
 
 

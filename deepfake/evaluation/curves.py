@@ -38,7 +38,8 @@ def operating_points(scores: SortedScores) -> pd.DataFrame:
     if not (scores.fake.size and scores.real.size):
         only = class_name(scores.fake.size > 0)
         raise OneClassError(
-            "one_class", f"All images are {only}: a curve of finds against false alarms needs both classes."
+            "one_class",
+            f"All images are {only}: a curve of recall against the false-positive rate needs both classes.",
         )
     thresholds = np.unique(np.concatenate([scores.fake, scores.real]))[::-1]
     thresholds = np.concatenate([[np.inf], thresholds])

@@ -40,7 +40,7 @@ from deepfake.types import OPERATING_POINTS, OperatingPoint
 
 MAX_FULLY_RESAMPLED = 50_000
 """Images; of more, 200 resamples are drawn rather than 1,000, so that nobody waits."""
-SAME_RATE = "1% false alarms here"
+SAME_RATE = "1% false-positive rate here"
 """Name of the threshold at which any detector raises equally many false alarms on these images."""
 
 

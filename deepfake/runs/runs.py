@@ -186,9 +186,9 @@ def stop(name: str) -> None:
         os.kill(process["pid"], signal.SIGTERM)
     except OSError as error:
         (folder / STOP_FILE).unlink(missing_ok=True)
-        owner = process.get("user", "another user")
         raise RunError(
-            "not_running", f"{name} cannot be stopped from here ({error.strerror}); {owner} started it."
+            "not_running",
+            f"{name} cannot be stopped from here ({error.strerror}): another user of the server started it.",
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Literal
 
 from deepfake.errors import UserError
 from deepfake.runs.history import History
-from deepfake.runs.process import PROCESS_FILE, RUN_LOCK, STOP_FILE, owner_words, training_owner
+from deepfake.runs.process import PROCESS_FILE, RUN_LOCK, STOP_FILE, training_owner
 from deepfake.training.log import read_settings
 from deepfake.util.files import is_locked, read_json
 from deepfake.util.process import boot_and_kills
@@ -119,7 +120,15 @@ def _active(folder: Path, history: History, process: dict[str, Any]) -> RunState
         return RunState("queued", f"Waiting for {ahead} to end; then this run starts.", False, True)
     if not history.start or history.session_time < process.get("since", 0):
         return RunState("starting", "Reading the dataset and building the network.", False, True)
-    return RunState("running", f"Training in progress ({owner_words(process)}).", False, True)
+    return RunState("running", f"Training in progress{_since_words(process)}.", False, True)
+
+
+def _since_words(process: dict[str, Any]) -> str:
+    """Since when a process trains; every visitor reads it, so nothing of who runs it and where."""
+    began = process.get("began")
+    if not isinstance(began, int | float):
+        return ""
+    return f" since {datetime.datetime.fromtimestamp(began, datetime.UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _ended(history: History, kept: str, left: bool) -> RunState:

@@ -31,6 +31,54 @@ def runs_table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame([_row(run) for run in runs], columns=list(RUN_COLUMNS))
 
 
+SETTING_TITLES = {
+    "data": "Dataset",
+    "name": "Recipe",
+    "architecture": "Network",
+    "train size": "Image size in training (pixels)",
+    "serve size": "Image size in use (pixels)",
+    "schedule": "Learning rate schedule",
+    "warmup": "Warm-up of the learning rate (epochs)",
+    "perturbed": "Share of images perturbed",
+    "min area": "Smallest part of an image that a crop keeps",
+    "ema": "Averaging of weights, decay a step",
+    "validation images": "Validation images, at most",
+    "shares": "Share of each source in an epoch",
+    "epoch images": "Images an epoch, where sources have shares",
+    "source perturbed": "Share perturbed, by source",
+    "blended": "Share of fakes that are self-blended",
+    "source blended": "Share self-blended, by source",
+    "swapped": "Share of those that are face swaps",
+    "patience": "Stop early after (epochs)",
+    "seed": "Random seed",
+    "precision": "Arithmetic",
+    "weights": "Pretrained weights",
+}
+"""What settings are called on a page, by their names of ``run_settings``; the others by those."""
+
+
+def setting_title(name: str) -> str:
+    """What a setting is called on a page.
+
+    >>> setting_title("validation images"), setting_title("batch size")
+    ('Validation images, at most', 'Batch size')
+    """
+    return SETTING_TITLES.get(name, name.capitalize())
+
+
+def settings_table(folder: Path) -> pd.DataFrame:
+    """The settings of a run as text: columns Setting, Value."""
+    rows = [(setting_title(name), _shown(name, value)) for name, value in run_settings(folder).items()]
+    return pd.DataFrame(rows, columns=["Setting", "Value"])
+
+
+def _shown(name: str, value: Any) -> str:
+    """A value for a page: of a path its last part, as visitors need not know the server's folders."""
+    if name in ("data", "weights") and isinstance(value, str):
+        value = Path(value).name
+    return setting_words(value)
+
+
 def run_settings(folder: Path) -> dict[str, Any]:
     """The recipe and data set of a run, by one flat name each, unchecked; empty where unreadable."""
     stored = read_json(folder / "settings.json") or read_json(folder / PROCESS_FILE)
@@ -62,7 +110,7 @@ def differing_settings(folders: Sequence[Path]) -> pd.DataFrame:
     settings = {folder.name: run_settings(folder) for folder in folders}
     names = list(dict.fromkeys(name for values in settings.values() for name in values))
     rows = {
-        name: [setting_words(values.get(name)) for values in settings.values()]
+        setting_title(name): [_shown(name, values.get(name)) for values in settings.values()]
         for name in names
         if len({setting_words(values.get(name)) for values in settings.values()}) > 1
     }

@@ -235,15 +235,15 @@ def shortcut_table(shortcuts: Shortcuts) -> pd.DataFrame:
     """How well the clues alone tell each set's fakes; the easiest first.
 
     Returns:
-        columns Set, Fake, Real (counts), ROC AUC, ROC AUC left out.
+        columns Dataset, Fake, Real (counts), ROC AUC, ROC AUC, dataset left out.
     """
     rows = [
         {
-            "Set": source_words(name),
+            "Dataset": source_words(name),
             "Fake": one.n_fake,
             "Real": one.n_real,
             "ROC AUC": one.auc,
-            "ROC AUC, set left out": one.left_out,
+            "ROC AUC, dataset left out": one.left_out,
         }
         for name, one in shortcuts.sources.items()
     ]

@@ -104,7 +104,7 @@ def test_cells_bars_and_points_open_their_images(page, address, evaluated):
 
 
 @pytest.mark.parametrize(
-    "tab", ["Overview", "Curves", "Operating point", "Calibration", "By source", "Images"]
+    "tab", ["Overview", "Curves", "Operating point", "Calibration", "By dataset", "Images"]
 )
 def test_every_tab_fits_a_phone(page, address, tab):
     page.set_viewport_size({"width": 390, "height": 844})

@@ -13,12 +13,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from deepfake.data.audit import FEATURES, audit, check_shortcut, kept_audit, mean_fold_auc
+from deepfake.data.audit import FEATURES, Shortcut, audit, check_shortcut, kept_audit, mean_fold_auc
+from deepfake.data.figures import shortcut_figure
 from deepfake.data.image_stats import kept_measures, measure_images
 from deepfake.data.inventory import Inventory, read_header, take_inventory
 from deepfake.data.text import audit_lines
 from deepfake.images.hashing import near_pairs, perceptual_hash
 from deepfake.images.headers import header_facts
+from deepfake.plotting import ACCENT_COLOUR
 from deepfake.util.jobs import Stopped
 from deepfake.util.statistics import auc_and_variance
 from tests.support.images import noise_image
@@ -376,6 +378,29 @@ def test_shortcut_is_found_and_chance_is_not():
     assert found.auc > 0.85
     assert found.level == "strong"
     assert next(iter(found.single)) == "n_bytes"
+
+
+@pytest.mark.parametrize(
+    ("measured", "level", "line"),
+    [
+        ((0.63, (0.57, 0.69), 0.61), "possible", "note"),
+        ((0.58, (0.52, 0.64), 0.61), "possible", "note"),
+        ((0.59, (0.53, 0.65), 0.59), "none", "good"),
+        ((0.66, (0.61, 0.71), 0.61), "notable", "note"),
+        ((0.85, (0.80, 0.90), 0.80), "strong", "bad"),
+    ],
+)
+def test_nothing_barely_reveals_the_label_that_the_chart_colors(measured, level, line, flawed):
+    """The chart colors what reaches 0.6; the sentence above it goes by the same number."""
+    auc, interval, single = measured
+    found = Shortcut("Test", 100, 100, auc, interval, 0.55, {"sharpness": single, "width": 0.5})
+    assert found.level == level
+    result = replace(audit(take_inventory(flawed)), shortcuts=(found,))
+    ((said, sentence),) = [each for each in audit_lines(result) if "brightness and sharpness" in each[1]]
+    assert said == line
+    colored = ACCENT_COLOUR in shortcut_figure(found).data[0]["marker"]["color"]
+    assert colored == (level != "none") == ("barely" not in sentence)
+    assert ("more images" in sentence) == (level == "possible")
 
 
 def test_a_clue_that_points_nowhere_on_average_is_found():

@@ -13,7 +13,7 @@ from deepfake.detection.text import KIND_WORDS
 from deepfake.errors import EvaluationError
 from deepfake.evaluation.figures.cells import kinds_figure
 from deepfake.evaluation.kinds import CALLED, NamedRightly, named_rightly, read_kinds
-from deepfake.evaluation.text.kinds import families_sentence, kinds_sentence
+from deepfake.evaluation.text.kinds import families_sentence, kinds_sentence, real_images_sentence
 from deepfake.training.frozen.kinds import CANNOT_TELL
 from tests.support.records.kinds import drawn_kinds
 
@@ -32,6 +32,12 @@ def test_the_card_says_how_often_a_kind_is_right(tiny_models: Path, monkeypatch:
     assert named_rightly(matrix) == NamedRightly(60, 48, 32)
     said = "A kind is named for 80% of 60 fakes by generators that it was trained on; "
     assert kinds_sentence(named_rightly(matrix), "clean") == f"{said}67% of these names are correct."
+    almost = kinds_sentence(NamedRightly(1030, 698, 697), "clean")
+    assert "over 99% of these names are correct" in almost, "one of them is wrong"
+    real = matrix.loc["photo"].to_dict()
+    named = sum(real.values()) - real["photo"] - real[CANNOT_TELL]
+    assert real_images_sentence(matrix).startswith(f"Of {sum(real.values())} real images, {named} (")
+    assert real_images_sentence(matrix.drop(index="photo")) == ""
     assert "No kind is named" in kinds_sentence(NamedRightly(3, 0, 0), "left_out")
     said = families_sentence(kinds.families)
     assert "Edit or composite: no fake, a photo 53%" in said

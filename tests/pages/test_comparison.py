@@ -61,7 +61,7 @@ def test_thresholds_move_the_accuracy_and_presets_set_them(two):
     scores = tables(two)[0]
     accuracy = sk.accuracy_score(scores["label"], scores["p_fake"] >= 0.8)
     assert app.table[0].value["tiny"]["Forced-choice accuracy"].startswith(f"{100 * accuracy:.1f}%")
-    press(app, "1% false alarms here")
+    press(app, "1% false-positive rate here")
     for name, table in zip(("tiny", "zebra"), tables(two), strict=True):
         real = table.loc[table["label"] == 0, "p_fake"]
         assert (real >= app.slider(key=f"t-{name}").value).sum() == 1
@@ -110,7 +110,7 @@ def test_pictures_on_which_they_differ(two):
     rows = a[right_b & ~right_a & (a["label"] == 0)]
     assert f"Only zebra right: {len(rows)}." in shown(app)
     frame = app.dataframe[0].value
-    assert set(frame["Image"]) <= set(rows["image_id"])
+    assert set(frame["Path"]) <= set(rows["image_id"])
     assert (frame["p_fake_a"] - frame["p_fake_b"]).abs().is_monotonic_decreasing
 
 
@@ -172,11 +172,11 @@ def test_one_class_and_one_picture(two, n):
         assert not app.exception
         assert "common images are Fake" in shown(app)
     assert "needs both classes" in shown(page(view=COMPARE, **{"compare-tab": "Curves"}))
-    for tab in ("Overview", "Curves", "Operating point", "Calibration", "By source", "Images"):
+    for tab in ("Overview", "Curves", "Operating point", "Calibration", "By dataset", "Images"):
         app = page(tab=tab)
         assert not app.exception
         assert not app.error
-    assert "no false-alarm rate" in shown(page(tab="Operating point"))
+    assert "no false-positive rate" in shown(page(tab="Operating point"))
 
 
 def test_operating_point_on_the_page(two):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,11 @@ def test_headline_numbers_stand_beside_the_starting_document(models):
     assert numbers["Equal error rate"] == f"{100 * card['eer']:.1f}%"
     assert numbers["Images"] == "300"
     assert len(numbers) == 11
+    assert re.findall(r"Called correctly: [\d.]+%\.", shown(app)), "its interval stands with the accuracy"
+    assert "The slider" not in shown(app)
+    app.slider[0].set_value(0.88).run()
+    assert metrics(app) == numbers
+    assert "Forced choice at 0.500, the detector's own threshold. The slider, now at 0.880," in shown(app)
     low, high = card["intervals"]["roc_auc"]
     assert f"{low:.3f} to {high:.3f}" in {element.delta for element in app.metric}
     start = app.table[2].value
@@ -86,11 +92,11 @@ def test_buttons_set_the_threshold(models):
         "Verdict: real below",
         "Forced choice:",
         "Best balance here:",
-        "1% false alarms here:",
+        "1% false-positive rate here:",
     }
     assert jumps["Verdict: fake from"].label == "Verdict: fake from 0.60"
     assert jumps["Forced choice:"].label == "Forced choice: 0.50"
-    jumps["1% false alarms here:"].click().run()
+    jumps["1% false-positive rate here:"].click().run()
     assert not app.exception
     table = pd.read_csv(models / "scores-set-test.csv")
     real = table.loc[table["label"] == "Real", "p_fake"]
@@ -101,7 +107,7 @@ def test_buttons_set_the_threshold(models):
 
 
 @pytest.mark.parametrize(
-    "tab", ["Overview", "Curves", "Operating point", "Calibration", "By source", "Images"]
+    "tab", ["Overview", "Curves", "Operating point", "Calibration", "By dataset", "Images"]
 )
 @pytest.mark.parametrize("evaluation", ["Set, Test", "Set, Test, perturbed copies", "Fakes"])
 def test_every_tab_of_every_evaluation(models, tab, evaluation):
@@ -148,7 +154,7 @@ def test_gap_raises_an_alarm_on_the_overview(models):
 
 
 def test_gap_raises_an_alarm(models):
-    app = page(tab="By source")
+    app = page(tab="By dataset")
     pair = "(Set, Test to Set, Test, perturbed copies)"
     assert f"From clean images to perturbed copies {pair}: balanced accuracy falls by" in shown(app)
     assert len(app.warning) == 1
@@ -170,7 +176,10 @@ def test_images_of_a_cell_from_its_address(models, cell, label, rising):
     called_fake = cell != "Fakes missed"
     rows = table[(table["label"] == label) & ((table["p_fake"] >= 0.4) == called_fake)]
     expected = rows.sort_values("p_fake", ascending=rising)["image_id"].tolist()
-    assert app.dataframe[0].value["Image"].tolist() == expected[:24]
+    assert app.dataframe[0].value["Path"].tolist() == expected[:24]
+    columns = app.dataframe[0].value
+    assert list(columns)[:3] == ["Rank", "p_fake", "Image"], "a phone shows no more"
+    assert columns["Image"].tolist() == [Path(path).name for path in expected[:24]]
     assert f"{cell}: {len(rows)}." in shown(app)
     assert "dataset is not on this server" in shown(app)
     downloads: Any = app.get("download_button")
@@ -208,14 +217,14 @@ def test_a_cell_opens_its_first_images_below_the_matrix(models):
     app.button_group(key="cell").set_value("found").run()
     assert not app.exception
     assert f"Fakes found: {len(rows)}." in shown(app)
-    assert app.dataframe[0].value["Image"].tolist() == rows["image_id"].tolist()[:12]
+    assert app.dataframe[0].value["Path"].tolist() == rows["image_id"].tolist()[:12]
     press(app, f"Show more of {len(rows)}")
-    assert app.dataframe[0].value["Image"].tolist() == rows["image_id"].tolist()[:24]
+    assert app.dataframe[0].value["Path"].tolist() == rows["image_id"].tolist()[:24]
     press(app, "Show fewer")
     press(app, "Close")
     assert not app.dataframe
     linked = page(t="0.4", cell="Fakes found")
-    assert linked.dataframe[0].value["Image"].tolist() == rows["image_id"].tolist()[:12]
+    assert linked.dataframe[0].value["Path"].tolist() == rows["image_id"].tolist()[:12]
 
 
 @pytest.mark.parametrize(
@@ -274,7 +283,7 @@ def test_broken_scores_are_a_sentence_and_the_card_still_speaks(models, content,
     assert words in shown(app)
     assert not app.slider
     assert metrics(app)["Accuracy \\*"] != "undefined"
-    other = page(evaluation="Set, Test, perturbed copies", tab="By source")
+    other = page(evaluation="Set, Test, perturbed copies", tab="By dataset")
     assert not other.exception
     assert "Set, Test is left out" in shown(other)
 
@@ -337,7 +346,7 @@ def test_no_tensorflow(models):
 import sys
 from streamlit.testing.v1 import AppTest
 app = AppTest.from_file({str(ROOT / "pages/evaluation.py")!r}, default_timeout=60)
-for tab in ('Overview', 'Curves', 'Calibration', 'By source', 'Images'):
+for tab in ('Overview', 'Curves', 'Calibration', 'By dataset', 'Images'):
     app.query_params['tab'] = tab
     app.run()
     assert not app.exception, app.exception

@@ -16,6 +16,7 @@ SOURCES = sorted(
         *(ROOT / "pages").glob("*.py"),
         *(ROOT / "ui").rglob("*.py"),
         *(ROOT / "deepfake").rglob("text.py"),
+        *(ROOT / "deepfake").rglob("text/*.py"),
         *(ROOT / "deepfake/cli").glob("*.py"),
         *(ROOT / "deepfake/report").glob("*.py"),
     }
@@ -42,6 +43,8 @@ OLD = {
     r"(is|are) walked": "searched recursively",
     r"train nothing": "dry run",
     r"plainly no": "not",
+    r"false-alarm rates?|rate of false alarms": "false-positive rate",
+    r"catch rate": "recall",
 }
 SPELLING = {
     r"\w*colours?\w*": "color",

@@ -26,7 +26,7 @@ from deepfake.runs.options import can_train, free_name, image_counts
 from deepfake.runs.process import run_session
 from deepfake.runs.runs import publishing, publishing_state
 from deepfake.runs.state import process_alive
-from deepfake.runs.table import differing_settings, runs_table
+from deepfake.runs.table import differing_settings, runs_table, settings_table
 from deepfake.settings import allowed_roots, resolve_in_roots
 from deepfake.training.failures import as_user_error
 from deepfake.training.options import OPTIONS, to_arguments
@@ -272,6 +272,21 @@ def test_started_process_has_a_session_of_its_own(folder: Path, monkeypatch: pyt
         started[0].kill()
 
 
+def test_a_run_at_work_names_no_machine_and_no_user(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every visitor of the page reads the state."""
+    owner = {"pid": 6420, "user": "someone", "host": "the-server"}
+    run = a_run(folder, "a", start(), process={**owner, "state": "running", "began": 1_764_590_000.0})
+    lock = acquire_lock(run / "run.lock")
+    assert lock is not None
+    with lock:
+        state = runs.open_run("a").state
+        assert state.sentence == "Training in progress since 2025-12-01 11:53 UTC."
+        monkeypatch.setattr(os, "kill", lambda *_: (_ for _ in ()).throw(PermissionError(1, "not permitted")))
+        with pytest.raises(UserError) as caught:
+            runs.stop("a")
+        assert not any(str(value) in caught.value.message for value in owner.values())
+
+
 def test_process_that_ends_while_it_is_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = a_run(folder, "a", start(), epoch(1), process={"state": "running"})
     lock = acquire_lock(run / "run.lock")
@@ -408,9 +423,12 @@ def test_table_and_differing_settings(folder: Path) -> None:
     assert first["minutes"] == pytest.approx(50 / 60, abs=0.05)
     assert second["best_epoch"] is None or second["best_epoch"] != second["best_epoch"]
     differing = differing_settings([folder / "a", folder / "b"])
-    assert list(differing.loc["epochs"]) == ["5", "16"]
-    assert list(differing.loc["train size"]) == ["128", "160"]
-    assert "seed" not in differing.index
+    assert list(differing.loc["Epochs"]) == ["5", "16"]
+    assert list(differing.loc["Image size in training (pixels)"]) == ["128", "160"]
+    assert "Random seed" not in differing.index
+    settings = settings_table(folder / "a").set_index("Setting")["Value"]
+    assert settings["Dataset"] == folder.name, "visitors need not know the server's folders"
+    assert "Validation images, at most" in settings.index
 
 
 # What there is to choose

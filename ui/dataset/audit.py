@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from deepfake.data.audit import Audit, audit
+from deepfake.data.audit import NOTABLE_AUC, Audit, audit
 from deepfake.data.figures import shortcut_figure, shortcut_table
 from deepfake.data.gallery import SUSPECT, suspects
 from deepfake.data.inventory import Inventory, cache_name
@@ -87,8 +87,9 @@ def show_shortcuts(result: Audit) -> None:
     st.caption(
         "A classifier that sees only the properties below, not the face, is trained on four fifths of a "
         "split and tested on the rest. ROC AUC is the chance that it ranks a random fake above a random "
-        "real image: 0.5 is guessing. Above 0.6 (dotted) a detector may learn these shortcuts instead of "
-        "the fakes. Face framing is not among the properties; on OpenForensics it alone reaches 0.96: "
+        f"real image: 0.5 is guessing. From {NOTABLE_AUC:g} (dotted, in color) a detector may learn these "
+        "shortcuts instead of the fakes; it is certain where the whole 95% interval lies above. Face framing "
+        "is not among the properties; on OpenForensics it alone reaches 0.96: "
         "python -m benchmarks.framing DATA measures it."
     )
     names = [one.split for one in result.shortcuts]

@@ -34,7 +34,7 @@ def show_abstaining_by_set(evaluations: Sequence[Recorded], card: Card, threshol
     if not datasets:
         return
     table = abstaining_table(datasets, threshold)
-    section("Accuracy when abstaining, by dataset")
+    section("Wrong calls when abstaining, by dataset")
     st.caption(ABSTAINING_BY_SET.format(threshold=f"{threshold:.3f}"))
     words: dict[Any, str] = {name: f"{name} decided" for name in table.columns[:-2]}
     words |= {"wrong": "Verdicts", "decided": "Decided"}

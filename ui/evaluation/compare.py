@@ -70,10 +70,7 @@ def show_differing(
         rows = rows[rows["label"] == (kind == "Fake")]
     st.markdown(f"**{escape_markdown(words[outcome])}: {len(rows):,}.** {outcome_order(outcome)}")
     first = next(iter(recorded))
-    scores = {
-        f"p_fake_{which}": f"Score of {detector_title(name)}"
-        for which, name in (("a", pair.a), ("b", pair.b))
-    }
+    scores = {f"p_fake_{which}": detector_title(name) for which, name in (("a", pair.a), ("b", pair.b))}
     show_pages(Images(rows, recorded[first], first, f"{pair.a} {pair.b} {outcome} {kind}", scores))
 
 

@@ -139,29 +139,29 @@ def curve_panels(
     return [
         Panel(
             "ROC",
-            "Recall (fakes found) against the false-positive rate (real images called fake). Upper left is "
-            "better; the dotted line is guessing.",
+            "Recall (fakes called fake) against the false-positive rate (real images called fake). Upper "
+            "left is better; the dotted line is guessing.",
             roc_figure(roc, now, drawn),
-            f"ROC curve {of}: fakes found against false alarms",
+            f"ROC curve {of}: recall against the false-positive rate",
             lambda: stacked(roc),
             "roc",
             named("roc"),
         ),
         Panel(
             "Precision and recall",
-            "Precision (share of images called fake that are fake) against recall (fakes found). Upper right "
-            "is better; the dotted line is guessing.",
+            "Precision (share of images called fake that are fake) against recall (fakes called fake). Upper "
+            "right is better; the dotted line is guessing.",
             precision_recall_figure(precision, now, drawn),
-            f"Precision-recall curve {of}: share of fakes among those called fake, against fakes found",
+            f"Precision-recall curve {of}: precision against recall",
             lambda: stacked(precision),
             "precision",
             named("precision"),
         ),
         Panel(
             "DET curve",
-            "Fakes missed against false alarms; normal-deviate axes. Lower left is better.",
+            "Fakes missed against the false-positive rate; normal-deviate axes. Lower left is better.",
             det_figure(det, now, drawn),
-            f"Detection error trade-off {of}: fakes missed against false alarms",
+            f"Detection error trade-off {of}: fakes missed against the false-positive rate",
             lambda: stacked(det),
             "det",
             named("det"),
@@ -190,7 +190,7 @@ def histogram_panel(evaluation: LoadedEvaluation, metrics: ThresholdMetrics) -> 
     return Panel(
         "Scores of each class",
         "Distribution of scores. Fakes left of the threshold are missed; real images right of it are "
-        "false alarms.",
+        "called fake.",
         histogram_figure(evaluation.histogram, metrics.threshold),
         "Histogram of the scores of fake and of real images with the threshold",
         lambda: evaluation.histogram,
@@ -307,15 +307,15 @@ def show_abstaining(
 ) -> pd.DataFrame:
     """Coverage against risk; gives its points."""
     table = coverage_risk(evaluation.table["label"], evaluation.table["p_fake"], metrics.threshold)
-    section("Accuracy when abstaining")
+    section("Wrong calls when abstaining")
     st.caption(
         f"If only the most certain images were decided and the rest called {UNCERTAIN}: the share of wrong "
-        f"decisions. Certain means far from the threshold of {metrics.threshold:.3f}."
+        f"calls. Certain means far from the threshold of {metrics.threshold:.3f}."
     )
     marked_chart(
         coverage_risk_figure(table),
         f"{evaluation.title} abstaining",
-        "Errors among the images decided against the share of images decided",
+        "Share of wrong calls among the images decided, against the share of images decided",
         mark,
     )
     download("Abstaining as CSV", table, f"{evaluation.title} abstaining")
@@ -323,12 +323,12 @@ def show_abstaining(
 
 
 def show_operating_point(evaluation: LoadedEvaluation) -> None:
-    """The operator names the false alarms and the share of fakes; the page names the threshold."""
-    section("How many false alarms are acceptable?")
+    """The operator names the false-positive rate and the share of fakes; the page names the threshold."""
+    section("Which false-positive rate is acceptable?")
     left, right = st.columns(2, gap="medium")
     alarms = left.number_input(
-        "Max. real images called fake (%)", 0.0, 100.0, 1.0, 0.1, "%.2f", key="alarms",
-        bind="query-params", help="The false-alarm rate: of 100 real images, how many may be called fake.",
+        "Max. false-positive rate (%)", 0.0, 100.0, 1.0, 0.1, "%.2f", key="alarms",
+        bind="query-params", help="Of 100 real images, how many may be called fake.",
     )  # fmt: skip
     base = right.number_input(
         "Expected share of fakes (%)", 0.01, 99.99, 5.0, 1.0, "%.2f", key="fakes",

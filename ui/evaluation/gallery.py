@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -37,7 +37,9 @@ MORE = "more-images"
 FIRST = 12
 PER_PAGE = 24
 THUMBNAIL = 150
-SCORE = {"p_fake": "Probability of fake"}
+RANK_WIDTH, SCORE_WIDTH = 45, 75
+"""Of columns, in pixels: the rest of a phone's page is for names."""
+SCORE = {"p_fake": "Score"}
 BEFORE = {"p_before": "Before calibration"}
 
 
@@ -225,14 +227,19 @@ def one_page(rows: pd.DataFrame) -> tuple[int, pd.DataFrame]:
 
 
 def show_table(images: Images, shown: pd.DataFrame, rank: int) -> None:
-    """Ids and scores; ``rank`` is that of the first row."""
+    """Scores and names; ``rank`` is that of the first row.
+
+    Scores and the files' own names come first: on a phone a path would show its folders alone. Names that
+    strangers gave are no Markdown, so this is no ``number_table``.
+    """
     columns = {
         "Rank": range(rank, rank + len(shown)),
-        "Image": shown["image_id"],
         **{column: shown[column] for column in images.scores},
+        "Image": [PurePosixPath(str(image_id)).name for image_id in shown["image_id"]],
         "Actual class": words(shown),
         "Source": shown["source"],
         "Split": shown["split"],
+        "Path": shown["image_id"],
     }
     number = st.column_config.NumberColumn
     st.dataframe(
@@ -240,9 +247,11 @@ def show_table(images: Images, shown: pd.DataFrame, rank: int) -> None:
         hide_index=True,
         height="content",
         column_config={
-            "Rank": number(width="small"),
-            "Image": st.column_config.TextColumn(width="medium"),
-            **{column: number(heading, format="%.4f") for column, heading in images.scores.items()},
+            "Rank": number("#", width=RANK_WIDTH, help="Rank"),
+            **{
+                column: number(heading, format="%.4f", width=SCORE_WIDTH)
+                for column, heading in images.scores.items()
+            },
         },
         alt="These images with their scores",
     )
@@ -284,7 +293,7 @@ def show_thumbnails(images: Images, shown: pd.DataFrame, rank: int) -> bool:
     if recorded.perturbed:
         st.caption("Shows the perturbed copies, as they were scored.")
     if len(images.scores) > 1:
-        st.caption(escape_markdown(f"The numbers of an image: {' | '.join(images.scores.values())}."))
+        st.caption(escape_markdown(f"The scores of an image: {' | '.join(images.scores.values())}."))
     numbers = shown[list(images.scores)].to_numpy()
     with st.container(horizontal=True, gap="small"):
         for n, (image_id, label, scores, path) in enumerate(

@@ -13,8 +13,9 @@ from deepfake.evaluation.text.kinds import (
     families_sentence,
     kinds_sentence,
     named_sentence,
+    real_images_sentence,
 )
-from ui.charts import ask_for_format, chart, download
+from ui.charts import ask_for_format, chart, download, number_table
 from ui.page import escape_markdown, is_dark, section
 
 
@@ -37,7 +38,8 @@ def show_kinds(card: Card) -> None:
         bind="query-params", required=True,
     )  # fmt: skip
     matrix = kinds.tables[view]
-    st.markdown(f"**{escape_markdown(kinds_sentence(named_rightly(matrix), view))}**")
+    real = real_images_sentence(matrix)
+    st.markdown(f"**{escape_markdown(kinds_sentence(named_rightly(matrix), view))}** {escape_markdown(real)}")
     ask_for_format()
     chart(
         kinds_figure(matrix, {**KIND_WORDS, CANNOT_TELL: "cannot tell"}, dark=is_dark()),
@@ -50,9 +52,13 @@ def show_kinds(card: Card) -> None:
     st.markdown(escape_markdown(families_sentence(kinds.families)))
     words = {**{name: name.capitalize() for name in CALLED}, "gan": "GAN", "kind": "Kind", "n": "Images"}
     shown = kinds.families.assign(kind=kinds.families["kind"].map(KIND_WORDS.get))
-    st.dataframe(
-        shown.rename(columns={**words, "generators": "Generators"}),
-        hide_index=True,
+    number_table(
+        shown.rename(columns={**words, "generators": "Generators"})
+        .set_index("Generators")[[*(words[name] for name in ("n", *CALLED)), "Kind"]]  # numbers beside names
+        .astype(str),
+        words=["Kind"],
+        width="stretch",
         alt="What the fakes of each left-out family of generators are called",
     )
+    st.caption("Generators go by the names that their datasets give them.")
     download("Left-out generators as CSV", kinds.families, "kinds left-out generators")

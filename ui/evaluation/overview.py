@@ -28,13 +28,12 @@ from deepfake.evaluation.text.breakdown import (
     gap_sentence,
     gaps_table,
 )
-from deepfake.evaluation.text.cells import confusion_sentence
+from deepfake.evaluation.text.cells import confusion_sentence, report_texts
 from deepfake.types import OperatingPoint
 from ui.charts import ask_for_format, card_places, chart, download, number_table
 from ui.evaluation.gallery import open_cell, show_cell
 from ui.page import escape_markdown, is_dark, section
 
-SHARES = ("precision", "recall", "f1")
 MAX_ROWS_SHOWN = 40
 """Of a breakdown; a longer one scrolls."""
 
@@ -108,11 +107,7 @@ def show_overview(
     with st.spinner("Computing intervals"):
         low_fpr = evaluation.low_fpr if evaluation is not None else None
     table = texts.headline_table(recorded, low_fpr)
-    st.caption(
-        f"\\* Forced choice: every image called fake or real at {recorded.threshold:.3f}, a threshold that "
-        "verdicts do not use. The other numbers need no threshold. FPR: false-positive rate. The question "
-        "marks explain each number."
-    )
+    st.caption(escape_markdown(texts.headline_caption(recorded, metrics.threshold if metrics else None)))
     meanings = {text.key: text.meaning for text in texts.METRIC_TEXTS}
     rows = list(table.to_dict("records"))
     rows.append({"key": "n", "metric": "Images", "shown": f"{recorded.n:,}", "interval": ""})
@@ -154,21 +149,7 @@ def show_confusion(metrics: ThresholdMetrics, recorded: Recorded) -> None:
     with right:
         section("Classification report")
         report = report_table(metrics)
-        words = {
-            "class": "Class",
-            "precision": "Precision",
-            "recall": "Recall",
-            "f1": "F1",
-            "images": "Images",
-        }
-        number_table(
-            report.assign(
-                **{name: report[name].map("{:.3f}".format) for name in SHARES},
-                images=report["images"].map("{:,}".format),
-            )
-            .rename(columns=words)
-            .set_index("Class")
-        )
+        number_table(report_texts(metrics))
         st.caption(
             "Precision: share of predicted positives that are correct. Recall: share of actual positives "
             "that were found. F1: their harmonic mean."
@@ -188,7 +169,7 @@ def show_gap_alarms(recorded: Recorded, evaluations: Sequence[Recorded], metrics
         if comparable(recorded, each):
             try:
                 scored.append((each, loaded(each).scores))
-            except UserError:  # the tab By source says why
+            except UserError:  # the tab By dataset says why
                 continue
     for gap in gaps(scored, metrics.threshold):
         if gap.alarm and recorded.title in (gap.before, gap.after):
@@ -197,7 +178,7 @@ def show_gap_alarms(recorded: Recorded, evaluations: Sequence[Recorded], metrics
 
 
 def show_subsets(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> None:
-    """Every evaluation of the detector, whole and by source, and the gaps between them."""
+    """Every evaluation of the detector, whole and by its parts, and the gaps between them."""
     good: list[tuple[Recorded, SortedScores]] = []
     subsets: list[Subset] = []
     for recorded in evaluations:
@@ -236,7 +217,7 @@ def show_subsets(evaluations: Sequence[Recorded], metrics: ThresholdMetrics) -> 
         alt="The same numbers for every evaluation and source",
     )
     st.caption("Empty where a number needs a class that is missing. The CSV includes the intervals.")
-    download("Table as CSV", table, "by source")
+    download("Table as CSV", table, "by dataset")
     show_gaps(good, metrics)
 
 

@@ -163,13 +163,11 @@ def show_shortcuts(card: Card, held: HeldOut) -> None:
         )
     )
     table = shortcut_table(shortcuts)
-    st.dataframe(
-        table,
-        hide_index=True,
-        column_config={
-            name: st.column_config.NumberColumn(format="%.2f") for name in table.columns if "AUC" in name
-        },
-        alt="How well these facts alone tell the fakes of each set",
+    numbers = {name: "{:.2f}".format if "AUC" in name else "{:,}".format for name in table.columns[1:]}
+    number_table(
+        table.assign(**{name: table[name].map(text) for name, text in numbers.items()}).set_index("Dataset"),
+        width="stretch",
+        alt="How well these facts alone tell the fakes of each dataset",
     )
     st.caption(
         "Where the number is high, the fakes and real images of a dataset also differ in how they were "

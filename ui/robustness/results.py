@@ -96,9 +96,13 @@ def show_table(entries: Sequence[Entry], perturbations: Sequence[str] | None = N
         table = table[table["perturbation"].isin(["clean", *perturbations])]
     shown = pd.DataFrame(
         {
+            "Perturbation": [
+                title if name == "clean" else f"{title} {amount:g}"
+                for name, title, amount in zip(
+                    table["perturbation"], table["title"], table["amount"], strict=True
+                )
+            ],
             "Detector": table["detector"].map(detector_title),
-            "Perturbation": table["title"],
-            "Amount": table["amount"],
             "ROC AUC": _with_interval(table, "roc_auc"),
             "Decided": _with_interval(table, "decided", "share"),
             "Correct of those decided": _with_interval(table, "correct", "share"),
@@ -116,7 +120,10 @@ def show_table(entries: Sequence[Entry], perturbations: Sequence[str] | None = N
         shown,
         hide_index=True,
         placeholder="",
-        column_config={"Amount": st.column_config.NumberColumn(format="%g")},
+        column_config={  # so narrow that a phone shows a number beside them
+            "Perturbation": st.column_config.TextColumn(width=140, pinned=True),
+            "Detector": st.column_config.TextColumn(width=80),
+        },
         alt="Numbers of every detector, perturbation and strength",
     )
 

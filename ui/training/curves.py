@@ -13,15 +13,14 @@ from deepfake.data.sets import demo_set, image_file
 from deepfake.errors import UserError
 from deepfake.evaluation.figures.cells import confusion_figure
 from deepfake.evaluation.statistics.metrics import Confusion
-from deepfake.evaluation.statistics.thresholds import report_table
-from deepfake.evaluation.text.cells import confusion_sentence
+from deepfake.evaluation.text.cells import confusion_sentence, report_texts
 from deepfake.images.encode import jpeg_bytes, shrink
 from deepfake.images.load import load_image
 from deepfake.runs import figures as run_figures
 from deepfake.runs.history import History
 from deepfake.runs.runs import Run
 from deepfake.runs.table import run_settings
-from ui.charts import chart, download_later
+from ui.charts import chart, download_later, number_table
 from ui.page import is_dark
 
 
@@ -144,14 +143,7 @@ def show_confusion(run: Run) -> None:
                 f"{run.name} {form} confusion",
                 f"Confusion matrix after epoch {chosen}, {form}: {confusion_sentence(counts)}",
             )
-            st.dataframe(
-                report_table(counts).rename(columns=str.capitalize),
-                hide_index=True,
-                column_config={
-                    name: st.column_config.NumberColumn(format="%.3f")
-                    for name in ("Precision", "Recall", "F1")
-                },
-            )
+            number_table(report_texts(counts))
     st.caption("At a threshold of 0.5, before calibration. Counts, and shares of the actual class.")
 
 

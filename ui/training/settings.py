@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from deepfake.runs import runs
 from deepfake.runs.runs import Run
-from deepfake.runs.table import run_settings, setting_words
+from deepfake.runs.table import settings_table
 from deepfake.util.process import log_tail
 from deepfake.util.text import format_duration
+from ui.charts import number_table
 from ui.page import escape_markdown
 
 
@@ -25,8 +25,7 @@ def show_settings(run: Run) -> None:
             f"{'time' if run.history.sessions == 1 else 'times'}, {format_duration(run.history.seconds)} of "
             "work."
         )
-    rows = [(name, setting_words(value)) for name, value in run_settings(run.folder).items()]
-    st.dataframe(pd.DataFrame(rows, columns=["Setting", "Value"]), hide_index=True, height="content")
+    number_table(settings_table(run.folder).set_index("Setting"), alt="The settings of this run")
     summary = run.folder / "summary.txt"
     if summary.is_file():
         with st.expander("Layers of the network"):

@@ -28,6 +28,8 @@ TITLES = {
     "accuracy": "Accuracy, clean",
     "accuracy_perturbed": "Accuracy, perturbed",
 }
+FIRST = ("run", "state", "roc_auc", "accuracy")
+"""What a phone shows of the table, which scrolls."""
 OVERLAYS = {
     "Training loss": "train_loss",
     "Validation loss": "loss",
@@ -39,7 +41,7 @@ OVERLAYS = {
 def show(runs: list[Run]) -> None:
     """The table; picked rows are compared, one picked row can be renamed or deleted."""
     table = runs_table(runs)
-    shares = st.column_config.NumberColumn(format="%.3f")
+    shares = st.column_config.NumberColumn(format="%.3f", width=90)
     event = st.dataframe(
         table.rename(columns=TITLES),
         hide_index=True,
@@ -47,7 +49,9 @@ def show(runs: list[Run]) -> None:
         on_select="rerun",
         selection_mode="multi-row",
         key="picked",
+        column_order=[TITLES[name] for name in (*FIRST, *(name for name in TITLES if name not in FIRST))],
         column_config={
+            TITLES["state"]: st.column_config.TextColumn(width=90),
             **{TITLES[name]: shares for name in TITLES if name.startswith(("roc_auc", "accuracy"))},
             TITLES["started"]: st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
         },

@@ -36,9 +36,9 @@ def roc_figure(curves: Curves, now: AtThreshold, marks: AtThreshold | None = Non
         now: each detector's threshold, drawn as a filled mark on its curve.
         marks: further thresholds of the first detector by what they are, drawn as open marks.
     """
-    figure = base_figure("Real images called fake (% of Real)", "Fakes found (% of Fake)", CURVE_HEIGHT)
+    figure = base_figure("False-positive rate (% of Real)", "Recall (% of Fake)", CURVE_HEIGHT)
     _add_guessing(figure, 0, 1)
-    hover = ("fakes found %{y:.1%}", "false alarms %{x:.2%}")
+    hover = ("recall %{y:.1%}", "false-positive rate %{x:.2%}")
     _add_curves(
         figure,
         "roc",
@@ -61,10 +61,10 @@ def precision_recall_figure(curves: Curves, now: AtThreshold, marks: AtThreshold
         curves: ``LoadedEvaluation.precision_recall`` by the detector's name.
         now, marks: as for ``roc_figure``.
     """
-    figure = base_figure("Fakes found (% of Fake)", "Fakes among those called fake (%)", CURVE_HEIGHT)
+    figure = base_figure("Recall (% of Fake)", "Precision (% of those called fake)", CURVE_HEIGHT)
     base = float(next(iter(curves.values()))["precision"].iloc[-1])  # all called fake: the share of Fake
     _add_guessing(figure, base, base)
-    hover = ("fakes found %{x:.1%}", "of those called fake, %{y:.1%} are")
+    hover = ("recall %{x:.1%}", "of those called fake, %{y:.1%} are")
     _add_curves(
         figure,
         "precision",
@@ -94,8 +94,8 @@ def det_figure(curves: Curves, now: AtThreshold, marks: AtThreshold | None = Non
     curves = {name: points for name, points in curves.items() if len(points) > 1}
     if not curves:
         return None
-    figure = base_figure("Real images called fake (% of Real)", "Fakes missed (% of Fake)", CURVE_HEIGHT)
-    hover = ("false alarms %{customdata[1]:.2%}", "fakes missed %{customdata[2]:.1%}")
+    figure = base_figure("False-positive rate (% of Real)", "Fakes missed (% of Fake)", CURVE_HEIGHT)
+    hover = ("false-positive rate %{customdata[1]:.2%}", "fakes missed %{customdata[2]:.1%}")
     _add_curves(figure, "det", curves, now, marks, columns=("x", "y"), hover=hover, position=_deviates)
     every = pd.concat(curves.values())
     for update, column in ((figure.update_xaxes, "x"), (figure.update_yaxes, "y")):
@@ -212,7 +212,7 @@ def _add_mark(
     text = f"{name}: {metrics.threshold:.3f}"
     alarms, recall = metrics.false_alarm_rate.share, metrics.recall.share
     if alarms is not None and recall is not None:
-        text += f"<br>false alarms {alarms:.2%}<br>fakes found {recall:.1%}"
+        text += f"<br>false-positive rate {alarms:.2%}<br>recall {recall:.1%}"
     figure.add_scatter(
         x=[point[0]],
         y=[point[1]],

@@ -15,8 +15,8 @@ from deepfake.plotting import ACCENT_COLOUR, NEUTRAL_COLOUR, base_figure, share_
 DOT_TITLES = {
     "accuracy": "Accuracy (% of images)",
     "auc": "ROC AUC (0.5 is guessing, 1 is perfect)",
-    "recall": "Fakes found (% of Fake)",
-    "false_alarm_rate": "Real images called fake (% of Real)",
+    "recall": "Recall (% of Fake)",
+    "false_alarm_rate": "False-positive rate (% of Real)",
 }
 
 

@@ -116,10 +116,10 @@ def threshold_at_fpr(labels: ArrayLike, p_fake: ArrayLike, fpr: float = 0.01) ->
     truth, p = check_scores(labels, p_fake)
     real = np.sort(p[truth == 0])
     if not 0 <= fpr <= 1:
-        raise EvaluationError("bad_setting", f"The false-alarm rate must lie in 0 to 1. Received {fpr}.")
+        raise EvaluationError("bad_setting", f"The false-positive rate must lie in 0 to 1. Received {fpr}.")
     if real.size == 0:
         raise EvaluationError(
-            "one_class", "All images are Fake, so there is no false-alarm rate. Add images labeled Real."
+            "one_class", "All images are Fake, so there is no false-positive rate. Add images labeled Real."
         )
     candidates = np.unique(p)
     rate = (real.size - np.searchsorted(real, candidates, side="left")) / real.size

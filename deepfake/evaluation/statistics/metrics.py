@@ -250,14 +250,12 @@ def _notes(
     notes, n = [], n_fake + n_real
     if n_fake == 0 or n_real == 0:
         only, other = class_name(n_real == 0), class_name(n_real > 0)
-        undefined = (
-            "Balanced accuracy, ROC AUC, average precision, the share of fakes found at 1% false alarms"
-        )
+        undefined = "Balanced accuracy, ROC AUC, average precision, recall at a false-positive rate of 1%"
         undefined += " and the equal error rate" if n_fake else ", the equal error rate and F1"
         notes.append(f"All images are {only}: {undefined} are undefined without images labeled {other}.")
     elif n_real < 100:
         notes.append(
-            f"With {n_real} Real images, 1% false alarms means none at all: the share of fakes found there "
+            f"With {n_real} Real images, a false-positive rate of 1% means none at all: recall there "
             "rests on the highest-scoring Real image."
         )
     still = [name for name, pair in intervals.items() if pair is not None and pair[0] == pair[1]]

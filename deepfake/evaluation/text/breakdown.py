@@ -13,8 +13,8 @@ from deepfake.util.text import Unit, format_metric
 SUBSET_METRICS = {
     "accuracy": "Forced-choice accuracy",
     "auc": "ROC AUC",
-    "recall": "Fakes found",
-    "false_alarm_rate": "False alarms",
+    "recall": "Recall",
+    "false_alarm_rate": "False-positive rate",
 }
 """The numbers of ``breakdown_table``, with their titles."""
 

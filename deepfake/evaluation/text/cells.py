@@ -8,7 +8,7 @@ from deepfake.evaluation.curves import HISTOGRAM_BINS
 from deepfake.evaluation.marks import CURVES, Mark
 from deepfake.evaluation.statistics.metrics import Confusion
 from deepfake.evaluation.statistics.reliability import N_BINS
-from deepfake.evaluation.statistics.thresholds import ConfusionCell
+from deepfake.evaluation.statistics.thresholds import ConfusionCell, ThresholdMetrics, report_table
 
 CELLS: dict[ConfusionCell, str] = {
     "missed": "Fakes missed",
@@ -57,3 +57,20 @@ def confusion_sentence(counts: Confusion) -> str:
         f"{counts.found:,} fakes found, {counts.missed:,} missed, {counts.false_alarms:,} real images "
         f"called fake, {counts.passed:,} not flagged"
     )
+
+
+REPORT_TITLES = {
+    "class": "Class",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "images": "Images",
+}
+
+
+def report_texts(counts: Confusion | ThresholdMetrics) -> pd.DataFrame:
+    """The classification report as it stands on a page: texts, with the classes as the index."""
+    report = report_table(counts)
+    texts = {name: report[name].map("{:.3f}".format) for name in ("precision", "recall", "f1")}
+    shown = report.assign(**texts, images=report["images"].map("{:,}".format))
+    return shown.rename(columns=REPORT_TITLES).set_index("Class")

@@ -9,6 +9,7 @@ import pandas as pd
 from deepfake.detection.text import KIND_WORDS
 from deepfake.detection.words import UNCERTAIN
 from deepfake.evaluation.kinds import CALLED, CANNOT_TELL, NamedRightly
+from deepfake.util.text import format_percent
 
 KINDS_VIEWS: Mapping[str, str] = {
     "clean": "Held-out images",
@@ -17,8 +18,8 @@ KINDS_VIEWS: Mapping[str, str] = {
 }
 """The tables of ``kinds.KindsMeasured`` in words."""
 KINDS_CAUTION = (
-    "Counts, and shares of the actual kind; at most 40 images of each generator. A kind is shown only beside "
-    f"a verdict of fake or {UNCERTAIN}, and never changes it."
+    "Counts, and shares of the actual kind; at most 40 images of each generator. A kind never changes a "
+    "verdict."
 )
 
 
@@ -33,8 +34,27 @@ def kinds_sentence(counts: NamedRightly, view: str) -> str:
     if not counts.named:
         return f"No kind is named for any of {counts.fakes:,} fakes {of}."
     return (
-        f"A kind is named for {counts.named / counts.fakes:.0%} of {counts.fakes:,} fakes {of}; "
-        f"{counts.right / counts.named:.0%} of these names are correct."
+        f"A kind is named for {format_percent(counts.named / counts.fakes)} of {counts.fakes:,} fakes {of}; "
+        f"{format_percent(counts.right / counts.named)} of these names are correct."
+    )
+
+
+def real_images_sentence(matrix: pd.DataFrame) -> str:
+    """How many real images get the name of a kind; empty where there are none.
+
+    Args:
+        matrix: of ``kinds.KindsMeasured.tables``.
+    """
+    if "photo" not in matrix.index:
+        return ""
+    called = matrix.loc["photo"].to_dict()
+    total = sum(called.values())
+    named = total - called["photo"] - called[CANNOT_TELL]
+    if not total:
+        return ""
+    return (
+        f"Of {total:,} real images, {named:,} ({format_percent(named / total)}) get the name of a kind of "
+        f"fake, too. It is shown only where the verdict is fake or {UNCERTAIN}."
     )
 
 

@@ -64,16 +64,16 @@ METRIC_TEXTS = (
     ),
     MetricText(
         "tpr_at_fpr_1pct",
-        "Found at 1% false alarms",
+        "Recall at 1% FPR",
         "share",
-        "TPR at 1% FPR: the share of fakes found by the best threshold that calls at most 1 in 100 real "
-        "images fake.",
+        "Share of fakes called fake by the best threshold that calls at most 1 in 100 real images fake. The "
+        "interval allows for that choice of threshold, so it is wider than for one that is fixed.",
     ),
     MetricText(
         "tpr_at_fpr_0_1pct",
-        "Found at 0.1% false alarms",
+        "Recall at 0.1% FPR",
         "share",
-        "TPR at 0.1% FPR: the same with at most 1 in 1,000 real images called fake.",
+        "The same with at most 1 in 1,000 real images called fake.",
     ),
     MetricText(
         "eer",
@@ -100,8 +100,6 @@ CARD_TITLES = {
     "accuracy": "Accuracy *",
     "balanced_accuracy": "Balanced acc. *",
     "f1": "F1 of Fake *",
-    "tpr_at_fpr_1pct": "Recall at 1% FPR",
-    "tpr_at_fpr_0_1pct": "Recall at 0.1% FPR",
     "eer": "Equal error rate",
     "ece": "Calibration error",
 }
@@ -209,7 +207,28 @@ def interval_sentence(recorded: Recorded, strict: LowFprMetrics | None) -> str:
     return (
         f"Intervals: {recorded.confidence:.0%}, by stratified bootstrap with {resamples} resamples of "
         f"the {recorded.n:,} images, stratified by class. They show how the numbers would vary with other "
-        f"images of the same kind, not with images of another kind."
+        f"images of the same kind, not with images of another kind. Elsewhere on this page, shares at "
+        "one fixed threshold have Wilson intervals, which differ a little."
+    )
+
+
+def headline_caption(recorded: Recorded, slider: float | None = None) -> str:
+    """What the headline numbers go by; where the slider stands elsewhere, that it does not change them.
+
+    Args:
+        recorded: the evaluation.
+        slider: the threshold chosen on the page; None where there is none.
+    """
+    own = f"{recorded.threshold:.3f}"
+    rest = "The other numbers need no threshold. FPR: false-positive rate. The question marks explain each."
+    if slider is None or f"{slider:.3f}" == own:
+        return (
+            f"* Forced choice: every image called fake or real at {own}, a threshold that verdicts do not "
+            f"use. {rest}"
+        )
+    return (
+        f"* Forced choice at {own}, the detector's own threshold. The slider, now at {slider:.3f}, does not "
+        f"change these numbers; what it changes stands above and in the other tabs. {rest}"
     )
 
 

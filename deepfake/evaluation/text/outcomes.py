@@ -25,8 +25,8 @@ def rate_sentence(point: ExpectedOutcomes, wanted: float) -> str:
     """
     metrics = point.metrics
     sentence = (
-        f"At this threshold, {format_rate(metrics.false_alarm_rate)} of the real images are called fake, "
-        f"and recall is {format_rate(metrics.recall)}."
+        f"At this threshold, the false-positive rate is {format_rate(metrics.false_alarm_rate)} and recall "
+        f"is {format_rate(metrics.recall)}."
     )
     high = metrics.false_alarm_rate.high
     if high is not None and high > wanted:

@@ -200,7 +200,7 @@ def test_threshold_at_fpr_when_nothing_may_pass_or_nothing_is_real():
     assert evaluate_scores([0, 1], [1.0, 0.5], threshold=threshold).report["Real"]["recall"] == 1.0
     with pytest.raises(EvaluationError, match="All images are Fake"):
         threshold_at_fpr([1, 1], [0.5, 0.6])
-    with pytest.raises(EvaluationError, match="false-alarm rate must lie"):
+    with pytest.raises(EvaluationError, match="false-positive rate must lie"):
         threshold_at_fpr([1, 0], [0.5, 0.6], 1.5)
 
 
