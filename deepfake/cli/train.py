@@ -44,6 +44,7 @@ def add_publish(commands: Any) -> None:
     publish.add_argument("run", type=input_path, help="the run's folder")
     publish.add_argument("name", help="the detector's name")
     publish.add_argument("--data", type=input_path, help="the dataset's current folder, if it was moved")
+    add_replace(publish)
     add_card_texts(publish)
     publish.add_argument(
         "--whole-pictures",
@@ -51,6 +52,15 @@ def add_publish(commands: Any) -> None:
         help="it was also trained on whole images: check them as well as the face crops",
     )
     publish.set_defaults(command=_publish)
+
+
+def add_replace(command: argparse.ArgumentParser) -> None:
+    """The option that lets a name in use be taken."""
+    command.add_argument(
+        "--replace",
+        action="store_true",
+        help="if the name is taken, drop that detector, with its score tables and evaluations",
+    )
 
 
 def add_card_texts(command: argparse.ArgumentParser) -> None:
@@ -74,7 +84,7 @@ def card_texts(options: argparse.Namespace) -> CardTexts:
 
 def _publish(options: argparse.Namespace) -> int:
     texts = replace(card_texts(options), whole_pictures=options.whole_pictures)
-    publish_run(options.run, options.name, options.data, texts)
+    publish_run(options.run, options.name, options.data, texts, replace=options.replace)
     return 0
 
 
@@ -123,18 +133,30 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def check_target(name: str) -> None:
+def check_target(name: str, *, replace: bool) -> None:
     """Refuses a detector's name, or a models folder, that will not do, before there is any work to lose.
 
+    Says which other detectors suffer where one is replaced.
+
     Raises:
-        UserError: ``bad_name`` or ``not_written``.
+        UserError: ``bad_name``, ``name_taken`` or ``not_written``.
     """
     from deepfake.detection.card import models_folder
+    from deepfake.training.target import broken_note, check_free
 
     output_folder(models_folder() / plain_name(name))
+    if needed := check_free(name, replace=replace):
+        say(broken_note(name, needed))
 
 
-def publish_run(run: Path, name: str, data: Path | None = None, texts: CardTexts | None = None) -> None:
+def publish_run(
+    run: Path,
+    name: str,
+    data: Path | None = None,
+    texts: CardTexts | None = None,
+    *,
+    replace: bool = False,
+) -> None:
     """Makes a run's best network the detector ``name`` and says so.
 
     Args:
@@ -142,6 +164,7 @@ def publish_run(run: Path, name: str, data: Path | None = None, texts: CardTexts
         name: the detector's.
         data: where the run's data set lies now; None for where it lay.
         texts: for the card.
+        replace: a detector of that name may go.
 
     Raises:
         UserError: it is no run, the name will not do, or what the publishing refuses.
@@ -152,10 +175,10 @@ def publish_run(run: Path, name: str, data: Path | None = None, texts: CardTexts
     from deepfake.training.publish import CardTexts, publish
 
     read_settings(run)  # what is no run is refused before anything is written there
-    check_target(name)
+    check_target(name, replace=replace)
     index = index_dataset(data or read_data_folder(run))
     with publishing(run, name):
-        card = publish(run, name, index, texts or CardTexts(), say=say)
+        card = publish(run, name, index, texts or CardTexts(), replace=replace, say=say)
     say(f"Published as {card.folder}: temperature {card.temperature:.2f}, {card.thresholds}")
 
 
@@ -198,6 +221,11 @@ def add_train(commands: Any) -> None:
         help="with --estimate: write progress to FILE as JSON: done and total",
     )
     train.add_argument("--publish", metavar="NAME", help="then publish it as the detector models/NAME")
+    train.add_argument(
+        "--replace",
+        action="store_true",
+        help="with --publish: if NAME is taken, drop that detector, with its score tables and evaluations",
+    )
     train.set_defaults(command=_train)
 
 
@@ -228,7 +256,7 @@ def _train(options: argparse.Namespace) -> int:
 
     folder = output_folder((options.runs or runs_folder()) / plain_name(options.run))
     if options.publish is not None:
-        check_target(options.publish)  # said now, not after the work
+        check_target(options.publish, replace=options.replace)  # said now, not after the work
     workers = None if options.estimate else _workers(options, folder)
     data = index_dataset(options.data)
     recipe = chosen_recipe(options, folder, int((data.table["split"] == "Train").sum()))
@@ -248,13 +276,14 @@ def _train(options: argparse.Namespace) -> int:
     say(f"{result.state} after {result.epochs} epochs; {kept}")
     if result.state != "finished":
         if options.publish:
+            words = f"publish {folder} {options.publish}{' --replace' * options.replace}"
             say(
                 f"Not published as {options.publish}, since the run was stopped. To publish the best network "
-                f"so far: python -m deepfake publish {folder} {options.publish}"
+                f"so far: python -m deepfake {words}"
             )
         return INTERRUPTED
     if options.publish:
-        publish_run(folder, options.publish, options.data)
+        publish_run(folder, options.publish, options.data, replace=options.replace)
     return 0
 
 

@@ -128,7 +128,12 @@ def test_train_publish_evaluate_predict(
     assert (status, err) == (0, "")
     assert "finished after 1 epochs" in out
 
+    for taken in (["publish", runs / "first", "mine"], [*words, "--resume", "--publish", "mine"]):
+        status, out, err = call(capsys, *taken)
+        assert (status, out) == (1, "")
+        assert "'mine' is taken" in str(err) and "--replace" in str(err)
     words = ["--description", "For tests.", "--knows", "squares", "--knows", "dots", "--licence", "None."]
+    words.append("--replace")
     status, out, err = call(capsys, "publish", runs / "first", "mine", *words)
     assert (status, err) == (0, "")
     assert "Published as" in out

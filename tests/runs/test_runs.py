@@ -393,6 +393,27 @@ def test_publishing_is_told_through_the_folder(folder: Path) -> None:
     assert publishing_state(run).code == "failed", "it never will"
 
 
+@pytest.mark.usefixtures("use_tiny_models")
+def test_publishing_replaces_what_no_other_detector_needs(
+    folder: Path, tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run(folder, "a", start(), epoch(1))
+    (run / "best.keras").write_bytes(b"")
+    spawned: list[list[str]] = []
+    monkeypatch.setattr(runs, "spawn", lambda words, _: spawned.append(words))
+    runs.launch_publishing("a", "mine")
+    runs.launch_publishing("a", "tiny")
+    assert [words[2:] for words in spawned] == [["mine"], ["tiny", "--replace"]]
+    models = tmp_path / "models"
+    shutil.copytree(tiny_models, models)
+    (models / "both").mkdir()
+    write_json(models / "both" / "card.json", {"second": {"main": "tiny"}})
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(models))
+    with pytest.raises(UserError, match="both would stop working") as caught:
+        runs.launch_publishing("a", "tiny")
+    assert (caught.value.code, len(spawned)) == ("needed", 2)
+
+
 # The table
 
 
