@@ -7,6 +7,7 @@ import datetime
 import itertools
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -339,10 +340,23 @@ def _judge_video(detector: Detector, path: str, point: OperatingPoint) -> VideoV
 
     if not path:
         return UserError("no_path", EMPTY_PATH)
+    if what := _no_file(Path(path)):
+        return UserError("not_found", f"{what} Give the path of one video file.")
     try:
         return check_video(detector, read_video(Path(path)), point)
     except VideoRefused as refusal:
         return refusal
+
+
+def _no_file(path: Path) -> str:
+    """What there is at a path in place of an ordinary file; empty where nothing else is there."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # reading it says so
+        return ""
+    if stat.S_ISDIR(mode):
+        return "This is a folder."
+    return "" if stat.S_ISREG(mode) else "This is not an ordinary file."
 
 
 def _print_video_json(path: str, result: VideoVerdict | UserError) -> None:

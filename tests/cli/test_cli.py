@@ -30,6 +30,7 @@ from deepfake.training import train as training
 from deepfake.training import train as training_train
 from deepfake.training.log import read_settings
 from deepfake.util.files import ROOT
+from deepfake.util.interrupts import was_interrupted
 from tests.support.images import encoded, noise_image
 
 METRICS = {
@@ -529,3 +530,35 @@ def test_help_describes_every_command(command: str, capsys: Capture) -> None:
         main([command, "--help"])
     assert caught.value.code == 0
     assert "usage: python -m deepfake" in capsys.readouterr().out
+
+
+def test_ctrl_c_while_the_modules_load(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    code = "import os, signal, sys, importlib.abc\n"
+    code += "class Stop(importlib.abc.MetaPathFinder):\n"
+    code += "    def find_spec(self, name, path, target=None):\n"
+    code += "        if name == 'deepfake.cli.train': os.kill(os.getpid(), signal.SIGINT)\n"
+    code += "sys.meta_path.insert(0, Stop())\nfrom deepfake.cli import main\nsys.exit(main(['--version']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (130, "Stopped.\n")
+
+
+def test_ctrl_c_that_a_module_in_c_turned_into_its_own_error() -> None:
+    failed = ImportError("initialization failed")
+    assert not was_interrupted(failed)
+    failed.__cause__ = KeyboardInterrupt()
+    assert was_interrupted(failed)
+
+
+def test_a_pipe_that_nobody_writes_is_not_waited_for(tmp_path: Path, models: Path, capsys: Capture) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    said = "This is not an ordinary file. Give the path of one"
+    for words in (["predict"], ["video"], ["predict", "--output", tmp_path / "out", "--json"]):
+        status, out, err = call(capsys, *words, tmp_path / "pipe.jpg")
+        if "--output" in words:
+            assert json.loads(out)["rows"] == {"refused": 1}
+        else:
+            assert (status, said in str(err)) == (1, True)
+    status, _, err = call(capsys, "video", tmp_path)
+    assert (status, "This is a folder. Give the path of one video file." in err) == (1, True)

@@ -468,7 +468,7 @@ def test_data_sets_to_train_on(tiny_dataset: Path, tmp_path: Path, monkeypatch: 
 
 
 def test_every_option_is_a_flag_and_a_field_of_recipes() -> None:
-    from deepfake.cli import command_parser
+    from deepfake.cli.parser import command_parser
 
     options = vars(command_parser().parse_args(["train", "DATA", "--run", "a"]))
     assert {option.name for option in OPTIONS} <= options.keys()
@@ -477,7 +477,7 @@ def test_every_option_is_a_flag_and_a_field_of_recipes() -> None:
 
 
 def test_settings_become_words_that_the_command_takes(tmp_path: Path) -> None:
-    from deepfake.cli import command_parser
+    from deepfake.cli.parser import command_parser
     from deepfake.cli.train import chosen_recipe
 
     values = {"epochs": 3, "batch_size": 16, "learning_rate": 1e-3, "image_size": 96, "perturbed": None}
@@ -495,7 +495,7 @@ def test_settings_become_words_that_the_command_takes(tmp_path: Path) -> None:
 def test_a_typed_share_of_perturbed_images_is_that_of_every_source(
     tmp_path: Path, typed: str, kept: bool
 ) -> None:
-    from deepfake.cli import command_parser
+    from deepfake.cli.parser import command_parser
     from deepfake.cli.train import chosen_recipe
 
     words = ["train", "DATA", "--run", "a", "--recipe", "faces", "--perturbed", typed]
