@@ -31,13 +31,13 @@ _SAID: dict[tuple[str, str], Schema] = {
     ("Verdict", "p_fake"): {
         "description": "of the face most likely fake, reduced where there are many faces, since of many "
         "real ones some score high by chance; or of `whole` where that counts and is higher, 0..1. null "
-        "where nothing can be decided on: no face, or only faces that are uncertain for a `reason`."
+        "where nothing can be decided on: no face, or only faces with a `reason`."
     },
     ("FaceVerdict", "out_of_scope"): {
         "description": "it is too unlike what the detector was trained on, or no photograph."
     },
     ("FaceVerdict", "reason"): {
-        "description": "why it is uncertain whatever its score: `out_of_scope`, `not_a_photograph`, "
+        "description": "why its score does not decide: `out_of_scope`, `not_a_photograph`, "
         "`too_small`, `fake_as_a_whole` (it would be called real, but the whole image is called fake); null "
         "where its score decides."
     },

@@ -10,7 +10,7 @@ from typing import Any
 
 from deepfake.cli.features import add_head, add_weights, head_settings
 from deepfake.cli.options import input_path, output_path, positive, say
-from deepfake.cli.train import add_card_texts, add_replace, card_texts, check_target
+from deepfake.cli.train import add_card_texts, add_replace, card_texts, check_target, published_line
 
 
 def add_stack(commands: Any) -> None:
@@ -115,7 +115,7 @@ def _pair(options: argparse.Namespace) -> int:
         data=index_dataset(options.data), texts=card_texts(options), most=options.images,
         replace=options.replace, say=say,
     )  # fmt: skip
-    say(f"Published as {card.folder}: temperature {card.temperature:.2f}, {card.thresholds}")
+    say(published_line(card))
     return 0
 
 

@@ -18,12 +18,14 @@ from deepfake.cli.options import (
     input_path,
     output_folder,
     output_path,
+    plain_text,
     positive,
     positive_number,
     printable,
     progress,
     say,
     share,
+    whole_number,
     writing,
 )
 from deepfake.errors import UserError
@@ -33,6 +35,7 @@ from deepfake.util.text import plain_name
 
 if TYPE_CHECKING:
     from deepfake.data.index import DatasetIndex
+    from deepfake.detection.card import Card
     from deepfake.training.publish import CardTexts
     from deepfake.training.train import TrainingResult
     from deepfake.training.workers import Workers
@@ -65,13 +68,32 @@ def add_replace(command: argparse.ArgumentParser) -> None:
 
 def add_card_texts(command: argparse.ArgumentParser) -> None:
     """The options whose words go into a detector's card."""
-    command.add_argument("--description", default="", help="one sentence for the card")
+    command.add_argument("--description", type=plain_text, default="", help="one sentence for the card")
     command.add_argument(
-        "--knows", action="append", default=[], metavar="KIND", help="a kind of fake (repeatable)"
+        "--knows",
+        type=plain_text,
+        action="append",
+        default=[],
+        metavar="KIND",
+        help="a kind of fake that it was trained on, for the card (repeatable)",
     )
-    command.add_argument("--does-not-know", action="append", default=[], metavar="KIND")
-    command.add_argument("--false-alarms", default="", help="which real images it tends to call fake")
-    command.add_argument("--licence", default="", help="license of the training data")
+    command.add_argument(
+        "--does-not-know",
+        type=plain_text,
+        action="append",
+        default=[],
+        metavar="KIND",
+        help="a kind of fake that it was not trained on, for the card (repeatable)",
+    )
+    command.add_argument(
+        "--false-alarms",
+        type=plain_text,
+        default="",
+        help="which real images it tends to call fake, for the card",
+    )
+    command.add_argument(
+        "--licence", type=plain_text, default="", help="license of the training data, for the card"
+    )
 
 
 def card_texts(options: argparse.Namespace) -> CardTexts:
@@ -179,7 +201,17 @@ def publish_run(
     index = index_dataset(data or read_data_folder(run))
     with publishing(run, name):
         card = publish(run, name, index, texts or CardTexts(), replace=replace, say=say)
-    say(f"Published as {card.folder}: temperature {card.temperature:.2f}, {card.thresholds}")
+    say(published_line(card))
+
+
+def published_line(card: Card) -> str:
+    """Where a new detector lies, and how its scores become verdicts."""
+    cuts = card.thresholds
+    return (
+        f"Published as {card.folder}: temperature {card.temperature:.2f}; "
+        f"fake from {cuts.uncertain_high:.3f}, real below {cuts.uncertain_low:.3f}, "
+        f"forced choice at {cuts.balanced:.3f}"
+    )
 
 
 INTERRUPTED = 130
@@ -235,17 +267,18 @@ _TYPES: dict[OptionKind, Callable[[str], Any]] = {
     "side": image_size,
     "share": share,
     "start": str,
-    "integer": int,
+    "integer": whole_number,
 }
 
 
 def _add_option(parser: Any, option: Option) -> None:
+    words = (option.help[0].lower() + option.help[1:]).removesuffix(".")  # the page shows it as a sentence
     if option.kind == "switch":
-        parser.add_argument(option.flag, action="store_true", help=option.help)
+        parser.add_argument(option.flag, action="store_true", help=words)
     elif option.kind == "choice":
-        parser.add_argument(option.flag, choices=option.choices, help=option.help)
+        parser.add_argument(option.flag, choices=option.choices, help=words)
     else:
-        parser.add_argument(option.flag, type=_TYPES[option.kind], metavar=option.metavar, help=option.help)
+        parser.add_argument(option.flag, type=_TYPES[option.kind], metavar=option.metavar, help=words)
 
 
 def _train(options: argparse.Namespace) -> int:

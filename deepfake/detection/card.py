@@ -279,9 +279,10 @@ def load_card(name: str | None = None) -> Card:
             title=_checked({"title": name} | contents, "title", str).strip() or name,
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
+        why = f"the field {error} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise ModelError(
             "bad_card",
-            f"The card of the detector '{name}' cannot be read ({error!r}). Restore {folder}/card.json.",
+            f"The card of the detector '{name}' cannot be read: {why}. Restore {folder}/card.json.",
         ) from error
 
 

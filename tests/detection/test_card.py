@@ -181,6 +181,7 @@ def test_bad_card(changes: dict[str, Any], models: Path) -> None:
     error = refusal("tiny")
     assert error.code == "bad_card"
     assert "card.json" in error.message
+    assert "Error(" not in error.message
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'"card"', b"\xff\xfe\x00"])
