@@ -181,8 +181,8 @@ def run_to_folder(
     ):
         if results.counts.damaged:
             _say(
-                f"In {folder.name} {results.counts.damaged} part files were cut short or changed. They are "
-                "removed, and their images are checked again."
+                f"Cut short or changed in {folder.name}: {counted(results.counts.damaged, 'part file')}. "
+                "Removed; the images in question are checked again."
             )
         summary = run_bulk(task, items, results, _engine(options), on_progress or _progress())
         if read is not None:

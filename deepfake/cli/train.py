@@ -31,7 +31,7 @@ from deepfake.cli.options import (
 from deepfake.errors import UserError
 from deepfake.training.options import OPTIONS, Option, OptionKind, with_options
 from deepfake.training.recipe import RECIPES, Recipe, fitted, without_sources
-from deepfake.util.text import plain_name
+from deepfake.util.text import counted, plain_name
 
 if TYPE_CHECKING:
     from deepfake.data.index import DatasetIndex
@@ -306,7 +306,7 @@ def _train(options: argparse.Namespace) -> int:
     if workers and not workers.chief:
         return 0 if result.state == "finished" else INTERRUPTED
     kept = f"kept epoch {result.best_epoch}: {result.folder}/best.keras"
-    say(f"{result.state} after {result.epochs} epochs; {kept}")
+    say(f"{result.state} after {counted(result.epochs, 'epoch')}; {kept}")
     if result.state != "finished":
         if options.publish:
             words = f"publish {folder} {options.publish}{' --replace' * options.replace}"

@@ -108,7 +108,7 @@ def test_train_publish_evaluate_predict(
     words = ["train", tiny_dataset, "--recipe", "compact", "--run", "first", "--runs", runs, "--epochs", 1]
     status, out, err = call(capsys, *words, "--batch-size", 8, "--precision", "float32", "--publish", "mine")
     assert (status, err) == (0, "")
-    assert "finished after 1 epochs; kept epoch 1" in out
+    assert "finished after 1 epoch; kept epoch 1" in out
     recipe = read_settings(runs / "first")
     assert (recipe.name, recipe.epochs, recipe.batch_size, recipe.precision) == ("compact", 1, 8, "float32")
     card = load_card("mine")
@@ -127,7 +127,7 @@ def test_train_publish_evaluate_predict(
     assert read_settings(runs / "first") == recipe
     status, out, err = call(capsys, *resume, "--recipe", "compact")
     assert (status, err) == (0, "")
-    assert "finished after 1 epochs" in out
+    assert "finished after 1 epoch" in out
 
     for taken in (["publish", runs / "first", "mine"], [*words, "--resume", "--publish", "mine"]):
         status, out, err = call(capsys, *taken)
@@ -346,7 +346,7 @@ def test_a_stopped_run_is_not_published(
     words += ["--batch-size", 16, "--precision", "float32", "--publish", "mine"]
     status, out, err = call(capsys, *words)
     assert (status, err) == (130, "")
-    assert "stopped after 1 epochs; kept epoch 1" in out
+    assert "stopped after 1 epoch; kept epoch 1" in out
     assert f"python -m deepfake publish {tmp_path / 'runs' / 'a'} mine" in out
     assert "Not published as mine" in out
     assert not (models / "mine").exists()
