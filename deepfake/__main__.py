@@ -2,6 +2,10 @@
 
 import sys
 
-from deepfake.cli import main
+try:
+    from deepfake.cli import main
+except KeyboardInterrupt:  # as ``main`` says it
+    print("Stopped.", file=sys.stderr)
+    sys.exit(130)
 
 sys.exit(main())

@@ -19,10 +19,13 @@ from http import HTTPStatus
 from typing import Any, Generic
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deepfake import __version__
 from deepfake.api import bodies
@@ -292,7 +295,24 @@ def create_api(service: Service) -> Starlette:
         routes=service.routes(),
         lifespan=service.lifespan,
         exception_handlers={HTTPException: service.http_problem},
+        middleware=[Middleware(_WithId)],
     )
+
+
+class _WithId:
+    """Gives Starlette's own answers, such as a redirect, the id that ``Service`` gives all others."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault(ID_HEADER, watched(Request(scope), "other").id)
+            await send(message)
+
+        await self.app(scope, receive, named if scope["type"] == "http" else send)
 
 
 async def _answer_or_problem(handler: Handler, request: Request) -> Response:
@@ -370,6 +390,7 @@ def _model(name: str, default: bool) -> dict[str, Any]:
         "does_not_know": card.does_not_know,
         "false_alarms": card.false_alarms,
         "sha256": card.sha256,
+        "second_sha256": card.second.served_sha256 if card.second else None,
         "thresholds": asdict(card.thresholds),
     }
 

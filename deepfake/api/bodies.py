@@ -89,7 +89,7 @@ class StressedChange(TypedDict):
     Attributes:
         kind: what was done.
         amount, unit: how much.
-        mild: whether a picture that was only sent or saved again has been through as much.
+        mild: whether an image that was only sent or saved again has been through as much.
         p_fake: 0..1.
         verdict: at this score.
     """
@@ -124,8 +124,8 @@ class CheckedImage(TypedDict):
     Attributes:
         file: the name as given.
         stress: a test a face, then one of the whole image where it counts; None where it was not asked for.
-        raw_p_fake: the highest score of any face, of the whole image where no face was found, 0..1; it need
-            not mean anything.
+        raw_p_fake: the highest score of any face, of the whole image where no face was found, 0..1: also
+            where nothing can be decided on, and then no ground for a verdict.
         basis: what ``p_fake`` is of.
         evidence: what each witness says: the file's signed record and marks, which are claims that anyone can
             write or strip, and the detector. They never change the score.
@@ -157,7 +157,7 @@ class CheckedFrame(TypedDict):
     Attributes:
         second: since the start of the video.
         p_fake: 0..1; None where the frame shows no face that can be decided on.
-        raw_p_fake: the highest score, 0..1, whether it means anything or not.
+        raw_p_fake: the highest score, 0..1, also where nothing can be decided on.
         verdict: on the frame.
         faces: how many were found.
     """
@@ -174,7 +174,7 @@ class CheckedVideo(TypedDict):
 
     Attributes:
         file: the name as given.
-        raw_p_fake: the median over all frames, 0..1; it need not mean anything.
+        raw_p_fake: the median over all frames, 0..1, also those that cannot be decided on.
         stretch: the part in which every frame is called fake; None where there is none.
         frames: those looked at, in order.
         width, height: of a frame, upright, in pixels.
@@ -201,8 +201,9 @@ class Model(TypedDict):
         default: it judges where none is named.
         description: one sentence.
         knows, does_not_know: kinds of fakes it was, and was not, trained on.
-        false_alarms: which real pictures it tends to call fake; may be empty.
-        sha256: of its network.
+        false_alarms: which real images it tends to call fake; may be empty.
+        sha256: of its network, ``model.keras``; of two networks, of the first.
+        second_sha256: of its second network, ``second.tflite``; None where it has one network.
         thresholds: where a score becomes a verdict.
     """
 
@@ -213,6 +214,7 @@ class Model(TypedDict):
     does_not_know: tuple[str, ...]
     false_alarms: str
     sha256: str
+    second_sha256: str | None
     thresholds: Thresholds
 
 

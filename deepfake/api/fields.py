@@ -17,6 +17,14 @@ def field_names(kind: type[JudgeFields]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
+def is_text(text: str) -> bool:
+    """Whether it can be written as UTF-8: JSON's escapes, and some encodings, make halves of letters."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
 def is_flag(kind: type[JudgeFields], name: str) -> bool:
     """Whether a field is true or false."""
     return get_type_hints(kind)[name] is bool

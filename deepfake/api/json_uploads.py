@@ -14,7 +14,7 @@ from typing import Any
 from starlette.requests import Request
 
 from deepfake.api.bodies import JudgeFields
-from deepfake.api.fields import field_names, is_flag
+from deepfake.api.fields import field_names, is_flag, is_text
 from deepfake.api.limits import BODY_SECONDS, MAX_BODY_BYTES, ApiError
 from deepfake.api.uploads import (
     CLOSE,
@@ -90,7 +90,7 @@ def _parsed(body: bytearray, kind: type[JudgeFields], most: int) -> Form:
         raise _bad_json("'files' must be a list")
     known = {name: _field(name, value, kind) for name, value in given.items()}
     if not files:
-        raise no_files()
+        raise no_files("list each in 'files'")
     if len(files) > most:
         raise too_many_files(most)
     return Form(_decoded(files), {name: value for name, value in known.items() if value is not None})
@@ -104,6 +104,8 @@ def _bad_json(what: str) -> ApiError:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
+        if not (is_text(name) and (not isinstance(value, str) or is_text(value))):
+            raise _bad_json("A text in it has half a letter, a surrogate without its other half")
         if name in found:
             raise repeated_field(name)
         found[name] = value

@@ -68,7 +68,7 @@ class RateLimit:
                 429,
                 "rate_limited",
                 f"More than {self.per_minute} requests a minute came from your address. "
-                f"Try again in {wait} seconds.",
+                f"Try again in {wait} second{'s' * (wait != 1)}.",
                 {"Retry-After": str(wait)},
             )
 

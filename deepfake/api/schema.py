@@ -28,6 +28,30 @@ _SAID: dict[tuple[str, str], Schema] = {
     ("Verdict", "turn"): _TURN,
     ("EvidenceLine", "name"): {"enum": list(NAMES)},
     ("FileInJson", "data"): {"contentEncoding": "base64"},
+    ("Verdict", "p_fake"): {
+        "description": "of the face most likely fake, reduced where there are many faces, since of many "
+        "real ones some score high by chance; or of `whole` where that counts and is higher, 0..1. null "
+        "where nothing can be decided on: no face, or only faces with a `reason`."
+    },
+    ("FaceVerdict", "out_of_scope"): {
+        "description": "it is too unlike what the detector was trained on, or no photograph."
+    },
+    ("FaceVerdict", "reason"): {
+        "description": "why its score does not decide: `out_of_scope`, `not_a_photograph`, "
+        "`too_small`, `fake_as_a_whole` (it would be called real, but the whole image is called fake); null "
+        "where its score decides."
+    },
+    ("FaceVerdict", "fake_from"): {
+        "description": "the score that it must reach to be called fake, beside the detector's threshold; 0 "
+        "unless it is small."
+    },
+    ("WholeVerdict", "counts"): {
+        "description": "whether the image is of the kind that such scores were measured on, and this one is "
+        "high enough. Else it says nothing: a swapped face changes little of an image."
+    },
+    ("VideoVerdict", "p_fake"): {
+        "description": "median over the frames that can be decided on, 0..1; null where there is none."
+    },
 }
 """What types and docstrings leave open."""
 _SHAPES = {
@@ -95,14 +119,15 @@ def _video(kinds: Schemas) -> dict[str, Any]:
 
 
 def _report(kinds: Schemas) -> dict[str, Any]:
-    forms = ("text/html", "application/pdf", "application/json")
     return {
         "summary": "Report on an image",
         "description": "One image, checked with its stress test. The answer is the file: the report as "
         "HTML or PDF, or its receipt. It takes many times as long as a verdict. An image that is refused "
         "gets 422.",
         "requestBody": _body(kinds, bodies.ReportFields, "image/*", 1),
-        "responses": _answers({kind: _file(kind)[kind] for kind in forms}, *_REFUSED),
+        "responses": _answers(
+            {**_file("text/html"), **_file("application/pdf"), **_json({"type": "object"})}, *_REFUSED
+        ),
     }
 
 

@@ -142,5 +142,6 @@ def _words(about: str, kind: Any) -> Schema:
 
 
 def _plain(text: str) -> str:
-    """In one line, as Markdown, and with JSON's word for nothing."""
-    return re.sub(r"\bNone\b", "null", " ".join(text.split()).replace("``", "`"))
+    """In one line, as Markdown, with JSON's word for nothing, and 'image' where the code says picture."""
+    text = re.sub(r"\bNone\b", "null", " ".join(text.split()).replace("``", "`"))
+    return re.sub(r"\bpicture", "image", re.sub(r"\b([Aa]) picture", r"\1n image", text))

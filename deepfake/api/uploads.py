@@ -15,7 +15,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from deepfake.api.bodies import JudgeFields, PredictFields
-from deepfake.api.fields import field_names
+from deepfake.api.fields import field_names, is_text
 from deepfake.api.limits import BODY_SECONDS, MAX_BODY_BYTES, MAX_FILES, ApiError
 from deepfake.api.watch import note_body
 from deepfake.images.archives import Source
@@ -123,9 +123,9 @@ def too_many_files(most: int) -> ApiError:
     return ApiError(413, "too_many_files", f"{taken} taken in one request. Split it.", CLOSE)
 
 
-def no_files() -> ApiError:
-    """Of a request without a file."""
-    return ApiError(400, "no_files", "No image was received. Send each as a part named 'files'.")
+def no_files(how: str) -> ApiError:
+    """Of a request without a file; ``how`` says how one is sent."""
+    return ApiError(400, "no_files", f"No file was received. To send files, {how}.")
 
 
 def unknown_field(name: str, known: Sequence[str]) -> ApiError:
@@ -219,16 +219,25 @@ async def read_form(
         raise ApiError(
             400, "bad_form", f"The multipart body cannot be read: {error.message} Send it again.", CLOSE
         ) from error
+    except UnicodeError as error:
+        raise _not_text() from error
     try:
         return await _checked(form.multi_items(), known)
     finally:
         await form.close()
 
 
+def _not_text() -> ApiError:
+    text = "A name or field in the body is not text in the encoding that the body names. Send it as UTF-8."
+    return ApiError(400, "bad_form", text)
+
+
 async def _checked(items: list[tuple[str, UploadFile | str]], known: Sequence[str]) -> Form:
     files: list[Source] = []
     fields: dict[str, str] = {}
     for name, value in items:
+        if not (is_text(name) and is_text(value if isinstance(value, str) else value.filename or "")):
+            raise _not_text()
         if isinstance(value, UploadFile) and name in known:
             raise ApiError(
                 400,
@@ -244,5 +253,5 @@ async def _checked(items: list[tuple[str, UploadFile | str]], known: Sequence[st
         else:
             fields[name] = value
     if not files:
-        raise no_files()
+        raise no_files("add each as a part named 'files'")
     return Form(tuple(files), fields)

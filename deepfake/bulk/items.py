@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def listed(paths: Iterable[str], shard: Shard = Shard()) -> Iterator[Item]:
 def sources_at(path: str) -> Iterator[Source]:
     """Every image that a path or an address stands for, each read from there only when its turn comes."""
     if not is_address(path):
-        yield from sources_below(Path(local_path(path)))
+        yield from _sources(Path(local_path(path)))
         return
     for item in listed([path]):
         try:
@@ -126,10 +127,20 @@ def sources_at(path: str) -> Iterator[Source]:
             yield Source(item.name, None, refusal)
 
 
+def _sources(path: Path) -> Iterator[Source]:
+    """``sources_below``; a pipe or device is not opened, which may take for ever: reading it refuses it."""
+    try:
+        mode = path.stat().st_mode
+        special = not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+    except (OSError, ValueError):
+        special = False
+    yield from [Source(str(path), path)] if special else sources_below(path)
+
+
 def _at_path(path: str, shard: Shard) -> Iterator[Item]:
     if not os.path.isdir(path):  # noqa: PTH112 - a name that is no path at all is simply no folder
         if shard.holds(row_name(path)):
-            yield from map(_item, sources_below(Path(path)))
+            yield from map(_item, _sources(Path(path)))
         return
     closed: list[str] = []
     empty = True

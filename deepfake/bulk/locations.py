@@ -54,7 +54,8 @@ def open_address(address: str) -> tuple[Any, str]:
     except (ImportError, ValueError) as error:
         raise LocationError(
             "no_protocol",
-            f"{address} cannot be opened: {error} Install what it asks for, or use another address.",
+            f"{address} cannot be opened: {str(error).rstrip('.')}. Install what is missing, or use another "
+            "address.",
         ) from error
     except Exception as error:  # a package of the protocol raises what it likes
         raise _closed(address, error) from error

@@ -360,6 +360,14 @@ def open_results(
             raise
 
 
+def _differences(name: str, there: Any, here: Any) -> list[str]:
+    """Of two values of a manifest; of objects, only their fields that differ."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        keys = dict.fromkeys([*here, *there])
+        return [each for key in keys for each in _differences(f"{name}.{key}", there.get(key), here.get(key))]
+    return [] if there == here else [f"{name} {_short(there)} there, {_short(here)} here"]
+
+
 def _check_manifest(folder: Folder, names: Sequence[str], manifest: Mapping[str, Any]) -> None:
     if MANIFEST not in names:
         return
@@ -376,9 +384,10 @@ def _check_manifest(folder: Folder, names: Sequence[str], manifest: Mapping[str,
         return
     here = {**manifest, **manifest["settings"]}
     differ = [
-        f"{name} {_short(flat.get(name))} there, {_short(value)} here"
+        difference
         for name, value in here.items()
-        if name not in ("run", "settings", "columns") and flat.get(name) != value
+        for difference in _differences(name, flat.get(name), value)
+        if name not in ("run", "settings", "columns")
     ]
     raise ResultsError(
         "other_run",

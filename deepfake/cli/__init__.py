@@ -1,44 +1,42 @@
-"""The command line: ``python -m deepfake COMMAND``."""
+"""The command line: ``python -m deepfake COMMAND``.
+
+Nothing slow is imported up here: Ctrl-C while the modules load is met in ``main`` too.
+"""
 
 from __future__ import annotations
 
-import argparse
 import errno
 import io
 import os
-import re
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from pathlib import Path
 
-from deepfake import __version__
-from deepfake.cli.data import add_collect, add_data, add_gather
-from deepfake.cli.evaluate import add_compare, add_evaluate, add_robustness
-from deepfake.cli.facts import add_facts
-from deepfake.cli.features import add_features
-from deepfake.cli.judge import add_index, add_predict, add_report, add_video
-from deepfake.cli.rules import add_kinds, add_rules
-from deepfake.cli.serve import add_serve
-from deepfake.cli.stack import add_pair, add_stack
-from deepfake.cli.train import add_convert, add_export, add_publish, add_train
-from deepfake.cli.verify import add_verify
 from deepfake.errors import UserError
+from deepfake.util.interrupts import was_interrupted
 from deepfake.util.text import printable
 
 _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 _WRONG_PATH = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
+_WRONG_USAGE = frozenset({"bad_option", "bad_shard", "no_value"})
+"""Codes of command lines that make no sense, whatever lies on the disk."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status (0 good, 1 something was refused, 2 wrong usage)."""
-    _write_any_letter()
     try:
+        from deepfake.cli.parser import command_parser
+
+        _write_any_letter()
         options = command_parser().parse_args(arguments)
         return options.command(options)
     except UserError as error:
         print(f"deepfake: {printable(error.message)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
+        return 2 if error.code in _WRONG_USAGE else 1
+    except (KeyboardInterrupt, ImportError) as error:
+        if not was_interrupted(error):
+            raise
         print("Stopped.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, `head` say, has had enough
@@ -48,9 +46,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in (*_NOT_WRITTEN, *_WRONG_PATH):
             raise
         where = f": {printable(str(error.filename))}" if error.filename else ""
-        wrong = "What came of it cannot be written" if error.errno in _NOT_WRITTEN else "A path is wrong"
+        wrong = _what_is_wrong(error)
         print(f"deepfake: {wrong} ({error.strerror}{where}).", file=sys.stderr)
         return 1
+
+
+def _what_is_wrong(error: OSError) -> str:
+    if error.errno in _WRONG_PATH:
+        return "A path is wrong"
+    if error.errno in (errno.EACCES, errno.EPERM) and isinstance(error.filename, (str, bytes)):
+        if os.path.lexists(error.filename) and not os.access(error.filename, os.R_OK):
+            return "This cannot be read"
+        if not os.path.lexists(error.filename) and not os.access(
+            Path(os.fsdecode(error.filename)).parent, os.X_OK
+        ):
+            return "This cannot be opened"
+    return "What came of it cannot be written"
 
 
 def _write_any_letter() -> None:
@@ -58,46 +69,3 @@ def _write_any_letter() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-class Parser(argparse.ArgumentParser):
-    """Says in a sentence of ours that a switch takes no value."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises UserError for that; all else is argparse's, and ends the program."""
-        found = re.fullmatch(r"argument (\S+): ignored explicit argument (.+)", message)
-        if found is None:
-            super().error(message)
-        flag, value = found.groups()
-        hint = " What it prints goes into a file with '> FILE'." if flag in ("--csv", "--json") else ""
-        raise UserError("no_value", f"{flag} takes no value. Received: {value}.{hint}")
-
-
-def command_parser() -> argparse.ArgumentParser:
-    """Of all commands."""
-    parser = Parser(prog="python -m deepfake", description="Tell photos of real faces from deepfakes.")
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    add_collect(commands)
-    add_gather(commands)
-    add_train(commands)
-    add_features(commands)
-    add_stack(commands)
-    add_pair(commands)
-    add_publish(commands)
-    add_convert(commands)
-    add_export(commands)
-    add_evaluate(commands)
-    add_facts(commands)
-    add_compare(commands)
-    add_robustness(commands)
-    add_data(commands)
-    add_index(commands)
-    add_rules(commands)
-    add_kinds(commands)
-    add_predict(commands)
-    add_video(commands)
-    add_report(commands)
-    add_verify(commands)
-    add_serve(commands)
-    return parser

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepfake.cli.options import EMPTY_PATH, detector_name, operating_point, positive
 from deepfake.errors import UserError
-from deepfake.util.text import printable
+from deepfake.util.text import counted, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from deepfake.detection.card import Card
     from deepfake.evaluation.measure import Score
 
+NOTHING = "There is no image in what was named. Check the paths, or the list."
 _SAY_SECONDS = 60.0
 """Between two lines of progress in a log."""
 
@@ -107,6 +108,8 @@ def given_paths(options: argparse.Namespace) -> Iterator[str]:
 def predict_to_folder(options: argparse.Namespace) -> int:
     """Checks everything into ``--output``; returns 0 where every image has its row, refused ones too.
 
+    Without any image it returns 1.
+
     Raises:
         UserError: no detector, a folder that cannot be used or written, no engine.
     """
@@ -121,13 +124,24 @@ def predict_to_folder(options: argparse.Namespace) -> int:
     card = load_card(detector_name(options))
     task = Predict(card.name, detector_version(card), operating_point(options), options.stress)
     shard = Shard.parse(options.shard) if options.shard else Shard()
+    named = 0
+
+    def items() -> Iterator[Item]:
+        nonlocal named
+        for item in _items(options, shard):
+            named += item.refusal is None or item.refusal[0] != "no_images"
+            yield item
+
     try:
-        summary = run_to_folder(options, task, _items(options, shard), shard)
+        summary = run_to_folder(options, task, items(), shard)
     except UserError as error:
         if options.json:
             print(json.dumps({"error": {"code": error.code, "message": error.message}}))
         raise
     print(json.dumps(summary.to_dict()) if options.json else _in_words(summary, options.output), flush=True)
+    if not named and shard.count == 1:  # of several parts one may well be empty
+        print(f"deepfake: {NOTHING}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -167,8 +181,8 @@ def run_to_folder(
     ):
         if results.counts.damaged:
             _say(
-                f"In {folder.name} {results.counts.damaged} part files were cut short or changed. They are "
-                "removed, and their images are checked again."
+                f"Cut short or changed in {folder.name}: {counted(results.counts.damaged, 'part file')}. "
+                "Removed; the images in question are checked again."
             )
         summary = run_bulk(task, items, results, _engine(options), on_progress or _progress())
         if read is not None:
@@ -257,7 +271,7 @@ def _progress() -> Callable[[int], None]:
         if not terminal and now - last < _SAY_SECONDS:
             return
         last = now
-        line = f"{done:,} images, {done / max(now - start, 1e-3):.1f} a second"
+        line = f"{counted(done, 'image')}, {done / max(now - start, 1e-3):.1f} a second"
         print(f"\r{line}" if terminal else line, end="" if terminal else "\n", file=sys.stderr, flush=True)
 
     return tell
@@ -265,12 +279,13 @@ def _progress() -> Callable[[int], None]:
 
 def _in_words(summary: Summary, folder: str) -> str:
     rows = ", ".join(f"{count:,} {what}" for what, count in summary.rows.items()) or "none"
-    parts = f"{summary.parts:,} part{'s' * (summary.parts != 1)}"
-    lines = [f"{summary.images:,} images ({rows}) in {parts}: {printable(folder)}"]
+    images, parts = counted(summary.images, "image"), counted(summary.parts, "part")
+    lines = [f"{images} ({rows}) in {parts}: {printable(folder)}"]
     if summary.skipped:
-        lines.append(f"{summary.checked:,} were checked now, {summary.skipped:,} had a row already.")
+        lines.append(f"Checked now: {summary.checked:,}. With a row already: {summary.skipped:,}.")
     if summary.named_twice:
-        lines.append(f"{summary.named_twice:,} were named twice and count once.")
+        lines.append(f"Named twice, counted once: {summary.named_twice:,}.")
     rate = summary.checked / max(summary.seconds, 1e-3)
-    lines.append(f"{summary.seconds:.0f} s, {rate:.1f} images a second.")
+    speed = f", {rate:.1f} images a second" if rate >= 0.05 else ""
+    lines.append(f"{summary.seconds:.0f} s{speed}.")
     return "\n".join(lines)

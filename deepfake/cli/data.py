@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepfake.cli.options import input_path, output_folder, output_path, positive, progress, say
 from deepfake.errors import UserError
-from deepfake.util.text import printable
+from deepfake.util.text import counted, printable
 
 if TYPE_CHECKING:
     from deepfake.data.audit import Audit
@@ -110,7 +110,7 @@ def facts_lines(inventory: Inventory, result: Audit | None) -> list[str]:
     from deepfake.data.text import audit_lines, balance_lines
     from deepfake.util.text import format_bytes
 
-    lines = [f"{len(inventory):,} images in {printable(str(inventory.root))}", ""]
+    lines = [f"{counted(len(inventory), 'image')} in {printable(str(inventory.root))}", ""]
     lines.append(f"{'split':16} {'Fake':>9} {'Real':>9} {'share fake':>11} {'size':>10}")
     for row in counts_table(inventory.table).to_dict("records"):
         split, size = printable(row["split"]), format_bytes(int(row["n_bytes"]))
@@ -203,7 +203,7 @@ def _generate(options: argparse.Namespace) -> int:
 
     show = progress("faces", options.images, every=50)
     made = make_faces(output_folder(options.out), options.images, seed=options.seed, on_progress=show)
-    print(f"{made:,} faces made; {options.out} holds {options.images:,}.")
+    print(f"{counted(made, 'face')} made; {options.out} holds {options.images:,}.")
     return 0
 
 
@@ -235,7 +235,7 @@ def _collect(options: argparse.Namespace) -> int:
     collections, derived = read_collections(options.plan), read_derived(options.plan)
     new = collect(collections, options.collections, mirror=options.mirror, say=say)
     made = derive(derived, options.collections, say=say)
-    say(f"{options.collections}: {len(collections)} collections, {new} of them new")
+    say(f"{options.collections}: {counted(len(collections), 'collection')}, {new} of them new")
     if derived:
-        say(f"{len(derived)} folders made of them, {made} of them new")
+        say(f"{counted(len(derived), 'folder')} made of them, {made} new")
     return 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from deepfake.cli.bulk import add_run_options, check_run_options, scores_in_folder
 from deepfake.cli.options import (
     add_detector_options,
+    card_title,
     detector_name,
     give_result,
     input_path,
@@ -51,10 +52,14 @@ def add_evaluate(commands: Any) -> None:
         help="write progress to FILE as JSON: done and total",
     )
     evaluate.add_argument(
-        "--record", metavar="TITLE", help="record the results in the detector's card under this title"
+        "--record",
+        type=card_title,
+        metavar="TITLE",
+        help="record the results in the detector's card under this title",
     )
     evaluate.add_argument(
         "--keep",
+        type=card_title,
         metavar="TITLE",
         help="keep the results on this machine for the page Evaluation, not in the card",
     )
@@ -169,6 +174,8 @@ def run_compare(options: argparse.Namespace) -> int:
         UserError: a file or card that cannot be read, a file that cannot be written, names or thresholds
             that do not match the files, or tables that `deepfake.evaluation.compare.compare` refuses.
     """
+    if len(options.scores) < 2:
+        raise UserError("bad_option", "compare takes two or more score files. Received 1.")
     names = _names(options.scores, options.names)
     chosen = _thresholds(names, options.scores, options.threshold)
     from deepfake.evaluation.compare import ENSEMBLE, compare, ensemble_threshold, mean_of_logits

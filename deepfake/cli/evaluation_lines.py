@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from deepfake.detection.text import bands_phrase
 from deepfake.evaluation.statistics.metrics import Evaluation
 from deepfake.evaluation.statistics.thresholds import Rate, RuleMetrics
+from deepfake.util.text import counted
 
 if TYPE_CHECKING:
     from deepfake.evaluation.measure import Measurement
@@ -61,7 +62,7 @@ def evaluation_lines(evaluation: Evaluation) -> str:
     """All metrics with their 95% intervals, each group under what it is, the confusion matrix, and the
     starting document's numbers."""
     lines = [
-        f"{evaluation.n} images ({evaluation.n_fake} fake, {evaluation.n_real} real)",
+        f"{counted(evaluation.n, 'image')} ({evaluation.n_fake} fake, {evaluation.n_real} real)",
         "without a threshold",
         *_metric_lines(evaluation, _FREE),
         f"forced choice: fake at p_fake >= {evaluation.threshold:.3f}, else real (verdicts do not use this "

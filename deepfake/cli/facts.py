@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepfake.cli.options import input_path, output_path, progress, say
 from deepfake.errors import UserError
-from deepfake.util.text import printable
+from deepfake.util.text import counted, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,7 +108,8 @@ def _measure(recorded: Recorded, roots: Sequence[Path], *, again: bool) -> str:
         write_facts(table.sort_values("image_id", key=lambda names: names.map(order)), facts_path(recorded))
     missing = len(scores) - len(table)
     lacking = f", {missing:,} not at hand or not readable" if missing else ""
-    return f"{printable(recorded.title)}: {len(table):,} images, {len(files):,} measured now{lacking}"
+    count = counted(len(table), "image")
+    return f"{printable(recorded.title)}: {count}, {len(files):,} measured now{lacking}"
 
 
 def _known(recorded: Recorded, scores: pd.DataFrame) -> pd.DataFrame | None:

@@ -7,6 +7,7 @@ import datetime
 import itertools
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfake.cli.bulk import (
+    NOTHING,
     add_input_options,
     add_run_options,
     check_run_options,
@@ -23,6 +25,7 @@ from deepfake.cli.bulk import (
 from deepfake.cli.options import (
     EMPTY_PATH,
     add_verdict_options,
+    card_title,
     detector_name,
     input_path,
     operating_point,
@@ -49,7 +52,7 @@ def add_predict(commands: Any) -> None:
     predict = commands.add_parser(
         "predict", help="check images (folders and zip archives are searched recursively)"
     )
-    predict.add_argument("paths", nargs="*", metavar="PATH")
+    predict.add_argument("paths", nargs="*", metavar="PATH", help="an image, folder, zip archive or address")
     add_input_options(predict)
     form = predict.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -78,11 +81,12 @@ def run_predict(options: argparse.Namespace) -> int:
     check_run_options(options)
     if options.output:
         return predict_to_folder(options)
-    refused = 0
+    rows = refused = 0
 
     def counted() -> Iterator[Outcome]:
-        nonlocal refused
+        nonlocal rows, refused
         for row in _judged(options):
+            rows += 1
             refused += row.error is not None
             yield row
 
@@ -91,7 +95,9 @@ def run_predict(options: argparse.Namespace) -> int:
     else:
         for row in counted():
             (_print_json if options.json else _print_words)(row)
-    return 1 if refused else 0
+    if not rows:
+        print(f"deepfake: {NOTHING}", file=sys.stderr)
+    return 1 if refused or not rows else 0
 
 
 def _judged(options: argparse.Namespace) -> Iterator[Outcome]:
@@ -150,7 +156,9 @@ def add_index(commands: Any) -> None:
     parser.add_argument(
         "--images", type=int, default=2500, metavar="N", help="maximum number of images (default: 2500)"
     )
-    parser.add_argument("--title", metavar="TEXT", help="the dataset's name (default: its folder's)")
+    parser.add_argument(
+        "--title", type=card_title, metavar="TEXT", help="the dataset's name (default: its folder's)"
+    )
     parser.set_defaults(command=run_index)
 
 
@@ -188,7 +196,7 @@ def run_index(options: argparse.Namespace) -> int:
         name=options.title or data.root.resolve().name,
         folder=below_roots(options.data),
         images=options.images,
-        on_progress=progress("pictures"),
+        on_progress=progress("images"),
     )
     with writing(file):
         write_index(index, file)
@@ -201,7 +209,7 @@ def run_index(options: argparse.Namespace) -> int:
 def add_report(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     parser = commands.add_parser("report", help="check one image and write a report to share")
-    parser.add_argument("image", type=input_path, metavar="IMAGE")
+    parser.add_argument("image", type=input_path, metavar="IMAGE", help="the image file")
     parser.add_argument(
         "--html", type=output_path, metavar="FILE", help="the report as HTML; replaced if there"
     )
@@ -231,7 +239,7 @@ def run_report(options: argparse.Namespace) -> int:
     files = [*reports, *([receipt] if receipt else [])]
     if not files:
         raise UserError(
-            "no_file",
+            "bad_option",
             "No file was named for the report. Give --html FILE, --pdf FILE or both, or --receipt FILE for "
             "its receipt alone.",
         )
@@ -284,13 +292,13 @@ def _check_files(image: Path, files: list[Path]) -> None:
     """Refuses a report in place of the image, or of another file; said now, not after the work."""
     if any(_same(*pair) for pair in itertools.combinations(files, 2)):
         raise UserError(
-            "same_file", "--html, --pdf and --receipt name the same file twice. Give each a file of its own."
+            "bad_option", "--html, --pdf and --receipt name the same file twice. Give each a file of its own."
         )
     for file in files:
         if _same(file, image):
             raise UserError("same_file", f"{file} is the image itself. Give the report another name.")
         if str(file) == "-":
-            raise UserError("no_file", "A report cannot go to the terminal. Give the name of a file.")
+            raise UserError("bad_option", "A report cannot go to the terminal. Give the name of a file.")
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -310,7 +318,7 @@ def add_video(commands: Any) -> None:
     video = commands.add_parser(
         "video", help="check short videos frame by frame; the median decides, or a stretch that looks fake"
     )
-    video.add_argument("paths", nargs="+", metavar="PATH")
+    video.add_argument("paths", nargs="+", metavar="PATH", help="a video file")
     video.add_argument("--json", action="store_true", help="one JSON object a line, with every frame")
     add_verdict_options(video)
     video.set_defaults(command=run_video)
@@ -339,10 +347,23 @@ def _judge_video(detector: Detector, path: str, point: OperatingPoint) -> VideoV
 
     if not path:
         return UserError("no_path", EMPTY_PATH)
+    if what := _no_file(Path(path)):
+        return UserError("not_found", f"{what} Give the path of one video file.")
     try:
         return check_video(detector, read_video(Path(path)), point)
     except VideoRefused as refusal:
         return refusal
+
+
+def _no_file(path: Path) -> str:
+    """What there is at a path in place of an ordinary file; empty where nothing else is there."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # reading it says so
+        return ""
+    if stat.S_ISDIR(mode):
+        return "This is a folder."
+    return "" if stat.S_ISREG(mode) else "This is not an ordinary file."
 
 
 def _print_video_json(path: str, result: VideoVerdict | UserError) -> None:

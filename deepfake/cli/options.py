@@ -30,7 +30,8 @@ def add_detector_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="the detector (default: the default one)")
     parser.add_argument(
         "--fast", action="store_true",
-        help="use only the first network of a detector that has two: about seven times as fast",
+        help="use only the first network of a detector that has two: about seven times as fast on face "
+        "crops, 1.6 times on photos, whose faces must be found",
     )  # fmt: skip
 
 
@@ -92,6 +93,32 @@ def output_path(text: str | Path) -> Path:
     if why:
         raise UserError("not_written", f"{printable(str(path))} cannot be written: {why}. Give another file.")
     return path
+
+
+def plain_text(text: str) -> str:
+    """Words that are kept and shown, such as those of a card, as an argparse type.
+
+    Raises:
+        UserError: ``bad_text``: a byte that is no letter, a line break.
+    """
+    if not text.isprintable():
+        raise UserError(
+            "bad_text",
+            f"'{printable(text[:80])}' cannot be kept: it has a character that cannot be shown. Use letters, "
+            "digits and signs in one line.",
+        )
+    return text
+
+
+def card_title(text: str) -> str:
+    """A title of results or of a dataset, as an argparse type.
+
+    Raises:
+        UserError: ``bad_text``, or ``no_title``.
+    """
+    if not text.strip():
+        raise UserError("no_title", "The title is empty. Give one, such as the name of the dataset.")
+    return plain_text(text)
 
 
 @contextlib.contextmanager
@@ -172,9 +199,25 @@ def _why_not_written(path: Path) -> str:
         return error.strerror or "the system refuses it"
 
 
+def whole_number(text: str) -> int:
+    """A whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, received {text}") from None
+
+
+def any_number(text: str) -> float:
+    """A number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, received {text}") from None
+
+
 def positive(text: str) -> int:
     """A whole number of at least 1."""
-    value = int(text)
+    value = whole_number(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, received {text}")
     return value
@@ -182,7 +225,7 @@ def positive(text: str) -> int:
 
 def positive_number(text: str) -> float:
     """A number above 0."""
-    value = float(text)
+    value = any_number(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be above 0, received {text}")
     return value
@@ -190,7 +233,7 @@ def positive_number(text: str) -> float:
 
 def image_size(text: str) -> int:
     """A side in pixels, 32 to 512."""
-    value = int(text)
+    value = whole_number(text)
     if not 32 <= value <= 512:
         raise argparse.ArgumentTypeError(f"must be from 32 to 512, received {text}")
     return value
@@ -198,7 +241,7 @@ def image_size(text: str) -> int:
 
 def share(text: str) -> float:
     """0 to 1, or none, which -1 stands for."""
-    value = -1.0 if text == "none" else float(text)
+    value = -1.0 if text == "none" else any_number(text)
     if text != "none" and not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"must be from 0 to 1 or none, received {text}")
     return value

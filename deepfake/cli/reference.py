@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from deepfake.cli import command_parser
+from deepfake.cli.parser import command_parser
 
 
 def reference() -> str:

@@ -8,7 +8,7 @@ import socket
 import sys
 from typing import Any
 
-from deepfake.cli.options import positive
+from deepfake.cli.options import positive, whole_number
 from deepfake.errors import UserError
 
 
@@ -101,7 +101,7 @@ def _this_machine_only(host: str) -> bool:
 
 
 def _port(text: str) -> int:
-    value = int(text)
+    value = whole_number(text)
     if not 0 <= value <= 65535:
         raise argparse.ArgumentTypeError(f"must be 0 to 65535, received {text}")
     return value

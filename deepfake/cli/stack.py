@@ -10,7 +10,7 @@ from typing import Any
 
 from deepfake.cli.features import add_head, add_weights, head_settings
 from deepfake.cli.options import input_path, output_path, positive, say
-from deepfake.cli.train import add_card_texts, card_texts, check_target
+from deepfake.cli.train import add_card_texts, add_replace, card_texts, check_target, published_line
 
 
 def add_stack(commands: Any) -> None:
@@ -98,6 +98,7 @@ def add_pair(commands: Any) -> None:
         default=2000,
         help="number of images, in the detector's proportions (default: 2000)",
     )
+    add_replace(pair)
     add_card_texts(pair)
     pair.set_defaults(command=_pair)
 
@@ -108,12 +109,13 @@ def _pair(options: argparse.Namespace) -> int:
     from deepfake.training.frozen.stack import Stack
     from deepfake.training.pair import pair
 
-    check_target(options.name)
+    check_target(options.name, replace=options.replace)
     card = pair(
         load_card(options.main), options.run, Stack.read(options.stack), options.name,
-        data=index_dataset(options.data), texts=card_texts(options), most=options.images, say=say,
+        data=index_dataset(options.data), texts=card_texts(options), most=options.images,
+        replace=options.replace, say=say,
     )  # fmt: skip
-    say(f"Published as {card.folder}: temperature {card.temperature:.2f}, {card.thresholds}")
+    say(published_line(card))
     return 0
 
 

@@ -18,21 +18,24 @@ from deepfake.cli.options import (
     input_path,
     output_folder,
     output_path,
+    plain_text,
     positive,
     positive_number,
     printable,
     progress,
     say,
     share,
+    whole_number,
     writing,
 )
 from deepfake.errors import UserError
 from deepfake.training.options import OPTIONS, Option, OptionKind, with_options
 from deepfake.training.recipe import RECIPES, Recipe, fitted, without_sources
-from deepfake.util.text import plain_name
+from deepfake.util.text import counted, plain_name
 
 if TYPE_CHECKING:
     from deepfake.data.index import DatasetIndex
+    from deepfake.detection.card import Card
     from deepfake.training.publish import CardTexts
     from deepfake.training.train import TrainingResult
     from deepfake.training.workers import Workers
@@ -44,6 +47,7 @@ def add_publish(commands: Any) -> None:
     publish.add_argument("run", type=input_path, help="the run's folder")
     publish.add_argument("name", help="the detector's name")
     publish.add_argument("--data", type=input_path, help="the dataset's current folder, if it was moved")
+    add_replace(publish)
     add_card_texts(publish)
     publish.add_argument(
         "--whole-pictures",
@@ -53,15 +57,43 @@ def add_publish(commands: Any) -> None:
     publish.set_defaults(command=_publish)
 
 
+def add_replace(command: argparse.ArgumentParser) -> None:
+    """The option that lets a name in use be taken."""
+    command.add_argument(
+        "--replace",
+        action="store_true",
+        help="if the name is taken, drop that detector, with its score tables and evaluations",
+    )
+
+
 def add_card_texts(command: argparse.ArgumentParser) -> None:
     """The options whose words go into a detector's card."""
-    command.add_argument("--description", default="", help="one sentence for the card")
+    command.add_argument("--description", type=plain_text, default="", help="one sentence for the card")
     command.add_argument(
-        "--knows", action="append", default=[], metavar="KIND", help="a kind of fake (repeatable)"
+        "--knows",
+        type=plain_text,
+        action="append",
+        default=[],
+        metavar="KIND",
+        help="a kind of fake that it was trained on, for the card (repeatable)",
     )
-    command.add_argument("--does-not-know", action="append", default=[], metavar="KIND")
-    command.add_argument("--false-alarms", default="", help="which real images it tends to call fake")
-    command.add_argument("--licence", default="", help="license of the training data")
+    command.add_argument(
+        "--does-not-know",
+        type=plain_text,
+        action="append",
+        default=[],
+        metavar="KIND",
+        help="a kind of fake that it was not trained on, for the card (repeatable)",
+    )
+    command.add_argument(
+        "--false-alarms",
+        type=plain_text,
+        default="",
+        help="which real images it tends to call fake, for the card",
+    )
+    command.add_argument(
+        "--licence", type=plain_text, default="", help="license of the training data, for the card"
+    )
 
 
 def card_texts(options: argparse.Namespace) -> CardTexts:
@@ -74,7 +106,7 @@ def card_texts(options: argparse.Namespace) -> CardTexts:
 
 def _publish(options: argparse.Namespace) -> int:
     texts = replace(card_texts(options), whole_pictures=options.whole_pictures)
-    publish_run(options.run, options.name, options.data, texts)
+    publish_run(options.run, options.name, options.data, texts, replace=options.replace)
     return 0
 
 
@@ -123,18 +155,30 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def check_target(name: str) -> None:
+def check_target(name: str, *, replace: bool) -> None:
     """Refuses a detector's name, or a models folder, that will not do, before there is any work to lose.
 
+    Says which other detectors suffer where one is replaced.
+
     Raises:
-        UserError: ``bad_name`` or ``not_written``.
+        UserError: ``bad_name``, ``name_taken`` or ``not_written``.
     """
     from deepfake.detection.card import models_folder
+    from deepfake.training.target import broken_note, check_free
 
     output_folder(models_folder() / plain_name(name))
+    if needed := check_free(name, replace=replace):
+        say(broken_note(name, needed))
 
 
-def publish_run(run: Path, name: str, data: Path | None = None, texts: CardTexts | None = None) -> None:
+def publish_run(
+    run: Path,
+    name: str,
+    data: Path | None = None,
+    texts: CardTexts | None = None,
+    *,
+    replace: bool = False,
+) -> None:
     """Makes a run's best network the detector ``name`` and says so.
 
     Args:
@@ -142,6 +186,7 @@ def publish_run(run: Path, name: str, data: Path | None = None, texts: CardTexts
         name: the detector's.
         data: where the run's data set lies now; None for where it lay.
         texts: for the card.
+        replace: a detector of that name may go.
 
     Raises:
         UserError: it is no run, the name will not do, or what the publishing refuses.
@@ -152,11 +197,21 @@ def publish_run(run: Path, name: str, data: Path | None = None, texts: CardTexts
     from deepfake.training.publish import CardTexts, publish
 
     read_settings(run)  # what is no run is refused before anything is written there
-    check_target(name)
+    check_target(name, replace=replace)
     index = index_dataset(data or read_data_folder(run))
     with publishing(run, name):
-        card = publish(run, name, index, texts or CardTexts(), say=say)
-    say(f"Published as {card.folder}: temperature {card.temperature:.2f}, {card.thresholds}")
+        card = publish(run, name, index, texts or CardTexts(), replace=replace, say=say)
+    say(published_line(card))
+
+
+def published_line(card: Card) -> str:
+    """Where a new detector lies, and how its scores become verdicts."""
+    cuts = card.thresholds
+    return (
+        f"Published as {card.folder}: temperature {card.temperature:.2f}; "
+        f"fake from {cuts.uncertain_high:.3f}, real below {cuts.uncertain_low:.3f}, "
+        f"forced choice at {cuts.balanced:.3f}"
+    )
 
 
 INTERRUPTED = 130
@@ -198,6 +253,11 @@ def add_train(commands: Any) -> None:
         help="with --estimate: write progress to FILE as JSON: done and total",
     )
     train.add_argument("--publish", metavar="NAME", help="then publish it as the detector models/NAME")
+    train.add_argument(
+        "--replace",
+        action="store_true",
+        help="with --publish: if NAME is taken, drop that detector, with its score tables and evaluations",
+    )
     train.set_defaults(command=_train)
 
 
@@ -207,17 +267,18 @@ _TYPES: dict[OptionKind, Callable[[str], Any]] = {
     "side": image_size,
     "share": share,
     "start": str,
-    "integer": int,
+    "integer": whole_number,
 }
 
 
 def _add_option(parser: Any, option: Option) -> None:
+    words = (option.help[0].lower() + option.help[1:]).removesuffix(".")  # the page shows it as a sentence
     if option.kind == "switch":
-        parser.add_argument(option.flag, action="store_true", help=option.help)
+        parser.add_argument(option.flag, action="store_true", help=words)
     elif option.kind == "choice":
-        parser.add_argument(option.flag, choices=option.choices, help=option.help)
+        parser.add_argument(option.flag, choices=option.choices, help=words)
     else:
-        parser.add_argument(option.flag, type=_TYPES[option.kind], metavar=option.metavar, help=option.help)
+        parser.add_argument(option.flag, type=_TYPES[option.kind], metavar=option.metavar, help=words)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -228,7 +289,7 @@ def _train(options: argparse.Namespace) -> int:
 
     folder = output_folder((options.runs or runs_folder()) / plain_name(options.run))
     if options.publish is not None:
-        check_target(options.publish)  # said now, not after the work
+        check_target(options.publish, replace=options.replace)  # said now, not after the work
     workers = None if options.estimate else _workers(options, folder)
     data = index_dataset(options.data)
     recipe = chosen_recipe(options, folder, int((data.table["split"] == "Train").sum()))
@@ -245,16 +306,17 @@ def _train(options: argparse.Namespace) -> int:
     if workers and not workers.chief:
         return 0 if result.state == "finished" else INTERRUPTED
     kept = f"kept epoch {result.best_epoch}: {result.folder}/best.keras"
-    say(f"{result.state} after {result.epochs} epochs; {kept}")
+    say(f"{result.state} after {counted(result.epochs, 'epoch')}; {kept}")
     if result.state != "finished":
         if options.publish:
+            words = f"publish {folder} {options.publish}{' --replace' * options.replace}"
             say(
                 f"Not published as {options.publish}, since the run was stopped. To publish the best network "
-                f"so far: python -m deepfake publish {folder} {options.publish}"
+                f"so far: python -m deepfake {words}"
             )
         return INTERRUPTED
     if options.publish:
-        publish_run(folder, options.publish, options.data)
+        publish_run(folder, options.publish, options.data, replace=options.replace)
     return 0
 
 

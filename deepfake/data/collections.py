@@ -21,6 +21,7 @@ from typing import IO
 
 from deepfake.errors import UserError
 from deepfake.util.files import read_json, write_json
+from deepfake.util.text import counted
 
 HOST = "https://github.com"
 RECORD = ".collection.json"
@@ -220,7 +221,7 @@ def _lay_out(collection: Collection, git: Path, out: Path) -> str:
         written, missing = _unpack(collection, git, part)
         write_json(part / RECORD, {**collection.record, "missing": missing})
     lacking = f"; {missing:,} more are not in the git directory" if missing else ""
-    return f"{written:,} files of {collection.repository} at {collection.commit[:7]}{lacking}"
+    return f"{counted(written, 'file')} of {collection.repository} at {collection.commit[:7]}{lacking}"
 
 
 @contextlib.contextmanager

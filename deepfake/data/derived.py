@@ -22,6 +22,7 @@ from deepfake.images.pixels import centre_square, resize
 from deepfake.images.video import Video, read_video
 from deepfake.types import Pixels
 from deepfake.util.files import read_json, write_json
+from deepfake.util.text import counted
 
 RECORD = ".derived.json"
 
@@ -114,7 +115,7 @@ def derive(folders: Sequence[DerivedFolder], collections: Path, *, say: Callable
         )
     wanted = [one for one in folders if read_json(collections / one.path / RECORD) != one.record]
     for one in wanted:
-        say(f"{one.path}: {_make(one, collections):,} pictures of {one.made_of}")
+        say(f"{one.path}: {counted(_make(one, collections), 'image')} of {one.made_of}")
     return len(wanted)
 
 

@@ -399,9 +399,8 @@ def _notes(table: pd.DataFrame, unreadable: Sequence[str], odd_names: int) -> tu
         more = f" and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
         notes.append(f"The folder {unreadable[0]}{more} may not be read and was left out.")
     if odd_names:
-        notes.append(
-            f"{odd_names:,} files have names that are not valid Unicode and were left out. Rename them."
-        )
+        have = "1 file has a name that is" if odd_names == 1 else f"{odd_names:,} files have names that are"
+        notes.append(f"{have} not valid Unicode and left out. Rename {'it' if odd_names == 1 else 'them'}.")
     for split, labels in table.groupby("split")["label"]:
         if labels.nunique() < 2:
             has, lacks = class_name(labels.iloc[0]), class_name(1 - labels.iloc[0])

@@ -27,7 +27,7 @@ from deepfake.images.pixels import INTERPOLATIONS, InputSpec
 from deepfake.networks.served import ServedNetwork
 from deepfake.types import Thresholds
 from deepfake.util.cache import folder_named
-from deepfake.util.files import PACKED_MODELS, ROOT
+from deepfake.util.files import PACKED_MODELS, ROOT, read_json
 from deepfake.util.tensorflow import import_tensorflow
 
 
@@ -194,31 +194,64 @@ def model_names() -> list[str]:
 
 
 def default_name() -> str:
-    """The detector used where none is named: the one in ``models/default.txt``, else the first.
+    """The detector used where none is named: the one in ``models/default.txt``; without that file, the first.
 
     Raises:
-        ModelError: code ``no_models``.
+        ModelError: codes ``no_models``; ``bad_default``: that file names no detector; ``missing_file``: it
+            names one that lacks a file.
     """
-    names = model_names()
+    names, chosen = model_names(), models_folder() / "default.txt"
+    try:
+        name = chosen.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        name = None
+    except (OSError, ValueError) as error:
+        raise ModelError("bad_default", f"{chosen} cannot be read ({error}). {_NAME_ONE}") from error
+    if name and name not in names:
+        _check_files(name)
     if not names:
         raise ModelError(
             "no_models",
             f"There is no detector in {models_folder()}. Train one with 'python -m deepfake train' and "
             "--publish, or set DEEPFAKE_MODELS to a folder that holds one.",
         )
-    chosen = models_folder() / "default.txt"
-    name = chosen.read_text(encoding="utf-8").strip() if chosen.is_file() else names[0]
-    return name if name in names else names[0]
+    if name is None:
+        return names[0]
+    if name not in names:
+        named = f"names '{name[:80]}', and there is no such detector" if name else "is empty"
+        raise ModelError("bad_default", f"{chosen} {named}. {_NAME_ONE} Found: {', '.join(names)}.")
+    return name
+
+
+_NAME_ONE = "Write the name of the default detector into it."
+
+
+def _check_files(name: str) -> None:
+    """Of a detector that ``model_names`` leaves out; nothing is said where there is no such folder.
+
+    Raises:
+        ModelError: code ``missing_file``.
+    """
+    there = models_folder()
+    folder = next((each for each in there.iterdir() if each.name == name), None) if there.is_dir() else None
+    if folder is None or not folder.is_dir():
+        return
+    card = folder / "card.json"
+    network = SECOND if read_json(card).get("second") else KERAS
+    for path in (card, folder / network):
+        if not path.is_file():
+            raise ModelError("missing_file", f"The detector '{name}' lacks the file {path}. Restore it.")
 
 
 def load_card(name: str | None = None) -> Card:
     """Reads a detector's card.
 
     Raises:
-        ModelError: codes ``no_models``, ``unknown_model``, ``bad_card``.
+        ModelError: codes ``no_models``, ``bad_default``, ``unknown_model``, ``missing_file``, ``bad_card``.
     """
     name = default_name() if name is None else name
     if name not in model_names():
+        _check_files(name)
         there = ", ".join(model_names()) or "none"
         raise ModelError("unknown_model", f"There is no detector called '{name}'. Found: {there}.")
     folder = models_folder() / name
@@ -246,9 +279,10 @@ def load_card(name: str | None = None) -> Card:
             title=_checked({"title": name} | contents, "title", str).strip() or name,
         )
     except (ValueError, KeyError, TypeError, OSError) as error:
+        why = f"the field {error} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise ModelError(
             "bad_card",
-            f"The card of the detector '{name}' cannot be read ({error!r}). Restore {folder}/card.json.",
+            f"The card of the detector '{name}' cannot be read: {why}. Restore {folder}/card.json.",
         ) from error
 
 

@@ -150,7 +150,13 @@ class Detector:
 
         Raises:
             Busy: too many pictures wait already.
+            TypeError: ``image`` is not from ``load_image``.
         """
+        if not isinstance(image, LoadedImage):
+            raise TypeError(
+                "image must come from load_image, as in check(load_image('a.jpg')). Received: "
+                f"{type(image).__name__}."
+            )
         with JUDGING.slot():
             scan = scan or find_faces(image.pixels)
             judged = self._check(image, scan, whole and self.card.whole_pictures)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from deepfake.detection.card import model_names
 from deepfake.errors import UserError
 from deepfake.runs.history import History, HistoryReader, number
 from deepfake.runs.process import PROCESS_FILE, RUN_LOCK, STOP_FILE
@@ -23,6 +24,7 @@ from deepfake.runs.recorded import RECORDED, is_recorded, recorded_names, record
 from deepfake.runs.state import RunState, process_alive, run_state
 from deepfake.settings import DEMO_EXPLANATION, is_demo
 from deepfake.training.log import read_data_folder
+from deepfake.training.target import check_free
 from deepfake.util.cache import folder_named
 from deepfake.util.files import PACKED_MODELS, ROOT, SUPPORTED, acquire_lock, is_locked, read_json, write_json
 from deepfake.util.process import log_tail, spawn
@@ -229,8 +231,11 @@ def delete(name: str) -> None:
 def launch_publishing(name: str, detector: str, description: str = "") -> None:
     """Starts ``python -m deepfake publish`` on a run in a process of its own; see ``publishing_state``.
 
+    A detector of that name is replaced, unless another one needs it.
+
     Raises:
-        RunError: codes ``training_off``, ``no_run``, ``recorded``, ``nothing_to_publish``, ``publishing``.
+        RunError: codes ``training_off``, ``no_run``, ``recorded``, ``nothing_to_publish``, ``publishing``,
+            ``needed``.
         UserError: codes ``bad_name``, ``bad_settings``.
     """
     check_allowed()
@@ -241,9 +246,17 @@ def launch_publishing(name: str, detector: str, description: str = "") -> None:
         raise RunError("nothing_to_publish", f"{name} holds no network of a whole epoch yet.")
     if is_locked(run.folder / PUBLISH_LOCK):
         raise RunError("publishing", f"{name} is being published already. Wait for its end.")
+    if needed := check_free(detector, replace=True):
+        raise RunError(
+            "needed",
+            f"{' and '.join(needed)} would stop working, for want of the network of {detector}. "
+            "Choose another name.",
+        )
     note = {"detector": detector, "time": round(time.time(), 3), "state": "launched"}
     write_json(run.folder / PUBLISHED_FILE, note)
     words = ["publish", str(run.folder.resolve()), detector]
+    if detector in model_names():  # as the page says beside the button
+        words.append("--replace")
     spawn([*words, "--description", description] if description else words, run.folder / PUBLISH_LOG_FILE)
 
 

@@ -10,7 +10,8 @@ import datetime
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from deepfake.training.frozen.stack import Stack
 from deepfake.training.log import read_settings
 from deepfake.training.publish import Calibration, CardTexts, calibrate, commit
 from deepfake.training.recipe import Recipe
+from deepfake.training.target import check_free
 from deepfake.types import Pixels, Thresholds
 from deepfake.util.files import write_json, write_whole
 
@@ -51,6 +53,7 @@ def pair(
     data: DatasetIndex,
     texts: CardTexts,
     most: int = MAX_IMAGES,
+    replace: bool = False,
     say: Callable[[str], None] = print,
 ) -> Card:
     """Makes the detector ``name`` of the detector ``main`` and the network of a run.
@@ -59,14 +62,15 @@ def pair(
         main: stays as it is, for it alone is much faster; its files are used, not copied.
         run: a folder that ``frozen.fit.fit_run`` made, of the same input.
         stack: fitted on logits of both.
-        name: the new detector's; one of that name is replaced, its evaluations dropped.
+        name: the new detector's.
         data: to set probabilities and thresholds on: its Validation, in the shares of ``main``'s recipe.
         texts: the card's words; empty ones are those of ``main``.
         most: images of that.
+        replace: a detector of the new name may go, and its evaluations with it.
         say: takes lines for the person who waits.
 
     Raises:
-        UserError: code ``unlike`` or ``same_name``, and as ``publish.publish``.
+        UserError: code ``unlike`` or ``same_name``, and as ``publish.publish`` and ``target.check_free``.
         ModelError: a file of ``main`` is missing or another one.
     """
     from deepfake.networks.conversion import served_file
@@ -81,6 +85,7 @@ def pair(
         )
     if name == main.name:
         raise UserError("same_name", f"Give the pair another name than '{name}', the detector it needs.")
+    check_free(name, replace=replace)
     content = (run / "best.keras").read_bytes()
     network: Any = read_network(run / "best.keras")
     served = served_file(network, spec, int8=True)
@@ -96,7 +101,7 @@ def pair(
     recipe = Recipe.from_dict(main.contents["recipe"])
     validation = data.without_duplicates().select(split="Validation")
     calibration = calibrate(scorer, spec, validation, recipe, most)
-    calibration = replace(calibration, thresholds=_widened(calibration, stack, main))
+    calibration = changed(calibration, thresholds=_widened(calibration, stack, main))
     folder = models_folder() / name
     folder.mkdir(parents=True, exist_ok=True)
     for old in (*folder.glob("scores-*.csv"), *folder.glob("robustness.json")):
@@ -144,7 +149,7 @@ def _widened(calibration: Calibration, stack: Stack, main: Card) -> Thresholds:
         logit = (calibrated - main.bias) * main.temperature
         return float(calibration.probability(logit))
 
-    return replace(
+    return changed(
         found,
         uncertain_low=min(found.uncertain_low, p_fake(-stack.margin)),
         few_false_alarms=max(found.few_false_alarms, p_fake(stack.few_from)),

@@ -45,8 +45,9 @@ from deepfake.networks.served import ServedNetwork
 from deepfake.training.log import read_settings
 from deepfake.training.recipe import Recipe
 from deepfake.training.samples import augmentation_of
+from deepfake.training.target import check_free, needed_by
 from deepfake.types import Thresholds
-from deepfake.util.files import ROOT, write_json, write_whole
+from deepfake.util.files import ROOT, read_json, write_json, write_whole
 
 RELIABILITY = 0.95
 """Outside the uncertain band at least this share of verdicts is right, on the images calibrated on."""
@@ -184,24 +185,30 @@ class CardTexts:
 
 
 def publish(
-    run: Path, name: str, data: DatasetIndex, texts: CardTexts, *, say: Callable[[str], None] = print
+    run: Path,
+    name: str,
+    data: DatasetIndex,
+    texts: CardTexts,
+    *,
+    replace: bool = False,
+    say: Callable[[str], None] = print,
 ) -> Card:
     """Calibrates a run's best network on Validation (``calibrate``) and puts it into the models folder.
-
-    A detector of the same name is replaced, its evaluations dropped.
 
     Args:
         run: a run's folder with ``best.keras``.
         name: the detector's name.
         data: the data set the run was trained on.
         texts: the card's words; empty ones get a plain default.
+        replace: a detector of that name may go, and its evaluations with it.
         say: takes lines for the person who waits.
 
     Raises:
-        UserError: code ``no_run`` or ``nothing_to_publish``.
+        UserError: code ``no_run`` or ``nothing_to_publish``, and as ``target.check_free``.
     """
     from deepfake.networks.conversion import served_file
 
+    check_free(name, replace=replace)
     recipe = read_settings(run)
     kept = run / "best.keras"
     outcome = run / "result.json"  # missing where the run was killed
@@ -269,15 +276,28 @@ def publish(
 def convert(card: Card) -> Card:
     """Makes a detector's served file anew from its Keras file, and names it in the card.
 
+    The cards of detectors that use the same file name it too.
+
     Raises:
+        UserError: code ``not_its_own``: its first network is that of another detector.
         ConversionError, ModelError: the network cannot be served, or its file is not the card's.
     """
     from deepfake.networks.conversion import served_file
 
+    if card.second:
+        raise UserError(
+            "not_its_own",
+            f"The first network of {card.name} is that of {card.second.main}. Convert that one: "
+            f"python -m deepfake convert {card.second.main}",
+        )
     served = served_file(load_model(card), card.input)
     write_whole(card.folder / SERVED, served)
     sha256 = hashlib.sha256(served).hexdigest()
-    write_json(card.folder / "card.json", {**card.contents, "served_sha256": sha256})
+    for name in (card.name, *needed_by(card.name)):
+        path = models_folder() / name / "card.json"
+        contents = read_json(path)
+        if contents.get("sha256") == card.sha256:  # else it was made beside an older one, which is gone
+            write_json(path, {**contents, "served_sha256": sha256})
     return load_card(card.name)
 
 

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
+from deepfake.util.interrupts import was_interrupted
 from deepfake.util.tensorflow import import_tensorflow, without_notes
 
 logger = logging.getLogger(__name__)
@@ -91,6 +92,8 @@ def _engine() -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
+        if was_interrupted(error):
+            raise KeyboardInterrupt from error
         logger.warning(
             "LiteRT cannot be used here (%s), so TensorFlow runs the networks: starting takes seconds more. "
             "Where there is a wheel for this machine, 'pip install ai-edge-litert' mends it.",

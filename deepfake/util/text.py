@@ -55,6 +55,15 @@ def format_bytes(n_bytes: int) -> str:
     return f"{n_bytes / 1e3:.0f} kB" if n_bytes < 999_500 else f"{n_bytes / 1e6:.1f} MB"
 
 
+def counted(count: int, one: str, several: str = "") -> str:
+    """A number and what it counts.
+
+    >>> counted(1, "image"), counted(2000, "image"), counted(2, "copy", "copies")
+    ('1 image', '2,000 images', '2 copies')
+    """
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
 def format_duration(seconds: float) -> str:
     """Whole units that suit the length.
 

@@ -141,6 +141,7 @@ def test_models_and_health() -> None:
     (model,) = got.json()["models"]
     assert (model["name"], model["default"]) == ("tiny", True)
     assert model["sha256"] == get_detector("tiny").card.sha256
+    assert model["second_sha256"] is None
     assert model["thresholds"]["few_false_alarms"] == 0.9
     got = app.get("/api/v1/health")
     check(got.json(), "Health")
@@ -238,6 +239,17 @@ def test_a_picture_needs_no_file_name(head: str, kind: str, name: str) -> None:
     (result,) = got.json()["results"]
     assert "p_fake" in result
     assert result["file"] == name
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "undefined"])
+@pytest.mark.parametrize("place", ["name", "filename", "value"])
+def test_half_a_letter_in_a_form_is_refused(charset: str, place: str) -> None:
+    half = {"name": "files", "filename": "a.png", "value": "tiny"} | {place: r"\ud800"}
+    body = f'--x\r\nContent-Disposition: form-data; name="{half["name"]}"; filename="{half["filename"]}"\r\n'
+    body += f'\r\n\r\n--x\r\nContent-Disposition: form-data; name="model"\r\n\r\n{half["value"]}\r\n--x--\r\n'
+    kind = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+    for path in (PREDICT, "/api/v1/video", "/api/v1/report"):
+        assert is_problem(client().post(path, content=body.encode(), headers=kind), 400, "bad_form")
 
 
 def test_pictures_without_a_name_count_as_files() -> None:

@@ -96,6 +96,13 @@ def test_one_bad_file_loses_nothing() -> None:
         (b'{"files": [{}], "fast": 1}', 422, "bad_fast"),
         (b'{"files": [{}], "model": ["tiny"]}', 422, "bad_model"),
         (b'{"files": [{}], "model": "../tiny"}', 422, "unknown_model"),
+        (rb'{"files": [{}], "model": "\ud800"}', 400, "bad_json"),
+        (rb'{"files": [{}], "threshold": "\ud800"}', 400, "bad_json"),
+        (rb'{"files": [{}], "\ud800": 1}', 400, "bad_json"),
+        (rb'{"files": [{"name": "a\udfff.png", "data": ""}]}', 400, "bad_json"),
+        (rb'{"files": [{"\ud800": 1, "\ud800": 2}]}', 400, "bad_json"),
+        (rb'{"files": [{"data": "\ud800"}]}', 400, "bad_json"),
+        (rb'{"files": [{}], "threshold": ["\ud800"]}', 422, "bad_threshold"),
     ],
 )
 def test_what_json_may_not_be(body: bytes, status: int, code: str) -> None:

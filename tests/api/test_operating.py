@@ -100,6 +100,8 @@ def test_every_answer_has_one() -> None:
     app = client("secret")
     answers = [app.get(path) for path in ("/livez", "/readyz", "/metrics", "/api/v1/models", "/x")]
     answers += [app.post(PREDICT), app.get(PREDICT), app.get("/api/v1/docs")]
+    answers.append(app.get("/api/v1/models/", follow_redirects=False))
+    assert answers[-1].status_code == 307
     ids = {got.headers["x-request-id"] for got in answers}
     assert len(ids) == len(answers)
 

@@ -150,6 +150,12 @@ def test_every_field_of_an_answer_is_described_or_speaks_for_itself() -> None:
     assert bare == set()
 
 
+def test_its_words_are_for_who_does_not_know_the_code() -> None:
+    text = json.dumps(openapi(needs_key=False))
+    for inside in ("picture", "RealScores", "Rules", "need not mean", "neighbours", "a image"):
+        assert inside not in text, inside
+
+
 def test_a_request_is_as_described() -> None:
     description = openapi(needs_key=False)
     body = description["paths"]["/api/v1/predict"]["post"]["requestBody"]["content"]["application/json"]

@@ -156,6 +156,7 @@ def test_addresses_that_nothing_opens(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LocationError) as strange:
         open_folder("nonsense://bucket")
     assert strange.value.code == "no_protocol"
+    assert ". Install what is missing, or use another address." in strange.value.message
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(LocationError) as missing:
         open_folder("s3://bucket")

@@ -84,7 +84,7 @@ def test_other_detectors_and_thresholds_are_other_runs(
     card["thresholds"]["balanced"] = 0.25
     (models / "tiny" / "card.json").write_text(json.dumps(card))
     status, _, err = call(capsys, *words)
-    assert (status, "thresholds " in err) == (1, True)
+    assert (status, "thresholds.balanced 0.5 there, 0.25 here." in err) == (1, True)
     assert len(rows_in(tmp_path / "out")) == 11
 
 
@@ -132,7 +132,6 @@ def test_an_address_and_a_local_path_give_the_same(
         (["a", "--output", "o", "--workers", "2"], "go with --engine ray"),
         (["a", "--output", "o", "--csv"], "--csv prints a table"),
         (["a", "--output", "o", "--shard", "3/2"], "--shard takes I/N"),
-        (["--files-from", "none"], "The list none cannot be read"),
     ],
 )
 @pytest.mark.usefixtures("use_tiny_models")
@@ -141,9 +140,27 @@ def test_options_that_mean_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     status, out, err = call(capsys, "predict", *words)
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert expected in err
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.usefixtures("use_tiny_models")
+def test_no_image_at_all_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "list").touch()
+    for words in (
+        ["--files-from", "list"],
+        ["--files-from", "list", "--output", "o"],
+        ["empty", "--output", "p"],
+    ):
+        status, _, err = call(capsys, "predict", *words)
+        assert status == 1
+        assert "There is no image in what was named" in err
+    assert call(capsys, "predict", "empty", "--output", "q", "--shard", "1/2")[0] == 0, "others may have some"
+    status, _, err = call(capsys, "predict", "--files-from", "none")
+    assert (status, "The list none cannot be read" in err) == (1, True)
 
 
 def test_predict_needs_a_path(capsys: Capture) -> None:

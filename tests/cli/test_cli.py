@@ -30,6 +30,7 @@ from deepfake.training import train as training
 from deepfake.training import train as training_train
 from deepfake.training.log import read_settings
 from deepfake.util.files import ROOT
+from deepfake.util.interrupts import was_interrupted
 from tests.support.images import encoded, noise_image
 
 METRICS = {
@@ -107,7 +108,7 @@ def test_train_publish_evaluate_predict(
     words = ["train", tiny_dataset, "--recipe", "compact", "--run", "first", "--runs", runs, "--epochs", 1]
     status, out, err = call(capsys, *words, "--batch-size", 8, "--precision", "float32", "--publish", "mine")
     assert (status, err) == (0, "")
-    assert "finished after 1 epochs; kept epoch 1" in out
+    assert "finished after 1 epoch; kept epoch 1" in out
     recipe = read_settings(runs / "first")
     assert (recipe.name, recipe.epochs, recipe.batch_size, recipe.precision) == ("compact", 1, 8, "float32")
     card = load_card("mine")
@@ -126,12 +127,19 @@ def test_train_publish_evaluate_predict(
     assert read_settings(runs / "first") == recipe
     status, out, err = call(capsys, *resume, "--recipe", "compact")
     assert (status, err) == (0, "")
-    assert "finished after 1 epochs" in out
+    assert "finished after 1 epoch" in out
 
+    for taken in (["publish", runs / "first", "mine"], [*words, "--resume", "--publish", "mine"]):
+        status, out, err = call(capsys, *taken)
+        assert (status, out) == (1, "")
+        assert "'mine' is taken" in str(err) and "--replace" in str(err)
     words = ["--description", "For tests.", "--knows", "squares", "--knows", "dots", "--licence", "None."]
+    words.append("--replace")
     status, out, err = call(capsys, "publish", runs / "first", "mine", *words)
     assert (status, err) == (0, "")
-    assert "Published as" in out
+    assert re.search(
+        r"Published as .*; fake from \d\.\d{3}, real below \d\.\d{3}, forced choice at \d\.\d{3}$", out, re.M
+    )
     assert load_card("mine").knows == ("squares", "dots")
     assert load_card("mine").sha256 == card.sha256
 
@@ -154,7 +162,7 @@ def test_wrong_usage(tiny_dataset: Path, capsys: Capture) -> None:
     assert "at least 1" in usage(capsys, *train, "--batch-size", -3)
     assert "above 0" in usage(capsys, *train, "--learning-rate", 0)
     assert "above 0" in usage(capsys, *train, "--learning-rate", "nan")
-    assert "invalid" in usage(capsys, *train, "--learning-rate", "fast")
+    assert "must be a number, received fast" in usage(capsys, *train, "--learning-rate", "fast")
     assert "invalid choice" in usage(capsys, *train, "--recipe", "other")
     assert "--run" in usage(capsys, "train", tiny_dataset)
     assert "COMMAND" in usage(capsys)
@@ -338,7 +346,7 @@ def test_a_stopped_run_is_not_published(
     words += ["--batch-size", 16, "--precision", "float32", "--publish", "mine"]
     status, out, err = call(capsys, *words)
     assert (status, err) == (130, "")
-    assert "stopped after 1 epochs; kept epoch 1" in out
+    assert "stopped after 1 epoch; kept epoch 1" in out
     assert f"python -m deepfake publish {tmp_path / 'runs' / 'a'} mine" in out
     assert "Not published as mine" in out
     assert not (models / "mine").exists()
@@ -524,3 +532,35 @@ def test_help_describes_every_command(command: str, capsys: Capture) -> None:
         main([command, "--help"])
     assert caught.value.code == 0
     assert "usage: python -m deepfake" in capsys.readouterr().out
+
+
+def test_ctrl_c_while_the_modules_load(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    code = "import os, signal, sys, importlib.abc\n"
+    code += "class Stop(importlib.abc.MetaPathFinder):\n"
+    code += "    def find_spec(self, name, path, target=None):\n"
+    code += "        if name == 'deepfake.cli.train': os.kill(os.getpid(), signal.SIGINT)\n"
+    code += "sys.meta_path.insert(0, Stop())\nfrom deepfake.cli import main\nsys.exit(main(['--version']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (130, "Stopped.\n")
+
+
+def test_ctrl_c_that_a_module_in_c_turned_into_its_own_error() -> None:
+    failed = ImportError("initialization failed")
+    assert not was_interrupted(failed)
+    failed.__cause__ = KeyboardInterrupt()
+    assert was_interrupted(failed)
+
+
+def test_a_pipe_that_nobody_writes_is_not_waited_for(tmp_path: Path, models: Path, capsys: Capture) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    said = "This is not an ordinary file. Give the path of one"
+    for words in (["predict"], ["video"], ["predict", "--output", tmp_path / "out", "--json"]):
+        status, out, err = call(capsys, *words, tmp_path / "pipe.jpg")
+        if "--output" in words:
+            assert json.loads(out)["rows"] == {"refused": 1}
+        else:
+            assert (status, said in str(err)) == (1, True)
+    status, _, err = call(capsys, "video", tmp_path)
+    assert (status, "This is a folder. Give the path of one video file." in err) == (1, True)

@@ -137,9 +137,14 @@ def test_one_class_is_said(files: tuple[Path, Path], capsys: Capture) -> None:
     assert "All 150 common images are Fake" in out
 
 
+def test_one_file_is_wrong_usage(files: tuple[Path, Path], capsys: Capture) -> None:
+    for more in ([], ["--ensemble"]):
+        status, out, err = call(capsys, files[0], *more)
+        assert (status, out, "two or more score files" in err) == (2, "", True)
+
+
 def test_what_is_refused(files: tuple[Path, Path], tmp_path: Path, capsys: Capture) -> None:
     for words, complaint in (
-        ([files[0]], "two score tables or more"),
         ([files[0], files[0]], "do not tell the files apart"),
         ([files[0], tmp_path / "none.csv"], "There is no score file"),
         ([*files, "--names", "A"], "one name for each of 2 files"),
@@ -150,7 +155,6 @@ def test_what_is_refused(files: tuple[Path, Path], tmp_path: Path, capsys: Captu
         ([*files, "--json", tmp_path / "none" / "x.json"], "There is no folder"),
         ([*files, "--json", tmp_path], "cannot be written"),
         ([*files, "--names", "A", "ensemble", "--ensemble"], "called ensemble too"),
-        ([files[0], "--ensemble"], "two score tables or more"),
     ):
         status, out, err = call(capsys, *words)
         assert (status, out) == (1, "")

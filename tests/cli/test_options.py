@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from deepfake.cli import main
-from deepfake.cli.options import output_path
+from deepfake.cli.options import output_path, plain_text
+from deepfake.cli.parser import command_parser
 from deepfake.errors import UserError
 from deepfake.util.text import printable
 
@@ -57,8 +60,59 @@ def test_names_do_not_steer_the_terminal() -> None:
 def test_a_switch_that_is_given_a_value_says_so(
     flag: str, more: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["predict", f"{flag}={tmp_path}", "a.png"]) == 1
+    assert main(["predict", f"{flag}={tmp_path}", "a.png"]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"deepfake: {flag} takes no value. Received: '{tmp_path}'.")
     assert more in said
     assert "usage" not in said
+
+
+@pytest.mark.parametrize("text", ["", " ", "k\udcff", "two\nlines", "\x1b[2J"])
+def test_a_title_that_cannot_be_shown_is_refused_before_the_work(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["evaluate", "--keep"], ["evaluate", "--record"], ["index", "--title"]):
+        assert main([words[0], str(tmp_path), words[1], text]) == 1
+        assert ("title is empty" if not text.strip() else "cannot be shown") in capsys.readouterr().err
+    if text.strip():
+        with pytest.raises(UserError) as caught:
+            plain_text(text)
+        assert caught.value.message.isprintable()
+
+
+def test_a_number_that_is_none_is_named_with_what_is_expected(capsys: pytest.CaptureFixture[str]) -> None:
+    given = {
+        "whole number": [["serve", "--port"], ["train", "d", "--run", "a", "--epochs"]],
+        "number": [["train", "d", "--run", "a", "--learning-rate"]],
+    }
+    for expected, commands in given.items():
+        for words in commands:
+            with pytest.raises(SystemExit):
+                main([*words, "abc"])
+            assert f"must be a {expected}, received abc" in capsys.readouterr().err
+
+
+def test_what_cannot_be_read_is_not_called_unwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.csv"
+    file.touch()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(file))
+
+    monkeypatch.setattr("deepfake.cli.evaluate._read", refuse)
+    words = ["compare", str(file), str(tmp_path / "b.csv")]
+    for may, expected in ((False, "This cannot be read"), (True, "What came of it cannot be written")):
+        monkeypatch.setattr(os, "access", lambda *_, may=may: may)
+        assert main(words) == 1
+        assert expected in capsys.readouterr().err
+
+
+def test_every_option_is_told_in_one_style() -> None:
+    commands = next(a for a in command_parser()._actions if isinstance(a, argparse._SubParsersAction))
+    for name, command in commands.choices.items():
+        for action in command._actions:
+            assert action.help, (name, action)
+            assert not action.help.endswith("."), (name, action)
+            assert action.help[0].islower() or action.help.startswith("Train, "), (name, action)

@@ -75,7 +75,7 @@ def test_the_files_of_the_commit_at_the_paths(host: Path, tmp_path: Path) -> Non
     assert lines == [
         f"all: 5 files of owner/name at {first[:7]}",
         f"part/one: 3 files of owner/name at {second[:7]}",
-        f"part/two: 1 files of owner/name at {second[:7]}",
+        f"part/two: 1 file of owner/name at {second[:7]}",
     ]
 
 

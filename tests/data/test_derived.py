@@ -47,7 +47,7 @@ def test_pictures_of_one_size_named_by_their_place(collections: Path) -> None:
     assert load_image(collections / "squares" / "one~x.png").pixels.shape == (48, 48, 3)
     assert names(collections / "low") == ["two~y.png"]
     assert load_image(collections / "low" / "two~y.png").pixels.shape == (40, 80, 3)
-    assert said[0] == "wide: 2 pictures of raw/a"
+    assert said[0] == "wide: 2 images of raw/a"
 
 
 def test_frames_are_taken_evenly(collections: Path) -> None:

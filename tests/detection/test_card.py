@@ -97,15 +97,33 @@ def test_names_need_a_card_and_a_file(models: Path) -> None:
     assert model_names() == ["tiny"]
 
 
-def test_default_is_what_the_file_names_else_the_first(models: Path) -> None:
+def test_default_is_what_the_file_names_or_without_it_the_first(models: Path) -> None:
     shutil.copytree(models / "tiny", models / "another")
     assert default_name() == "tiny"
     (models / "default.txt").write_text("another")
     assert default_name() == "another"
-    (models / "default.txt").write_text("gone\n")
-    assert default_name() == "another"
     (models / "default.txt").unlink()
     assert default_name() == load_card().name == "another"
+
+
+@pytest.mark.parametrize("content", [b"gone\n", b"", b"../tiny", b"t\xffny"])
+def test_a_default_that_is_no_detector_is_not_another_one(content: bytes, models: Path) -> None:
+    (models / "default.txt").write_bytes(content)
+    error = refusal()
+    assert error.code == "bad_default"
+    assert str(models / "default.txt") in error.message
+    assert "Write the name" in error.message
+
+
+@pytest.mark.parametrize("file", ["card.json", KERAS])
+def test_a_detector_that_lacks_a_file_is_named_with_it(file: str, models: Path) -> None:
+    shutil.copytree(models / "tiny", models / "another")
+    (models / "tiny" / file).unlink()
+    for name in ("tiny", None):  # it is the default one too
+        error = refusal(name)
+        assert error.code == "missing_file"
+        assert str(models / "tiny" / file) in error.message
+    assert load_card("another").name == "another"
 
 
 def test_card_of_a_detector(models: Path) -> None:
@@ -119,7 +137,9 @@ def test_card_of_a_detector(models: Path) -> None:
     assert card.contents["description"] == card.description
 
 
-@pytest.mark.parametrize("name", ["other", "", ".", "..", "../models/tiny", "tiny/../tiny", "tiny/"])
+@pytest.mark.parametrize(
+    "name", ["other", "", ".", "..", "../models/tiny", "tiny/../tiny", "tiny/", "x" * 300, "\0"]
+)
 def test_unknown_detector(name: str, models: Path) -> None:
     error = refusal(name)
     assert error.code == "unknown_model"
@@ -161,6 +181,7 @@ def test_bad_card(changes: dict[str, Any], models: Path) -> None:
     error = refusal("tiny")
     assert error.code == "bad_card"
     assert "card.json" in error.message
+    assert "Error(" not in error.message
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'"card"', b"\xff\xfe\x00"])

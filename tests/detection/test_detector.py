@@ -548,3 +548,9 @@ def test_measuring_real_images(tiny: Detector, real_data: Path) -> None:
     assert result.evaluation.n_fake == result.evaluation.n_real == 10
     assert result.refused == ()
     assert result.table["p_fake"].nunique() > 10
+
+
+@pytest.mark.usefixtures("use_tiny_models")
+def test_a_path_is_no_image() -> None:
+    with pytest.raises(TypeError, match=r"load_image\('a.jpg'\)\)\. Received: str\."):
+        get_detector("tiny").check("a.jpg")  # type: ignore[arg-type]

@@ -289,5 +289,5 @@ def test_command(
     assert not (tmp_path / "b.html").exists()
     assert main(["report", str(tmp_path / "a.png"), "--html", str(tmp_path / "no" / "a.html")]) == 1
     assert "There is no folder" in capsys.readouterr().err
-    assert main(["report", str(tmp_path / "a.png")]) == 1
+    assert main(["report", str(tmp_path / "a.png")]) == 2
     assert "Give --html FILE, --pdf FILE or both" in capsys.readouterr().err

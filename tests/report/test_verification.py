@@ -281,6 +281,6 @@ def test_a_receipt_takes_no_other_files_place(tmp_path: Path, capsys: Capture) -
     image, page = shutil.copy(PHOTO, tmp_path / "a.receipt.json"), str(tmp_path / "a.html")
     assert main(["report", str(image), "--html", page]) == 1
     assert "is the image itself" in capsys.readouterr().err
-    assert main(["report", str(PHOTO), "--html", page, "--receipt", page]) == 1
+    assert main(["report", str(PHOTO), "--html", page, "--receipt", page]) == 2
     assert "name the same file twice" in capsys.readouterr().err
     assert Path(image).read_bytes() == CONTENT

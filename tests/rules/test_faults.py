@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from deepfake.cli import main
 from deepfake.detection.card import default_name, load_card
+from deepfake.errors import UserError
 from deepfake.util.files import ROOT, write_whole
 from tests.support.browser import wait_until_up
 
@@ -86,9 +87,10 @@ def test_a_cache_that_cannot_be_written_keeps_the_old_file(
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
-def test_a_default_that_is_missing_gives_way_to_the_first(models: Path) -> None:
+def test_a_default_that_is_missing_gives_way_to_no_other(models: Path) -> None:
     (models / "default.txt").write_text("gone\n")
-    assert default_name() == "tiny"
+    with pytest.raises(UserError, match="names 'gone'"):
+        default_name()
 
 
 @pytest.mark.parametrize(

@@ -408,6 +408,27 @@ def test_publishing_is_told_through_the_folder(folder: Path) -> None:
     assert publishing_state(run).code == "failed", "it never will"
 
 
+@pytest.mark.usefixtures("use_tiny_models")
+def test_publishing_replaces_what_no_other_detector_needs(
+    folder: Path, tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run(folder, "a", start(), epoch(1))
+    (run / "best.keras").write_bytes(b"")
+    spawned: list[list[str]] = []
+    monkeypatch.setattr(runs, "spawn", lambda words, _: spawned.append(words))
+    runs.launch_publishing("a", "mine")
+    runs.launch_publishing("a", "tiny")
+    assert [words[2:] for words in spawned] == [["mine"], ["tiny", "--replace"]]
+    models = tmp_path / "models"
+    shutil.copytree(tiny_models, models)
+    (models / "both").mkdir()
+    write_json(models / "both" / "card.json", {"second": {"main": "tiny"}})
+    monkeypatch.setenv("DEEPFAKE_MODELS", str(models))
+    with pytest.raises(UserError, match="both would stop working") as caught:
+        runs.launch_publishing("a", "tiny")
+    assert (caught.value.code, len(spawned)) == ("needed", 2)
+
+
 # The table
 
 
@@ -465,7 +486,7 @@ def test_data_sets_to_train_on(tiny_dataset: Path, tmp_path: Path, monkeypatch: 
 
 
 def test_every_option_is_a_flag_and_a_field_of_recipes() -> None:
-    from deepfake.cli import command_parser
+    from deepfake.cli.parser import command_parser
 
     options = vars(command_parser().parse_args(["train", "DATA", "--run", "a"]))
     assert {option.name for option in OPTIONS} <= options.keys()
@@ -474,7 +495,7 @@ def test_every_option_is_a_flag_and_a_field_of_recipes() -> None:
 
 
 def test_settings_become_words_that_the_command_takes(tmp_path: Path) -> None:
-    from deepfake.cli import command_parser
+    from deepfake.cli.parser import command_parser
     from deepfake.cli.train import chosen_recipe
 
     values = {"epochs": 3, "batch_size": 16, "learning_rate": 1e-3, "image_size": 96, "perturbed": None}
@@ -492,7 +513,7 @@ def test_settings_become_words_that_the_command_takes(tmp_path: Path) -> None:
 def test_a_typed_share_of_perturbed_images_is_that_of_every_source(
     tmp_path: Path, typed: str, kept: bool
 ) -> None:
-    from deepfake.cli import command_parser
+    from deepfake.cli.parser import command_parser
     from deepfake.cli.train import chosen_recipe
 
     words = ["train", "DATA", "--run", "a", "--recipe", "faces", "--perturbed", typed]

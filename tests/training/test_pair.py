@@ -37,8 +37,9 @@ from deepfake.training.frozen.features import extract
 from deepfake.training.frozen.fit import HeadSettings, fit_run
 from deepfake.training.frozen.stack import Stack
 from deepfake.training.pair import _widened, pair
-from deepfake.training.publish import Calibration, CardTexts
+from deepfake.training.publish import Calibration, CardTexts, convert
 from deepfake.training.recipe import RECIPES
+from deepfake.training.target import broken_note, check_free, needed_by
 from deepfake.types import Thresholds
 from deepfake.util.files import write_json
 from tests.support.clip import tiny
@@ -157,6 +158,58 @@ def test_only_the_cards_second_network_is_loaded(damage, models: Path, run: Path
     with pytest.raises(ModelError) as caught:
         load_second(card)
     assert caught.value.code == ("missing_file" if damage == "gone" else "wrong_hash")
+
+
+def test_without_its_second_network_no_other_detector_answers(
+    models: Path, run: Path, data: DatasetIndex, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = paired(run, data)
+    (models / "default.txt").write_text("both\n")
+    (card.folder / "second.tflite").unlink()
+    for name in (None, "both"):
+        with pytest.raises(ModelError, match=r"second\.tflite") as caught:
+            load_card(name)
+        assert caught.value.code == "missing_file"
+    (tmp_path / "a.png").write_bytes(encoded(noise_image(1)))
+    assert main(["predict", str(tmp_path / "a.png")]) == 1
+    assert "lacks the file" in capsys.readouterr().err
+    with TestClient(create_api(Service())) as client:
+        assert (client.get("/readyz").status_code, client.get("/readyz").json()["code"]) == (
+            503,
+            "missing_file",
+        )
+
+
+def test_a_detector_that_another_needs_is_not_replaced_in_silence(
+    models: Path, run: Path, data: DatasetIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paired(run, data)
+    assert (needed_by("tiny"), needed_by("both")) == (["both"], [])
+    with pytest.raises(UserError, match="both would stop working") as caught:
+        check_free("tiny")
+    assert caught.value.code == "name_taken"
+    assert check_free("tiny", replace=True) == ["both"]
+    assert "pair tiny RUN STACK both" in broken_note("tiny", ["both"])
+    with pytest.raises(UserError, match="--replace"):
+        paired(run, data)
+    stack = replace(STACK, share=0.2)
+    pair(
+        load_card("tiny"), run, stack, "both", data=data, texts=CardTexts(), replace=True, say=lambda _: None
+    )
+    assert load_card("both").contents["second_network"]["stack"]["share"] == 0.2
+
+
+def test_a_file_that_two_detectors_serve_is_made_anew_for_both(
+    models: Path, run: Path, data: DatasetIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = paired(run, data)
+    with pytest.raises(UserError, match="convert tiny") as caught:
+        convert(card)
+    assert caught.value.code == "not_its_own"
+    other = (models / "tiny" / "model.tflite").read_bytes() + bytes(8)
+    monkeypatch.setattr("deepfake.networks.conversion.served_file", lambda *_: other)
+    assert convert(load_card("tiny")).served_sha256 != card.served_sha256
+    Detector(load_card("both"))
 
 
 def test_without_its_first_network_it_is_refused(models: Path, run: Path, data: DatasetIndex) -> None:

@@ -87,7 +87,7 @@ def quiet(_: str) -> None:
 
 
 def published(run: Path, data: DatasetIndex, texts: CardTexts | None = None) -> Card:
-    return publish(run, "one", data, texts or CardTexts(), say=quiet)
+    return publish(run, "one", data, texts or CardTexts(), replace=True, say=quiet)
 
 
 def measured(card: Card, data: DatasetIndex) -> Measurement:
@@ -123,6 +123,18 @@ def test_card_says_everything(run: Path, data: DatasetIndex, models: Path) -> No
     assert card.evaluations == ()
     assert len(contents["date"]) == 10
     assert contents["commit"]
+
+
+def test_a_name_in_use_is_refused_before_any_work(run: Path, data: DatasetIndex, models: Path) -> None:
+    published(run, data)
+    before = {path.name: path.read_bytes() for path in (models / "one").iterdir()}
+    said: list[str] = []
+    with pytest.raises(UserError, match="--replace") as caught:
+        publish(run, "one", data, CardTexts(), say=said.append)
+    assert (caught.value.code, said) == ("name_taken", [])
+    assert {path.name: path.read_bytes() for path in (models / "one").iterdir()} == before
+    (models / "empty").mkdir()
+    assert publish(run, "empty", data, CardTexts(), say=quiet).name == "empty"
 
 
 def test_card_is_calibrated_on_perturbed_validation(run: Path, data: DatasetIndex) -> None:

@@ -212,8 +212,8 @@ def test_a_report_never_takes_the_images_place(tmp_path: Path, capsys: pytest.Ca
         assert main(["report", str(picture), *map(str, words)]) == 1
         assert "is the image itself" in capsys.readouterr().err
     same = str(tmp_path / "x")
-    assert main(["report", str(picture), "--html", same, "--pdf", same]) == 1
-    assert main(["report", str(picture), "--html", "-"]) == 1
+    assert main(["report", str(picture), "--html", same, "--pdf", same]) == 2
+    assert main(["report", str(picture), "--html", "-"]) == 2
     assert picture.read_bytes() == before
 
 

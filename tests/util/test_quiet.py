@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deepfake.cli import command_parser
+from deepfake.cli.parser import command_parser
 from deepfake.util.files import ROOT
 from deepfake.util.tensorflow import is_note
 from tests.support import videos
