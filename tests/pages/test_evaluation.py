@@ -162,7 +162,7 @@ def test_gap_raises_an_alarm(models):
     frame = app.table[0].value
     assert {"Set, Test", "Set, Test: source one", "Fakes"} <= set(frame.index)
     assert frame.loc["Fakes", "ROC AUC"] == "", "it has one class"
-    assert frame.loc["Set, Test", "ROC AUC"].startswith("0.")
+    assert str(frame.loc["Set, Test", "ROC AUC"]).startswith("0.")
 
 
 @pytest.mark.parametrize(
