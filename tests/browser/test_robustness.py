@@ -50,6 +50,7 @@ def test_choice_of_detector_then_of_perturbation_then_its_link(page, address):
 
     page.goto(page.url)  # the link alone leads here
     expect(page.get_by_role("img", name="Rain: Streaks of rain")).to_have_count(4, timeout=WAIT_MS)
+    page.get_by_role("tab", name="All perturbations").click()
     expect(page.get_by_text("weak loses most")).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_text("tiny loses most")).to_have_count(0, timeout=WAIT_MS)
 
