@@ -6,6 +6,7 @@ import streamlit as st
 
 from ui.dataset import audit, gallery, overview
 from ui.page import show_tabs, start_page
+from ui.unknown import say_unknown
 
 
 def main() -> None:
@@ -18,15 +19,15 @@ def main() -> None:
     if inventory is None:
         return
     overview.show_notes(inventory)
-    show_tabs(
-        {
-            "Overview": lambda: overview.show(inventory),
-            "Images": lambda: gallery.show(inventory),
-            "Audit": lambda: audit.show(inventory),
-            "Augmentations": lambda: overview.show_augmentations(inventory),
-        },
-        former={"Pictures": "Images"},
-    )
+    tabs = {
+        "Overview": lambda: overview.show(inventory),
+        "Images": lambda: gallery.show(inventory),
+        "Audit": lambda: audit.show(inventory),
+        "Augmentations": lambda: overview.show_augmentations(inventory),
+    }
+    former = {"Pictures": "Images"}
+    say_unknown("tab", [*tabs, *former], "a tab")
+    show_tabs(tabs, former=former)
 
 
 main()

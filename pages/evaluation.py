@@ -10,9 +10,9 @@ from deepfake.errors import UserError
 from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.records import Recorded
-from deepfake.evaluation.statistics.thresholds import ThresholdMetrics, at_threshold
+from deepfake.evaluation.statistics.thresholds import ThresholdMetrics, at_threshold, in_few_decimals
 from deepfake.evaluation.text.metrics import format_rate, threshold_sentence
-from deepfake.evaluation.titles import readable_title
+from deepfake.evaluation.titles import readable_title, readable_titles
 from deepfake.util.text import format_metric
 from ui.evaluation.abstaining import show_abstaining_by_set
 from ui.evaluation.compare import show_comparison
@@ -31,7 +31,9 @@ from ui.evaluation.overview import (
 )
 from ui.evaluation.slices import show_slices
 from ui.page import ask_for_detector, escape_markdown, set_value, show_tabs, start_page, start_value
+from ui.unknown import say_unknown
 
+FORMER_TABS = {"By source": "By dataset"}
 VIEWS = ["One detector", "Compare detectors", "Run an evaluation"]
 
 
@@ -46,6 +48,7 @@ def main() -> None:
     except UserError as error:
         st.error(escape_markdown(error.message), icon=":material/error:")
         return
+    say_unknown("view", VIEWS, "a view")
     view = st.segmented_control(
         "View", VIEWS, default=VIEWS[0], key="view", bind="query-params", required=True,
         label_visibility="collapsed", on_change=first_page,
@@ -71,6 +74,7 @@ def sound_cards(names: list[str]) -> dict[str, Card]:
 
 def show_one_detector(names: list[str], first: str) -> None:
     """A detector's recorded evaluations."""
+    say_unknown("detector", names, "a detector")
     chooser, which = st.columns(2, gap="medium")
     try:
         with chooser:
@@ -84,6 +88,8 @@ def show_one_detector(names: list[str], first: str) -> None:
     if not evaluations:
         show_empty_state(card)
         return
+    titles = readable_titles(evaluations)
+    say_unknown("evaluation", {*titles, *titles.values()}, "an evaluation")
     with which if len(names) > 1 else chooser:
         recorded = ask_for_evaluation("Evaluated on", evaluations, first_page)
     show_evaluation(card, evaluations, recorded)
@@ -137,25 +143,24 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
         show_verdict_rule(recorded, evaluation.verdict_rule(card))
         show_overview(recorded, evaluation, metrics, card.name)
 
-    show_tabs(
-        {
-            "Overview": show_first,
-            "Curves": lambda: show_curves(
-                {card.name: evaluation},
-                {card.name: metrics.threshold},
-                {card.name: recorded},
-                recorded.title,
-                evaluation.thresholds(card),
-            ),
-            "Operating point": lambda: show_operating_point(evaluation),
-            "Calibration": lambda: show_calibration(evaluation, metrics, card, recorded),
-            "By dataset": show_by_dataset,
-            "Slices": lambda: show_slices(card, evaluations, recorded, metrics),
-            **({"Kinds": lambda: show_kinds(card)} if "kinds" in card.contents else {}),
-            "Images": lambda: show_images(evaluation, recorded, metrics.threshold, card.name),
-        },
-        former={"By source": "By dataset"},
-    )
+    tabs = {
+        "Overview": show_first,
+        "Curves": lambda: show_curves(
+            {card.name: evaluation},
+            {card.name: metrics.threshold},
+            {card.name: recorded},
+            recorded.title,
+            evaluation.thresholds(card),
+        ),
+        "Operating point": lambda: show_operating_point(evaluation),
+        "Calibration": lambda: show_calibration(evaluation, metrics, card, recorded),
+        "By dataset": show_by_dataset,
+        "Slices": lambda: show_slices(card, evaluations, recorded, metrics),
+        **({"Kinds": lambda: show_kinds(card)} if "kinds" in card.contents else {}),
+        "Images": lambda: show_images(evaluation, recorded, metrics.threshold, card.name),
+    }
+    say_unknown("tab", [*tabs, *FORMER_TABS], "a tab")
+    show_tabs(tabs, former=FORMER_TABS)
 
 
 def ask_for_threshold(card: Card, evaluation: LoadedEvaluation) -> float:
@@ -185,7 +190,7 @@ def ask_for_threshold(card: Card, evaluation: LoadedEvaluation) -> float:
                     f"{title} {value:.2f}",
                     key=f"jump-{number}",
                     on_click=set_value,
-                    args=("t", value),
+                    args=("t", in_few_decimals(evaluation.scores, value)),
                     help=f"Sets the slider to {value:.4f}",
                 )
     return float(threshold)

@@ -11,9 +11,10 @@ from deepfake.robustness.job import results
 from deepfake.robustness.record import read_robustness
 from deepfake.robustness.text import Entry, attack_sentence, headline, rule_sentence
 from ui.address import several_in_address
-from ui.page import escape_markdown, show_tabs, start_page
+from ui.page import escape_markdown, section, show_tabs, start_page
 from ui.robustness.measure import show_form, show_last_run, show_progress
 from ui.robustness.results import show_attacks, show_map, show_perturbation
+from ui.unknown import say_unknown
 
 MIN_IMAGES = 200  # below it the 95% interval of an accuracy is wider than some 10 points
 
@@ -41,10 +42,6 @@ def main() -> None:
     there = {entry.result.model for entry in entries}
     if missing := [detector_title(name) for name in names if name not in there]:
         st.caption(f"Not measured yet: {escape_markdown(', '.join(missing))}. See the tab Measure.")
-    for entry in chosen[:3]:
-        loses, holds = headline(entry.result)
-        st.markdown(f"**{escape_markdown(loses)}** {escape_markdown(holds)}")
-        st.caption(escape_markdown(rule_sentence(entry.result)))
     show_results(chosen, names)
 
 
@@ -78,6 +75,7 @@ def ask_for_results(entries: list[Entry]) -> list[Entry]:
     recorded = [entry.label for entry in entries if entry.command] or list(by_label)
     if len(entries) == 1:
         return entries
+    say_unknown("detectors", by_label, "a detector")
     labels = several_in_address(
         "detectors", list(by_label), recorded,
         lambda: st.pills(
@@ -93,26 +91,32 @@ def show_results(chosen: list[Entry], names: list[str]) -> None:
         f"{readable_data(result.data)}: {result.n_fake:,} fake and {result.n_real:,} real images"
         for result in (entry.result for entry in chosen)
     )
-    st.caption(f"Measured on {escape_markdown('; '.join(on))}.")
+    fewest = min(entry.result.n_fake + entry.result.n_real for entry in chosen)
+    few = f" With {fewest:,} images, small differences may be chance." if fewest < MIN_IMAGES else ""
+    st.caption(f"Measured on {escape_markdown('; '.join(on))}.{few}")
     if len(on) > 1:
         st.info(
             "These results come from different images; compare the shapes of the curves, not their heights.",
             icon=":material/info:",
         )
-    fewest = min(entry.result.n_fake + entry.result.n_real for entry in chosen)
-    if fewest < MIN_IMAGES:
-        st.info(
-            f"With {fewest:,} images the intervals are wide: small differences may be chance.",
-            icon=":material/info:",
-        )
-    show_tabs(
-        {
-            "All perturbations": lambda: show_map(chosen),
-            "One perturbation": lambda: show_perturbation(chosen),
-            "Attacks": lambda: show_all_attacks(chosen),
-            "Measure": lambda: show_measure(names, chosen),
-        }
-    )
+    tabs = {
+        "All perturbations": lambda: show_all(chosen),
+        "One perturbation": lambda: show_perturbation(chosen),
+        "Attacks": lambda: show_all_attacks(chosen),
+        "Measure": lambda: show_measure(names, chosen),
+    }
+    say_unknown("tab", tabs, "a tab")
+    show_tabs(tabs)
+
+
+def show_all(chosen: list[Entry]) -> None:
+    """The map, and below it what it says."""
+    show_map(chosen)
+    section("In words")
+    for entry in chosen[:3]:
+        loses, holds = headline(entry.result)
+        st.markdown(f"**{escape_markdown(loses)}** {escape_markdown(holds)}")
+        st.caption(escape_markdown(rule_sentence(entry.result)))
 
 
 def show_all_attacks(chosen: list[Entry]) -> None:

@@ -8,6 +8,7 @@ from deepfake.errors import UserError
 from deepfake.runs.runs import run_names, shown_names
 from ui.page import escape_markdown, section, show_tabs, start_page
 from ui.training import first, form, run, table
+from ui.unknown import say_unknown
 
 
 def main() -> None:
@@ -19,7 +20,10 @@ def main() -> None:
     if started := first.started_run():
         st.session_state["run"], st.session_state["tab"] = started, "Watch"
     names = shown_names()
-    show_tabs({"Watch": lambda: show_watch(names), "New run": show_new, "All runs": lambda: show_all(names)})
+    tabs = {"Watch": lambda: show_watch(names), "New run": show_new, "All runs": lambda: show_all(names)}
+    say_unknown("tab", tabs, "a tab")
+    say_unknown("run", names, "a run")
+    show_tabs(tabs)
 
 
 def show_watch(names: list[str]) -> None:

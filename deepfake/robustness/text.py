@@ -144,12 +144,14 @@ def headline(result: Robustness) -> tuple[str, str]:
             f"{clean:.3f}."
         )
     else:
-        named = _listed([f"{_inside(name)} ({values[name]:.3f})" for name in worst.index])
-        measured = f"{word[0].upper()}{word[1:]} at full strength, {clean:.3f} when clean."
-        lost = f"Weakest of {detector_title(result.model)}: {named}. {measured}"
+        first, *others = [(_inside(name), f"{values[name]:.3f}") for name in worst.index]
+        named = [f"{first[0]} ({word} {first[1]} instead of {clean:.3f})"]
+        named += [f"{name} ({value})" for name, value in others]
+        strongest = "at its strongest" if len(named) == 1 else "each at its strongest"
+        lost = f"{detector_title(result.model)} loses most to {_listed(named)}, {strongest}."
     if held.empty:
         return lost, f"Every perturbation costs more than {MAX_LOSS}."
-    return lost, f"Stable (loss of {MAX_LOSS} or less): {_listed([_inside(name) for name in held.index])}."
+    return lost, f"It loses {MAX_LOSS} or less to {_listed([_inside(name) for name in held.index])}."
 
 
 def rule_sentence(result: Robustness) -> str:

@@ -193,7 +193,9 @@ def test_operating_point_on_the_page(two):
     assert rows["Fakes found, of 100"] == f"{100 * hits / 100:.1f}"
     assert rows["Real images called fake, of 900"] == f"{900 * alarms / 100:.1f}"
     app.button(key="use-threshold").click().run()
-    assert app.slider[0].value == pytest.approx(threshold, abs=1e-4)
+    used = float(str(app.slider[0].value))
+    assert len(str(used)) <= len("0.1234"), "short in the address"
+    assert ((scores["p_fake"] >= used) == called).all()
 
 
 def test_altered_copies_are_shown_and_a_picture_opens_on_the_check_page(two, tmp_path, monkeypatch):

@@ -371,3 +371,14 @@ def test_how_often_the_kind_of_a_fake_is_right(models):
     app = page(tab="Kinds")
     assert not app.exception
     assert "cannot be read" in app.warning[0].value
+
+
+def test_a_link_to_what_is_not_here_is_said(models):
+    app = page(tab="Nowhere", detector="nobody", evaluation="None")
+    said = shown(app)
+    assert not app.exception
+    for what in ("a tab", "a detector", "an evaluation"):
+        assert f"The link names {what} that is not here; the default is shown." in said
+    older = page(tab="By source", evaluation="Set, Test")
+    assert "not here" not in shown(older)
+    assert "Performance by dataset" in shown(older)

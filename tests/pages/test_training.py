@@ -79,6 +79,14 @@ def test_nothing_yet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert f"No such folder was found in {tmp_path}" in text(page(tab="New run"))
 
 
+def test_a_link_to_what_is_not_here_is_said(folder: Path) -> None:
+    trained(folder)
+    said = text(page(run="gone", tab="Nowhere"))
+    assert "The link names a run that is not here" in said
+    assert "The link names a tab that is not here" in said
+    assert "not here" not in text(page(run="a", tab="Watch"))
+
+
 @pytest.mark.parametrize("view", ["Curves", "Confusion matrix", "Images", "Machine", "Settings", "Log"])
 def test_every_view_of_a_run(view: str, folder: Path) -> None:
     trained(folder)

@@ -20,6 +20,7 @@ from deepfake.evaluation.figures.intervals import differences_figure
 from deepfake.evaluation.kept import known_evaluations
 from deepfake.evaluation.loaded import LoadedComparison, load_comparison, shared_evaluations
 from deepfake.evaluation.records import Recorded, first_shown
+from deepfake.evaluation.statistics.thresholds import in_few_decimals
 from deepfake.evaluation.text import compare as text
 from deepfake.evaluation.text.outcomes import outcome_order
 from deepfake.evaluation.titles import readable_title
@@ -227,13 +228,24 @@ def ask_for_thresholds(comparison: LoadedComparison) -> dict[str, float]:
             )
         with st.container(horizontal=True):
             for number, (title, values) in enumerate(comparison.presets.items()):
-                st.button(title, key=f"preset-{number}", on_click=set_thresholds, args=(values,))
+                st.button(
+                    title,
+                    key=f"preset-{number}",
+                    on_click=set_thresholds,
+                    args=(shortened(comparison, values),),
+                )
         if ENSEMBLE in comparison.prepared.names:
             st.caption(
                 "The ensemble's thresholds at the cards' settings are the means of its members' thresholds "
                 "(as logits); they were not fitted on any images."
             )
     return found
+
+
+def shortened(comparison: LoadedComparison, values: Mapping[str, float]) -> dict[str, float]:
+    """Thresholds that call the same images fake, as short in the address as they can be."""
+    scores = {name: each.scores for name, each in comparison.evaluations.items()}
+    return {name: in_few_decimals(scores[name], value) for name, value in values.items()}
 
 
 def set_thresholds(values: Mapping[str, float]) -> None:

@@ -31,7 +31,13 @@ from deepfake.evaluation.marks import (
 )
 from deepfake.evaluation.records import Recorded
 from deepfake.evaluation.statistics.calibration import CalibrationQuality, uncalibrated
-from deepfake.evaluation.statistics.thresholds import ThresholdMetrics, at_threshold, expect, threshold_for
+from deepfake.evaluation.statistics.thresholds import (
+    ThresholdMetrics,
+    at_threshold,
+    expect,
+    in_few_decimals,
+    threshold_for,
+)
 from deepfake.evaluation.text.cells import mark_title
 from deepfake.evaluation.text.outcomes import outcome_rows, rate_sentence
 from ui.charts import ask_for_format, download, download_later, number_table
@@ -342,7 +348,12 @@ def show_operating_point(evaluation: LoadedEvaluation) -> None:
         return
     st.metric("Threshold", f"{threshold:.4f}", border=True, width="content")
     st.markdown(escape_markdown(rate_sentence(point, alarms / 100)))
-    st.button("Use this threshold", key="use-threshold", on_click=set_value, args=("t", threshold))
+    st.button(
+        "Use this threshold",
+        key="use-threshold",
+        on_click=set_value,
+        args=("t", in_few_decimals(evaluation.scores, threshold)),
+    )
     section("Per 1,000 new images")
     rows = outcome_rows(point)
     table = rows.drop(columns=["value", "low", "high"]).rename(columns={"95 % interval": "95% interval"})

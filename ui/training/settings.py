@@ -9,7 +9,6 @@ from deepfake.runs.runs import Run
 from deepfake.runs.table import settings_table
 from deepfake.util.process import log_tail
 from deepfake.util.text import format_duration
-from ui.charts import number_table
 from ui.page import escape_markdown
 
 
@@ -25,7 +24,8 @@ def show_settings(run: Run) -> None:
             f"{'time' if run.history.sessions == 1 else 'times'}, {format_duration(run.history.seconds)} of "
             "work."
         )
-    number_table(settings_table(run.folder).set_index("Setting"), alt="The settings of this run")
+    table = settings_table(run.folder)  # values are no Markdown: "-" would be a bullet
+    st.dataframe(table, hide_index=True, height="content", alt="The settings of this run")
     summary = run.folder / "summary.txt"
     if summary.is_file():
         with st.expander("Layers of the network"):

@@ -97,6 +97,18 @@ def rate(k: int, n: int) -> Rate:
     return Rate(k, n, k / n, low, high)
 
 
+def in_few_decimals(scores: SortedScores, threshold: float) -> float:
+    """The threshold with the fewest decimals, three or more, that calls the same of these images fake."""
+    wanted = _below(scores, threshold)
+    rounded = (round(threshold, decimals) for decimals in range(3, 16))
+    return next((each for each in rounded if _below(scores, each) == wanted), threshold)
+
+
+def _below(scores: SortedScores, threshold: float) -> tuple[int, int]:
+    """How many fake and real images score below it."""
+    return int(np.searchsorted(scores.fake, threshold)), int(np.searchsorted(scores.real, threshold))
+
+
 def at_threshold(scores: SortedScores, threshold: float) -> ThresholdMetrics:
     """The confusion matrix at a threshold, and what follows from it; equal to scikit-learn's numbers."""
     missed = int(np.searchsorted(scores.fake, threshold, side="left"))

@@ -16,7 +16,7 @@ from deepfake.errors import UserError
 from deepfake.evaluation.loaded import LoadedEvaluation
 from deepfake.evaluation.scores import wilson_interval
 from deepfake.evaluation.statistics.calibration import before_and_after, uncalibrated
-from deepfake.evaluation.statistics.thresholds import expect, sort_scores, threshold_for
+from deepfake.evaluation.statistics.thresholds import expect, in_few_decimals, sort_scores, threshold_for
 from deepfake.evaluation.text.outcomes import outcome_rows, rate_sentence
 from deepfake.images.pixels import InputSpec
 from deepfake.types import Thresholds
@@ -128,3 +128,11 @@ def test_calibration_is_computed_once_for_all_thresholds() -> None:
     found = opened.calibration(CARD)
     assert opened.calibration(replace(CARD, name="same numbers")) is found
     assert opened.calibration(replace(CARD, temperature=2.0))[0].nll != found[0].nll
+
+
+def test_a_threshold_is_as_short_as_it_can_be_and_calls_the_same():
+    scores = sort_scores(pd.Series([1, 1, 0, 0]), pd.Series([0.8801, 0.9, 0.1, 0.88024]))
+    assert in_few_decimals(scores, 0.5000000123) == 0.5
+    assert in_few_decimals(scores, 0.8802028724351707) == 0.8802, "0.880 would call one more fake"
+    close = sort_scores(pd.Series([1, 0]), pd.Series([0.1 + 0.2, 0.3]))
+    assert in_few_decimals(close, 0.1 + 0.2) == 0.1 + 0.2
