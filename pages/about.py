@@ -12,6 +12,7 @@ from deepfake.evaluation.statistics.thresholds import expect
 from deepfake.evaluation.text.outcomes import meaning_sentence, rates_sentence, worth_sentence
 from deepfake.report import card_text
 from deepfake.report.context import context_example
+from ui.address import say_unknown
 from ui.charts import number_table
 from ui.evaluation.overview import ask_for_evaluation, loaded
 from ui.page import (
@@ -33,7 +34,9 @@ def main() -> None:
     start_page("About")
     st.write("What this detector is, how to read its results, and what it cannot tell you.")
     try:
-        card = load_card(ask_for_detector(model_names(), default_name()))
+        names = model_names()
+        say_unknown("detector", names, "a detector")
+        card = load_card(ask_for_detector(names, default_name()))
         evaluations, complaints = recorded_evaluations(card)
     except UserError as error:
         st.error(escape_markdown(error.message), icon=":material/error:")

@@ -25,6 +25,7 @@ from ui.page import (
     escape_markdown,
     forget_uploads,
     main_button,
+    say_unknown_options,
     start_page,
     warm_up,
 )
@@ -46,6 +47,7 @@ def main() -> None:
         return
     running = chosen = batch_session().running
     ways = st.container()
+    say_unknown_options(names)
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.popover("Options", icon=":material/tune:", key="options"):
             point = ask_for_threshold()

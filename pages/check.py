@@ -17,6 +17,7 @@ from ui.page import (
     ask_for_threshold,
     escape_markdown,
     forget_uploads,
+    say_unknown_options,
     show_limits,
     start_page,
     warm_up,
@@ -73,6 +74,7 @@ def ask_for_pictures(names: list[str], first: str) -> tuple[list[Upload], Operat
         key=key,
     )
     shelf.take(key, files, is_new=is_new)
+    say_unknown_options(names)
     with st.container(horizontal=True, vertical_alignment="center"):
         camera = st.toggle("Use camera", key=f"camera-on-{turn}")
         paste = st.toggle("Paste", key=f"paste-on-{turn}", help="Take an image from the clipboard")

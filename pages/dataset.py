@@ -6,7 +6,6 @@ import streamlit as st
 
 from ui.dataset import audit, gallery, overview
 from ui.page import show_tabs, start_page
-from ui.unknown import say_unknown
 
 
 def main() -> None:
@@ -26,7 +25,6 @@ def main() -> None:
         "Augmentations": lambda: overview.show_augmentations(inventory),
     }
     former = {"Pictures": "Images"}
-    say_unknown("tab", [*tabs, *former], "a tab")
     show_tabs(tabs, former=former)
 
 

@@ -14,6 +14,7 @@ from deepfake.evaluation.statistics.thresholds import ThresholdMetrics, at_thres
 from deepfake.evaluation.text.metrics import format_rate, threshold_sentence
 from deepfake.evaluation.titles import readable_title, readable_titles
 from deepfake.util.text import format_metric
+from ui.address import say_unknown
 from ui.evaluation.abstaining import show_abstaining_by_set
 from ui.evaluation.compare import show_comparison
 from ui.evaluation.curves import show_calibration, show_curves, show_operating_point
@@ -31,7 +32,6 @@ from ui.evaluation.overview import (
 )
 from ui.evaluation.slices import show_slices
 from ui.page import ask_for_detector, escape_markdown, set_value, show_tabs, start_page, start_value
-from ui.unknown import say_unknown
 
 FORMER_TABS = {"By source": "By dataset"}
 VIEWS = ["One detector", "Compare detectors", "Run an evaluation"]
@@ -159,7 +159,6 @@ def show_evaluation(card: Card, evaluations: tuple[Recorded, ...], recorded: Rec
         **({"Kinds": lambda: show_kinds(card)} if "kinds" in card.contents else {}),
         "Images": lambda: show_images(evaluation, recorded, metrics.threshold, card.name),
     }
-    say_unknown("tab", [*tabs, *FORMER_TABS], "a tab")
     show_tabs(tabs, former=FORMER_TABS)
 
 

@@ -10,11 +10,10 @@ from deepfake.evaluation.titles import readable_data
 from deepfake.robustness.job import results
 from deepfake.robustness.record import read_robustness
 from deepfake.robustness.text import Entry, attack_sentence, headline, rule_sentence
-from ui.address import several_in_address
+from ui.address import say_unknown, several_in_address
 from ui.page import escape_markdown, section, show_tabs, start_page
 from ui.robustness.measure import show_form, show_last_run, show_progress
 from ui.robustness.results import show_attacks, show_map, show_perturbation
-from ui.unknown import say_unknown
 
 MIN_IMAGES = 200  # below it the 95% interval of an accuracy is wider than some 10 points
 
@@ -105,7 +104,6 @@ def show_results(chosen: list[Entry], names: list[str]) -> None:
         "Attacks": lambda: show_all_attacks(chosen),
         "Measure": lambda: show_measure(names, chosen),
     }
-    say_unknown("tab", tabs, "a tab")
     show_tabs(tabs)
 
 

@@ -6,9 +6,9 @@ import streamlit as st
 
 from deepfake.errors import UserError
 from deepfake.runs.runs import run_names, shown_names
+from ui.address import say_unknown
 from ui.page import escape_markdown, section, show_tabs, start_page
 from ui.training import first, form, run, table
-from ui.unknown import say_unknown
 
 
 def main() -> None:
@@ -21,7 +21,6 @@ def main() -> None:
         st.session_state["run"], st.session_state["tab"] = started, "Watch"
     names = shown_names()
     tabs = {"Watch": lambda: show_watch(names), "New run": show_new, "All runs": lambda: show_all(names)}
-    say_unknown("tab", tabs, "a tab")
     say_unknown("run", names, "a run")
     show_tabs(tabs)
 

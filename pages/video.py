@@ -21,6 +21,7 @@ from ui.page import (
     ask_for_detector,
     ask_for_threshold,
     escape_markdown,
+    say_unknown_options,
     section,
     start_page,
     warm_up,
@@ -70,6 +71,7 @@ def main() -> None:
         st.error(escape_markdown(error.message), icon=":material/error:")
         return
     upload = ask_for_video()
+    say_unknown_options(names)
     with st.container(horizontal=True, vertical_alignment="center"):
         clear_place = st.empty()
         with st.popover("Options", icon=":material/tune:", key="options"):

@@ -27,32 +27,26 @@ def take_carried(key: str, options: Sequence[str]) -> None:
 
     Args:
         key: the widget's.
-        options: what can be chosen; of anything else in the address a note says that it is not here.
+        options: what can be chosen; anything else in the address is passed over.
     """
     value = st.query_params.get(f"{PREFIX}{key}")
     if value is None:
         return
     del st.query_params[f"{PREFIX}{key}"]  # else it would undo what the person chooses next
-    say_if_unknown(key, value, options)
     if value in options:
         st.session_state[key] = value
 
 
-def say_if_unknown(key: str, asked: str | None, options: Collection[str]) -> None:
-    """A note where a link asks for what is not here; once for each such link.
+def say_unknown(key: str, options: Collection[str], what: str) -> None:
+    """A line where the address names no option; call it before the widget, which takes the name out.
 
     Args:
-        key: the name in the address, in words that a reader knows.
-        asked: what stands there; None for nothing.
-        options: what can be chosen.
+        key: the widget's, in the address.
+        options: what can be named.
+        what: is chosen, with its article; what the link says is not repeated, as a stranger may have made it.
     """
-    told = f"{key}-unknown"
-    if asked is None or asked in options or st.session_state.get(told) == asked:
-        return
-    st.session_state[told] = asked
-    st.toast(
-        f"The {key} that this link asks for is not here. Another one is shown.", icon=":material/link_off:"
-    )
+    if any(each not in options for each in st.query_params.get_all(key)):
+        st.info(f"The link names {what} that is not here; the default is shown.", icon=":material/link_off:")
 
 
 def one_in_address(
@@ -65,13 +59,12 @@ def one_in_address(
 
     Args:
         key: the widget's, and the name in the address.
-        options: what can be chosen; of anything else in the address a note says that it is not here.
+        options: what can be chosen; anything else in the address is passed over.
         default: the one chosen at first; it does not stand in the address.
         draw: draws the widget under that key, with no default of its own, and gives its value.
         keep: where the address says nothing, what was chosen on the page before stays chosen.
     """
     is_new, asked, before = _comes(key), st.query_params.get(key), st.session_state.get(key)
-    say_if_unknown(key, asked if is_new else None, options)
     if is_new and asked in options:
         before = asked
     elif before not in options or (is_new and not keep):

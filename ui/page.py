@@ -13,7 +13,7 @@ import html
 import logging
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import streamlit as st
 from PIL import Image, ImageDraw
@@ -29,7 +29,7 @@ from deepfake.detection.text import POINT_MEANINGS, POINT_WORDS, Counted
 from deepfake.detection.words import UNCERTAIN
 from deepfake.images.archives import MAX_ARCHIVE_BYTES
 from deepfake.types import OPERATING_POINTS, OperatingPoint, Pixels, VerdictLabel
-from ui.address import one_in_address, say_if_unknown, take_carried
+from ui.address import PREFIX, one_in_address, say_unknown, take_carried
 from ui.uploads import forget_files, leave_other_pages
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&\"'/=^@])")
@@ -214,6 +214,12 @@ def escape_markdown(text: str) -> str:
     return _MARKUP.sub(r"\\\1", text)
 
 
+def say_unknown_options(names: Collection[str]) -> None:
+    """A line above the options where the address names a detector or sensitivity that is not here."""
+    say_unknown("detector", names, "a detector")
+    say_unknown(f"{PREFIX}threshold", OPERATING_POINTS, "a sensitivity")
+
+
 def ask_for_threshold() -> OperatingPoint:
     """How careful to be; kept in the address, so that a link shows the same."""
     take_carried("threshold", OPERATING_POINTS)
@@ -275,9 +281,8 @@ def show_tabs(
         default: the title of the one open at first; None for the first.
         former: titles that older links have, and what they are called now.
     """
-    asked = st.query_params.get(key)
-    say_if_unknown(key, asked, {*shows, *(former or {})})
-    default = (former or {}).get(asked or "", default)
+    say_unknown(key, {*shows, *(former or {})}, "a tab")
+    default = (former or {}).get(st.query_params.get(key, ""), default)
     tabs = st.tabs(list(shows), key=key, bind="query-params", default=default)
     for tab, show in zip(tabs, shows.values(), strict=True):
         if tab.open:

@@ -268,8 +268,10 @@ def test_of_what_a_link_names_that_is_no_choice_a_note_is_made(
     assert app.selectbox(key="detector").value == "tiny"
     assert app.radio(key="threshold").value == "balanced"
     assert name not in app.query_params
-    (note,) = app.toast
-    assert note.value.startswith(f"The {name.removeprefix('open-')} that this link asks for is not here")
+    what = {"detector": "a detector", "open-threshold": "a sensitivity"}[name]
+    assert [note.value for note in app.info] == [
+        f"The link names {what} that is not here; the default is shown."
+    ]
 
 
 def test_a_picture_of_the_batch_opens_on_the_check_page() -> None:
