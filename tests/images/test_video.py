@@ -291,15 +291,21 @@ def test_the_headline_names_the_stretch_that_looks_fake(
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "words"),
+    ("times", "words"),
     [
-        (3.2, 6.4, "Likely fake: 0:03 to 0:06 looks fake"),
-        (61.1, 61.7, "Likely fake: 61.1 to 61.7 s looks fake"),
+        ([(3.2, 6.4)], "Likely fake: 0:03 to 0:06 looks fake"),
+        ([(61.1, 61.7)], "Likely fake: 61.1 to 61.7 s looks fake"),
+        ([(1, 2), (4, 5)], "Likely fake: 0:01 to 0:02 and 0:04 to 0:05 look fake"),
+        (
+            [(1, 2), (4, 5), (7, 8), (9, 11), (13, 15)],
+            "Likely fake: 0:01 to 0:02, 0:04 to 0:05, 0:07 to 0:08 and 2 more look fake",
+        ),
     ],
 )
-def test_a_stretch_in_words(start: float, end: float, words: str) -> None:
+def test_stretches_in_words(times: list[tuple[float, float]], words: str) -> None:
     class Result:
-        verdict, with_face, stretch = "fake", (1,), Stretch(start, end, 5, 0.9)
+        verdict, with_face = "fake", (1,)
+        stretches = tuple(Stretch(start, end, 5, 0.9) for start, end in times)
 
     result: Any = Result()
     assert video_headline(result) == words
