@@ -180,7 +180,7 @@ def test_results_of_a_batch_and_a_video_have_no_serious_barrier(page, address, t
     idle(page)
     assert barriers(page) == [], "a filled button"
     check.click()
-    page.get_by_text("2 of 2 images checked").wait_for()
+    page.get_by_text("1 of 2 images checked").wait_for()
     page.get_by_role("button", name="Clear results").wait_for()
     idle(page)
     assert barriers(page) == []
