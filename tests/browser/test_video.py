@@ -33,7 +33,7 @@ def test_a_clip_from_upload_to_table(page, address, tmp_path, width):
 
     page.get_by_text("Table of the frames").click()
     lines = Path(downloaded(page, "Frames as CSV").path()).read_text(encoding="utf-8-sig").splitlines()
-    assert lines[0] == "Second,Probability of fake,Faces,Verdict"
+    assert lines[0] == "Second,Probability of fake,Faces,Verdict,Notes"
     assert len(lines) == 11
 
 
