@@ -8,12 +8,11 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
-from pandas.io.formats.style import Styler
 from streamlit.delta_generator import DeltaGenerator
 
 from deepfake.plotting import SaveFormat, file_stem, plot_config
 from deepfake.util import text
-from ui.page import presenting
+from ui.page import escape_markdown, presenting
 
 
 def ask_for_format() -> None:
@@ -57,8 +56,9 @@ def chart(figure: go.Figure, name: str, alt: str, *, on_choice: Callable[[str], 
 
 
 def number_table(
-    table: pd.DataFrame | Styler,
+    table: pd.DataFrame,
     *,
+    shades: pd.DataFrame | None = None,
     words: Sequence[str] = (),
     width: Literal["content", "stretch"] = "content",
     height: int | None = None,
@@ -66,14 +66,22 @@ def number_table(
 ) -> None:
     """A table: words in its index, in several lines on a phone; numbers, to the right, in its columns.
 
+    Names may come from strangers, and Streamlit reads cells as Markdown: index and words are escaped.
+
     Args:
-        table: of texts; or a table whose cells have styles and formats.
+        table: of texts.
+        shades: the style of each of its cells.
         words: columns that hold words, too.
         width: 'stretch' for one as wide as the page, with long names.
         height: in pixels, of a long one that scrolls; None for all of it.
         alt: what it shows, for those who cannot see it.
     """
-    shown = table.style if isinstance(table, pd.DataFrame) else table
+    names = pd.Index([escape_markdown(str(name)) for name in table.index], name=table.index.name)
+    plain = table.assign(**{name: table[name].map(escape_markdown) for name in words}).set_axis(names)
+    shown = plain.style
+    if shades is not None:
+        styled = shades.set_axis(names)
+        shown.apply(lambda _: styled, axis=None)
     numbers = shown.columns.difference(list(words))
     shown.set_properties(subset=numbers, **{"text-align": "right !important"})
     shown.set_properties(subset=list(words), **{"min-width": "12rem"})

@@ -15,7 +15,7 @@ from deepfake.evaluation.records import recorded_evaluations
 from deepfake.evaluation.statistics.thresholds import ExpectedOutcomes, expect, sort_scores
 from deepfake.evaluation.text.outcomes import meaning_sentence, worth_sentence
 from deepfake.report.card_text import calibration_sentence, measured_limits, training_lines
-from tests.support.pages import button_labels, page, press, shown
+from tests.support.pages import as_read, button_labels, page, press, shown
 from tests.support.records.evaluations import change_card
 
 ABOUT = "pages/about.py"
@@ -73,7 +73,7 @@ def test_the_card_in_words(models: Path) -> None:
     ]
     wanted += ["2,222 images of the split Validation, 50% of them perturbed copies", "Calls hats fake."]
     assert [each for each in wanted if each not in words] == []
-    table = app.table[0].value
+    table = as_read(app.table[0])
     entries = json.loads((models / "card.json").read_text())["evaluations"]
     assert list(table.index) == ["Fakes", "Set, Test, perturbed copies", "Set, Test"]
     assert table["Forced-choice accuracy"].iloc[2].startswith(f"{100 * entries[2]['accuracy']:.1f}% (")

@@ -27,7 +27,7 @@ from deepfake.util import jobs
 from deepfake.util.jobs import Job
 from tests.pages.test_evaluation import ROOT
 from tests.support.images import encoded, noise_image
-from tests.support.pages import button_labels, page, shown
+from tests.support.pages import as_read, button_labels, page, shown
 from tests.support.records.comparisons import press, scored, tables
 from tests.support.records.evaluations import change_card
 
@@ -38,7 +38,7 @@ def test_side_by_side_equals_scikit_learn(two):
     app = page(view=COMPARE)
     assert not app.exception
     assert not app.error
-    table = app.table[0].value
+    table = as_read(app.table[0])
     assert list(table.columns) == ["tiny", "zebra"]
     for (name, cut), scores in zip((("tiny", 0.5), ("zebra", 0.4)), tables(two), strict=True):
         labels, p = scores["label"], scores["p_fake"]
@@ -60,7 +60,7 @@ def test_thresholds_move_the_accuracy_and_presets_set_them(two):
     assert not app.exception
     scores = tables(two)[0]
     accuracy = sk.accuracy_score(scores["label"], scores["p_fake"] >= 0.8)
-    assert app.table[0].value["tiny"]["Forced-choice accuracy"].startswith(f"{100 * accuracy:.1f}%")
+    assert as_read(app.table[0])["tiny"]["Forced-choice accuracy"].startswith(f"{100 * accuracy:.1f}%")
     press(app, "1% false-positive rate here")
     for name, table in zip(("tiny", "zebra"), tables(two), strict=True):
         real = table.loc[table["label"] == 0, "p_fake"]
@@ -73,7 +73,7 @@ def test_ensemble_is_one_more_detector(two):
     app = page(view=COMPARE)
     app.button_group(key="members").set_value(["tiny", "zebra"]).run()
     assert not app.exception
-    column = app.table[0].value["ensemble"]
+    column = as_read(app.table[0])["ensemble"]
     a, b = tables(two)
     mean = (logit(a["p_fake"]) + logit(b["p_fake"])) / 2
     assert column["ROC AUC"].startswith(f"{sk.roc_auc_score(a['label'], mean):.3f} (")
@@ -103,7 +103,7 @@ def test_pictures_on_which_they_differ(two):
     a, b = tables(two)
     right_a, right_b = ((t["p_fake"] >= cut) == t["label"] for t, cut in ((a, 0.5), (b, 0.4)))
     expected = [sum(right_a & right_b), sum(right_a & ~right_b), sum(right_b & ~right_a)]
-    assert [int(count) for count in app.table[0].value["Images"]][:3] == expected
+    assert [int(count) for count in as_read(app.table[0])["Images"]][:3] == expected
     app.segmented_control(key="outcome").set_value("Only zebra right").run()
     app.segmented_control(key="truth").set_value("Real").run()
     assert not app.exception
@@ -189,7 +189,7 @@ def test_operating_point_on_the_page(two):
     called = scores["p_fake"] >= threshold
     (_, alarms), (_, hits) = sk.confusion_matrix(scores["label"], called)
     assert alarms == 5
-    rows = app.table[0].value["Expected"]
+    rows = as_read(app.table[0])["Expected"]
     assert rows["Fakes found, of 100"] == f"{100 * hits / 100:.1f}"
     assert rows["Real images called fake, of 900"] == f"{900 * alarms / 100:.1f}"
     app.button(key="use-threshold").click().run()

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from deepfake.util.files import ROOT
 from tests.support.images import encoded, noise_image
-from tests.support.pages import page, press, shown
+from tests.support.pages import as_read, page, press, shown
 from tests.support.records.evaluations import SLIDER, change_card, record
 
 
@@ -43,7 +43,7 @@ def test_headline_numbers_stand_beside_the_starting_document(models):
     assert "Forced choice at 0.500, the detector's own threshold. The slider, now at 0.880," in shown(app)
     low, high = card["intervals"]["roc_auc"]
     assert f"{low:.3f} to {high:.3f}" in {element.delta for element in app.metric}
-    start = app.table[2].value
+    start = as_read(app.table[2])
     assert list(start["Baseline"]) == ["0.89", "0.891", "0.860", "10,905"]
     assert start["This evaluation"].iloc[0] == f"{card['seed_protocol']['accuracy']:.3f}"
     assert "stratified bootstrap" in shown(app)
@@ -52,7 +52,7 @@ def test_headline_numbers_stand_beside_the_starting_document(models):
 
 def test_verdicts_are_counted_by_the_rule_that_gives_them(models):
     app = page()
-    found = app.table[0].value
+    found = as_read(app.table[0])
     table = pd.read_csv(models / "scores-set-test.csv")
     fake, p = table["label"] == "Fake", table["p_fake"]
     for row, cut in (("Balanced: fake from 0.600", 0.6), ("Few false alarms: fake from 0.900", 0.9)):
@@ -67,7 +67,7 @@ def test_verdicts_are_counted_by_the_rule_that_gives_them(models):
         assert said["Recall"].startswith(f"{100 * called_fake[fake].mean():.1f}% (")
     assert "Verdicts use two thresholds" in shown(app)
     app.slider[0].set_value(0.9).run()
-    assert app.table[0].value.equals(found), "the slider is of the forced choice"
+    assert as_read(app.table[0]).equals(found), "the slider is of the forced choice"
 
 
 def test_slider_moves_the_confusion_matrix(models):
@@ -159,7 +159,7 @@ def test_gap_raises_an_alarm(models):
     assert f"From clean images to perturbed copies {pair}: balanced accuracy falls by" in shown(app)
     assert len(app.warning) == 1
     assert "more than 3 points" in shown(app)
-    frame = app.table[0].value
+    frame = as_read(app.table[0])
     assert {"Set, Test", "Set, Test: source one", "Fakes"} <= set(frame.index)
     assert frame.loc["Fakes", "ROC AUC"] == "", "it has one class"
     assert str(frame.loc["Set, Test", "ROC AUC"]).startswith("0.")

@@ -17,7 +17,7 @@ from deepfake.slices.job import job_key
 from deepfake.slices.shortcuts import fit_shortcuts, write_shortcuts
 from deepfake.util.jobs import find_job
 from tests.support.images import noise_image
-from tests.support.pages import page, press, shown
+from tests.support.pages import as_read, page, press, shown
 from tests.support.records.slices import drawn_table, write_drawn_facts
 
 
@@ -31,7 +31,7 @@ def clean() -> Recorded:
 
 
 def slices(app: AppTest):
-    return next(table.value for table in app.table if "Mostly from" in table.value.columns)
+    return next(as_read(table) for table in app.table if "Mostly from" in table.value.columns)
 
 
 def test_slices_of_all_evaluations(models: Path) -> None:

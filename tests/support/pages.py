@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+import pandas as pd
 from streamlit.testing.v1 import AppTest
-from streamlit.testing.v1.element_tree import Button
+from streamlit.testing.v1.element_tree import Button, Table
 
 from deepfake.util.files import ROOT
 
@@ -35,3 +36,9 @@ def press(app: AppTest, label: str) -> AppTest:
     next(button for button in app.button if plain_label(button) == label).click().run()
     assert not app.exception
     return app
+
+
+def as_read(table: Table) -> pd.DataFrame:
+    """A table of names and numbers as it is read: names without what keeps them from being markup."""
+    shown = table.value
+    return shown.set_axis([str(name).replace("\\", "") for name in shown.index])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,9 +40,10 @@ def show_abstaining_by_set(evaluations: Sequence[Recorded], card: Card, threshol
     words: dict[Any, str] = {name: f"{name} decided" for name in table.columns[:-2]}
     words |= {"wrong": "Verdicts", "decided": "Decided"}
     shown = (100 * table).rename(columns=words).rename_axis("Wrong calls on")
-    risks: list[Any] = list(words.values())[:-1]
+    shades = shown.map(shade).assign(Decided="")
     number_table(
-        shown.style.map(shade, subset=risks).format("{:.1f}%", na_rep=""),
+        shown.map(lambda share: "" if math.isnan(share) else f"{share:.1f}%"),
+        shades=shades,
         width="stretch",
         alt="Share of wrong calls among the most certain images of each dataset",
     )
